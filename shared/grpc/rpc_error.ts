@@ -1,0 +1,119 @@
+/**
+ * The one error of a gRPC call: code, message and details, and its form in trailers.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import type {
+  google_rpc_ErrorInfo as ErrorInfo,
+  google_rpc_Status as RpcStatus,
+} from "../gen/types.ts";
+import { percentEncode } from "./percent.ts";
+import { root } from "./root.ts";
+import { decodeMessage, encodeMessage } from "./service.ts";
+import { Status, type StatusCode, statusName } from "./status.ts";
+
+/** Details beyond this many encoded bytes are left out: peers commonly refuse 8 KiB of headers. */
+export const MAX_DETAILS_BYTES = 4096;
+/** Longer messages are cut, for the same reason. */
+export const MAX_MESSAGE_LENGTH = 1024;
+
+/** A detail of a status: a message of `google.rpc` (or another known type) and its content. */
+export interface Detail {
+  /** Full name, such as `google.rpc.ErrorInfo`. */
+  readonly type: string;
+  readonly value: object;
+}
+
+export interface RpcErrorOptions extends ErrorOptions {
+  readonly details?: readonly Detail[];
+}
+
+/** A gRPC status other than OK. */
+export class RpcError extends Error {
+  override readonly name = "RpcError";
+  readonly code: StatusCode;
+  readonly details: readonly Detail[];
+
+  constructor(code: StatusCode, message: string, options: RpcErrorOptions = {}) {
+    super(message, options);
+    this.code = code;
+    this.details = options.details ?? [];
+  }
+
+  /** Any thrown value as an RpcError; what is none already becomes `INTERNAL`. */
+  static from(error: unknown): RpcError {
+    if (error instanceof RpcError) return error;
+    const message = error instanceof Error ? error.message : String(error);
+    return new RpcError(Status.INTERNAL, message, { cause: error });
+  }
+
+  /** `grpc-status`, `grpc-message` and, with details, `grpc-status-details-bin`. */
+  trailers(): [name: string, value: string][] {
+    const message = this.message.slice(0, MAX_MESSAGE_LENGTH);
+    const fields: [string, string][] = [["grpc-status", String(this.code)]];
+    if (message !== "") fields.push(["grpc-message", percentEncode(message)]);
+    if (this.details.length > 0) {
+      const bytes = encodeStatus({ code: this.code, message, details: this.details });
+      if (bytes.length <= MAX_DETAILS_BYTES) {
+        fields.push(["grpc-status-details-bin", Buffer.from(bytes).toString("base64")]);
+      }
+    }
+    return fields;
+  }
+
+  override toString(): string {
+    return `${statusName(this.code)}: ${this.message}`;
+  }
+}
+
+/** A `google.rpc.ErrorInfo` detail. */
+export function errorInfo(reason: string, domain: string, metadata: ErrorInfo["metadata"] = {}) {
+  return { type: "google.rpc.ErrorInfo", value: { reason, domain, metadata } } satisfies Detail;
+}
+
+/** A `google.rpc.RetryInfo` detail. */
+export function retryInfo(delayMs: number): Detail {
+  const seconds = Math.floor(delayMs / 1000);
+  const nanos = Math.round((delayMs - seconds * 1000) * 1e6);
+  return { type: "google.rpc.RetryInfo", value: { retryDelay: { seconds, nanos } } };
+}
+
+const TYPE_URL = "type.googleapis.com/";
+
+/** Encodes a `google.rpc.Status`, as `grpc-status-details-bin` carries it. */
+export function encodeStatus(
+  status: { code: number; message: string; details: readonly Detail[] },
+): Uint8Array {
+  const details = status.details.map(({ type, value }) => ({
+    type_url: TYPE_URL + type,
+    value: encodeMessage(root.lookupType(type), value),
+  }));
+  return encodeMessage(root.lookupType("google.rpc.Status"), { ...status, details });
+}
+
+/**
+ * Decodes a `grpc-status-details-bin`. Details of unknown types keep their name and have
+ * their bytes as `value`.
+ *
+ * @throws {Error} If the bytes are no `google.rpc.Status`.
+ */
+export function decodeStatus(bytes: Uint8Array): {
+  code: number;
+  message: string;
+  details: Detail[];
+} {
+  const status = decodeMessage<RpcStatus>(root.lookupType("google.rpc.Status"), bytes);
+  const details = (status.details ?? []).map((any): Detail => {
+    const { type_url: url = "", value = new Uint8Array() } = any as {
+      type_url?: string;
+      value?: Uint8Array;
+    };
+    const type = url.slice(url.lastIndexOf("/") + 1);
+    const known = root.lookup(type);
+    return known !== null && "decode" in known
+      ? { type, value: decodeMessage<object>(root.lookupType(type), value) }
+      : { type, value };
+  });
+  return { code: status.code ?? 0, message: status.message ?? "", details };
+}

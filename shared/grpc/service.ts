@@ -1,0 +1,60 @@
+/**
+ * Service definitions for grpc-js, made from our descriptors.
+ *
+ * Handlers and callers see plain objects, as `shared/gen/types.ts` describes them:
+ * enums by name, 64-bit integers as numbers (ours are counters and sizes, far below
+ * 2^53), bytes as `Uint8Array`, lists and maps always present, all else absent when unset.
+ *
+ * @module
+ */
+import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
+import { Buffer } from "node:buffer";
+import type protobuf from "protobufjs";
+import type { ServiceName } from "../gen/types.ts";
+import { root } from "./root.ts";
+
+const PLAIN = { enums: String, longs: Number, arrays: true, objects: true } as const;
+
+/** Encodes a plain object as a message of this type. */
+export function encodeMessage(type: protobuf.Type, value: object): Uint8Array {
+  return type.encode(type.fromObject(value)).finish();
+}
+
+/** Decodes a message of this type to a plain object. */
+export function decodeMessage<T>(type: protobuf.Type, bytes: Uint8Array): T {
+  return type.toObject(type.decode(bytes), PLAIN) as T;
+}
+
+function toBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** The path of a method on the wire: `/package.Service/Method`. */
+export function methodPath(method: protobuf.Method): string {
+  return `/${method.parent?.fullName.slice(1)}/${method.name}`;
+}
+
+/**
+ * The definition that `Server.addService` and `makeGenericClientConstructor` take.
+ *
+ * @throws {Error} If there is no service of that name.
+ */
+export function serviceDefinition(name: ServiceName): ServiceDefinition {
+  const service = root.lookupService(name);
+  const methods: Record<string, MethodDefinition<object, object>> = {};
+  for (const method of service.methodsArray) {
+    method.resolve();
+    const { resolvedRequestType: request, resolvedResponseType: response } = method;
+    if (request === null || response === null) throw new Error(`Cannot resolve ${method.fullName}`);
+    methods[method.name] = {
+      path: methodPath(method),
+      requestStream: method.requestStream ?? false,
+      responseStream: method.responseStream ?? false,
+      requestSerialize: (value) => toBuffer(encodeMessage(request, value)),
+      requestDeserialize: (bytes) => decodeMessage(request, bytes),
+      responseSerialize: (value) => toBuffer(encodeMessage(response, value)),
+      responseDeserialize: (bytes) => decodeMessage(response, bytes),
+    };
+  }
+  return methods;
+}

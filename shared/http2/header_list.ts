@@ -1,0 +1,20 @@
+/**
+ * A decoded header section (RFC 9113 §8.3, RFC 7541 §1.3).
+ *
+ * Names are lower-case. Values are byte strings: one UTF-16 unit (0–255) per byte, so that
+ * whatever a peer sends goes through unchanged. Order and duplicates are kept.
+ *
+ * @module
+ */
+
+/** One header field. */
+export type Field = readonly [name: string, value: string];
+
+/** Header fields in the order in which they were sent, pseudo-header fields first. */
+export type HeaderList = readonly Field[];
+
+/** The first value of a field, or `undefined`. */
+export function firstValue(fields: HeaderList, name: string): string | undefined {
+  for (const field of fields) if (field[0] === name) return field[1];
+  return undefined;
+}

@@ -1,0 +1,2 @@
+/** The version of all three programs. */
+export const VERSION = "0.1.0";
