@@ -1,0 +1,83 @@
+/**
+ * What a hub is started with. `config.ts` makes it from flags, `hub.ts` runs it, tests write
+ * it by hand.
+ *
+ * @module
+ */
+
+/** Where a listener listens. */
+export interface ListenAddress {
+  /** A host name or address; `0.0.0.0` and `::` mean all interfaces. */
+  readonly hostname: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+}
+
+/** A certificate and its private key, as PEM text. */
+export interface TlsIdentity {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface HubOptions {
+  readonly tunnelListen: ListenAddress;
+  readonly callListen: ListenAddress;
+  /**
+   * Path that servers dial.
+   *
+   * @default "/ws"
+   */
+  readonly tunnelPath?: string;
+  /** Serves the tunnel listener with TLS; without it servers dial `ws://`. */
+  readonly tunnelTls?: TlsIdentity | undefined;
+  /** Serves the call listener with TLS; without it clients speak plain text. */
+  readonly callTls?: TlsIdentity | undefined;
+  /**
+   * Folder of the join and the operator token. Without one they live in memory only, so that
+   * nobody can show them and only loopback gets in.
+   */
+  readonly stateDir?: string | undefined;
+  /**
+   * Where audit lines go: a file, or `stderr`. Without it no audit is kept.
+   */
+  readonly auditLog?: string | undefined;
+  /**
+   * How often both ends of a tunnel ping.
+   *
+   * @default 5000
+   */
+  readonly pingIntervalMs?: number;
+  /**
+   * Silence of this length closes a tunnel. At least twice the ping interval.
+   *
+   * @default 15000
+   */
+  readonly deadAfterMs?: number;
+  /**
+   * A server that lost its tunnel waits a random part of this before it dials again. Raise it
+   * with the number of servers, so that a restarted hub is not overrun.
+   *
+   * @default 1000
+   */
+  readonly reconnectSpreadMs?: number;
+  /**
+   * Calls that one connection to the call port may have open at a time.
+   *
+   * @default 1000
+   */
+  readonly maxStreamsPerConnection?: number;
+}
+
+/** A hub that listens. */
+export interface RunningHub {
+  /** What servers dial, such as `wss://127.0.0.1:8080/ws`. */
+  readonly tunnelAddress: string;
+  /** What clients dial, such as `127.0.0.1:9090`. */
+  readonly callAddress: string;
+  /** Resolves when everything has ended; rejects if a listener died by itself. */
+  readonly closed: Promise<void>;
+  /** Takes nothing new and lets the calls in flight end, until `signal` fires. */
+  drain(signal?: AbortSignal): Promise<void>;
+  /** Ends everything at once. */
+  close(): void;
+}
