@@ -1,0 +1,99 @@
+/**
+ * The file that `--config` names: YAML, one key per option, by its name without dashes.
+ *
+ *     hub-uri: wss://hub.example:8080/ws
+ *     labels: { env: prod, site: ams }        # the same as env=prod,site=ams
+ *     expose: [payments=127.0.0.1:50051]
+ *
+ * @module
+ */
+import { isMap, isScalar, LineCounter, type Pair, parseDocument } from "yaml";
+import { closest } from "./closest.ts";
+import { configKey, type Option } from "./option.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** Key → what stands there. */
+export type ConfigFile = ReadonlyMap<string, {
+  readonly value: string | readonly string[] | boolean;
+  /** File, line and key, for errors. */
+  readonly place: string;
+}>;
+
+/** A config file is a page of settings; what is larger is the wrong file. */
+const MAX_BYTES = 1024 * 1024;
+
+/**
+ * @param known The options of all commands of the program.
+ * @throws {UsageError} If it cannot be read, is no YAML, or has an unknown key.
+ */
+export async function readConfigFile(path: string, known: readonly Option[]): Promise<ConfigFile> {
+  return parseConfig(await readText(path), path, known);
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    const { size } = await Deno.stat(path);
+    if (size > MAX_BYTES) throw new Error(`it has ${size} bytes, at most ${MAX_BYTES} are allowed`);
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`Cannot read config file "${path}": ${why}`, { cause: error });
+  }
+}
+
+/** The content of a config file. */
+export function parseConfig(text: string, path: string, known: readonly Option[]): ConfigFile {
+  const lines = new LineCounter();
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    uniqueKeys: true,
+    merge: false,
+    prettyErrors: false,
+  });
+  const [problem] = document.errors;
+  if (problem !== undefined) {
+    throw new UsageError(`${path}:${lines.linePos(problem.pos[0]).line}: ${problem.message}`);
+  }
+  const config = new Map<string, { value: string | string[] | boolean; place: string }>();
+  if (
+    document.contents === null || (isScalar(document.contents) && document.contents.value === null)
+  ) {
+    return config;
+  }
+  if (!isMap(document.contents)) throw new UsageError(`${path}: must be a map of options`);
+  const names = new Map(known.map((option) => [configKey(option), option]));
+  for (const pair of document.contents.items as Pair[]) {
+    const key = isScalar(pair.key) ? String(pair.key.value) : String(pair.key);
+    const offset = isScalar(pair.key) ? pair.key.range?.[0] ?? 0 : 0;
+    const where = `${path}:${lines.linePos(offset).line}`;
+    const option = names.get(key);
+    if (option === undefined) {
+      const near = closest(key, [...names.keys()]);
+      throw new UsageError(`${where}: unknown option "${key}"`, {
+        ...(near !== undefined && { hint: `Did you mean "${near}"?` }),
+      });
+    }
+    const place = `${where} "${key}"`;
+    config.set(key, { value: toText(document.contents.get(key), option, place), place });
+  }
+  return config;
+}
+
+/** As it would be typed after the flag. */
+function toText(value: unknown, option: Option, place: string): string | string[] | boolean {
+  if (isMap(value) || (typeof value === "object" && value !== null)) {
+    // deno-lint-ignore no-explicit-any -- a node of the yaml package
+    const plain = (value as any).toJSON();
+    const items = Array.isArray(plain)
+      ? plain.map((item) => scalar(item, place))
+      : Object.entries(plain).map(([key, item]) => `${key}=${scalar(item, place)}`);
+    return option.many ? items : items.join(",");
+  }
+  return typeof value === "boolean" ? value : scalar(value, place);
+}
+
+function scalar(value: unknown, place: string): string {
+  if (value === null || value === undefined) throw new UsageError(`${place} has no value`);
+  if (typeof value === "object") throw new UsageError(`${place} is nested too deeply`);
+  return String(value);
+}

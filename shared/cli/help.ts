@@ -1,0 +1,43 @@
+/**
+ * What `--help` prints.
+ *
+ * @module
+ */
+import type { Command as Commander } from "commander";
+import { envName, type Option } from "./option.ts";
+import { sources } from "./parse.ts";
+import type { Command, Program } from "./program.ts";
+
+/** Columns of help; wider lines are hard to read. */
+const WIDTH = 100;
+
+/** Makes commander's help ours: groups, defaults, names of environment variables, examples. */
+export function configureHelp(own: Commander, command: Command, program: Program): void {
+  own.summary(command.summary).description(command.description ?? command.summary);
+  own.configureHelp({
+    helpWidth: WIDTH,
+    styleTitle: (text) => `\x1b[1m${text}\x1b[22m`,
+    optionDescription: (option) => {
+      const source = sources.get(option);
+      return source === undefined ? option.description : describe(source, program.envPrefix);
+    },
+  });
+  const { examples = [], notes } = command;
+  if (examples.length > 0) {
+    own.addHelpText("after", `\nExamples:\n${examples.map((line) => `  ${line}`).join("\n")}`);
+  }
+  if (notes !== undefined) own.addHelpText("after", `\n${notes}`);
+}
+
+/** The option's sentence, and in brackets what else is to know. */
+function describe(option: Option, envPrefix: string): string {
+  const facts: string[] = [];
+  if (option.choices !== undefined) facts.push(option.choices.join(" | "));
+  const text = option.defaultText ?? (option.value === undefined ? undefined : option.default);
+  if (text !== undefined && String(text) !== "") facts.push(`default ${text}`);
+  if (option.required) facts.push("required");
+  if (option.many) facts.push("repeatable");
+  const name = envName(option, envPrefix);
+  if (name !== undefined) facts.push(`env ${name}`);
+  return facts.length === 0 ? option.help : `${option.help} (${facts.join(", ")})`;
+}

@@ -1,0 +1,70 @@
+/**
+ * Standard output and standard error as a program sees them, so that tests can give it others.
+ *
+ * @module
+ */
+
+/** A stream of text to the outside. */
+export interface Output {
+  /**
+   * Writes all of it. Writes reach the stream in the order of the calls.
+   *
+   * @throws {Deno.errors.BrokenPipe} When nobody reads any more.
+   */
+  write(text: string): Promise<void>;
+  readonly isTerminal: boolean;
+  /** May colours be used? Only on a terminal, without NO_COLOR and with a TERM that knows them. */
+  readonly color: boolean;
+}
+
+export interface Io {
+  /** Data only: what a pipe behind the program is to get. */
+  readonly stdout: Output;
+  /** All else: progress, warnings, errors. */
+  readonly stderr: Output;
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** How long a full non-blocking pipe is left alone before the next try. */
+const RETRY_MS = 5;
+
+/** The process's own streams. */
+export function processIo(env: Env): Io {
+  return { stdout: output(Deno.stdout, env), stderr: output(Deno.stderr, env) };
+}
+
+interface Stream {
+  write(bytes: Uint8Array): Promise<number>;
+  isTerminal(): boolean;
+}
+
+function output(stream: Stream, env: Env): Output {
+  const encoder = new TextEncoder();
+  const isTerminal = stream.isTerminal();
+  let last: Promise<void> = Promise.resolve();
+  return {
+    isTerminal,
+    color: isTerminal && !env["NO_COLOR"] && env["TERM"] !== "dumb",
+    write(text) {
+      const bytes = encoder.encode(text);
+      // After a failed write all later ones fail alike: half a line must not be followed by another.
+      last = last.then(() => writeAll(stream, bytes));
+      last.catch(() => {}); // the caller may look at it or not
+      return last;
+    },
+  };
+}
+
+/** Unlike a synchronous write, this one leaves the event loop free: Ctrl-C works before a stalled pager. */
+async function writeAll(stream: Stream, bytes: Uint8Array): Promise<void> {
+  for (let rest = bytes; rest.length > 0;) {
+    try {
+      rest = rest.subarray(await stream.write(rest));
+    } catch (error) {
+      // The parent made the pipe non-blocking, and it is full.
+      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * Where log records go: to stderr, as text for people or as JSON lines for programs.
+ *
+ *     2026-01-02T03:04:05.678Z INFO hub·auth Accepted server "edge-1"
+ *     {"time":"2026-01-02T03:04:05.678Z","level":"info","category":"hub.auth","message":"…", …properties}
+ *
+ * @module
+ */
+import { configure, type LogRecord, reset } from "@logtape/logtape";
+
+/** Least to most severe. */
+export const LOG_LEVELS = ["trace", "debug", "info", "warning", "error", "fatal"] as const;
+export const LOG_FORMATS = ["text", "json"] as const;
+
+export type Level = (typeof LOG_LEVELS)[number];
+export type Format = (typeof LOG_FORMATS)[number];
+
+export interface LogOptions {
+  /** Records below it are dropped. @default "info" */
+  readonly level?: Level;
+  /** @default "text" */
+  readonly format?: Format;
+  /** Takes each finished line, without its line break. @default writes to stderr */
+  readonly write?: (line: string) => void;
+}
+
+/** Sends all records of this process to stderr. A second call replaces the first one's settings. */
+export async function configureLog(options: LogOptions = {}): Promise<void> {
+  const { level = "info", format = "text", write = writeToStderr } = options;
+  const formatter = format === "json" ? formatJson : formatText;
+  await configure({
+    reset: true,
+    sinks: { out: (record) => write(formatter(record)) },
+    loggers: [
+      { category: [], sinks: ["out"], lowestLevel: level },
+      // Its own remarks would tell an operator nothing.
+      { category: ["logtape", "meta"], sinks: ["out"], lowestLevel: "warning" },
+    ],
+  });
+}
+
+/** Takes back `configureLog`, for tests. */
+export async function resetLog(): Promise<void> {
+  await reset();
+}
+
+/** One record as a line of text. */
+export function formatText(record: LogRecord): string {
+  const time = new Date(record.timestamp).toISOString();
+  const properties = Object.entries(record.properties)
+    .map(([key, value]) => ` ${key}=${oneLine(value)}`).join("");
+  const category = record.category.join("·");
+  const text = `${time} ${record.level.toUpperCase()} ${category} ${messageOf(record)}`;
+  return escapeControls(text + properties);
+}
+
+/** One record as a line of JSON. */
+export function formatJson(record: LogRecord): string {
+  const core = {
+    time: new Date(record.timestamp).toISOString(),
+    level: record.level,
+    category: record.category.join("."),
+    message: messageOf(record),
+  };
+  // Named twice so that it stays first and a property of the same name cannot take its place.
+  return JSON.stringify(Object.assign({ ...core }, plain(record.properties), core));
+}
+
+/** A template's texts and values alternate. */
+function messageOf(record: LogRecord): string {
+  return record.message
+    .map((part, index) => index % 2 === 0 ? String(part) : oneLine(part)).join("");
+}
+
+function oneLine(value: unknown): string {
+  if (typeof value === "string") return /^[\w./:@+-]+$/.test(value) ? value : JSON.stringify(value);
+  if (value instanceof Error) return JSON.stringify(`${value.name}: ${value.message}`);
+  return JSON.stringify(plain(value)) ?? String(value);
+}
+
+/** What `JSON.stringify` would lose or refuse: errors, bigints, cycles. */
+function plain(value: unknown): unknown {
+  const seen = new Set<unknown>();
+  const text = JSON.stringify(value, (_key, item) => {
+    if (typeof item === "bigint") return item.toString();
+    if (item instanceof Error) return `${item.name}: ${item.message}`;
+    if (typeof item === "object" && item !== null) {
+      if (seen.has(item)) return "[seen]";
+      seen.add(item);
+    }
+    return item;
+  });
+  return text === undefined ? undefined : JSON.parse(text);
+}
+
+/** What a peer sent must not move the terminal's cursor or forge a second line. */
+function escapeControls(text: string): string {
+  // deno-lint-ignore no-control-regex -- controls are the point
+  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, (character) => {
+    return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  });
+}
+
+function writeToStderr(line: string): void {
+  const bytes = new TextEncoder().encode(line + "\n");
+  try {
+    for (let rest = bytes; rest.length > 0;) rest = rest.subarray(Deno.stderr.writeSync(rest));
+  } catch {
+    // A closed or full stderr must not end a server.
+  }
+}

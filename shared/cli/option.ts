@@ -1,0 +1,98 @@
+/**
+ * The rows of a program's table: what an option and an argument are, and which value
+ * `run()` gets for them.
+ *
+ * @module
+ */
+
+/** Gives the words that may stand here, for the shell's completion. */
+export type Completer =
+  | "file"
+  | "directory"
+  | ((context: CompletionContext) => Promise<readonly string[]> | readonly string[]);
+
+/** What is known while a word is being completed. */
+export interface CompletionContext {
+  /** The beginning of the word. */
+  readonly word: string;
+  /** The arguments before it. */
+  readonly args: readonly string[];
+  /** The command's options as far as they can be known; wrong ones are left out. */
+  // deno-lint-ignore no-explicit-any -- a Completer serves commands with different options
+  readonly options: Readonly<Record<string, any>>;
+  /** Fires when the shell should not wait any longer. */
+  readonly signal: AbortSignal;
+}
+
+/** One option of a command. */
+export interface Option {
+  /** The long flag. One that begins with `--no-` is an ordinary boolean of that name. */
+  readonly flag: `--${string}`;
+  /** One letter, such as `-s`. */
+  readonly short?: `-${string}`;
+  /** The placeholder of its value in help. An option without one is a boolean. */
+  readonly value?: string;
+  /** May be given several times, and is an array then. In the environment, commas or lines separate the values. */
+  readonly many?: boolean;
+  /** Reads one value. It throws UsageError for a bad one. */
+  readonly parse?: (text: string) => unknown;
+  /** The value, as `parse` would return it, when none is given. */
+  readonly default?: unknown;
+  /** The default as help shows it, when it reads better than the value. */
+  readonly defaultText?: string;
+  /** Values other than these are refused. */
+  readonly choices?: readonly string[];
+  /** Refuses to run without a value. */
+  readonly required?: boolean;
+  /** One sentence, without a full stop. */
+  readonly help: string;
+  /** The heading in help. Default "Options". */
+  readonly group?: string;
+  /** Replaces the derived name of the environment variable; `false`: there is none. */
+  readonly env?: string | false;
+  /** More names of environment variables, tried after the first one. */
+  readonly envFallbacks?: readonly string[];
+  /** Works, but is not shown. */
+  readonly hidden?: boolean;
+  readonly complete?: Completer;
+}
+
+/** One argument of a command. */
+export interface Argument {
+  readonly name: string;
+  readonly summary: string;
+  readonly optional?: boolean;
+  /** Takes all that follow. Only the last argument can be one. */
+  readonly many?: boolean;
+  readonly complete?: Completer;
+}
+
+/** Key → option; the key is how `run()` sees it. */
+export type Options = Readonly<Record<string, Option>>;
+
+type Item<O extends Option> = O["parse"] extends (text: string) => infer T ? T
+  : O["choices"] extends readonly (infer C)[] ? C
+  : string;
+
+type Value<O extends Option> = O extends { readonly value: string }
+  ? O extends { readonly many: true } ? Item<O>[]
+  : O extends { readonly default: unknown } | { readonly required: true } ? Item<O>
+  : Item<O> | undefined
+  : boolean;
+
+/** What `run()` gets for a table of options. */
+export type OptionValues<O extends Options> = string extends keyof O
+  // deno-lint-ignore no-explicit-any -- the table is not known here; defineCommand() knows it
+  ? Readonly<Record<string, any>>
+  : { readonly [K in keyof O]: Value<O[K]> };
+
+/** The environment variable of an option, or `undefined` when it has none. */
+export function envName(option: Option, envPrefix: string): string | undefined {
+  if (option.env === false) return undefined;
+  return option.env ?? `${envPrefix}_${configKey(option).toUpperCase().replaceAll("-", "_")}`;
+}
+
+/** The key of an option in a config file. */
+export function configKey(option: Option): string {
+  return option.flag.slice(2);
+}

@@ -1,0 +1,262 @@
+/**
+ * From a command line to a command and its values: the table becomes commander's commands, commander
+ * reads the flags, and `values.ts` fills what flags left open.
+ *
+ * @module
+ */
+import { Command as Commander, CommanderError, Option as CommanderOption } from "commander";
+import { readConfigFile } from "./config_file.ts";
+import { configureHelp } from "./help.ts";
+import { type Option, type Options } from "./option.ts";
+import type { Command, Env, Program } from "./program.ts";
+import { UsageError } from "./usage_error.ts";
+import { resolveValues } from "./values.ts";
+
+/** A command to run. */
+export interface Parsed {
+  readonly command: Command;
+  readonly args: readonly string[];
+  // deno-lint-ignore no-explicit-any -- the table is checked where the command is defined
+  readonly options: Readonly<Record<string, any>>;
+}
+
+/** Text to print instead: help or the version. */
+export interface Printed {
+  readonly text: string;
+  /** Was help asked for, or is it the answer to a line without a command? */
+  readonly asked: boolean;
+}
+
+export interface ParseOptions {
+  readonly env: Env;
+  /** Is stdout coloured? */
+  readonly color: boolean;
+}
+
+/** The key cannot be one of a program's own, because those have no dashes. */
+const CONFIG = "--config";
+
+/** Every command has these. */
+const BUILT_IN: Options = {
+  [CONFIG]: {
+    flag: "--config",
+    value: "FILE",
+    help: "Reads options from a YAML file, by their names without dashes",
+    group: "Other",
+    complete: "file",
+  },
+};
+
+/**
+ * @throws {UsageError} If the line, the environment or the config file cannot be understood.
+ */
+export async function parse(
+  program: Program,
+  args: readonly string[],
+  { env, color }: ParseOptions,
+): Promise<Parsed | Printed> {
+  const state: State = { program, color, found: undefined, text: "" };
+  const root = build(state, programAsCommand(program), [program.name]);
+  root.version(program.version, "--version", "Prints the version");
+  requireKnownCommand(program, state, args);
+  try {
+    await root.parseAsync([...args], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return { text: state.text, asked: true };
+    if (error.code === "commander.help") return { text: state.text, asked: false };
+    throw error;
+  }
+  if (state.found === undefined) throw new Error(`${program.name} has a command without run()`);
+  const { command, path, raw, args: given } = state.found;
+  const known = optionsOf(command);
+  requireOwnOptions(raw, known, path);
+  const file = resolveValues({ [CONFIG]: known[CONFIG]! }, { raw, env, program })[CONFIG];
+  const config = file === undefined
+    ? undefined
+    : await readConfigFile(String(file), allOptions(program.commands));
+  const options = resolveValues(command.options ?? {}, { raw, env, program, config });
+  return { command, args: given, options };
+}
+
+/** All options of a command that runs. */
+export function optionsOf(command: Command): Options {
+  return { ...command.options, ...BUILT_IN };
+}
+
+/** What was given on the command line, by key. */
+export type Raw = Readonly<Record<string, string | readonly string[] | boolean>>;
+
+interface Found {
+  readonly command: Command;
+  readonly path: readonly string[];
+  readonly args: readonly string[];
+  readonly raw: Raw;
+}
+
+interface State {
+  readonly program: Program;
+  readonly color: boolean;
+  found: Found | undefined;
+  text: string;
+}
+
+function programAsCommand(program: Program): Command {
+  const { name, summary, description, examples, notes, commands } = program;
+  return {
+    name,
+    summary,
+    commands,
+    ...(description !== undefined && { description }),
+    ...(examples !== undefined && { examples }),
+    ...(notes !== undefined && { notes }),
+  };
+}
+
+function build(state: State, command: Command, path: readonly string[]): Commander {
+  const { program } = state;
+  const own = new Commander(command.name);
+  own.exitOverride((error) => {
+    throw error.exitCode === 0 || error.code === "commander.help"
+      ? error
+      : toUsageError(error, path);
+  });
+  own.configureOutput({
+    writeOut: (text) => void (state.text += text),
+    writeErr: (text) => void (state.text += text),
+    outputError: () => {},
+    getOutHasColors: () => state.color,
+    getErrHasColors: () => state.color,
+  });
+  own.helpCommand(false).helpOption("-h, --help", "Prints this");
+  own.aliases([...command.aliases ?? []]);
+  configureHelp(own, command, program);
+  const isRoot = path.length === 1;
+  const shown = isRoot ? program.commands.find((c) => c.name === program.defaultCommand) : command;
+  const options = command.run === undefined ? hoisted(command) : optionsOf(command);
+  const shownOptions = shown?.run === undefined ? {} : optionsOf(shown);
+  for (const [key, option] of Object.entries(options)) {
+    const hidden = option.hidden === true || shownOptions[key] === undefined;
+    own.addOption(toCommander(key, option, hidden));
+  }
+  for (const arg of command.args ?? []) {
+    const name = arg.many ? `${arg.name}...` : arg.name;
+    own.argument(arg.optional ? `[${name}]` : `<${name}>`, arg.summary);
+  }
+  if (command.run !== undefined) {
+    own.action(() => {
+      state.found = { command, path, args: own.args, raw: rawValues(own) };
+    });
+  }
+  for (const child of command.commands ?? []) {
+    const isDefault = isRoot && child.name === program.defaultCommand;
+    own.addCommand(build(state, child, [...path, child.name]), {
+      hidden: child.hidden ?? false,
+      isDefault,
+    });
+  }
+  return own;
+}
+
+/**
+ * Options that may stand before the command's name too: those on whose form all commands below agree.
+ * `requireOwnOptions` refuses them when the command then named does not have them.
+ */
+function hoisted(group: Command): Options {
+  const options = new Map<string, Option>();
+  const disputed = new Set<string>();
+  for (const [key, option] of leafOptions(group.commands ?? [])) {
+    for (const [otherKey, other] of options) {
+      const clash = other.flag === option.flag || key === otherKey ||
+        (other.short !== undefined && other.short === option.short);
+      if (clash && !(key === otherKey && sameForm(option, other))) disputed.add(key).add(otherKey);
+    }
+    options.set(key, option);
+  }
+  for (const key of disputed) options.delete(key);
+  return Object.fromEntries(options);
+}
+
+function sameForm(a: Option, b: Option): boolean {
+  return a.flag === b.flag && a.short === b.short &&
+    (a.value === undefined) === (b.value === undefined) &&
+    (a.many ?? false) === (b.many ?? false);
+}
+
+function* leafOptions(commands: readonly Command[]): Generator<[key: string, option: Option]> {
+  for (const command of commands) {
+    if (command.run !== undefined) yield* Object.entries(optionsOf(command));
+    yield* leafOptions(command.commands ?? []);
+  }
+}
+
+/** All options of a program, for its one config file. */
+function allOptions(commands: readonly Command[]): Option[] {
+  return [...leafOptions(commands)].map(([, option]) => option);
+}
+
+function toCommander(key: string, option: Option, hidden: boolean): CommanderOption {
+  const flags = [option.short, option.flag].filter((flag) => flag !== undefined).join(", ");
+  const placeholder = option.value === undefined ? "" : ` <${option.value}>`;
+  const own = new CommanderOption(flags + placeholder, option.help);
+  own.attributeName = () => key;
+  own.hideHelp(hidden);
+  own.helpGroup(`${option.group ?? "Options"}:`);
+  if (option.many) {
+    own.argParser((value: string, before: string[] | undefined) => [...before ?? [], value]);
+  }
+  sources.set(own, option);
+  return own;
+}
+
+/** Commander's option → ours, for help. */
+export const sources: WeakMap<CommanderOption, Option> = new WeakMap();
+
+/** The values that flags set, on the command itself or before its name. */
+function rawValues(command: Commander): Raw {
+  const raw: Record<string, string | readonly string[] | boolean> = {};
+  for (let own: Commander | null = command; own !== null; own = own.parent) {
+    for (const option of own.options) {
+      const key = option.attributeName();
+      if (own.getOptionValueSource(key) !== "cli") continue;
+      // What was given nearer to the command's name wins; commander reads a "--no-x" as false.
+      raw[key] ??= option.negate ? true : own.getOptionValue(key);
+    }
+  }
+  return raw;
+}
+
+function requireOwnOptions(raw: Raw, known: Options, path: readonly string[]): void {
+  for (const key of Object.keys(raw)) {
+    if (known[key] === undefined && key !== "version") {
+      const flag = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+      throw new UsageError(`Option "${flag}" does not belong to "${path.join(" ")}"`, {
+        hint: helpHint(path),
+      });
+    }
+  }
+}
+
+/** With a default command, a misspelt command would pass for that one's first argument. */
+function requireKnownCommand(program: Program, state: State, args: readonly string[]): void {
+  if (program.defaultCommand === undefined) return;
+  const probe = build(state, programAsCommand(program), [program.name]);
+  const [word] = probe.parseOptions([...args]).operands;
+  const known = program.commands.flatMap(({ name, aliases = [] }) => [name, ...aliases]);
+  if (word === undefined || known.includes(word)) return;
+  throw new UsageError(`Unknown command "${word}"`, {
+    hint: `Commands are ${known.join(", ")}: run "${program.name} --help"`,
+  });
+}
+
+function toUsageError(error: CommanderError, path: readonly string[]): UsageError {
+  const [first = "", second] = error.message.replace(/^error: /, "").split("\n");
+  const message = first.charAt(0).toUpperCase() +
+    first.slice(1).replaceAll("'", '"').replace(/\.$/, "");
+  const suggestion = second === undefined ? "" : `${second.slice(1, -1)} `;
+  return new UsageError(message, { hint: suggestion + helpHint(path), cause: error });
+}
+
+function helpHint(path: readonly string[]): string {
+  return `Run "${path.join(" ")} --help"`;
+}

@@ -1,0 +1,41 @@
+/**
+ * Durations as people type them.
+ *
+ *     500ms → 500      5s → 5000      1h30m → 5400000      1.5s → 1500      0 → 0
+ *
+ * @module
+ */
+import { UsageError } from "./usage_error.ts";
+
+/** Milliseconds in one unit. */
+const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+const WHOLE = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/;
+const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d)/g;
+
+/** The longest delay that `setTimeout` keeps, about 24.8 days: beyond it a wait would end at once. */
+export const MAX_DURATION_MS = 2 ** 31 - 1;
+
+/**
+ * Reads a duration.
+ *
+ * @returns Milliseconds.
+ * @throws {UsageError} If the text is no duration, or one beyond {@linkcode MAX_DURATION_MS}.
+ */
+export function parseDuration(text: string): number {
+  if (text === "0") return 0;
+  if (!WHOLE.test(text)) {
+    const hint = /^\d+(\.\d+)?$/.test(text)
+      ? `The unit is missing: write ${text}s or ${text}ms`
+      : "Write 500ms, 5s, 2m or 1h30m";
+    throw new UsageError(`"${text}" is not a duration`, { hint });
+  }
+  let ms = 0;
+  for (const [, number, unit] of text.matchAll(PART)) {
+    ms += Number(number) * UNIT_MS[unit as keyof typeof UNIT_MS];
+  }
+  if (ms > MAX_DURATION_MS) {
+    throw new UsageError(`"${text}" is too long`, { hint: "At most 24 days are possible" });
+  }
+  return ms;
+}

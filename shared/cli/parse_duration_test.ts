@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { MAX_DURATION_MS, parseDuration } from "./parse_duration.ts";
+import { UsageError } from "./usage_error.ts";
+
+Deno.test("parseDuration() reads what people type", async (t) => {
+  const table: [text: string, ms: number][] = [
+    ["0", 0],
+    ["0s", 0],
+    ["500ms", 500],
+    ["5s", 5000],
+    ["1.5s", 1500],
+    ["2m", 120_000],
+    ["1h30m", 5_400_000],
+    ["1m0s500ms", 60_500],
+    ["24d", 2_073_600_000],
+    [`${MAX_DURATION_MS}ms`, MAX_DURATION_MS],
+  ];
+  for (const [text, ms] of table) {
+    await t.step(text, () => assert.equal(parseDuration(text), ms));
+  }
+});
+
+Deno.test("parseDuration() refuses the rest", async (t) => {
+  const table = [
+    "",
+    "5",
+    "s",
+    "-5s",
+    "5 s",
+    " 5s",
+    "5s ",
+    "1e3s",
+    "5x",
+    "5S",
+    ".5s",
+    "25d",
+    "1h30",
+  ];
+  for (const text of [...table, `${MAX_DURATION_MS + 1}ms`]) {
+    await t.step(JSON.stringify(text), () => assert.throws(() => parseDuration(text), UsageError));
+  }
+});
+
+Deno.test("parseDuration() says which unit is missing", () => {
+  assert.throws(() => parseDuration("30"), { hint: "The unit is missing: write 30s or 30ms" });
+});

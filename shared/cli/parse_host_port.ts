@@ -1,0 +1,47 @@
+/**
+ * Addresses to listen on or to dial.
+ *
+ *     :8080          → { host: "", port: 8080 }            every interface
+ *     0.0.0.0:8080   → { host: "0.0.0.0", port: 8080 }
+ *     [::1]:0        → { host: "::1", port: 0 }            any free port
+ *     localhost:9090 → { host: "localhost", port: 9090 }
+ *
+ * @module
+ */
+import { UsageError } from "./usage_error.ts";
+
+export interface HostPort {
+  /** Without brackets; empty for every interface. */
+  readonly host: string;
+  readonly port: number;
+}
+
+const GRAMMAR = /^(?:\[([0-9a-fA-F:.%\w]+)\]|([^\s:/[\]@]*)):(\d{1,5})$/;
+const MAX_PORT = 65_535;
+
+/**
+ * Reads an address.
+ *
+ * @throws {UsageError} If the text is none.
+ */
+export function parseHostPort(text: string): HostPort {
+  const [, bracketed, plain, digits] = GRAMMAR.exec(text) ?? [];
+  const port = Number(digits);
+  const badBrackets = bracketed !== undefined && !bracketed.includes(":");
+  if (digits === undefined || port > MAX_PORT || badBrackets) {
+    throw new UsageError(`"${text}" is not an address`, { hint: hint(text) });
+  }
+  return { host: bracketed ?? plain ?? "", port };
+}
+
+/** Writes an address, an IPv6 one with its brackets. */
+export function formatHostPort({ host, port }: HostPort): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function hint(text: string): string {
+  if (/^[a-z]+:\/\//i.test(text)) return "Write host:port, without a scheme";
+  if (/^[0-9a-f]*:[0-9a-f:]+$/i.test(text)) return `Write an IPv6 address as [${text}]:9090`;
+  if (/^[\w.-]+$/.test(text)) return `The port is missing: write ${text}:9090`;
+  return "Write host:port, such as localhost:9090, :8080 or [::1]:0";
+}

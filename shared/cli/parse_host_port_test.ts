@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { formatHostPort, parseHostPort } from "./parse_host_port.ts";
+import { UsageError } from "./usage_error.ts";
+
+Deno.test("parseHostPort() reads, and formatHostPort() writes it back", async (t) => {
+  const table: [text: string, host: string, port: number][] = [
+    [":8080", "", 8080],
+    ["0.0.0.0:8080", "0.0.0.0", 8080],
+    ["[::1]:0", "::1", 0],
+    ["[fe80::1%eth0]:1", "fe80::1%eth0", 1],
+    ["[::]:65535", "::", 65535],
+    ["localhost:0", "localhost", 0],
+    ["hub.example.org:9090", "hub.example.org", 9090],
+  ];
+  for (const [text, host, port] of table) {
+    await t.step(text, () => {
+      assert.deepEqual(parseHostPort(text), { host, port });
+      assert.equal(formatHostPort({ host, port }), text);
+    });
+  }
+});
+
+Deno.test("parseHostPort() refuses the rest and says what to write", async (t) => {
+  const table: [text: string, hint: RegExp][] = [
+    ["", /host:port/],
+    ["localhost", /port is missing: write localhost:9090/],
+    ["localhost:", /host:port/],
+    ["localhost:65536", /host:port/],
+    ["localhost:http", /host:port/],
+    ["::1:9090", /\[::1:9090\]:9090/],
+    ["[localhost]:1", /host:port/],
+    ["http://localhost:1", /without a scheme/],
+    ["user@localhost:1", /host:port/],
+    ["a b:1", /host:port/],
+  ];
+  for (const [text, hint] of table) {
+    await t.step(JSON.stringify(text), () => {
+      assert.throws(() => parseHostPort(text), (error) => {
+        assert.ok(error instanceof UsageError);
+        assert.match(error.hint ?? "", hint);
+        return true;
+      });
+    });
+  }
+});

@@ -1,0 +1,31 @@
+/**
+ * Sizes as people type them.
+ *
+ *     512 → 512      64KiB, 64k → 65536      4MiB, 4M → 4194304      1GiB → 1073741824
+ *
+ * Every unit is binary: these are sizes of buffers and files, not of disks in a shop.
+ *
+ * @module
+ */
+import { UsageError } from "./usage_error.ts";
+
+/** Bytes in one unit, by its first letter. */
+const UNIT_BYTES = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 } as const;
+
+const GRAMMAR = /^(\d+(?:\.\d+)?)(?:([kmgt])(?:i?b)?|b)?$/i;
+
+/**
+ * Reads a size.
+ *
+ * @returns Whole bytes.
+ * @throws {UsageError} If the text is no size, or one that is no whole number of bytes.
+ */
+export function parseSize(text: string): number {
+  const [, number, unit] = GRAMMAR.exec(text) ?? [];
+  const scale = unit === undefined ? 1 : UNIT_BYTES[unit.toLowerCase() as keyof typeof UNIT_BYTES];
+  const bytes = Number(number) * scale;
+  if (!Number.isSafeInteger(bytes)) {
+    throw new UsageError(`"${text}" is not a size`, { hint: "Write 512, 64KiB, 4MiB or 1GiB" });
+  }
+  return bytes;
+}

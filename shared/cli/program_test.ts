@@ -1,0 +1,252 @@
+import assert from "node:assert/strict";
+import { parseDuration } from "./parse_duration.ts";
+import {
+  type Context,
+  defineCommand,
+  type Io,
+  type Options,
+  type Output,
+  type Program,
+  runProgram,
+  UsageError,
+} from "./program.ts";
+
+/** Streams that keep what was written. */
+function fakeIo(): Io & { out(): string; err(): string } {
+  const texts = ["", ""];
+  const output = (index: number): Output => ({
+    isTerminal: false,
+    color: false,
+    write: (text) => {
+      texts[index] += text;
+      return Promise.resolve();
+    },
+  });
+  return { stdout: output(0), stderr: output(1), out: () => texts[0]!, err: () => texts[1]! };
+}
+
+interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+  readonly context: Context | undefined;
+}
+
+const serveOptions = {
+  hubUri: { flag: "--hub-uri", value: "URI", default: "wss://localhost:8080/ws", help: "The hub" },
+  pingIntervalMs: {
+    flag: "--ping-interval",
+    value: "DURATION",
+    parse: parseDuration,
+    default: 5000,
+    defaultText: "5s",
+    help: "How often to ping",
+    group: "Connection",
+  },
+  insecure: { flag: "--insecure", help: "Skips checks" },
+  noColor: { flag: "--no-color", help: "Never colours" },
+  expose: { flag: "--expose", value: "NAME=HOST:PORT", many: true, help: "More upstreams" },
+  format: {
+    flag: "--log-format",
+    value: "FORMAT",
+    choices: ["text", "json"],
+    default: "text",
+    help: "Log form",
+  },
+  server: { flag: "--server-addr", short: "-s", value: "HOST:PORT", help: "Where to" },
+} as const satisfies Options;
+
+function program(seen: (context: Context) => void): Program {
+  const run = (context: Context) => {
+    seen(context);
+    if (context.args[0] === "usage") throw new UsageError("Bad thing", { hint: "Do it well" });
+    if (context.args[0] === "boom") throw new TypeError("boom");
+    return 7;
+  };
+  return {
+    name: "gthing",
+    envPrefix: "GTHING",
+    version: "1.2.3",
+    summary: "Does things",
+    defaultCommand: "serve",
+    commands: [
+      {
+        name: "serve",
+        summary: "Serves",
+        examples: ["gthing serve edge-1"],
+        args: [{ name: "name", summary: "its name", optional: true }],
+        options: serveOptions,
+        run,
+      },
+      {
+        name: "things",
+        aliases: ["old-things"],
+        summary: "About things",
+        commands: [
+          { name: "list", summary: "Lists", options: { server: serveOptions.server }, run },
+          {
+            name: "drop",
+            summary: "Drops",
+            args: [{ name: "what", summary: "which", many: true }],
+            run,
+          },
+        ],
+      },
+    ],
+  };
+}
+
+async function run(args: string[], env: Record<string, string> = {}): Promise<Outcome> {
+  let context: Context | undefined;
+  const io = fakeIo();
+  const signal = new AbortController().signal;
+  const code = await runProgram(program((seen) => context = seen), args, { env, io, signal });
+  return { code, out: io.out(), err: io.err(), context };
+}
+
+Deno.test("runProgram() gives run() its values and returns its code", async () => {
+  const { code, context } = await run([
+    "serve",
+    "edge-1",
+    "--insecure",
+    "--expose",
+    "a",
+    "--expose=b",
+  ]);
+  assert.equal(code, 7);
+  assert.deepEqual(context?.args, ["edge-1"]);
+  assert.deepEqual(context?.options, {
+    hubUri: "wss://localhost:8080/ws",
+    pingIntervalMs: 5000,
+    insecure: true,
+    noColor: false,
+    expose: ["a", "b"],
+    format: "text",
+    server: undefined,
+  });
+});
+
+Deno.test("runProgram() runs the default command, also with options only", async () => {
+  for (const args of [[], ["--no-color"], ["-s", "a:1"]]) {
+    const { code, context } = await run(args);
+    assert.equal(code, 7);
+    assert.equal(context?.options["noColor"], args[0] === "--no-color");
+  }
+});
+
+Deno.test("runProgram() takes options before the command's name too", async () => {
+  const { context } = await run(["-s", "a:1", "things", "list"]);
+  assert.equal(context?.options["server"], "a:1");
+});
+
+Deno.test("runProgram() knows old names", async () => {
+  assert.equal((await run(["old-things", "list"])).code, 7);
+});
+
+Deno.test("runProgram() prefers flag over environment over config file over default", async () => {
+  const file = await Deno.makeTempFile({ suffix: ".yaml" });
+  try {
+    await Deno.writeTextFile(
+      file,
+      "hub-uri: from-file\nping-interval: 1s\nexpose: { a: 1, b: 2 }\n",
+    );
+    const env = { GTHING_HUB_URI: "from-env", GTHING_CONFIG: file, GTHING_INSECURE: "yes" };
+    const both = await run(["serve", "--hub-uri", "from-flag"], env);
+    assert.equal(both.context?.options["hubUri"], "from-flag");
+    const { context } = await run(["serve"], env);
+    assert.equal(context?.options["hubUri"], "from-env");
+    assert.equal(context?.options["pingIntervalMs"], 1000);
+    assert.equal(context?.options["insecure"], true);
+    assert.deepEqual(context?.options["expose"], ["a=1", "b=2"]);
+    assert.equal(context?.options["format"], "text");
+    const empty = await run(["serve", "--config", file], { GTHING_HUB_URI: "" });
+    assert.equal(empty.context?.options["hubUri"], "from-file");
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
+Deno.test("runProgram() answers what it cannot understand with exit 2 and a hint", async (t) => {
+  const table: [args: string[], error: RegExp, env?: Record<string, string>][] = [
+    [["serv"], /Unknown command "serv"[^]*serve/],
+    [["things"], /Usage: gthing things[^]*list/],
+    [["things", "lst"], /Unknown command "lst"[^]*Did you mean list\?/],
+    [["serve", "--hub-url", "x"], /Unknown option "--hub-url"[^]*Did you mean --hub-uri\?/],
+    [["serve", "a", "b"], /Too many arguments[^]*gthing serve --help/],
+    [["serve", "--hub-uri"], /Option "--hub-uri <URI>" argument missing/],
+    [
+      ["serve", "--ping-interval", "5"],
+      /Cannot use --ping-interval: "5" is not a duration\nhint: .*5s/,
+    ],
+    [["serve"], /Cannot use GTHING_PING_INTERVAL: "x" is not/, { GTHING_PING_INTERVAL: "x" }],
+    [["serve"], /Cannot use "maybe" as GTHING_INSECURE/, { GTHING_INSECURE: "maybe" }],
+    [
+      ["serve", "--log-format", "xml"],
+      /Cannot use "xml" as --log-format\nhint: Choose from text, json/,
+    ],
+    [
+      ["--insecure", "things", "list"],
+      /Option "--insecure" does not belong to "gthing things list"/,
+    ],
+    [["things", "drop"], /Missing required argument "what"/],
+    [["serve", "--config", "/nowhere.yaml"], /Cannot read config file "\/nowhere.yaml"/],
+    [["serve", "usage"], /error: Bad thing\nhint: Do it well\n/],
+  ];
+  for (const [args, error, env] of table) {
+    await t.step(args.join(" "), async () => {
+      const outcome = await run(args, env);
+      assert.match(outcome.err, error);
+      assert.equal(outcome.out, "");
+      assert.equal(outcome.code, 2);
+    });
+  }
+});
+
+Deno.test("runProgram() answers an unexpected error with exit 1", async () => {
+  const { code, err } = await run(["serve", "boom"]);
+  assert.equal(err, "error: boom\n");
+  assert.equal(code, 1);
+  assert.match(
+    (await run(["serve", "boom"], { GTHING_DEBUG: "1" })).err,
+    /TypeError: boom\n\s+at /,
+  );
+});
+
+Deno.test("runProgram() prints help and version to stdout", async () => {
+  const version = await run(["--version"]);
+  assert.deepEqual([version.code, version.out], [0, "1.2.3\n"]);
+  const { code, out, err } = await run(["serve", "--help"]);
+  assert.deepEqual([code, err], [0, ""]);
+  assert.match(out, /^Usage: gthing serve/);
+  assert.match(
+    out,
+    /Connection:\n\s+--ping-interval <DURATION>\s+How often to ping \(default 5s, env GTHING_PING_INTERVAL\)/,
+  );
+  assert.match(out, /Examples:\n {2}gthing serve edge-1/);
+});
+
+Deno.test("defineCommand() infers the values of its options", () => {
+  defineCommand({
+    name: "x",
+    summary: "x",
+    options: serveOptions,
+    run: ({ options }) => {
+      const typed: readonly [
+        string,
+        number,
+        boolean,
+        string[],
+        "text" | "json",
+        string | undefined,
+      ] = [
+        options.hubUri,
+        options.pingIntervalMs,
+        options.insecure,
+        options.expose,
+        options.format,
+        options.server,
+      ];
+      return typed.length;
+    },
+  });
+});
