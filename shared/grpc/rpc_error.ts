@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Metadata } from "@grpc/grpc-js";
 import { Buffer } from "node:buffer";
 import type {
   google_rpc_ErrorInfo as ErrorInfo,
@@ -27,6 +28,7 @@ export interface Detail {
 
 export interface RpcErrorOptions extends ErrorOptions {
   readonly details?: readonly Detail[];
+  readonly metadata?: Metadata;
 }
 
 /** A gRPC status other than OK. */
@@ -34,30 +36,39 @@ export class RpcError extends Error {
   override readonly name = "RpcError";
   readonly code: StatusCode;
   readonly details: readonly Detail[];
+  /** The trailers that came with a received status, such as `x-hub-hop`. Never sent on. */
+  readonly metadata: Metadata | undefined;
 
   constructor(code: StatusCode, message: string, options: RpcErrorOptions = {}) {
     super(message, options);
     this.code = code;
     this.details = options.details ?? [];
+    this.metadata = options.metadata;
   }
 
-  /** Any thrown value as an RpcError; what is none already becomes `INTERNAL`. */
+  /** Any thrown value as an RpcError; what is none already becomes `INTERNAL`, without its stack. */
   static from(error: unknown): RpcError {
     if (error instanceof RpcError) return error;
     const message = error instanceof Error ? error.message : String(error);
-    return new RpcError(Status.INTERNAL, message, { cause: error });
+    return new RpcError(Status.INTERNAL, message.replace(STACK, ""), { cause: error });
+  }
+
+  /** The encoded `google.rpc.Status`; none without details, or when they are too many to send. */
+  encodeDetails(): Uint8Array | undefined {
+    if (this.details.length === 0) return undefined;
+    const message = shortMessage(this.message);
+    const bytes = encodeStatus({ code: this.code, message, details: this.details });
+    return bytes.length <= MAX_DETAILS_BYTES ? bytes : undefined;
   }
 
   /** `grpc-status`, `grpc-message` and, with details, `grpc-status-details-bin`. */
   trailers(): [name: string, value: string][] {
-    const message = this.message.slice(0, MAX_MESSAGE_LENGTH);
+    const message = shortMessage(this.message);
     const fields: [string, string][] = [["grpc-status", String(this.code)]];
     if (message !== "") fields.push(["grpc-message", percentEncode(message)]);
-    if (this.details.length > 0) {
-      const bytes = encodeStatus({ code: this.code, message, details: this.details });
-      if (bytes.length <= MAX_DETAILS_BYTES) {
-        fields.push(["grpc-status-details-bin", Buffer.from(bytes).toString("base64")]);
-      }
+    const details = this.encodeDetails();
+    if (details !== undefined) {
+      fields.push(["grpc-status-details-bin", Buffer.from(details).toString("base64")]);
     }
     return fields;
   }
@@ -65,6 +76,14 @@ export class RpcError extends Error {
   override toString(): string {
     return `${statusName(this.code)}: ${this.message}`;
   }
+}
+
+/** Some libraries put a stack into the message; it is nobody's business outside. */
+const STACK = /\n\s+at [^]*$/;
+
+/** A message as it may be sent: not too long, and without half characters. */
+export function shortMessage(message: string): string {
+  return message.slice(0, MAX_MESSAGE_LENGTH).toWellFormed();
 }
 
 /** A `google.rpc.ErrorInfo` detail. */

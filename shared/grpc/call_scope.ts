@@ -1,0 +1,90 @@
+/**
+ * The life of one call as its handler sees it: from the handler's start to its end.
+ *
+ * @module
+ */
+import { Metadata, type ServerUnaryCall } from "@grpc/grpc-js";
+import type { EventEmitter } from "node:events";
+import { Duplex } from "node:stream";
+import { RpcError } from "./rpc_error.ts";
+import { Status } from "./status.ts";
+
+/** What a handler knows of its call. */
+export interface CallContext {
+  /** Aborts with an `RpcError` when the call is over, for whatever reason. */
+  readonly signal: AbortSignal;
+  /** What the caller sent along. */
+  readonly metadata: Metadata;
+  /** When the call's deadline passes, in milliseconds since the epoch; absent without one. */
+  readonly deadlineMs?: number;
+  /** The caller's address, or `unknown` inside a tunnel. */
+  readonly peer: string;
+  /** Sent with the status: set here what the caller shall find in the trailers. */
+  readonly trailers: Metadata;
+  /** Sends the initial metadata now. Has no effect when it was sent already, as the first response does. */
+  sendHeaders(metadata: Metadata): void;
+}
+
+/** What the calls of all four kinds have in common. */
+export type SurfaceCall =
+  & Pick<
+    ServerUnaryCall<unknown, unknown>,
+    "cancelled" | "metadata" | "getDeadline" | "getPath" | "getPeer" | "sendMetadata"
+  >
+  & Pick<EventEmitter, "on" | "off">;
+
+/** Longer timers fire at once (2³¹ − 1 ms is 24.8 days); a call this long has no timer. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** Timers fire early by as much, and so may a caller cancel at the deadline that it shares with us. */
+const CLOCK_SLACK_MS = 5;
+
+/** Holds the context and, until it is disposed of, the call's listener and timer. */
+export class CallScope implements Disposable {
+  readonly context: CallContext;
+  readonly #call: SurfaceCall;
+  readonly #controller = new AbortController();
+  readonly #onCancelled = () => {
+    this.#end(this.#reason());
+    // Ends the iterator of the requests, which else waits for a caller who has gone.
+    if (this.#call instanceof Duplex) this.#call.destroy();
+  };
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(call: SurfaceCall) {
+    this.#call = call;
+    const deadline = Number(call.getDeadline());
+    this.context = {
+      signal: this.#controller.signal,
+      metadata: call.metadata,
+      ...(Number.isFinite(deadline) ? { deadlineMs: deadline } : {}),
+      peer: call.getPeer(),
+      trailers: new Metadata(),
+      sendHeaders: (metadata) => call.sendMetadata(metadata),
+    };
+    call.on("cancelled", this.#onCancelled);
+    // grpc-js sends the status at the deadline but, to a caller who reads nothing, reports it
+    // only once the stream is flushed, which may be never.
+    const leftMs = deadline - Date.now();
+    if (leftMs <= MAX_TIMER_MS) {
+      this.#timer = setTimeout(this.#onCancelled, Math.max(0, leftMs));
+    }
+    if (call.cancelled) this.#onCancelled();
+  }
+
+  #reason(): RpcError {
+    const { deadlineMs = Infinity } = this.context;
+    return Date.now() >= deadlineMs - CLOCK_SLACK_MS
+      ? new RpcError(Status.DEADLINE_EXCEEDED, "Deadline exceeded")
+      : new RpcError(Status.CANCELLED, "Cancelled by the caller");
+  }
+
+  #end(reason: RpcError): void {
+    clearTimeout(this.#timer);
+    this.#call.off("cancelled", this.#onCancelled);
+    this.#controller.abort(reason);
+  }
+
+  [Symbol.dispose](): void {
+    this.#end(new RpcError(Status.CANCELLED, "The call has ended"));
+  }
+}

@@ -1,0 +1,478 @@
+import {
+  Client,
+  credentials,
+  Metadata,
+  Server,
+  ServerCredentials,
+  type StatusObject,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import { configure, type LogRecord, reset } from "@logtape/logtape";
+import assert from "node:assert/strict";
+import { type EventEmitter, once } from "node:events";
+import http2 from "node:http2";
+import type { echo_v1_EchoRequest as Req, echo_v1_EchoResponse as Res } from "../gen/types.ts";
+import { bidi, type CallContext, clientStream, serverStream, unary } from "./handlers.ts";
+import { responsesOf } from "./responses.ts";
+import { errorInfo, RpcError } from "./rpc_error.ts";
+import { serviceDefinition } from "./service.ts";
+import { fromServiceError } from "./service_error.ts";
+import { Status } from "./status.ts";
+
+const ECHO = serviceDefinition("echo.v1.Echo");
+
+/** A server of the echo service with these handlers, and a client of it. */
+async function echo(
+  handlers: UntypedServiceImplementation,
+): Promise<{ client: Client } & AsyncDisposable> {
+  const server = new Server();
+  const none = () => assert.fail("not part of this test");
+  server.addService(ECHO, {
+    Unary: none,
+    ServerStream: none,
+    ClientStream: none,
+    Bidi: none,
+    ...handlers,
+  });
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync(
+      "127.0.0.1:0",
+      ServerCredentials.createInsecure(),
+      (error, port) => error ? reject(error) : resolve(port),
+    )
+  );
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  return {
+    client,
+    [Symbol.asyncDispose]: () => {
+      client.close();
+      return new Promise((resolve) => server.tryShutdown(() => resolve()));
+    },
+  };
+}
+
+function method(name: string) {
+  const definition = ECHO[name];
+  assert.ok(definition);
+  return [definition.path, definition.requestSerialize, definition.responseDeserialize] as const;
+}
+
+/** One unary call to its end. */
+function callUnary(client: Client, request: Req, options: { deadline?: number } = {}) {
+  let trailers: StatusObject | undefined;
+  let headers: Metadata | undefined;
+  return new Promise<{ response: Res; status: StatusObject | undefined; headers?: Metadata }>(
+    (resolve, reject) => {
+      const call = client.makeUnaryRequest(
+        ...method("Unary"),
+        request,
+        new Metadata(),
+        options,
+        (error, response) => {
+          if (error) reject(fromServiceError(error));
+          // The status comes after the response.
+          else {
+            queueMicrotask(() =>
+              resolve({ response: response as Res, status: trailers, headers: headers! })
+            );
+          }
+        },
+      );
+      call.on("status", (status) => trailers = status);
+      call.on("metadata", (metadata) => headers = metadata);
+    },
+  );
+}
+
+async function collect(responses: AsyncIterable<Res>): Promise<number[]> {
+  const indexes: number[] = [];
+  for await (const response of responses) indexes.push(response.index ?? 0);
+  return indexes;
+}
+
+/** A promise with its resolver, and the context that a handler was given. */
+function seen() {
+  const { promise, resolve } = Promise.withResolvers<CallContext>();
+  return { context: promise, resolve };
+}
+
+/** Resolves with the signal's reason. */
+async function aborted(signal: AbortSignal): Promise<RpcError> {
+  if (!signal.aborted) await once(signal, "abort");
+  assert.ok(signal.reason instanceof RpcError);
+  return signal.reason;
+}
+
+Deno.test("unary() gives request and context, and answers with headers and trailers", async () => {
+  const ended = seen();
+  await using world = await echo({
+    Unary: unary<Req, Res>(async (request, context) => {
+      assert.match(context.peer, /^127\.0\.0\.1:\d+$/);
+      assert.equal(context.deadlineMs, undefined);
+      assert.equal(context.signal.aborted, false);
+      const headers = new Metadata();
+      headers.set("x-first", "1");
+      context.sendHeaders(headers);
+      context.trailers.set("x-last", "2");
+      await Promise.resolve();
+      ended.resolve(context);
+      return { index: request.count };
+    }),
+  });
+  const { response, status, headers } = await callUnary(world.client, { count: 7 });
+  assert.equal(response.index, 7);
+  assert.deepEqual(headers?.get("x-first"), ["1"]);
+  assert.deepEqual(status?.metadata.get("x-last"), ["2"]);
+  assert.equal((await aborted((await ended.context).signal)).message, "The call has ended");
+});
+
+Deno.test("unary() turns what is thrown into a status", async (t) => {
+  const table: [name: string, thrown: unknown, code: number, message: string][] = [
+    ["RpcError", new RpcError(Status.NOT_FOUND, 'No "é😀%" here'), 5, 'No "é😀%" here'],
+    ["Error", new Error("disk is full"), 13, "disk is full"],
+    ["Error with a stack in it", new Error("a\n    at f (/x.ts:1)\n    at g"), 13, "a"],
+    ["half a character", new RpcError(Status.ABORTED, "\ud800!"), 10, "\ufffd!"],
+    ["something else", "text", 13, "text"],
+  ];
+  const logs: LogRecord[] = [];
+  await configure({
+    sinks: { list: (record) => logs.push(record) },
+    loggers: [
+      { category: ["grpc"], sinks: ["list"] },
+      { category: ["logtape", "meta"], lowestLevel: "warning" },
+    ],
+  });
+  try {
+    for (const [name, thrown, code, message] of table) {
+      await t.step(name, async () => {
+        logs.length = 0;
+        await using world = await echo({
+          Unary: unary<Req, Res>(() => {
+            throw thrown;
+          }),
+        });
+        await assert.rejects(callUnary(world.client, {}), (error: RpcError) => {
+          assert.deepEqual([error.code, error.message], [code, message]);
+          return true;
+        });
+        const unknown = !(thrown instanceof RpcError);
+        assert.equal(logs.length, unknown ? 1 : 0);
+        if (unknown) {
+          assert.deepEqual(logs[0]?.properties, { method: "/echo.v1.Echo/Unary", error: thrown });
+        }
+      });
+    }
+  } finally {
+    await reset();
+  }
+});
+
+Deno.test("fromServiceError() gives back details and trailers", async () => {
+  const detail = errorInfo("UNIT_MASKED", "fluentd.agent", { unit: "fluentd.service" });
+  await using world = await echo({
+    Unary: unary<Req, Res>((_, context) => {
+      context.trailers.set("x-hub-hop", "server");
+      throw new RpcError(Status.FAILED_PRECONDITION, "unit is masked", { details: [detail] });
+    }),
+  });
+  await assert.rejects(callUnary(world.client, {}), (error: RpcError) => {
+    assert.equal(error.code, Status.FAILED_PRECONDITION);
+    assert.deepEqual(error.details, [detail]);
+    assert.deepEqual(error.metadata?.get("x-hub-hop"), ["server"]);
+    return true;
+  });
+});
+
+Deno.test("unary() aborts the signal at the deadline", async () => {
+  const handler = seen();
+  await using world = await echo({
+    Unary: unary<Req, Res>(async (_, context) => {
+      handler.resolve(context);
+      throw await aborted(context.signal);
+    }),
+  });
+  const deadline = Date.now() + 60;
+  await assert.rejects(callUnary(world.client, {}, { deadline }), { code: 4 });
+  const { deadlineMs, signal } = await handler.context;
+  assert.ok(deadlineMs !== undefined && Math.abs(deadlineMs - deadline) < 1000);
+  // The caller's own deadline cancels at the same moment: either may come first by a hair.
+  assert.ok(([Status.DEADLINE_EXCEEDED, Status.CANCELLED] as number[]).includes(
+    (await aborted(signal)).code,
+  ));
+});
+
+Deno.test("serverStream() sends all responses, then trailers", async () => {
+  await using world = await echo({
+    ServerStream: serverStream<Req, Res>(async function* (request, context) {
+      context.trailers.set("x-last", "2");
+      for (let index = 0; index < request.count!; index++) yield { index };
+      await Promise.resolve();
+    }),
+  });
+  const call = world.client.makeServerStreamRequest(...method("ServerStream"), { count: 100 });
+  const status = once(call, "status");
+  assert.deepEqual(await collect(call), Array.from({ length: 100 }, (_, index) => index));
+  const [{ code, metadata }] = await status;
+  assert.deepEqual([code, metadata.get("x-last")], [0, ["2"]]);
+});
+
+Deno.test("serverStream() sends the responses before an error", async () => {
+  await using world = await echo({
+    ServerStream: serverStream<Req, Res>(async function* () {
+      yield { index: 1 };
+      yield { index: 2 };
+      throw new RpcError(Status.DATA_LOSS, "no more");
+    }),
+  });
+  // grpc-js, when it learns of an error, drops responses that it has not handed out: look at the wire.
+  const session = http2.connect(
+    `http://${world.client.getChannel().getTarget().slice("dns:".length)}`,
+  );
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/echo.v1.Echo/ServerStream",
+    "content-type": "application/grpc",
+    "te": "trailers",
+  });
+  const trailers = once(stream, "trailers");
+  stream.end(new Uint8Array(5));
+  const body: number[] = [];
+  for await (const chunk of stream) body.push(...chunk);
+  assert.deepEqual(body, [0, 0, 0, 0, 2, 0x10, 1, 0, 0, 0, 0, 2, 0x10, 2]);
+  assert.equal((await trailers)[0]["grpc-status"], "15");
+  const closed = once(session, "close");
+  session.close();
+  await closed;
+});
+
+Deno.test("responsesOf() throws the status with its details", async () => {
+  const detail = errorInfo("R", "d");
+  await using world = await echo({
+    ServerStream: serverStream<Req, Res>(() => {
+      throw new RpcError(Status.DATA_LOSS, "no more", { details: [detail] });
+    }),
+  });
+  const call = world.client.makeServerStreamRequest(...method("ServerStream"), {});
+  await assert.rejects(responsesOf<Res>(call).next(), (error: RpcError) => {
+    assert.deepEqual(error.details, [detail]);
+    return error.code === Status.DATA_LOSS;
+  });
+});
+
+Deno.test("serverStream() asks for no more than the caller takes, and ends at a cancel", async () => {
+  let made = 0;
+  const returned = Promise.withResolvers<void>();
+  const handler = seen();
+  await using world = await echo({
+    ServerStream: serverStream<Req, Res>(async function* (_, context) {
+      handler.resolve(context);
+      try {
+        const data = new Uint8Array(256 * 1024);
+        for (;;) yield { data, index: made++ };
+      } finally {
+        returned.resolve();
+      }
+    }),
+  });
+  const call = world.client.makeServerStreamRequest(...method("ServerStream"), {});
+  call.on("error", () => {});
+  await once(call, "readable");
+  assert.ok(call.read());
+  // What lies between: 16 messages here, the windows and buffers of HTTP/2, 16 messages there.
+  let before = -1;
+  while (before !== made) {
+    before = made;
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  assert.ok(made < 200, `${made} messages of 256 KiB were made for a caller who read one`);
+  call.cancel();
+  await returned.promise;
+  assert.equal((await aborted((await handler.context).signal)).code, Status.CANCELLED);
+});
+
+Deno.test("serverStream() returns an iterator that waits when the caller cancels", async () => {
+  const returned = Promise.withResolvers<void>();
+  const waiting = Promise.withResolvers<IteratorResult<Res>>();
+  const asked = Promise.withResolvers<void>();
+  const queue: AsyncIterator<Res> = {
+    next: () => (asked.resolve(), waiting.promise),
+    return: () => {
+      waiting.resolve({ done: true, value: undefined });
+      returned.resolve();
+      return Promise.resolve({ done: true, value: undefined });
+    },
+  };
+  await using world = await echo({
+    ServerStream: serverStream<Req, Res>(() => ({ [Symbol.asyncIterator]: () => queue })),
+  });
+  const call = world.client.makeServerStreamRequest(...method("ServerStream"), {});
+  call.on("error", () => {});
+  await asked.promise;
+  call.cancel();
+  await returned.promise;
+});
+
+Deno.test("responsesOf() cancels the call when the loop is left", async () => {
+  const handler = seen();
+  await using world = await echo({
+    ServerStream: serverStream<Req, Res>(async function* (_, context) {
+      handler.resolve(context);
+      yield { index: 1 };
+      await aborted(context.signal);
+    }),
+  });
+  const call = world.client.makeServerStreamRequest(...method("ServerStream"), {});
+  for await (const { index } of responsesOf<Res>(call)) {
+    assert.equal(index, 1);
+    break;
+  }
+  assert.equal((await aborted((await handler.context).signal)).code, Status.CANCELLED);
+});
+
+Deno.test("responsesOf() returns the status with its trailers", async () => {
+  await using world = await echo({
+    ServerStream: serverStream<Req, Res>(async function* (_, context) {
+      context.trailers.set("x-last", "2");
+      yield await Promise.resolve({});
+    }),
+  });
+  const call = world.client.makeServerStreamRequest(...method("ServerStream"), {});
+  const responses = responsesOf<Res>(call);
+  assert.equal((await responses.next()).done, false);
+  const { done, value } = await responses.next();
+  assert.ok(done && value !== undefined);
+  assert.deepEqual(value.metadata.get("x-last"), ["2"]);
+});
+
+Deno.test("serverStream() of what is no response ends as INTERNAL", async () => {
+  await using world = await echo({
+    // deno-lint-ignore no-explicit-any -- what types forbid is what is tested
+    ServerStream: serverStream<Req, any>(async function* () {
+      yield await Promise.resolve(null);
+    }),
+  });
+  const call = world.client.makeServerStreamRequest(...method("ServerStream"), {});
+  await assert.rejects(collect(call), { code: Status.INTERNAL });
+});
+
+Deno.test("clientStream() gives the requests as they come", async () => {
+  await using world = await echo({
+    ClientStream: clientStream<Req, Res>(async (requests) => {
+      let received = 0;
+      for await (const request of requests) received += request.count!;
+      return { received };
+    }),
+  });
+  const answer = Promise.withResolvers<Res>();
+  const call = world.client.makeClientStreamRequest(
+    ...method("ClientStream"),
+    (error, response) => error ? answer.reject(error) : answer.resolve(response as Res),
+  );
+  for (let i = 1; i <= 100; i++) call.write({ count: i });
+  call.end();
+  assert.equal((await answer.promise).received, 5050);
+});
+
+Deno.test("clientStream() may answer before the requests end", async () => {
+  await using world = await echo({
+    ClientStream: clientStream<Req, Res>(async (requests) => {
+      for await (const request of requests) if (request.count === 2) return { received: 2 };
+      throw new Error("unreachable");
+    }),
+  });
+  const answer = Promise.withResolvers<Res>();
+  const call = world.client.makeClientStreamRequest(
+    ...method("ClientStream"),
+    (error, response) => error ? answer.reject(error) : answer.resolve(response as Res),
+  );
+  call.write({ count: 1 });
+  call.write({ count: 2 });
+  assert.equal((await answer.promise).received, 2);
+  call.cancel();
+});
+
+Deno.test("clientStream() ends the requests with an error when the caller cancels", async () => {
+  const failure = Promise.withResolvers<unknown>();
+  const first = Promise.withResolvers<void>();
+  await using world = await echo({
+    ClientStream: clientStream<Req, Res>(async (requests) => {
+      try {
+        for await (const _ of requests) first.resolve();
+        failure.resolve("ended as if the caller had sent all");
+      } catch (error) {
+        failure.resolve(error);
+        throw error;
+      }
+      return {};
+    }),
+  });
+  const call = world.client.makeClientStreamRequest(...method("ClientStream"), () => {});
+  call.write({});
+  await first.promise;
+  call.cancel();
+  const error = await failure.promise;
+  assert.ok(error instanceof RpcError);
+  assert.equal(error.code, Status.CANCELLED);
+});
+
+Deno.test("bidi() answers while it reads, and after it stopped reading", async () => {
+  await using world = await echo({
+    Bidi: bidi<Req, Res>(async function* (requests) {
+      for await (const request of requests) {
+        yield { index: request.count };
+        if (request.count === 3) break;
+      }
+      yield { index: 99 };
+    }),
+  });
+  const call = world.client.makeBidiStreamRequest(...method("Bidi"));
+  const indexes: unknown[] = [];
+  call.write({ count: 1 });
+  for await (const { index } of call as AsyncIterable<Res>) {
+    indexes.push(index);
+    if (index! < 3) call.write({ count: index! + 1 });
+  }
+  assert.deepEqual(indexes, [1, 2, 3, 99]);
+});
+
+Deno.test("bidi() reads no more than the handler asks for", async () => {
+  const handler = seen();
+  await using world = await echo({
+    Bidi: bidi<Req, Res>(async function* (requests, context) {
+      const iterator = requests[Symbol.asyncIterator]();
+      await iterator.next();
+      handler.resolve(context);
+      yield {};
+      await aborted(context.signal);
+    }),
+  });
+  const call = world.client.makeBidiStreamRequest(...method("Bidi"));
+  call.on("error", () => {});
+  const data = new Uint8Array(256 * 1024);
+  let flushed = 0;
+  for (let i = 0; i < 400; i++) call.write({ data }, () => flushed++);
+  await handler.context;
+  let before = -1;
+  while (before !== flushed) {
+    before = flushed;
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  assert.ok(flushed < 200, `${flushed} messages of 256 KiB left for a handler who read one`);
+  call.cancel();
+  assert.equal((await aborted((await handler.context).signal)).code, Status.CANCELLED);
+});
+
+Deno.test("no call leaves a listener or a timer behind", async () => {
+  const calls: EventEmitter[] = [];
+  await using world = await echo({
+    Unary: (call, respond) => {
+      calls.push(call);
+      assert.equal(call.listenerCount("cancelled"), 0);
+      unary<Req, Res>(() => ({}))(call, respond);
+      assert.equal(call.listenerCount("cancelled"), 1);
+    },
+  });
+  // A timer that were left would wait for a minute: the sanitizer of timers tells.
+  for (let i = 0; i < 20; i++) await callUnary(world.client, {}, { deadline: Date.now() + 60_000 });
+  assert.deepEqual(calls.map((call) => call.listenerCount("cancelled")), Array(20).fill(0));
+});
