@@ -1,0 +1,348 @@
+/**
+ * Who is here: name → tunnels. The hub's only shared state, and the one place where tunnels
+ * (which add themselves) and calls (which pick one) meet. docs/protocol.md §7.
+ *
+ *     unknown ──add──▶ online ──last tunnel removed──▶ away ──add──▶ online
+ *                                                       └─ 10 000 others went away since ─▶ unknown
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { FlapRule } from "./flap_rule.ts";
+import { nearest } from "./nearest.ts";
+import type { Refusal } from "./refusal.ts";
+import type { CloseReason, ServerInfo, ServerName, Tunnel } from "./tunnel.ts";
+import { WaitQueue } from "./wait_queue.ts";
+
+/** Names with an open tunnel. Beyond, new names are refused with 503. */
+export const MAX_SERVERS = 50_000;
+/** Names remembered while away; the one that went first is forgotten first. */
+export const MAX_AWAY = 10_000;
+/** Calls that wait for a server (`x-hub-wait`), over all names. */
+export const MAX_WAITERS = 1_000;
+/** Draining tunnels of a name beside its open one; the oldest beyond is closed. */
+export const MAX_DRAINING = 3;
+
+const RETRY_FULL_S = 30;
+const RETRY_FLAPPING_S = 60;
+
+/** A server that went away. */
+export interface Departure {
+  readonly info: ServerInfo;
+  readonly generation: number;
+  readonly lastSeenMs: number;
+  /** Why its last tunnel closed. */
+  readonly reason: string;
+}
+
+export type RegistryEvent =
+  | { readonly type: "added"; readonly tunnel: Tunnel }
+  | { readonly type: "removed"; readonly tunnel: Tunnel; readonly reason: CloseReason }
+  | {
+    /** Two living instances fight over `holder.name`; `displaced` was here until now. */
+    readonly type: "flapping";
+    readonly holder: ServerInfo;
+    readonly displaced: ServerInfo;
+    /** Turns within the last minute. */
+    readonly turns: number;
+    /** Whether newcomers are refused from now on. */
+    readonly refusing: boolean;
+  };
+
+export interface RegistryOptions {
+  /** @default MAX_SERVERS */
+  readonly maxServers?: number;
+  /** @default MAX_AWAY */
+  readonly maxAway?: number;
+  /** @default MAX_WAITERS */
+  readonly maxWaiters?: number;
+  /** @default Date.now */
+  readonly now?: () => number;
+}
+
+/** All about one name. */
+interface Entry {
+  /** The highest that was given out. */
+  generation: number;
+  /** Oldest first. The last one is open or draining; the others are draining. */
+  tunnels: Tunnel[];
+  departure: Departure | undefined;
+  flap: FlapRule | undefined;
+}
+
+const NOTHING: Disposable = { [Symbol.dispose]() {} };
+
+/**
+ * Guarantees:
+ * - The newest registration of a name wins at once, and the tunnel that it displaced is closed
+ *   with a reason. A draining one may end its calls.
+ * - An older generation never displaces a newer one, whatever the order of events.
+ * - Removal is by object: a late or repeated removal never touches another tunnel.
+ * - Nothing here waits for a peer.
+ */
+export class Registry {
+  readonly #entries = new Map<ServerName, Entry>();
+  /** Names without a tunnel, the one that went first at the front. */
+  readonly #idle = new Set<ServerName>();
+  readonly #waiters: WaitQueue;
+  readonly #listeners = new Set<(event: RegistryEvent) => void>();
+  readonly #maxServers: number;
+  readonly #maxAway: number;
+  readonly #now: () => number;
+  /** Above every generation of the names that were forgotten. */
+  #forgotten = 0;
+
+  constructor(options: RegistryOptions = {}) {
+    this.#maxServers = options.maxServers ?? MAX_SERVERS;
+    this.#maxAway = options.maxAway ?? MAX_AWAY;
+    this.#waiters = new WaitQueue(options.maxWaiters ?? MAX_WAITERS);
+    this.#now = options.now ?? Date.now;
+  }
+
+  /** Whether a server may register now; to be asked before its upgrade is accepted. */
+  admit(info: ServerInfo): Refusal | undefined {
+    const { name, instance } = info;
+    const holder = this.pick(name);
+    if (holder === undefined) {
+      if (this.#entries.size - this.#idle.size < this.#maxServers) return undefined;
+      return {
+        status: 503,
+        code: "RESOURCE_EXHAUSTED",
+        message: `Cannot register "${name}": the hub has ${this.#maxServers} servers, its limit`,
+        retryAfterS: RETRY_FULL_S,
+      };
+    }
+    if (!this.#entries.get(name)?.flap?.refuses(holder.info.instance, instance)) return undefined;
+    return {
+      status: 409,
+      code: "ALREADY_EXISTS",
+      message: `Cannot register "${name}": another living instance at ` +
+        `${holder.info.remoteAddress} holds this name; stop one of the two or rename it`,
+      retryAfterS: RETRY_FLAPPING_S,
+    };
+  }
+
+  /** Takes the generation of a new registration: above every earlier one of the name. */
+  nextGeneration(name: ServerName): number {
+    const entry = this.#entry(name);
+    return ++entry.generation;
+  }
+
+  /** Registers a tunnel. Its removal, when it closes or by dispose, harms no other. */
+  add(tunnel: Tunnel): Disposable {
+    if (tunnel.state === "closed") return NOTHING;
+    const { name } = tunnel.info;
+    const entry = this.#entry(name);
+    const current = entry.tunnels.at(-1);
+    if (current !== undefined && current.generation >= tunnel.generation) {
+      if (current !== tunnel) {
+        const reason = `A newer registration of "${name}" was faster, from ` +
+          current.info.remoteAddress;
+        tunnel.close({ reason, by: "hub" });
+        return NOTHING;
+      }
+    } else {
+      this.#insert(entry, tunnel);
+    }
+    return {
+      [Symbol.dispose]: () =>
+        this.#remove(tunnel, { reason: "Tunnel was taken out of the registry", by: "hub" }),
+    };
+  }
+
+  /** The newest open tunnel of a name. */
+  pick(name: ServerName): Tunnel | undefined {
+    const newest = this.#entries.get(name)?.tunnels.at(-1);
+    return newest?.state === "open" ? newest : undefined;
+  }
+
+  /** Whether calls to this name go through now. */
+  isOnline(name: ServerName): boolean {
+    return this.pick(name) !== undefined;
+  }
+
+  /** Whether this name is or was here. */
+  has(name: ServerName): boolean {
+    const entry = this.#entries.get(name);
+    return entry !== undefined && (entry.tunnels.length > 0 || entry.departure !== undefined);
+  }
+
+  /** Names with an open tunnel. */
+  names(): readonly ServerName[] {
+    const names: ServerName[] = [];
+    for (const [name, { tunnels }] of this.#entries) {
+      if (tunnels.at(-1)?.state === "open") names.push(name);
+    }
+    return names;
+  }
+
+  /** All tunnels, open and draining, by name, oldest first. */
+  list(): readonly Tunnel[] {
+    return [...this.#entries.values()].flatMap(({ tunnels }) => tunnels).sort((a, b) =>
+      compare(a.info.name, b.info.name) || a.generation - b.generation
+    );
+  }
+
+  /** The names that were here and are not, by name. */
+  away(): readonly Departure[] {
+    return [...this.#departures()].sort((a, b) => compare(a.info.name, b.info.name));
+  }
+
+  /** When a name was last heard of, and why its last tunnel ended (empty for its first one). */
+  lastSeen(name: ServerName): { lastSeenMs: number; reason: string } | undefined {
+    const entry = this.#entries.get(name);
+    const newest = entry?.tunnels.at(-1);
+    if (newest !== undefined) {
+      const reason = newest.state === "draining"
+        ? "Tunnel is draining"
+        : entry?.departure?.reason ?? "";
+      return { lastSeenMs: newest.stats().lastSeenMs, reason };
+    }
+    const departure = entry?.departure;
+    return departure && { lastSeenMs: departure.lastSeenMs, reason: departure.reason };
+  }
+
+  /** Names like this one, those that are here before those that are away. */
+  nearest(name: string, max = 3): string[] {
+    const known = function* (registry: Registry) {
+      yield* registry.names();
+      for (const { info } of registry.#departures()) yield info.name;
+    };
+    return nearest(name, known(this), max);
+  }
+
+  /** Tells what happens. A listener that throws is logged and does not disturb the others. */
+  onChange(listener: (event: RegistryEvent) => void): Disposable {
+    // Wrapped, so that the same function can listen twice and leave once.
+    const own = (event: RegistryEvent) => listener(event);
+    this.#listeners.add(own);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(own) };
+  }
+
+  /**
+   * The open tunnel of a name, as soon as there is one. Waiting calls are served in the order
+   * in which they came.
+   *
+   * @throws {RpcError} `RESOURCE_EXHAUSTED` if too many calls wait already.
+   * @throws `signal.reason` when it fires.
+   */
+  waitFor(name: ServerName, signal: AbortSignal): Promise<Tunnel> {
+    const open = signal.aborted ? undefined : this.pick(name);
+    return open === undefined ? this.#waiters.wait(name, signal) : Promise.resolve(open);
+  }
+
+  /** Calls that wait now. */
+  get waiting(): number {
+    return this.#waiters.size;
+  }
+
+  *#departures(): Generator<Departure> {
+    for (const name of this.#idle) {
+      const departure = this.#entries.get(name)?.departure;
+      if (departure !== undefined) yield departure;
+    }
+  }
+
+  #entry(name: ServerName): Entry {
+    let entry = this.#entries.get(name);
+    if (entry === undefined) {
+      entry = {
+        generation: this.#forgotten,
+        tunnels: [],
+        departure: undefined,
+        flap: undefined,
+      };
+      this.#entries.set(name, entry);
+      this.#setIdle(name);
+    }
+    return entry;
+  }
+
+  #setIdle(name: ServerName): void {
+    this.#idle.delete(name);
+    this.#idle.add(name);
+    if (this.#idle.size <= this.#maxAway) return;
+    const [oldest] = this.#idle;
+    if (oldest === undefined) return;
+    this.#idle.delete(oldest);
+    // Generations of a name must grow even when its entry was forgotten in between.
+    this.#forgotten = Math.max(this.#forgotten, this.#entries.get(oldest)?.generation ?? 0);
+    this.#entries.delete(oldest);
+  }
+
+  #insert(entry: Entry, tunnel: Tunnel): void {
+    const { info, generation } = tunnel;
+    const displaced = entry.tunnels.at(-1);
+    entry.generation = Math.max(entry.generation, generation);
+    entry.tunnels.push(tunnel);
+    this.#idle.delete(info.name);
+    const turn = this.#turn(entry, displaced, tunnel);
+    const draining = entry.tunnels.filter((old) => old !== tunnel && old.state === "draining");
+    const mayDrain = draining.slice(-MAX_DRAINING);
+    for (const old of entry.tunnels.filter((old) => old !== tunnel && !mayDrain.includes(old))) {
+      const reason: CloseReason = {
+        reason: `Displaced by a newer registration of "${info.name}" from ${info.remoteAddress}`,
+        by: "hub",
+      };
+      this.#remove(old, reason);
+      old.close(reason);
+    }
+    void tunnel.closed.then((reason) => this.#remove(tunnel, reason));
+    this.#emit({ type: "added", tunnel });
+    if (turn !== undefined) this.#emit(turn);
+    this.#waiters.serve(tunnel);
+  }
+
+  #turn(
+    entry: Entry,
+    displaced: Tunnel | undefined,
+    tunnel: Tunnel,
+  ): RegistryEvent | undefined {
+    if (displaced?.state !== "open") {
+      entry.flap?.end();
+      return undefined;
+    }
+    entry.flap ??= new FlapRule(this.#now);
+    const turn = entry.flap.replaced(displaced.info.instance, tunnel.info.instance);
+    if (turn === undefined) return undefined;
+    return { type: "flapping", holder: tunnel.info, displaced: displaced.info, ...turn };
+  }
+
+  #remove(tunnel: Tunnel, reason: CloseReason): void {
+    const { info, generation } = tunnel;
+    const entry = this.#entries.get(info.name);
+    const index = entry?.tunnels.indexOf(tunnel) ?? -1;
+    if (entry === undefined || index < 0) {
+      // Taken out before it closed: only now is it known why.
+      if (entry?.departure?.generation === generation) {
+        entry.departure = { ...entry.departure, reason: reason.reason };
+      }
+      return;
+    }
+    entry.tunnels.splice(index, 1);
+    // A draining one may end after the newer one that took its place.
+    if (entry.departure === undefined || entry.departure.generation <= generation) {
+      const { lastSeenMs } = tunnel.stats();
+      entry.departure = { info, generation, lastSeenMs, reason: reason.reason };
+    }
+    if (entry.tunnels.length === 0) {
+      entry.flap?.end();
+      this.#setIdle(info.name);
+    }
+    this.#emit({ type: "removed", tunnel, reason });
+  }
+
+  #emit(event: RegistryEvent): void {
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(event);
+      } catch (error) {
+        getLogger(["hub", "registry"]).error("Registry listener failed: {error}", { error });
+      }
+    }
+  }
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,286 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { RpcError } from "../shared/grpc/rpc_error.ts";
+import { Status } from "../shared/grpc/status.ts";
+import { FakeTunnel } from "./fake_tunnel.ts";
+import { MAX_DRAINING, Registry, type RegistryEvent } from "./registry.ts";
+
+const GONE = { reason: "Peer went away", by: "network" } as const;
+
+function register(registry: Registry, name: string, instance = ""): FakeTunnel {
+  const tunnel = new FakeTunnel(name, registry.nextGeneration(name), { instance });
+  registry.add(tunnel);
+  return tunnel;
+}
+
+/** Lets the registry see that tunnels have closed: it hears of it by promise. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 3; i++) await Promise.resolve();
+}
+
+Deno.test("Registry.add() lets the newest win at once and closes the displaced one", () => {
+  const registry = new Registry();
+  const first = register(registry, "edge-1");
+  const second = register(registry, "edge-1");
+  assert.equal(registry.pick("edge-1"), second);
+  assert.deepEqual(registry.list(), [second]);
+  assert.deepEqual(first.closeReasons, [{
+    reason: 'Displaced by a newer registration of "edge-1" from 192.0.2.7:4711',
+    by: "hub",
+  }]);
+  assert.deepEqual(second.closeReasons, []);
+});
+
+Deno.test("Registry.add() never lets an older generation displace a newer one", () => {
+  const registry = new Registry();
+  const older = new FakeTunnel("edge-1", registry.nextGeneration("edge-1"));
+  const newer = new FakeTunnel("edge-1", registry.nextGeneration("edge-1"));
+  registry.add(newer);
+  const entry = registry.add(older);
+  assert.equal(registry.pick("edge-1"), newer);
+  assert.match(older.closeReasons[0]!.reason, /newer registration/);
+  entry[Symbol.dispose]();
+  assert.equal(registry.pick("edge-1"), newer);
+});
+
+Deno.test("Registry removals touch only their own tunnel, however late and often", async () => {
+  const registry = new Registry();
+  const first = new FakeTunnel("edge-1", registry.nextGeneration("edge-1"));
+  const entry = registry.add(first);
+  const second = register(registry, "edge-1");
+  entry[Symbol.dispose]();
+  entry[Symbol.dispose]();
+  first.close(GONE);
+  await settle();
+  assert.equal(registry.pick("edge-1"), second);
+  second.close(GONE);
+  await settle();
+  assert.equal(registry.pick("edge-1"), undefined);
+  assert.deepEqual(registry.lastSeen("edge-1"), { lastSeenMs: 5_000, reason: GONE.reason });
+});
+
+Deno.test("Registry.add() ignores a tunnel that closed before", () => {
+  const registry = new Registry();
+  const tunnel = new FakeTunnel("edge-1", registry.nextGeneration("edge-1"));
+  tunnel.close(GONE);
+  registry.add(tunnel);
+  assert.equal(registry.has("edge-1"), false);
+});
+
+Deno.test("Registry keeps a draining tunnel beside its successor, but not many", async () => {
+  const registry = new Registry();
+  const all: FakeTunnel[] = [];
+  for (let i = 0; i < MAX_DRAINING + 2; i++) {
+    const tunnel = register(registry, "edge-1");
+    await tunnel.drain();
+    all.push(tunnel);
+  }
+  const open = register(registry, "edge-1");
+  assert.equal(registry.pick("edge-1"), open);
+  assert.deepEqual(registry.list(), [...all.slice(-MAX_DRAINING), open]);
+  assert.deepEqual(
+    all.map(({ state }) => state),
+    ["closed", "closed", "draining", "draining", "draining"],
+  );
+});
+
+Deno.test("Registry tells a draining server from an open one", async () => {
+  const registry = new Registry();
+  const tunnel = register(registry, "edge-1");
+  await tunnel.drain();
+  assert.equal(registry.isOnline("edge-1"), false);
+  assert.equal(registry.has("edge-1"), true);
+  assert.deepEqual(registry.names(), []);
+  assert.deepEqual(registry.lastSeen("edge-1"), {
+    lastSeenMs: 5_000,
+    reason: "Tunnel is draining",
+  });
+});
+
+Deno.test("Registry remembers a bounded number of names that went away", async () => {
+  const registry = new Registry({ maxAway: 2 });
+  for (const name of ["a", "b", "c"]) register(registry, name).close(GONE);
+  await settle();
+  assert.deepEqual(registry.away().map(({ info }) => info.name), ["b", "c"]);
+  assert.equal(registry.has("a"), false);
+  assert.equal(registry.lastSeen("a"), undefined);
+  const back = register(registry, "a");
+  assert.ok(back.generation > 1, "a forgotten name's generations still grow");
+});
+
+Deno.test("Registry.nearest() looks at names that are here and away", async () => {
+  const registry = new Registry();
+  register(registry, "edge-1");
+  register(registry, "edge-2").close(GONE);
+  await settle();
+  assert.deepEqual(registry.nearest("edge-3"), ["edge-1", "edge-2"]);
+  assert.deepEqual(registry.nearest("edge-3", 1), ["edge-1"]);
+});
+
+Deno.test("Registry.admit() sheds new names at its limit, not known ones", () => {
+  const registry = new Registry({ maxServers: 1 });
+  const { info } = register(registry, "edge-1");
+  assert.equal(registry.admit(info), undefined);
+  assert.equal(registry.admit({ ...info, name: "edge-2" })?.status, 503);
+});
+
+Deno.test("Registry reports two living instances, then refuses the newcomer until one is gone", async () => {
+  const registry = new Registry();
+  const events: RegistryEvent[] = [];
+  using _ = registry.onChange((event) => events.push(event));
+  const turns = () =>
+    events.flatMap((event) =>
+      event.type === "flapping"
+        ? [[event.holder.instance, event.displaced.instance, event.turns, event.refusing]]
+        : []
+    );
+  const a = register(registry, "edge-1", "A");
+  register(registry, "edge-1", "B");
+  assert.deepEqual(turns(), []);
+  register(registry, "edge-1", "A");
+  assert.deepEqual(turns(), [["A", "B", 2, false]]);
+  assert.equal(registry.admit({ ...a.info, instance: "B" }), undefined);
+  const holder = register(registry, "edge-1", "B");
+  assert.deepEqual(turns()[1], ["B", "A", 3, true]);
+
+  const refusal = registry.admit(a.info);
+  assert.equal(refusal?.status, 409);
+  assert.match(refusal!.message, /192\.0\.2\.7:4711 holds this name/);
+  assert.equal(registry.admit(holder.info), undefined, "the holder may reconnect");
+
+  holder.close(GONE);
+  await settle();
+  assert.equal(registry.admit(a.info), undefined);
+});
+
+Deno.test("Registry.onChange() isolates listeners and stops when disposed", () => {
+  const registry = new Registry();
+  const seen: string[] = [];
+  const listener = (event: RegistryEvent) => void seen.push(event.type);
+  using _failing = registry.onChange(() => {
+    throw new Error("Listener is broken");
+  });
+  const first = registry.onChange(listener);
+  using _second = registry.onChange(listener);
+  register(registry, "edge-1");
+  first[Symbol.dispose]();
+  register(registry, "edge-1");
+  assert.deepEqual(seen, ["added", "added", "removed", "added"]);
+});
+
+Deno.test("Registry.waitFor() serves waiting calls in their order", async () => {
+  const registry = new Registry();
+  const { signal } = new AbortController();
+  const order: number[] = [];
+  const waits = [1, 2, 3].map((i) => registry.waitFor("edge-1", signal).then(() => order.push(i)));
+  const other = new AbortController();
+  const unserved = registry.waitFor("edge-2", other.signal);
+  register(registry, "edge-1");
+  await Promise.all(waits);
+  assert.deepEqual(order, [1, 2, 3]);
+  assert.equal(registry.waiting, 1);
+  other.abort(new Error("Enough"));
+  await assert.rejects(unserved, { message: "Enough" });
+  assert.equal(registry.waiting, 0);
+});
+
+Deno.test("Registry.waitFor() gives an open tunnel at once and an aborted signal back", async () => {
+  const registry = new Registry();
+  const tunnel = register(registry, "edge-1");
+  assert.equal(await registry.waitFor("edge-1", new AbortController().signal), tunnel);
+  await assert.rejects(registry.waitFor("edge-1", AbortSignal.abort(new Error("Late"))), {
+    message: "Late",
+  });
+});
+
+Deno.test("Registry.waitFor() is bounded over all names", async () => {
+  const registry = new Registry({ maxWaiters: 2 });
+  const controller = new AbortController();
+  const waits = ["a", "b"].map((name) => registry.waitFor(name, controller.signal));
+  await assert.rejects(
+    registry.waitFor("c", controller.signal),
+    (error) => error instanceof RpcError && error.code === Status.RESOURCE_EXHAUSTED,
+  );
+  controller.abort();
+  const results = await Promise.allSettled(waits);
+  assert.deepEqual(results.map(({ status }) => status), ["rejected", "rejected"]);
+});
+
+/** The naive twin: every tunnel ever added, searched from the start each time. */
+class Model {
+  readonly registered: FakeTunnel[] = [];
+
+  add(tunnel: FakeTunnel): void {
+    if (tunnel.state === "closed" || this.registered.includes(tunnel)) return;
+    const same = this.registered.filter(({ info }) => info.name === tunnel.info.name);
+    if (same.some(({ generation }) => generation > tunnel.generation)) return;
+    const draining = same.filter(({ state }) => state === "draining");
+    for (const old of same) {
+      if (!draining.slice(-MAX_DRAINING).includes(old)) this.remove(old);
+    }
+    this.registered.push(tunnel);
+  }
+
+  remove(tunnel: FakeTunnel): void {
+    const index = this.registered.indexOf(tunnel);
+    if (index >= 0) this.registered.splice(index, 1);
+  }
+
+  pick(name: string): FakeTunnel | undefined {
+    const newest = this.registered.filter(({ info }) => info.name === name)
+      .sort((a, b) => a.generation - b.generation).at(-1);
+    return newest?.state === "open" ? newest : undefined;
+  }
+}
+
+Deno.test("Registry agrees with a naive model on random sequences", async () => {
+  const names = ["a", "b"];
+  const step = fc.record({
+    op: fc.constantFrom("dial", "add", "add", "close", "dispose", "drain"),
+    name: fc.constantFrom(...names),
+    which: fc.nat(7),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+      const registry = new Registry();
+      const model = new Model();
+      const live = new Set<unknown>();
+      using _ = registry.onChange((event) => {
+        if (event.type === "added") {
+          assert.ok(!live.has(event.tunnel), "added twice");
+          live.add(event.tunnel);
+        }
+        if (event.type === "removed") assert.ok(live.delete(event.tunnel), "removed twice");
+      });
+      const tunnels: FakeTunnel[] = [];
+      const entries = new Map<FakeTunnel, Disposable>();
+      for (const { op, name, which } of steps) {
+        if (op === "dial") tunnels.push(new FakeTunnel(name, registry.nextGeneration(name)));
+        // Counted from the newest, so that short sequences collide.
+        const tunnel = tunnels.at(-1 - which);
+        if (tunnel === undefined) continue;
+        if (op === "add" && !entries.has(tunnel)) {
+          model.add(tunnel);
+          entries.set(tunnel, registry.add(tunnel));
+        }
+        if (op === "close") {
+          model.remove(tunnel);
+          tunnel.close(GONE);
+        }
+        if (op === "dispose" && entries.has(tunnel)) {
+          model.remove(tunnel);
+          entries.get(tunnel)?.[Symbol.dispose]();
+        }
+        if (op === "drain" && tunnel.state === "open") await tunnel.drain();
+        await settle();
+        for (const each of names) assert.equal(registry.pick(each), model.pick(each));
+        assert.deepEqual(new Set(registry.list()), new Set(model.registered));
+        assert.deepEqual(live, new Set(model.registered));
+      }
+      for (const added of entries.keys()) {
+        if (model.registered.includes(added)) assert.notEqual(added.state, "closed");
+      }
+    }),
+    { numRuns: 300 },
+  );
+});

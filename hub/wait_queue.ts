@@ -1,0 +1,73 @@
+/**
+ * Calls that wait for a server to come back: docs/protocol.md §10.3.
+ *
+ * @module
+ */
+import { RpcError } from "../shared/grpc/rpc_error.ts";
+import { Status } from "../shared/grpc/status.ts";
+import type { ServerName, Tunnel } from "./tunnel.ts";
+
+interface Waiter {
+  readonly name: ServerName;
+  readonly resolve: (tunnel: Tunnel) => void;
+}
+
+/** First come, first served; bounded over all names. */
+export class WaitQueue {
+  /** In the order in which they came. */
+  readonly #waiters = new Set<Waiter>();
+  readonly #max: number;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  /** Calls that wait now. */
+  get size(): number {
+    return this.#waiters.size;
+  }
+
+  /**
+   * Waits for the next tunnel of a name.
+   *
+   * @throws {RpcError} `RESOURCE_EXHAUSTED` if too many calls wait already.
+   * @throws `signal.reason` when it fires.
+   */
+  wait(name: ServerName, signal: AbortSignal): Promise<Tunnel> {
+    if (signal.aborted) return Promise.reject(signal.reason);
+    if (this.#waiters.size >= this.#max) {
+      return Promise.reject(
+        new RpcError(
+          Status.RESOURCE_EXHAUSTED,
+          `Cannot wait for server "${name}": ${this.#max} calls wait already`,
+        ),
+      );
+    }
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        this.#waiters.delete(waiter);
+        signal.removeEventListener("abort", abort);
+      };
+      const abort = () => {
+        leave();
+        reject(signal.reason);
+      };
+      const waiter: Waiter = {
+        name,
+        resolve: (tunnel) => {
+          leave();
+          resolve(tunnel);
+        },
+      };
+      this.#waiters.add(waiter);
+      signal.addEventListener("abort", abort);
+    });
+  }
+
+  /** Hands a tunnel to all who wait for its name. */
+  serve(tunnel: Tunnel): void {
+    for (const waiter of this.#waiters) {
+      if (waiter.name === tunnel.info.name) waiter.resolve(tunnel);
+    }
+  }
+}
