@@ -241,7 +241,7 @@ Deno.test("Registry agrees with a naive model on random sequences", async () => 
     which: fc.nat(7),
   });
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+    fc.asyncProperty(fc.array(step, { maxLength: 60, size: "max" }), async (steps) => {
       const registry = new Registry();
       const model = new Model();
       const live = new Set<unknown>();
