@@ -7,8 +7,11 @@
  * @module
  */
 
-/** One header field. */
-export type Field = readonly [name: string, value: string];
+/**
+ * One header field. `neverIndexed` marks what came as a literal that no hop may add to a table:
+ * whoever forwards it must keep it so (RFC 7541 §6.2.3).
+ */
+export type Field = readonly [name: string, value: string, neverIndexed?: true];
 
 /** Header fields in the order in which they were sent, pseudo-header fields first. */
 export type HeaderList = readonly Field[];
