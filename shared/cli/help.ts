@@ -3,13 +3,20 @@
  *
  * @module
  */
-import type { Command as Commander } from "commander";
+import type { Command as Commander, Option as CommanderOption } from "commander";
 import { envName, type Option } from "./option.ts";
-import { sources } from "./parse.ts";
 import type { Command, Program } from "./program.ts";
 
 /** Columns of help; wider lines are hard to read. */
 const WIDTH = 100;
+
+/** Commander's option → ours. */
+const sources = new WeakMap<CommanderOption, Option>();
+
+/** Tells help which row of the table an option of commander came from. */
+export function rememberOption(own: CommanderOption, option: Option): void {
+  sources.set(own, option);
+}
 
 /** Makes commander's help ours: groups, defaults, names of environment variables, examples. */
 export function configureHelp(own: Commander, command: Command, program: Program): void {

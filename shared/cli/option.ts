@@ -96,3 +96,20 @@ export function envName(option: Option, envPrefix: string): string | undefined {
 export function configKey(option: Option): string {
   return option.flag.slice(2);
 }
+
+/** The built-in option's key; it cannot be one of a program's own, because those have no dashes. */
+export const CONFIG_KEY = "--config";
+
+/** Every command has it. */
+export const CONFIG_OPTION: Option = {
+  flag: "--config",
+  value: "FILE",
+  help: "Reads options from a YAML file, by their names without dashes",
+  group: "Other",
+  complete: "file",
+};
+
+/** All options of a command that runs: its own and the built-in one. */
+export function optionsOf(command: { readonly options?: Options }): Options {
+  return { ...command.options, [CONFIG_KEY]: CONFIG_OPTION };
+}

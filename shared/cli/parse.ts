@@ -5,9 +5,11 @@
  * @module
  */
 import { Command as Commander, CommanderError, Option as CommanderOption } from "commander";
+import { closest } from "./closest.ts";
 import { readConfigFile } from "./config_file.ts";
-import { configureHelp } from "./help.ts";
-import { type Option, type Options } from "./option.ts";
+import { configureHelp, rememberOption } from "./help.ts";
+import { hoisted, leafOptions } from "./hoisted.ts";
+import { CONFIG_KEY, CONFIG_OPTION, type Option, optionsOf } from "./option.ts";
 import type { Command, Env, Program } from "./program.ts";
 import { UsageError } from "./usage_error.ts";
 import { resolveValues } from "./values.ts";
@@ -33,20 +35,6 @@ export interface ParseOptions {
   readonly color: boolean;
 }
 
-/** The key cannot be one of a program's own, because those have no dashes. */
-const CONFIG = "--config";
-
-/** Every command has these. */
-const BUILT_IN: Options = {
-  [CONFIG]: {
-    flag: "--config",
-    value: "FILE",
-    help: "Reads options from a YAML file, by their names without dashes",
-    group: "Other",
-    complete: "file",
-  },
-};
-
 /**
  * @throws {UsageError} If the line, the environment or the config file cannot be understood.
  */
@@ -59,8 +47,11 @@ export async function parse(
   const root = build(state, programAsCommand(program), [program.name]);
   root.version(program.version, "--version", "Prints the version");
   requireKnownCommand(program, state, args);
+  // `help x y` is `x y --help`
+  const [first, ...rest] = args;
+  const line = first === "help" ? [...rest, "--help"] : [...args];
   try {
-    await root.parseAsync([...args], { from: "user" });
+    await root.parseAsync(line, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return { text: state.text, asked: true };
@@ -68,20 +59,14 @@ export async function parse(
     throw error;
   }
   if (state.found === undefined) throw new Error(`${program.name} has a command without run()`);
-  const { command, path, raw, args: given } = state.found;
-  const known = optionsOf(command);
-  requireOwnOptions(raw, known, path);
-  const file = resolveValues({ [CONFIG]: known[CONFIG]! }, { raw, env, program })[CONFIG];
+  requireOwnOptions(program, state.found);
+  const { command, raw, args: given } = state.found;
+  const file = resolveValues({ [CONFIG_KEY]: CONFIG_OPTION }, { raw, env, program })[CONFIG_KEY];
   const config = file === undefined
     ? undefined
     : await readConfigFile(String(file), allOptions(program.commands));
   const options = resolveValues(command.options ?? {}, { raw, env, program, config });
   return { command, args: given, options };
-}
-
-/** All options of a command that runs. */
-export function optionsOf(command: Command): Options {
-  return { ...command.options, ...BUILT_IN };
 }
 
 /** What was given on the command line, by key. */
@@ -158,38 +143,6 @@ function build(state: State, command: Command, path: readonly string[]): Command
   return own;
 }
 
-/**
- * Options that may stand before the command's name too: those on whose form all commands below agree.
- * `requireOwnOptions` refuses them when the command then named does not have them.
- */
-function hoisted(group: Command): Options {
-  const options = new Map<string, Option>();
-  const disputed = new Set<string>();
-  for (const [key, option] of leafOptions(group.commands ?? [])) {
-    for (const [otherKey, other] of options) {
-      const clash = other.flag === option.flag || key === otherKey ||
-        (other.short !== undefined && other.short === option.short);
-      if (clash && !(key === otherKey && sameForm(option, other))) disputed.add(key).add(otherKey);
-    }
-    options.set(key, option);
-  }
-  for (const key of disputed) options.delete(key);
-  return Object.fromEntries(options);
-}
-
-function sameForm(a: Option, b: Option): boolean {
-  return a.flag === b.flag && a.short === b.short &&
-    (a.value === undefined) === (b.value === undefined) &&
-    (a.many ?? false) === (b.many ?? false);
-}
-
-function* leafOptions(commands: readonly Command[]): Generator<[key: string, option: Option]> {
-  for (const command of commands) {
-    if (command.run !== undefined) yield* Object.entries(optionsOf(command));
-    yield* leafOptions(command.commands ?? []);
-  }
-}
-
 /** All options of a program, for its one config file. */
 function allOptions(commands: readonly Command[]): Option[] {
   return [...leafOptions(commands)].map(([, option]) => option);
@@ -205,12 +158,9 @@ function toCommander(key: string, option: Option, hidden: boolean): CommanderOpt
   if (option.many) {
     own.argParser((value: string, before: string[] | undefined) => [...before ?? [], value]);
   }
-  sources.set(own, option);
+  rememberOption(own, option);
   return own;
 }
-
-/** Commander's option → ours, for help. */
-export const sources: WeakMap<CommanderOption, Option> = new WeakMap();
 
 /** The values that flags set, on the command itself or before its name. */
 function rawValues(command: Commander): Raw {
@@ -226,14 +176,14 @@ function rawValues(command: Commander): Raw {
   return raw;
 }
 
-function requireOwnOptions(raw: Raw, known: Options, path: readonly string[]): void {
-  for (const key of Object.keys(raw)) {
-    if (known[key] === undefined && key !== "version") {
-      const flag = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-      throw new UsageError(`Option "${flag}" does not belong to "${path.join(" ")}"`, {
-        hint: helpHint(path),
-      });
-    }
+/** An option before the command's name must be one of that command. */
+function requireOwnOptions(program: Program, { command, path, raw }: Found): void {
+  const known = optionsOf(command);
+  for (const [key, { flag }] of leafOptions(program.commands)) {
+    if (raw[key] === undefined || known[key] !== undefined) continue;
+    throw new UsageError(`Option "${flag}" does not belong to "${path.join(" ")}"`, {
+      hint: helpHint(path),
+    });
   }
 }
 
@@ -243,9 +193,11 @@ function requireKnownCommand(program: Program, state: State, args: readonly stri
   const probe = build(state, programAsCommand(program), [program.name]);
   const [word] = probe.parseOptions([...args]).operands;
   const known = program.commands.flatMap(({ name, aliases = [] }) => [name, ...aliases]);
-  if (word === undefined || known.includes(word)) return;
+  if (word === undefined || word === "help" || known.includes(word)) return;
+  const near = closest(word, known);
+  const suggestion = near === undefined ? "" : `Did you mean ${near}? `;
   throw new UsageError(`Unknown command "${word}"`, {
-    hint: `Commands are ${known.join(", ")}: run "${program.name} --help"`,
+    hint: suggestion + helpHint([program.name]),
   });
 }
 

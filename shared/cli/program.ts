@@ -9,6 +9,8 @@
  *
  * @module
  */
+import { COMPLETE, complete } from "./complete.ts";
+import { completionCommand } from "./completion_script.ts";
 import { type Io, processIo } from "./io.ts";
 import type { Argument, Options, OptionValues } from "./option.ts";
 import { parse } from "./parse.ts";
@@ -110,12 +112,18 @@ export async function runProgram(
 ): Promise<number> {
   const env = overrides.env ?? Deno.env.toObject();
   const io = overrides.io ?? processIo(env);
+  const full = { ...program, commands: [...program.commands, completionCommand(program)] };
   let looked = false;
   using signals = overrides.signal === undefined
     ? listenToSignals({ exit: Deno.exit, handled: () => looked })
     : { signal: overrides.signal, [Symbol.dispose]() {} };
   try {
-    const parsed = await parse(program, args, { env, color: io.stdout.color });
+    if (args[0] === COMPLETE) {
+      const lines = await complete(full, args.slice(1), { env });
+      await io.stdout.write(lines.map((line) => `${line}\n`).join(""));
+      return 0;
+    }
+    const parsed = await parse(full, args, { env, color: io.stdout.color });
     if ("text" in parsed) {
       await (parsed.asked ? io.stdout : io.stderr).write(parsed.text);
       return parsed.asked ? 0 : EXIT_USAGE;

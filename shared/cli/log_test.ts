@@ -1,0 +1,58 @@
+import { getLogger } from "@logtape/logtape";
+import assert from "node:assert/strict";
+import { configureLog, type LogOptions, resetLog } from "./log.ts";
+
+async function logged(options: LogOptions, log: () => void): Promise<string[]> {
+  const lines: string[] = [];
+  await configureLog({ ...options, write: (line) => lines.push(line) });
+  try {
+    log();
+  } finally {
+    await resetLog();
+  }
+  return lines;
+}
+
+Deno.test("configureLog() writes a line of text for each record", async () => {
+  const [line, ...rest] = await logged({}, () => {
+    getLogger(["hub", "auth"]).info('Accepted server "{server}"', { server: "edge-1", tries: 3 });
+  });
+  assert.deepEqual(rest, []);
+  assert.match(
+    line!,
+    /^\d{4}-\d\d-\d\dT[\d:.]+Z INFO hub·auth Accepted server "edge-1" server=edge-1 tries=3$/,
+  );
+});
+
+Deno.test("configureLog() drops what is below the level", async () => {
+  const lines = await logged({ level: "warning" }, () => {
+    getLogger("hub").info("quiet");
+    getLogger("hub").error("loud");
+  });
+  assert.equal(lines.length, 1);
+});
+
+Deno.test("configureLog() keeps a forged line break on its line", async () => {
+  const [line] = await logged({}, () => getLogger("hub").info`Got ${"a\nERROR forged \x1b[2J"}`);
+  // deno-lint-ignore no-control-regex -- controls are the point
+  assert.doesNotMatch(line!, /[\x00-\x1f]/);
+});
+
+Deno.test("configureLog() writes JSON that keeps errors, bigints, cycles and its own fields", async () => {
+  const cycle: { self?: unknown } = {};
+  cycle.self = cycle;
+  const [line] = await logged({ format: "json" }, () => {
+    const properties = { error: new TypeError("no"), size: 2n ** 64n, cycle, level: "forged" };
+    getLogger(["server", "dial"]).warn("Cannot dial", properties);
+  });
+  const { time, ...record } = JSON.parse(line!);
+  assert.ok(!Number.isNaN(Date.parse(time)));
+  assert.deepEqual(record, {
+    level: "warning",
+    category: "server.dial",
+    message: "Cannot dial",
+    error: "TypeError: no",
+    size: "18446744073709551616",
+    cycle: { self: "[seen]" },
+  });
+});
