@@ -1,0 +1,225 @@
+/**
+ * The sending half of a connection: frames into an `OutBuffer`, within the peer's windows
+ * (RFC 9113 §5.2, §6.9).
+ *
+ * DATA that no window has room for is queued at its stream; streams that wait for the
+ * connection's window take turns, one frame each.
+ *
+ * @module
+ */
+import { OutBuffer } from "../bytes/out_buffer.ts";
+import {
+  DEFAULT_WINDOW,
+  ErrorCode,
+  Flag,
+  FRAME_HEADER_BYTES,
+  FrameType,
+  Http2Error,
+  MAX_WINDOW,
+  writeUint32,
+} from "./frames.ts";
+import { TABLE_SIZE_ZERO } from "./hpack/encoder.ts";
+import { defaultPeerSettings, type PeerSettings } from "./settings.ts";
+import type { Stream } from "./stream.ts";
+
+/** Writes frames. Knows streams' windows and queues, not their life. */
+export class Sender {
+  readonly out = new OutBuffer();
+  readonly peer: PeerSettings = defaultPeerSettings();
+  readonly #onEnd: (stream: Stream) => void;
+  readonly #onOutput: () => void;
+  /** The connection's window (RFC 9113 §6.9.1). */
+  #window = DEFAULT_WINDOW;
+  /** Our encoder uses no dynamic table, and has said so: RFC 7541 §4.2. */
+  #tableSizeSent = false;
+  /** Streams with queued bytes and a window of their own, which wait for the connection's. */
+  readonly #waiting = new Set<Stream>();
+
+  /**
+   * @param onEnd Our END_STREAM has been written.
+   * @param onOutput There is output, where there was none.
+   */
+  constructor(onEnd: (stream: Stream) => void, onOutput: () => void) {
+    this.#onEnd = onEnd;
+    this.#onOutput = onOutput;
+  }
+
+  /** Writes one frame. */
+  frame(type: number, flags: number, id: number, payload: Uint8Array): void {
+    const { out } = this;
+    if (out.bytes === 0) this.#onOutput();
+    const at = out.reserve(FRAME_HEADER_BYTES);
+    const { segment } = out;
+    const { length } = payload;
+    segment[at] = length >>> 16;
+    segment[at + 1] = length >>> 8;
+    segment[at + 2] = length;
+    segment[at + 3] = type;
+    segment[at + 4] = flags;
+    writeUint32(segment, at + 5, id);
+    if (length > 0) out.write(payload);
+  }
+
+  /** Writes a frame whose payload is one 32-bit number: RST_STREAM or WINDOW_UPDATE. */
+  frame32(type: number, id: number, value: number): void {
+    const { out } = this;
+    if (out.bytes === 0) this.#onOutput();
+    const at = out.reserve(FRAME_HEADER_BYTES + 4);
+    const { segment } = out;
+    segment[at] = 0;
+    segment[at + 1] = 0;
+    segment[at + 2] = 4;
+    segment[at + 3] = type;
+    segment[at + 4] = 0;
+    writeUint32(segment, at + 5, id);
+    writeUint32(segment, at + FRAME_HEADER_BYTES, value);
+  }
+
+  /** Takes the first block, with the table size update that must precede it. */
+  #firstBlock(block: Uint8Array): Uint8Array {
+    this.#tableSizeSent = true;
+    const whole = new Uint8Array(1 + block.length);
+    whole[0] = TABLE_SIZE_ZERO;
+    whole.set(block, 1);
+    return whole;
+  }
+
+  /** Writes a header section, in as many frames as the peer's limit asks for. */
+  headers(stream: Stream, block: Uint8Array, end: boolean): void {
+    if (stream.queuedBytes > 0) {
+      stream.queuedEnd = block;
+      return;
+    }
+    stream.headersSent = true;
+    if (!this.#tableSizeSent) block = this.#firstBlock(block);
+    const max = this.peer.maxFrameBytes;
+    const flags = end ? Flag.END_STREAM : 0;
+    if (block.length <= max) {
+      this.frame(FrameType.HEADERS, flags | Flag.END_HEADERS, stream.id, block);
+    } else {
+      this.frame(FrameType.HEADERS, flags, stream.id, block.subarray(0, max));
+      for (let at = max; at < block.length; at += max) {
+        const last = at + max >= block.length;
+        const flag = last ? Flag.END_HEADERS : 0;
+        this.frame(FrameType.CONTINUATION, flag, stream.id, block.subarray(at, at + max));
+      }
+    }
+    if (end) this.#end(stream);
+  }
+
+  /**
+   * Writes DATA as far as the windows go and queues a copy of the rest.
+   *
+   * @returns How many bytes had to be queued.
+   */
+  data(stream: Stream, bytes: Uint8Array, end: boolean): number {
+    const room = stream.queuedBytes > 0 ? 0 : this.#room(stream, bytes.length);
+    if (room === bytes.length && stream.queuedBytes === 0) {
+      this.#write(stream, bytes, end);
+      return 0;
+    }
+    if (room > 0) this.#write(stream, bytes.subarray(0, room), false);
+    const rest = bytes.slice(room);
+    if (rest.length > 0) {
+      if (stream.queuedBytes === 0) stream.queue = [];
+      stream.queue.push(rest);
+      stream.queuedBytes += rest.length;
+    }
+    if (end) stream.queuedEnd = true;
+    if (stream.sendWindow > 0) this.#waiting.add(stream);
+    return rest.length;
+  }
+
+  /**
+   * The peer gives credit on a stream, or a changed setting does; `bytes` may be negative then.
+   *
+   * @returns False if the window overflowed.
+   */
+  streamCredit(stream: Stream, bytes: number): boolean {
+    stream.sendWindow += bytes;
+    if (stream.sendWindow > MAX_WINDOW) return false;
+    if (stream.queuedBytes > 0 && stream.sendWindow > 0) {
+      this.#waiting.add(stream);
+      this.#drainWaiting();
+    }
+    return true;
+  }
+
+  /**
+   * The peer gives credit on the connection.
+   *
+   * @throws {Http2Error} If the window overflowed.
+   */
+  connectionCredit(bytes: number): void {
+    this.#window += bytes;
+    if (this.#window > MAX_WINDOW) {
+      throw new Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "Window of the connection overflows");
+    }
+    this.#drainWaiting();
+  }
+
+  /** Forgets a stream's queue, whose bytes count as drained. */
+  drop(stream: Stream): void {
+    if (stream.queuedBytes === 0) return;
+    const dropped = stream.queuedBytes;
+    this.#waiting.delete(stream);
+    stream.queue = [];
+    stream.queuedBytes = 0;
+    stream.queuedEnd = undefined;
+    stream.events.onDrained(stream, dropped);
+  }
+
+  #room(stream: Stream, wanted: number): number {
+    return Math.max(0, Math.min(wanted, stream.sendWindow, this.#window));
+  }
+
+  #write(stream: Stream, bytes: Uint8Array, end: boolean): void {
+    const max = this.peer.maxFrameBytes;
+    const { length } = bytes;
+    stream.sendWindow -= length;
+    this.#window -= length;
+    if (length <= max) {
+      if (length > 0 || end) {
+        this.frame(FrameType.DATA, end ? Flag.END_STREAM : 0, stream.id, bytes);
+      }
+    } else {
+      for (let at = 0; at < length; at += max) {
+        const flags = end && at + max >= length ? Flag.END_STREAM : 0;
+        this.frame(FrameType.DATA, flags, stream.id, bytes.subarray(at, at + max));
+      }
+    }
+    if (end) this.#end(stream);
+  }
+
+  #end(stream: Stream): void {
+    stream.localEnd = true;
+    this.#onEnd(stream);
+  }
+
+  /** Gives each waiting stream one frame at a time, in turn, while there is room. */
+  #drainWaiting(): void {
+    for (const stream of this.#waiting) {
+      if (this.#window <= 0) return;
+      this.#waiting.delete(stream);
+      this.#drainOne(stream);
+      // Added again, it comes last: a Set iterates over what is added on the way.
+      if (stream.queuedBytes > 0 && stream.sendWindow > 0) this.#waiting.add(stream);
+    }
+  }
+
+  #drainOne(stream: Stream): void {
+    const first = stream.queue[0]!;
+    const room = this.#room(stream, Math.min(first.length, this.peer.maxFrameBytes));
+    if (room === first.length) stream.queue.shift();
+    else stream.queue[0] = first.subarray(room);
+    stream.queuedBytes -= room;
+    const last = stream.queuedBytes === 0;
+    this.#write(stream, first.subarray(0, room), last && stream.queuedEnd === true);
+    if (last && stream.queuedEnd instanceof Uint8Array) {
+      const block = stream.queuedEnd;
+      stream.queuedEnd = undefined;
+      this.headers(stream, block, true);
+    }
+    stream.events.onDrained(stream, room);
+  }
+}
