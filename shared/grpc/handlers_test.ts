@@ -1,9 +1,7 @@
 import {
-  Client,
-  credentials,
+  type Client,
+  type handleUnaryCall,
   Metadata,
-  Server,
-  ServerCredentials,
   type StatusObject,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
@@ -18,44 +16,24 @@ import { errorInfo, RpcError } from "./rpc_error.ts";
 import { serviceDefinition } from "./service.ts";
 import { fromServiceError } from "./service_error.ts";
 import { Status } from "./status.ts";
+import { callable, type TestServer, testServer } from "./test_server.ts";
 
-const ECHO = serviceDefinition("echo.v1.Echo");
+const none = () => assert.fail("not part of this test");
 
 /** A server of the echo service with these handlers, and a client of it. */
-async function echo(
-  handlers: UntypedServiceImplementation,
-): Promise<{ client: Client } & AsyncDisposable> {
-  const server = new Server();
-  const none = () => assert.fail("not part of this test");
-  server.addService(ECHO, {
-    Unary: none,
-    ServerStream: none,
-    ClientStream: none,
-    Bidi: none,
-    ...handlers,
-  });
-  const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync(
-      "127.0.0.1:0",
-      ServerCredentials.createInsecure(),
-      (error, port) => error ? reject(error) : resolve(port),
-    )
+function echo(handlers: UntypedServiceImplementation): Promise<TestServer> {
+  return testServer((server) =>
+    server.addService(serviceDefinition("echo.v1.Echo"), {
+      Unary: none,
+      ServerStream: none,
+      ClientStream: none,
+      Bidi: none,
+      ...handlers,
+    })
   );
-  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
-  return {
-    client,
-    [Symbol.asyncDispose]: () => {
-      client.close();
-      return new Promise((resolve) => server.tryShutdown(() => resolve()));
-    },
-  };
 }
 
-function method(name: string) {
-  const definition = ECHO[name];
-  assert.ok(definition);
-  return [definition.path, definition.requestSerialize, definition.responseDeserialize] as const;
-}
+const method = (name: string) => callable("echo.v1.Echo", name);
 
 /** One unary call to its end. */
 function callUnary(client: Client, request: Req, options: { deadline?: number } = {}) {
@@ -465,12 +443,12 @@ Deno.test("bidi() reads no more than the handler asks for", async () => {
 Deno.test("no call leaves a listener or a timer behind", async () => {
   const calls: EventEmitter[] = [];
   await using world = await echo({
-    Unary: (call, respond) => {
+    Unary: ((call, respond) => {
       calls.push(call);
       assert.equal(call.listenerCount("cancelled"), 0);
       unary<Req, Res>(() => ({}))(call, respond);
       assert.equal(call.listenerCount("cancelled"), 1);
-    },
+    }) satisfies handleUnaryCall<Req, Res>,
   });
   // A timer that were left would wait for a minute: the sanitizer of timers tells.
   for (let i = 0; i < 20; i++) await callUnary(world.client, {}, { deadline: Date.now() + 60_000 });
