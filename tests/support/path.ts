@@ -1,0 +1,42 @@
+/**
+ * A path: one way for a caller to reach an Echo service.
+ *
+ * @module
+ */
+import type { ChannelOptions } from "@grpc/grpc-js";
+import net from "node:net";
+import { EchoClient, type Headers } from "./echo_client.ts";
+
+/** The suite of `call_suite.ts` runs over each path, with the same expectations. */
+export interface Path {
+  readonly name: string;
+  /** A grpc-js client on a channel of its own. */
+  client(channel?: ChannelOptions): EchoClient;
+  /** A connection at the point where HTTP/2 begins. */
+  dial(): Promise<net.Socket>;
+  /** What the path itself needs in the headers of a call. */
+  readonly metadata: Headers;
+}
+
+/** A path that any gRPC client can take: an address, and perhaps metadata. */
+export function plainPath(name: string, address: string, metadata: Headers = {}): Path {
+  return {
+    name,
+    metadata,
+    client: (channel = {}) => new EchoClient(address, { channel, metadata }),
+    dial: () => dialTcp(address),
+  };
+}
+
+/** Opens a TCP connection to `host:port`. */
+export function dialTcp(address: string): Promise<net.Socket> {
+  const { hostname: host, port } = new URL(`tcp://${address}`);
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ host, port: Number(port), noDelay: true });
+    socket.once("connect", () => {
+      socket.off("error", reject);
+      resolve(socket);
+    });
+    socket.once("error", reject);
+  });
+}

@@ -1,0 +1,216 @@
+/**
+ * A program as a subprocess of a test: its output, its signals, its end.
+ *
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+import { PATIENCE_MS, within } from "./until.ts";
+
+/** The folder of `deno.json`. */
+export const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
+/** So much of the end of each output is kept, to show when something went wrong. */
+const MAX_KEPT_CHARS = 64 * 1024;
+/** And so many lines of stdout that nobody asked for. */
+const MAX_LINES = 1000;
+/** Between SIGTERM and SIGKILL when a test disposes of a process. */
+const GRACE_MS = 10_000;
+
+export interface ProcessOptions {
+  /** Set beside the environment of {@linkcode cleanEnv}. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+}
+
+/** How a process ended. */
+export interface Exit {
+  readonly code: number;
+  readonly signal: Deno.Signal | null;
+}
+
+/** The environment of this test without what would steer our programs or send them to a proxy. */
+export function cleanEnv(): Record<string, string> {
+  const kept = Object.entries(Deno.env.toObject()).filter(([name]) =>
+    !/^(GHUB|GSERVER|GCLIENT)_|^((HTTPS?|ALL|NO|GRPC|NO_GRPC)_PROXY)$/i.test(name)
+  );
+  return Object.fromEntries(kept);
+}
+
+/** Arguments for Deno that run a program of this repository from source. */
+export function source(file: string): string[] {
+  return ["run", "-A", "--quiet", new URL(`../../${file}`, import.meta.url).pathname];
+}
+
+/**
+ * A running program.
+ *
+ * - Its output is read at once, so that it never blocks on a full pipe.
+ * - A test that disposes of it fails if it had ended without being asked.
+ */
+export class Process implements AsyncDisposable {
+  readonly name: string;
+  readonly exit: Promise<Exit>;
+  readonly #child: Deno.ChildProcess;
+  readonly #outputs: Promise<void>[];
+  readonly #waiters = new Set<() => void>();
+  #lines: string[] = [];
+  #rest = "";
+  #stderr = "";
+  #exit: Exit | undefined;
+  #asked = false;
+
+  private constructor(name: string, child: Deno.ChildProcess) {
+    this.name = name;
+    this.#child = child;
+    this.#outputs = [
+      this.#read(child.stdout, (chunk) => this.#take(chunk)),
+      this.#read(child.stderr, (chunk) => {
+        this.#stderr = (this.#stderr + chunk).slice(-MAX_KEPT_CHARS);
+      }),
+    ];
+    this.exit = child.status.then(async ({ code, signal }) => {
+      await Promise.all(this.#outputs);
+      this.#exit = { code, signal };
+      this.#wake();
+      return this.#exit;
+    });
+  }
+
+  /** Starts Deno with these arguments. */
+  static deno(name: string, args: readonly string[], options: ProcessOptions = {}): Process {
+    return Process.start(name, Deno.execPath(), args, options);
+  }
+
+  /** Starts any program. */
+  static start(
+    name: string,
+    command: string,
+    args: readonly string[],
+    { env = {}, cwd = REPOSITORY }: ProcessOptions = {},
+  ): Process {
+    const child = new Deno.Command(command, {
+      args: [...args],
+      cwd,
+      clearEnv: true,
+      env: { ...cleanEnv(), ...env },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    return new Process(name, child);
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** The end of what it wrote to stderr. */
+  get stderr(): string {
+    return this.#stderr;
+  }
+
+  /** Lines of stdout that {@linkcode line} has not given away. */
+  get lines(): readonly string[] {
+    return this.#lines;
+  }
+
+  /**
+   * The next line of stdout that matches; lines before it are forgotten.
+   *
+   * @throws {Error} With the process's stderr, if it ends or stays silent.
+   */
+  async line(pattern: RegExp): Promise<RegExpExecArray> {
+    const deadline = Date.now() + PATIENCE_MS;
+    while (true) {
+      for (const [i, line] of this.#lines.entries()) {
+        const match = pattern.exec(line);
+        if (match === null) continue;
+        this.#lines = this.#lines.slice(i + 1);
+        return match;
+      }
+      if (this.#exit !== undefined) {
+        throw this.#error(`ended (${describe(this.#exit)}) without a line ${pattern}`);
+      }
+      if (Date.now() >= deadline) throw this.#error(`wrote no line ${pattern}`);
+      await this.#woken(deadline - Date.now());
+    }
+  }
+
+  signal(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  /** Freezes the process: it lives, and does nothing. */
+  pause(): void {
+    this.signal("SIGSTOP");
+  }
+
+  resume(): void {
+    this.signal("SIGCONT");
+  }
+
+  /** Asks it to end by SIGTERM and waits until it has. */
+  async stop(): Promise<Exit> {
+    return await this.#end("SIGTERM");
+  }
+
+  /** Ends it as a power failure would. */
+  async kill(): Promise<Exit> {
+    return await this.#end("SIGKILL");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const crashed = this.#exit !== undefined && !this.#asked ? this.#exit : undefined;
+    if (this.#exit === undefined) {
+      this.#asked = true;
+      this.resume();
+      this.signal("SIGTERM");
+      const timer = setTimeout(() => this.signal("SIGKILL"), GRACE_MS);
+      await this.exit;
+      clearTimeout(timer);
+    }
+    if (crashed !== undefined) throw this.#error(`ended unasked (${describe(crashed)})`);
+  }
+
+  async #end(signal: Deno.Signal): Promise<Exit> {
+    this.#asked = true;
+    if (this.#exit === undefined) this.signal(signal);
+    return await within(`the end of ${this.name}\n${this.#stderr}`, this.exit);
+  }
+
+  #error(what: string): Error {
+    return new Error(`${this.name} ${what}; its stderr:\n${this.#stderr || "(empty)"}`);
+  }
+
+  async #read(stream: ReadableStream<Uint8Array<ArrayBuffer>>, take: (chunk: string) => void) {
+    for await (const chunk of stream.pipeThrough(new TextDecoderStream())) take(chunk);
+  }
+
+  #take(chunk: string): void {
+    const lines = (this.#rest + chunk).split("\n");
+    this.#rest = (lines.pop() ?? "").slice(-MAX_KEPT_CHARS);
+    this.#lines.push(...lines);
+    if (this.#lines.length > MAX_LINES) this.#lines = this.#lines.slice(-MAX_LINES);
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const waiter of this.#waiters) waiter();
+    this.#waiters.clear();
+  }
+
+  #woken(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#waiters.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      this.#waiters.add(done);
+    });
+  }
+}
+
+function describe({ code, signal }: Exit): string {
+  return signal === null ? `exit code ${code}` : signal;
+}
