@@ -27,12 +27,24 @@ export interface Exit {
   readonly signal: Deno.Signal | null;
 }
 
+let denoDir: string | undefined;
+
+/** Where Deno keeps what it has downloaded: with a HOME of its own, a program would begin anew. */
+function cacheDir(): string {
+  denoDir ??= JSON.parse(
+    new TextDecoder().decode(
+      new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).outputSync().stdout,
+    ),
+  ).denoDir as string;
+  return denoDir;
+}
+
 /** The environment of this test without what would steer our programs or send them to a proxy. */
 export function cleanEnv(): Record<string, string> {
   const kept = Object.entries(Deno.env.toObject()).filter(([name]) =>
     !/^(GHUB|GSERVER|GCLIENT)_|^((HTTPS?|ALL|NO|GRPC|NO_GRPC)_PROXY)$/i.test(name)
   );
-  return Object.fromEntries(kept);
+  return { ...Object.fromEntries(kept), DENO_DIR: cacheDir(), NO_COLOR: "1" };
 }
 
 /** Arguments for Deno that run a program of this repository from source. */
@@ -97,6 +109,38 @@ export class Process implements AsyncDisposable {
       stderr: "piped",
     }).spawn();
     return new Process(name, child);
+  }
+
+  /** Runs Deno with these arguments to its end. */
+  static async run(
+    args: readonly string[],
+    { stdin = "", env = {}, cwd = REPOSITORY }: ProcessOptions & { readonly stdin?: string } = {},
+  ): Promise<{ code: number; stdout: string; stderr: string }> {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [...args],
+      cwd,
+      clearEnv: true,
+      env: { ...cleanEnv(), ...env },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const writer = child.stdin.getWriter();
+    // A program that has ended without reading its input is no error of the test.
+    const written = writer.write(new TextEncoder().encode(stdin))
+      .then(() => writer.close()).catch(() => {});
+    const output = await within(`the end of deno ${args.join(" ")}`, child.output())
+      .catch((error) => {
+        child.kill("SIGKILL");
+        throw error;
+      });
+    await written;
+    const decoder = new TextDecoder();
+    return {
+      code: output.code,
+      stdout: decoder.decode(output.stdout),
+      stderr: decoder.decode(output.stderr),
+    };
   }
 
   get pid(): number {
