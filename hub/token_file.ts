@@ -1,0 +1,80 @@
+/**
+ * A secret in a file: made at the first start, kept for ever, readable by its owner alone.
+ * docs/protocol.md §12.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { randomBytes } from "node:crypto";
+
+/** 256 bits: as text, 43 characters. */
+const TOKEN_BYTES = 32;
+/** A token that a person wrote may be longer, but not guessable. */
+const TOKEN = /^[!-~]{32,512}$/;
+const OWNER_ONLY = 0o600;
+const OTHERS = 0o077;
+
+/** A new secret, as base64url. */
+export function randomToken(): string {
+  return randomBytes(TOKEN_BYTES).toString("base64url");
+}
+
+/**
+ * The token in a file; if there is none, makes one. Two hubs that start at the same time agree
+ * on one token.
+ *
+ * @throws {Error} If others may read the file, or it holds no token, or the folder is not writable.
+ */
+export function openToken(path: string): string {
+  try {
+    return readToken(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  // Written aside and linked: nobody ever reads half a token, and the first of two wins.
+  const temporary = `${path}.${crypto.randomUUID()}`;
+  try {
+    Deno.writeTextFileSync(temporary, randomToken() + "\n", { createNew: true, mode: OWNER_ONLY });
+    try {
+      Deno.linkSync(temporary, path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    } finally {
+      Deno.removeSync(temporary);
+    }
+  } catch (cause) {
+    throw new Error(`Cannot write token file ${path}: ${messageOf(cause)}`, { cause });
+  }
+  return readToken(path);
+}
+
+/** @throws {Deno.errors.NotFound} If there is no such file. */
+function readToken(path: string): string {
+  let text: string;
+  try {
+    using file = Deno.openSync(path);
+    const { mode, uid } = file.statSync();
+    if (mode !== null && (mode & OTHERS) !== 0) {
+      throw new Error(`others may read it; run: chmod 600 ${path}`);
+    }
+    if (uid !== null && uid !== 0 && uid !== Deno.uid()) {
+      throw new Error(`it belongs to user ${uid}, who could change it`);
+    }
+    const bytes = Buffer.alloc(1024);
+    text = bytes.subarray(0, file.readSync(bytes) ?? 0).toString().trim();
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) throw cause;
+    throw new Error(`Cannot use token file ${path}: ${messageOf(cause)}`, { cause });
+  }
+  if (!TOKEN.test(text)) {
+    throw new Error(
+      `Cannot use token file ${path}: it must hold one line of 32 to 512 visible ASCII ` +
+        "characters; remove it, and the hub makes a new one",
+    );
+  }
+  return text;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
