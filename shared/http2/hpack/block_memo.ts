@@ -25,30 +25,46 @@ export interface Remembered {
   readonly fields: HeaderList;
 }
 
+/** What is made with the first block that is offered: an idle connection has none. */
+interface Slots {
+  readonly remembered: (Remembered | undefined)[];
+  /** Hash of the last block offered: one that comes once only is not worth a copy. */
+  readonly offered: Int32Array;
+}
+
 export class BlockMemo {
-  /** Made with the first block to remember: an idle connection has none. */
-  #slots: (Remembered | undefined)[] | undefined;
+  #slots: Slots | undefined;
 
   /** The list of a block, if it was remembered with the same version. */
   find(block: Uint8Array, version: number): HeaderList | undefined {
     if (this.#slots === undefined || block.length > MAX_REMEMBERED_BYTES) return undefined;
-    const found = this.#slots[slotOf(block)];
+    const found = this.#slots.remembered[slotOf(hashOf(block))];
     if (found === undefined || found.version !== version) return undefined;
     return sameBytes(found.block, block) ? found.fields : undefined;
   }
 
-  /** Remembers a list in place of what was in its slot; keeps a copy of the block. */
-  remember({ block, version, fields }: Remembered): void {
+  /** Takes note of a block; remembers its list when it is offered for the second time. */
+  offer({ block, version, fields }: Remembered): void {
     if (block.length > MAX_REMEMBERED_BYTES) return;
-    this.#slots ??= new Array<Remembered | undefined>(MAX_REMEMBERED_BLOCKS).fill(undefined);
-    this.#slots[slotOf(block)] = { block: block.slice(), version, fields };
+    const { remembered, offered } = this.#slots ??= {
+      remembered: new Array<Remembered | undefined>(MAX_REMEMBERED_BLOCKS).fill(undefined),
+      offered: new Int32Array(MAX_REMEMBERED_BLOCKS),
+    };
+    const hash = hashOf(block);
+    const slot = slotOf(hash);
+    if (offered[slot] === hash) remembered[slot] = { block: block.slice(), version, fields };
+    else offered[slot] = hash;
   }
 }
 
-/** FNV-1a, folded. */
-function slotOf(block: Uint8Array): number {
+/** FNV-1a. */
+function hashOf(block: Uint8Array): number {
   let hash = 0x811c9dc5 | 0;
   for (let i = 0; i < block.length; i++) hash = Math.imul(hash ^ block[i]!, 0x01000193);
+  return hash;
+}
+
+function slotOf(hash: number): number {
   return (hash ^ hash >>> 15) & MAX_REMEMBERED_BLOCKS - 1;
 }
 

@@ -1,13 +1,9 @@
 /**
- * The HPACK decoder (RFC 7541 §3 and §6).
+ * The HPACK decoder (RFC 7541 §3).
  *
- *     1iiiiiii   indexed field                               §6.1
- *     01iiiiii   literal, added to the dynamic table         §6.2.1
- *     001sssss   dynamic table size update                   §6.3
- *     0001iiii   literal, never to be added to any table     §6.2.3
- *     0000iiii   literal, not added to the dynamic table     §6.2.2
- *
- * A literal with index 0 brings its name as a string; its value is always one.
+ * A block is a sequence of representations (representation.ts): each gives a field, or changes the
+ * maximum size of the dynamic table. A literal with index 0 brings its name as a string; its value
+ * is always one.
  *
  * @module
  */
@@ -16,6 +12,13 @@ import { BlockMemo } from "./block_memo.ts";
 import { DynamicTable, fieldBytes } from "./dynamic_table.ts";
 import { HeaderListTooLargeError, HpackError } from "./errors.ts";
 import { type Cursor, readInteger } from "./integer.ts";
+import {
+  INDEXED,
+  LITERAL,
+  LITERAL_ADDED,
+  LITERAL_NEVER_ADDED,
+  TABLE_SIZE,
+} from "./representation.ts";
 import { STATIC_TABLE } from "./static_table.ts";
 import { readString, skipString } from "./string_literal.ts";
 
@@ -41,8 +44,8 @@ export interface HpackDecoderOptions {
  * Decodes the header blocks of one direction of one connection, in the order in which they came.
  *
  * - Names and values are given as they were sent; rules for their characters are HTTP's.
- * - A block that repeats an earlier one, with nothing added to the dynamic table since, gives the
- *   *same* list object: what a caller derives from a list can be kept with it.
+ * - A block that keeps coming, with nothing added to the dynamic table meanwhile, gives the *same*
+ *   list object from its third time on: what a caller derives from a list can be kept with it.
  * - Work and memory are linear in the bytes of the block, whatever its instructions say.
  * - After an {@linkcode HpackError} the connection is lost, and so is the decoder.
  */
@@ -103,28 +106,29 @@ export class HpackDecoder {
     while (cursor.pos < block.length) {
       const first = block[cursor.pos]!;
       let field: Field;
-      if (first >= 0x80) {
-        field = this.#lookUp(cursor, 0x7f);
-      } else if (first >= 0x40) {
-        field = [this.#name(cursor, 0x3f), readString(cursor)];
+      if (first >= INDEXED.pattern) {
+        field = this.#lookUp(cursor, INDEXED.mask);
+      } else if (first >= LITERAL_ADDED.pattern) {
+        field = [this.#name(cursor, LITERAL_ADDED.mask), readString(cursor)];
         this.#table.add(field);
-      } else if (first >= 0x20) {
+      } else if (first >= TABLE_SIZE.pattern) {
         this.#resize(cursor, atStart);
         continue;
       } else if (room < 0) {
-        this.#skipLiteral(cursor, 0x0f);
+        // Only the table could still need it, and this one is not for the table.
+        this.#skipLiteral(cursor);
         continue;
-      } else if (first >= 0x10) {
-        field = [this.#name(cursor, 0x0f), readString(cursor), true];
+      } else if (first >= LITERAL_NEVER_ADDED.pattern) {
+        field = [this.#name(cursor, LITERAL.mask), readString(cursor), true];
       } else {
-        field = [this.#name(cursor, 0x0f), readString(cursor)];
+        field = [this.#name(cursor, LITERAL.mask), readString(cursor)];
       }
       atStart = false;
       room -= fieldBytes(field);
       if (room >= 0) fields.push(field);
     }
     if (room < 0) throw new HeaderListTooLargeError(this.#maxListBytes);
-    if (this.#table.version === version) this.#memo.remember({ block, version, fields });
+    if (this.#table.version === version) this.#memo.offer({ block, version, fields });
     return fields;
   }
 
@@ -142,15 +146,15 @@ export class HpackDecoder {
     return field;
   }
 
-  /** The name of the literal at the cursor, by index or as a string. */
+  /** The name of the literal at the cursor: by its index, or as a string if that is 0. */
   #name(cursor: Cursor, mask: number): string {
     if ((cursor.bytes[cursor.pos]! & mask) !== 0) return this.#lookUp(cursor, mask)[0];
     cursor.pos++;
     return readString(cursor);
   }
 
-  #skipLiteral(cursor: Cursor, mask: number): void {
-    if ((cursor.bytes[cursor.pos]! & mask) !== 0) this.#lookUp(cursor, mask);
+  #skipLiteral(cursor: Cursor): void {
+    if ((cursor.bytes[cursor.pos]! & LITERAL.mask) !== 0) this.#lookUp(cursor, LITERAL.mask);
     else {
       cursor.pos++;
       skipString(cursor);
@@ -160,7 +164,7 @@ export class HpackDecoder {
 
   #resize(cursor: Cursor, atStart: boolean): void {
     const at = cursor.pos;
-    const maxBytes = readInteger(cursor, 0x1f);
+    const maxBytes = readInteger(cursor, TABLE_SIZE.mask);
     if (!atStart) throw new HpackError("a table size update follows a field", at);
     if (maxBytes > this.#maxTableBytes) {
       const limit = this.#maxTableBytes;

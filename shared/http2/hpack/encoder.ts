@@ -16,6 +16,7 @@
  */
 import type { Field, HeaderList } from "../header_list.ts";
 import { type Cursor, MAX_INTEGER_BYTES, writeInteger } from "./integer.ts";
+import { INDEXED, LITERAL, LITERAL_NEVER_ADDED, TABLE_SIZE } from "./representation.ts";
 import { STATIC_TABLE } from "./static_table.ts";
 import { writeString } from "./string_literal.ts";
 
@@ -24,30 +25,27 @@ import { writeString } from "./string_literal.ts";
  * says that we keep no table: whatever a peer's SETTINGS_HEADER_TABLE_SIZE becomes later, it waits
  * for no update, since none is due from a table that is already no larger (RFC 9113 §4.3.1).
  */
-export const TABLE_SIZE_ZERO: number = 0x20;
+export const TABLE_SIZE_ZERO: number = TABLE_SIZE.pattern;
 
 /** Fields that must not enter a compression state anywhere on their way (§7.1.3). */
 const SECRETS: ReadonlySet<string> = new Set(["authorization", "proxy-authorization", "cookie"]);
 
-const INDEXED = { pattern: 0x80, mask: 0x7f };
-const NOT_INDEXED = { pattern: 0x00, mask: 0x0f };
-const NEVER_INDEXED = { pattern: 0x10, mask: 0x0f };
-
 /** What a field takes at most besides name and value: an index or three integers. */
 const MAX_FIELD_OVERHEAD = 1 + 2 * MAX_INTEGER_BYTES;
 
-/** A name in the static table: its values have the indices that follow each other from `index`. */
+/** A name that the static table knows. */
 interface StaticName {
   readonly index: number;
+  /** Values in the table, with the indices from `index` on. */
   readonly values: readonly string[];
+  readonly secret: boolean;
 }
 
 const STATIC_NAMES: ReadonlyMap<string, StaticName> = new Map(
-  Object.entries(Object.groupBy(STATIC_TABLE, ([name]) => name)).map((
-    [name, fields = []],
-  ) => [name, {
-    index: STATIC_TABLE.indexOf(fields[0]!) + 1,
-    values: SECRETS.has(name) ? [] : fields.map(([, value]) => value),
+  Map.groupBy(STATIC_TABLE, ([name]) => name).entries().map(([name, fields]) => [name, {
+    index: 1 + STATIC_TABLE.indexOf(fields[0]!),
+    values: fields.map(([, value]) => value),
+    secret: SECRETS.has(name),
   }]),
 );
 
@@ -75,17 +73,23 @@ export function encodeInto(fields: HeaderList, into: Uint8Array, offset: number)
   const cursor: Cursor = { bytes: into, pos: offset };
   for (const field of fields) {
     if (cursor.pos + maxFieldBytes(field) > into.length) return -1;
-    const [name, value, neverIndexed = SECRETS.has(name)] = field;
+    // By index: taking a tuple apart runs its iterator.
+    const name = field[0];
+    const value = field[1];
     const known = STATIC_NAMES.get(name);
-    const position = neverIndexed || known === undefined ? -1 : known.values.indexOf(value);
-    if (position >= 0) {
-      writeInteger(cursor, { ...INDEXED, value: known!.index + position });
-      continue;
+    const literal = field[2] === true || known?.secret ? LITERAL_NEVER_ADDED : LITERAL;
+    const position = literal === LITERAL && known !== undefined ? known.values.indexOf(value) : -1;
+    if (known === undefined) {
+      into[cursor.pos++] = literal.pattern;
+      writeString(cursor, name);
+      writeString(cursor, value);
+    } else if (position < 0) {
+      const { pattern, mask } = literal;
+      writeInteger(cursor, { pattern, mask, value: known.index });
+      writeString(cursor, value);
+    } else {
+      into[cursor.pos++] = INDEXED.pattern | known.index + position;
     }
-    const form = neverIndexed ? NEVER_INDEXED : NOT_INDEXED;
-    writeInteger(cursor, { ...form, value: known?.index ?? 0 });
-    if (known === undefined) writeString(cursor, name);
-    writeString(cursor, value);
   }
   return cursor.pos;
 }

@@ -35,18 +35,19 @@ const EOS = 256;
 /** The shortest code has 5 bits: no string grows beyond 8/5 of its encoded length. */
 const MAX_GROWTH = 8 / 5;
 
-/** Symbol → its code, right-aligned. */
-const CODES = canonicalCodes();
-
-/**
- * The tree of codes, a byte deep at each step: 256 entries for a node, the root first.
+/*
+ * The tree of codes goes down a byte at each step: 256 entries for a node, the root first.
  *
  *     0000 llll ssss ssss   symbol s, whose code ends after l (1 to 8) bits of this byte
- *     1nnn nnnn 0000 0000   the code goes on in the node that starts at n · 256; EOS_ENTRY is none
+ *     1nnn nnnn 0000 0000   the code goes on in the node whose entries start at n * 256
+ *     1111 1111 1111 1111   the code of EOS ends here
  */
-const TREE = codeTree();
 const GOES_ON = 0x8000;
 const EOS_ENTRY = 0xffff;
+
+/** Symbol → its code, right-aligned. */
+const CODES = canonicalCodes();
+const TREE = codeTree();
 
 function canonicalCodes(): Uint32Array {
   const codes = new Uint32Array(LENGTHS.length);
