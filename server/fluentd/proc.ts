@@ -1,0 +1,162 @@
+/**
+ * Processes as `/proc` shows them, so that a PID that was used again is never mistaken for the
+ * process that had it before: a process *is* its PID together with its start time.
+ *
+ *     /proc/<pid>/stat → pid (comm) state ppid pgrp session … starttime …
+ *
+ * `comm` may itself hold blanks and parentheses: what follows the last ")" is what counts.
+ *
+ * @see https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+ * @module
+ */
+
+/** One process, at one moment. */
+export interface ProcessInfo {
+  readonly pid: number;
+  readonly ppid: number;
+  /** Process group. */
+  readonly pgid: number;
+  /** Session. */
+  readonly sid: number;
+  /** Clock ticks between boot and start: with the PID, the identity of a process. */
+  readonly startTicks: number;
+  /** The same in milliseconds since the epoch. */
+  readonly startedAtMs: number;
+  /** Empty for a kernel thread or when the process ended meanwhile. */
+  readonly argv: readonly string[];
+}
+
+/** A process without its command line, which costs a second file to read. */
+export type ProcessStat = Omit<ProcessInfo, "argv" | "startedAtMs"> & { readonly state: string };
+
+/** `sysconf(_SC_CLK_TCK)`: 100 on every Linux that Deno runs on, whatever the kernel's own tick. */
+const TICKS_PER_SECOND = 100;
+/** How many `/proc` files are open at once. */
+const BATCH = 64;
+/** States of a process that runs no more and only waits for its parent: zombie, dead. */
+const ENDED = new Set(["Z", "X", "x"]);
+
+/** Reads one line of `/proc/<pid>/stat`; `undefined` if it is no such line. */
+export function parseStat(text: string): ProcessStat | undefined {
+  const pid = Number.parseInt(text, 10);
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  // Numbers of proc_pid_stat(5), which counts from 1 and calls `state` field 3.
+  const number = (field: number) => Number(fields[field - 3]);
+  const stat = {
+    pid,
+    state: fields[0] ?? "",
+    ppid: number(4),
+    pgid: number(5),
+    sid: number(6),
+    startTicks: number(22),
+  };
+  return Object.values(stat).some((value) => Number.isNaN(value)) ? undefined : stat;
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch {
+    // It ended between two looks, or it is another user's: both are no answer.
+    return undefined;
+  }
+}
+
+async function readStat(pid: number): Promise<ProcessStat | undefined> {
+  const stat = parseStat(await readText(`/proc/${pid}/stat`) ?? "");
+  return stat === undefined || ENDED.has(stat.state) ? undefined : stat;
+}
+
+let bootMs: number | undefined;
+
+/** When this machine started, in milliseconds since the epoch. */
+async function bootTimeMs(): Promise<number> {
+  const text = bootMs === undefined ? await readText("/proc/stat") : "";
+  return bootMs ??= Number(/^btime (\d+)$/m.exec(text ?? "")?.[1] ?? 0) * 1000;
+}
+
+async function withDetails({ state: _, ...stat }: ProcessStat): Promise<ProcessInfo> {
+  const cmdline = await readText(`/proc/${stat.pid}/cmdline`) ?? "";
+  const ageMs = stat.startTicks / TICKS_PER_SECOND * 1000;
+  return {
+    ...stat,
+    startedAtMs: await bootTimeMs() + ageMs,
+    // A title set by setproctitle is padded with NULs up to the old length.
+    argv: cmdline.replace(/\0+$/, "").split("\0").filter((arg, i) => i > 0 || arg !== ""),
+  };
+}
+
+/** The living process with this PID, if there is one; zombies do not live. */
+export async function readProcess(pid: number): Promise<ProcessInfo | undefined> {
+  const stat = await readStat(pid);
+  return stat && await withDetails(stat);
+}
+
+/** The living processes among these PIDs. */
+export async function readProcesses(pids: Iterable<number>): Promise<ProcessInfo[]> {
+  const found = await inBatches([...pids], readProcess);
+  return found.filter((process) => process !== undefined);
+}
+
+/** All living processes that this user may see. */
+export async function listStats(): Promise<ProcessStat[]> {
+  const pids: number[] = [];
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (/^\d+$/.test(name)) pids.push(Number(name));
+  }
+  return (await inBatches(pids, readStat)).filter((stat) => stat !== undefined);
+}
+
+async function inBatches<T, R>(items: readonly T[], read: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (let i = 0; i < items.length; i += BATCH) {
+    results.push(...await Promise.all(items.slice(i, i + BATCH).map(read)));
+  }
+  return results;
+}
+
+/**
+ * A variable of the environment that a process was started with.
+ *
+ * @returns `null` if it has no such variable, `undefined` if it may not be read.
+ */
+export async function readEnv(pid: number, name: string): Promise<string | null | undefined> {
+  const text = await readText(`/proc/${pid}/environ`);
+  if (text === undefined) return undefined;
+  const entry = text.split("\0").find((entry) => entry.startsWith(`${name}=`));
+  return entry?.slice(name.length + 1) ?? null;
+}
+
+/** Whether both are the same process, not only the same PID. */
+export function isSameProcess(
+  a: Pick<ProcessInfo, "pid" | "startTicks">,
+  b: Pick<ProcessInfo, "pid" | "startTicks">,
+): boolean {
+  return a.pid === b.pid && a.startTicks === b.startTicks;
+}
+
+/**
+ * Sends a signal to this very process.
+ *
+ * @returns False if it has ended, even if another process has its PID now.
+ * @throws {Deno.errors.PermissionDenied} If it belongs to somebody else.
+ */
+export async function signalProcess(
+  process: Pick<ProcessInfo, "pid" | "startTicks">,
+  signal: Deno.Signal,
+): Promise<boolean> {
+  const now = await readStat(process.pid);
+  if (now === undefined || !isSameProcess(now, process)) return false;
+  try {
+    Deno.kill(process.pid, signal);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** An id that changes with each boot: start times of another boot mean nothing. */
+export async function bootId(): Promise<string> {
+  return (await readText("/proc/sys/kernel/random/boot_id") ?? "").trim();
+}
