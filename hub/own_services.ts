@@ -1,0 +1,133 @@
+/**
+ * What the hub answers itself: `ghub.v1.Hub`, health and reflection; docs/protocol.md §10.2.
+ *
+ * It is an ordinary gRPC server on the far end of an in-memory connection, so that the relay
+ * sends calls to it as it sends them to a tunnel.
+ *
+ * @module
+ */
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import type { Duplex } from "node:stream";
+import { duplexPair } from "../shared/bytes/duplex_pair.ts";
+import type {
+  ghub_v1_Activity as Activity,
+  ghub_v1_ListServersRequest as ListServersRequest,
+  ghub_v1_ListServersResponse as ListServersResponse,
+  ghub_v1_Server as ServerMessage,
+  ghub_v1_WatchActivityRequest as WatchActivityRequest,
+  ServiceName,
+} from "../shared/gen/types.ts";
+import { serverStream, unary } from "../shared/grpc/handlers.ts";
+import { addHealth, type Health } from "../shared/grpc/health.ts";
+import { addReflection } from "../shared/grpc/reflection.ts";
+import { serviceDefinition } from "../shared/grpc/service.ts";
+import type { ActivityFeed } from "./activity.ts";
+import { duration, timestamp } from "./proto_time.ts";
+import type { Departure, Registry } from "./registry.ts";
+import type { Tunnel } from "./tunnel.ts";
+
+const HUB = "ghub.v1.Hub";
+const SERVICES: readonly ServiceName[] = [HUB, "grpc.health.v1.Health"];
+
+export interface OwnServicesOptions {
+  readonly registry: Registry;
+  readonly activity: ActivityFeed;
+}
+
+export interface OwnServices {
+  readonly server: Server;
+  /** To be closed when the hub begins to drain: it then says NOT_SERVING. */
+  readonly health: Health;
+  /** A new connection to the services: our end of it, on which to speak HTTP/2 as a client. */
+  connect(): Duplex;
+  /** Ends all connections and calls at once. */
+  close(): void;
+}
+
+/** Makes the hub's own gRPC server. */
+export function createOwnServices({ registry, activity }: OwnServicesOptions): OwnServices {
+  const server = new Server();
+  server.addService(serviceDefinition(HUB), {
+    ListServers: unary((request: ListServersRequest) => listServers(request, registry)),
+    WatchActivity: serverStream<WatchActivityRequest, Activity>(
+      ({ servers = [], history = 0 }, { signal }) => activity.watch({ signal, servers, history }),
+    ),
+  });
+  const health = addHealth(server);
+  health.set(HUB, "SERVING");
+  addReflection(server, SERVICES);
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const ends = new Set<Duplex>();
+  let closed = false;
+  return {
+    server,
+    health,
+    connect() {
+      const [ours, theirs] = duplexPair();
+      if (closed) {
+        ours.destroy();
+        return ours;
+      }
+      ends.add(ours);
+      ours.once("close", () => {
+        ends.delete(ours);
+        // The far end may have read no further than its own answer.
+        theirs.destroy();
+      });
+      injector.injectConnection(theirs);
+      return ours;
+    },
+    close() {
+      closed = true;
+      health.close();
+      injector.destroy();
+      server.forceShutdown();
+      for (const end of ends) end.destroy();
+    },
+  };
+}
+
+/** Answers `ListServers`. */
+export function listServers(request: ListServersRequest, registry: Registry): ListServersResponse {
+  const { includeOffline = false, labels = {} } = request;
+  const wanted = Object.entries(labels);
+  // Of a name with several tunnels the newest counts, which comes last.
+  const newest = new Map(registry.list().map((tunnel) => [tunnel.info.name, tunnel]));
+  const servers = [...newest.values()].map((tunnel) => onlineServer(tunnel, registry));
+  if (includeOffline) servers.push(...registry.away().map(offlineServer));
+  return {
+    servers: servers
+      .filter((server) => wanted.every(([key, value]) => server.labels[key] === value))
+      .sort((a, b) => a.name < b.name ? -1 : 1),
+  };
+}
+
+type ListedServer = ServerMessage & Pick<Tunnel["info"], "name" | "labels">;
+
+function onlineServer(tunnel: Tunnel, registry: Registry): ListedServer {
+  const { callsInFlight, callsTotal, rttMs, lastSeenMs } = tunnel.stats();
+  return {
+    ...tunnel.info,
+    labels: { ...tunnel.info.labels },
+    state: tunnel.state === "open" ? "ONLINE" : "DRAINING",
+    tunnelId: tunnel.id,
+    generation: tunnel.generation,
+    connectedAt: timestamp(tunnel.connectedAtMs),
+    lastSeen: timestamp(lastSeenMs),
+    lastCloseReason: registry.lastSeen(tunnel.info.name)?.reason,
+    ...(rttMs === undefined ? {} : { rtt: duration(rttMs) }),
+    callsInFlight,
+    callsTotal,
+  };
+}
+
+function offlineServer({ info, generation, lastSeenMs, reason }: Departure): ListedServer {
+  return {
+    ...info,
+    labels: { ...info.labels },
+    state: "OFFLINE",
+    generation,
+    lastSeen: timestamp(lastSeenMs),
+    lastCloseReason: reason,
+  };
+}
