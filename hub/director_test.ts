@@ -4,6 +4,7 @@ import { Status, type StatusName } from "../shared/grpc/status.ts";
 import type { Field } from "../shared/http2/header_list.ts";
 import { direct, directRaw, MAX_NAMES_SHOWN, type Route, type RouteView } from "./director.ts";
 import { nearest } from "./nearest.ts";
+import { Registry } from "./registry.ts";
 
 const LAST_SEEN_MS = Date.UTC(2026, 0, 2, 3, 4, 5);
 
@@ -315,4 +316,9 @@ Deno.test("directRaw() takes the first candidate that is known", async (t) => {
 Deno.test("directRaw() without a name takes the only server", () => {
   check(directRaw([], view(["edge-1"])), "edge-1");
   check(directRaw([], view(two)), ["INVALID_ARGUMENT", /into the handshake\. Registered are/]);
+});
+
+Deno.test("direct() takes a Registry as its view", () => {
+  const head = { path: CALL, authority: "", fields: [server("edge-1")] };
+  check(direct(head, new Registry()), ["NOT_FOUND", /never here/]);
 });

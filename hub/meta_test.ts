@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { isServerName, MAX_LABELS, parseLabels, parseMeta, quote } from "./meta.ts";
-import { refusalResponse } from "./refusal.ts";
 
 const UUID = "5f0c8f0e-0a1b-4c2d-8e3f-0123456789ab";
 
@@ -115,19 +114,4 @@ Deno.test("parseLabels() is bounded and strict", async (t) => {
   await t.step("a key that Object.prototype has", () => {
     assert.deepEqual(parseLabels("constructor=x"), { constructor: "x" });
   });
-});
-
-Deno.test("refusalResponse() carries one line of JSON and Retry-After", async () => {
-  const response = refusalResponse({
-    status: 503,
-    code: "UNAVAILABLE",
-    message: 'Full, "really"',
-    retryAfterS: 7,
-  });
-  assert.equal(response.status, 503);
-  assert.equal(response.headers.get("retry-after"), "7");
-  assert.equal(
-    await response.text(),
-    '{"code":"UNAVAILABLE","message":"Full, \\"really\\""}\n',
-  );
 });

@@ -13,12 +13,3 @@ export interface Refusal {
   /** Goes into `Retry-After`, in whole seconds. */
   readonly retryAfterS?: number;
 }
-
-/** The HTTP answer that carries a refusal. */
-export function refusalResponse(refusal: Refusal): Response {
-  const { status, code, message, retryAfterS } = refusal;
-  const headers = new Headers({ "content-type": "application/json" });
-  if (retryAfterS !== undefined) headers.set("retry-after", String(retryAfterS));
-  if (status === 401) headers.set("www-authenticate", "Bearer");
-  return new Response(JSON.stringify({ code, message }) + "\n", { status, headers });
-}

@@ -35,9 +35,9 @@ export interface Departure {
   readonly reason: string;
 }
 
-export type RegistryEvent =
-  | { readonly type: "added"; readonly tunnel: Tunnel }
-  | { readonly type: "removed"; readonly tunnel: Tunnel; readonly reason: CloseReason }
+export type RegistryEvent<T extends Tunnel = Tunnel> =
+  | { readonly type: "added"; readonly tunnel: T }
+  | { readonly type: "removed"; readonly tunnel: T; readonly reason: CloseReason }
   | {
     /** Two living instances fight over `holder.name`; `displaced` was here until now. */
     readonly type: "flapping";
@@ -61,11 +61,11 @@ export interface RegistryOptions {
 }
 
 /** All about one name. */
-interface Entry {
+interface Entry<T extends Tunnel> {
   /** The highest that was given out. */
   generation: number;
   /** Oldest first. The last one is open or draining; the others are draining. */
-  tunnels: Tunnel[];
+  tunnels: T[];
   departure: Departure | undefined;
   flap: FlapRule | undefined;
 }
@@ -80,12 +80,12 @@ const NOTHING: Disposable = { [Symbol.dispose]() {} };
  * - Removal is by object: a late or repeated removal never touches another tunnel.
  * - Nothing here waits for a peer.
  */
-export class Registry {
-  readonly #entries = new Map<ServerName, Entry>();
+export class Registry<T extends Tunnel = Tunnel> {
+  readonly #entries = new Map<ServerName, Entry<T>>();
   /** Names without a tunnel, the one that went first at the front. */
   readonly #idle = new Set<ServerName>();
-  readonly #waiters: WaitQueue;
-  readonly #listeners = new Set<(event: RegistryEvent) => void>();
+  readonly #waiters: WaitQueue<T>;
+  readonly #listeners = new Set<(event: RegistryEvent<T>) => void>();
   readonly #maxServers: number;
   readonly #maxAway: number;
   readonly #now: () => number;
@@ -129,7 +129,7 @@ export class Registry {
   }
 
   /** Registers a tunnel. Its removal, when it closes or by dispose, harms no other. */
-  add(tunnel: Tunnel): Disposable {
+  add(tunnel: T): Disposable {
     if (tunnel.state === "closed") return NOTHING;
     const { name } = tunnel.info;
     const entry = this.#entry(name);
@@ -151,7 +151,7 @@ export class Registry {
   }
 
   /** The newest open tunnel of a name. */
-  pick(name: ServerName): Tunnel | undefined {
+  pick(name: ServerName): T | undefined {
     const newest = this.#entries.get(name)?.tunnels.at(-1);
     return newest?.state === "open" ? newest : undefined;
   }
@@ -177,7 +177,7 @@ export class Registry {
   }
 
   /** All tunnels, open and draining, by name, oldest first. */
-  list(): readonly Tunnel[] {
+  list(): readonly T[] {
     return [...this.#entries.values()].flatMap(({ tunnels }) => tunnels).sort((a, b) =>
       compare(a.info.name, b.info.name) || a.generation - b.generation
     );
@@ -204,7 +204,7 @@ export class Registry {
 
   /** Names like this one, those that are here before those that are away. */
   nearest(name: string, max = 3): string[] {
-    const known = function* (registry: Registry) {
+    const known = function* (registry: Registry<T>) {
       yield* registry.names();
       for (const { info } of registry.#departures()) yield info.name;
     };
@@ -212,9 +212,9 @@ export class Registry {
   }
 
   /** Tells what happens. A listener that throws is logged and does not disturb the others. */
-  onChange(listener: (event: RegistryEvent) => void): Disposable {
+  onChange(listener: (event: RegistryEvent<T>) => void): Disposable {
     // Wrapped, so that the same function can listen twice and leave once.
-    const own = (event: RegistryEvent) => listener(event);
+    const own = (event: RegistryEvent<T>) => listener(event);
     this.#listeners.add(own);
     return { [Symbol.dispose]: () => void this.#listeners.delete(own) };
   }
@@ -226,7 +226,7 @@ export class Registry {
    * @throws {RpcError} `RESOURCE_EXHAUSTED` if too many calls wait already.
    * @throws `signal.reason` when it fires.
    */
-  waitFor(name: ServerName, signal: AbortSignal): Promise<Tunnel> {
+  waitFor(name: ServerName, signal: AbortSignal): Promise<T> {
     const open = signal.aborted ? undefined : this.pick(name);
     return open === undefined ? this.#waiters.wait(name, signal) : Promise.resolve(open);
   }
@@ -243,7 +243,7 @@ export class Registry {
     }
   }
 
-  #entry(name: ServerName): Entry {
+  #entry(name: ServerName): Entry<T> {
     let entry = this.#entries.get(name);
     if (entry === undefined) {
       entry = {
@@ -270,7 +270,7 @@ export class Registry {
     this.#entries.delete(oldest);
   }
 
-  #insert(entry: Entry, tunnel: Tunnel): void {
+  #insert(entry: Entry<T>, tunnel: T): void {
     const { info, generation } = tunnel;
     const displaced = entry.tunnels.at(-1);
     entry.generation = Math.max(entry.generation, generation);
@@ -294,9 +294,9 @@ export class Registry {
   }
 
   #turn(
-    entry: Entry,
-    displaced: Tunnel | undefined,
-    tunnel: Tunnel,
+    entry: Entry<T>,
+    displaced: T | undefined,
+    tunnel: T,
   ): RegistryEvent | undefined {
     if (displaced?.state !== "open") {
       entry.flap?.end();
@@ -308,7 +308,7 @@ export class Registry {
     return { type: "flapping", holder: tunnel.info, displaced: displaced.info, ...turn };
   }
 
-  #remove(tunnel: Tunnel, reason: CloseReason): void {
+  #remove(tunnel: T, reason: CloseReason): void {
     const { info, generation } = tunnel;
     const entry = this.#entries.get(info.name);
     const index = entry?.tunnels.indexOf(tunnel) ?? -1;
@@ -332,7 +332,7 @@ export class Registry {
     this.#emit({ type: "removed", tunnel, reason });
   }
 
-  #emit(event: RegistryEvent): void {
+  #emit(event: RegistryEvent<T>): void {
     for (const listener of [...this.#listeners]) {
       try {
         listener(event);

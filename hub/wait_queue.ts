@@ -7,15 +7,15 @@ import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import type { ServerName, Tunnel } from "./tunnel.ts";
 
-interface Waiter {
+interface Waiter<T> {
   readonly name: ServerName;
-  readonly resolve: (tunnel: Tunnel) => void;
+  readonly resolve: (tunnel: T) => void;
 }
 
 /** First come, first served; bounded over all names. */
-export class WaitQueue {
+export class WaitQueue<T extends Tunnel> {
   /** In the order in which they came. */
-  readonly #waiters = new Set<Waiter>();
+  readonly #waiters = new Set<Waiter<T>>();
   readonly #max: number;
 
   constructor(max: number) {
@@ -33,7 +33,7 @@ export class WaitQueue {
    * @throws {RpcError} `RESOURCE_EXHAUSTED` if too many calls wait already.
    * @throws `signal.reason` when it fires.
    */
-  wait(name: ServerName, signal: AbortSignal): Promise<Tunnel> {
+  wait(name: ServerName, signal: AbortSignal): Promise<T> {
     if (signal.aborted) return Promise.reject(signal.reason);
     if (this.#waiters.size >= this.#max) {
       return Promise.reject(
@@ -52,7 +52,7 @@ export class WaitQueue {
         leave();
         reject(signal.reason);
       };
-      const waiter: Waiter = {
+      const waiter: Waiter<T> = {
         name,
         resolve: (tunnel) => {
           leave();
@@ -65,7 +65,7 @@ export class WaitQueue {
   }
 
   /** Hands a tunnel to all who wait for its name. */
-  serve(tunnel: Tunnel): void {
+  serve(tunnel: T): void {
     for (const waiter of this.#waiters) {
       if (waiter.name === tunnel.info.name) waiter.resolve(tunnel);
     }
