@@ -1,0 +1,54 @@
+/**
+ * What stands between caller and server in a bench: the hub, or the `node:http2` relay.
+ *
+ * @module
+ */
+import { Program } from "./program.ts";
+
+/** A hub that runs. */
+export interface RunningHub extends AsyncDisposable {
+  readonly program: Program;
+  /** What servers dial. */
+  readonly tunnelUri: string;
+  /** What callers dial. */
+  readonly callAddress: string;
+}
+
+/** Starts ghub from source on free ports. */
+export async function startHub(): Promise<RunningHub> {
+  const stateDir = await Deno.makeTempDir({ prefix: "ghub-bench-" });
+  const address = "127.0.0.1:0";
+  const { program, match } = await Program.start("hub/main.ts", [
+    "serve",
+    "--tunnel-listen",
+    address,
+    "--call-listen",
+    address,
+    "--state-dir",
+    stateDir,
+  ], /^ghub ready tunnel=(\S+) call=(\S+)/m);
+  return {
+    program,
+    tunnelUri: match[1]!,
+    callAddress: match[2]!,
+    async [Symbol.asyncDispose]() {
+      await program[Symbol.asyncDispose]();
+      await Deno.remove(stateDir, { recursive: true });
+    },
+  };
+}
+
+/** Starts the baseline. */
+export async function startRelay(): Promise<RunningHub> {
+  const { program, match } = await Program.start(
+    "bench/node_http2_relay.ts",
+    [],
+    /^relay ready tunnel=(\S+) call=(\S+)/m,
+  );
+  return {
+    program,
+    tunnelUri: match[1]!,
+    callAddress: match[2]!,
+    [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
+  };
+}

@@ -1,0 +1,97 @@
+/**
+ * What carries the bytes of a lean HTTP/2 connection: a TCP connection, or a WebSocket.
+ *
+ *     wire ──run(onBytes)──▶ Connection.receive()
+ *     wire ◀──write(views)── Connection.take()      all that one turn made, at once
+ *
+ * @module
+ */
+import { release } from "../../shared/bytes/out_buffer.ts";
+import type { WebSocket } from "../../shared/bridge/ws.ts";
+
+const READ_BYTES = 256 * 1024;
+
+export interface Wire {
+  /** Reads until the peer ends or the wire is closed. */
+  run(onBytes: (bytes: Uint8Array) => void): Promise<void>;
+  /** Writes all views and gives them back to their pool. */
+  write(views: readonly Uint8Array[]): Promise<void>;
+  close(): void;
+}
+
+/** Dials `host:port`. */
+export async function dialTcp(address: string): Promise<Wire> {
+  const { hostname, port } = new URL(`tcp://${address}`);
+  const connection = await Deno.connect({ hostname, port: Number(port) });
+  return tcpWire(connection);
+}
+
+/** A wire over a TCP connection. */
+export function tcpWire(connection: Deno.TcpConn): Wire {
+  connection.setNoDelay(true);
+  let closed = false;
+  return {
+    async run(onBytes) {
+      const buffer = new Uint8Array(READ_BYTES);
+      try {
+        while (true) {
+          const n = await connection.read(buffer);
+          if (n === null) return;
+          onBytes(buffer.subarray(0, n));
+        }
+      } catch (error) {
+        if (!closed) throw error;
+      }
+    },
+    async write(views) {
+      for (const view of views) {
+        for (let at = 0; at < view.length;) {
+          at += await connection.write(at === 0 ? view : view.subarray(at));
+        }
+        release(view);
+      }
+    },
+    close() {
+      if (closed) return;
+      closed = true;
+      connection.close();
+    },
+  };
+}
+
+/**
+ * A wire over a WebSocket that is open. Made before anything is awaited: a hub's first bytes come
+ * in the same turn as the upgrade.
+ */
+export function webSocketWire(socket: WebSocket): Wire {
+  let take: ((bytes: Uint8Array) => void) | undefined;
+  const early: Uint8Array[] = [];
+  socket.on("message", (data) => {
+    const bytes = data as Uint8Array;
+    if (take === undefined) early.push(bytes);
+    else take(bytes);
+  });
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  return {
+    async run(onBytes) {
+      for (const bytes of early.splice(0)) onBytes(bytes);
+      take = onBytes;
+      await closed;
+    },
+    async write(views) {
+      const sent = views.map((view) =>
+        new Promise<void>((resolve, reject) =>
+          socket.send(view, { binary: true }, (error) => {
+            release(view);
+            if (error) reject(error);
+            else resolve();
+          })
+        )
+      );
+      await Promise.all(sent);
+    },
+    close() {
+      socket.terminate();
+    },
+  };
+}

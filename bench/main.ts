@@ -1,0 +1,110 @@
+/**
+ * Measures the hub beside a direct connection.
+ *
+ *     deno task bench
+ *     deno task bench --suite calls --seconds 4 --json figures.json
+ *
+ * @module
+ */
+import { cpus, release, type } from "node:os";
+import { defineCommand, type Program, runProgram, UsageError } from "../shared/cli/program.ts";
+import { VERSION } from "../shared/version.ts";
+import type { Suite } from "./suite.ts";
+import { calls } from "./suites/calls.ts";
+import { memory } from "./suites/memory.ts";
+import { scale } from "./suites/scale.ts";
+
+const SUITES: Readonly<Record<string, Suite>> = { calls, memory, scale };
+/** What runs when no suite is named: all that ends within two minutes. */
+const DEFAULT_SUITES = ["calls", "memory"];
+
+/** Reads a positive number. */
+function parsePositive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0) || !Number.isFinite(value)) {
+    throw new UsageError(`"${text}" is no positive number`);
+  }
+  return value;
+}
+
+function parseCount(text: string): number {
+  const value = parsePositive(text);
+  if (!Number.isInteger(value)) throw new UsageError(`"${text}" is no whole number`);
+  return value;
+}
+
+/** When and where the figures were taken: without these they mean nothing. */
+function circumstances(): { date: string; machine: string; version: string } {
+  const processors = cpus();
+  return {
+    date: new Date().toISOString(),
+    machine: `${processors.length} × ${processors[0]?.model ?? "unknown processor"}, ` +
+      `${type()} ${release()}, Deno ${Deno.version.deno}`,
+    version: VERSION,
+  };
+}
+
+export const program: Program = {
+  name: "bench",
+  envPrefix: "BENCH",
+  version: VERSION,
+  summary: "Measures the hub beside a direct connection",
+  defaultCommand: "run",
+  commands: [defineCommand({
+    name: "run",
+    summary: "Runs suites and prints their figures",
+    description: `Suites: ${Object.keys(SUITES).join(", ")}. Without --suite: ${
+      DEFAULT_SUITES.join(", ")
+    }.`,
+    examples: ["deno task bench", "deno task bench --suite scale --seconds 1 --json scale.json"],
+    options: {
+      suites: {
+        flag: "--suite",
+        value: "NAME",
+        many: true,
+        choices: Object.keys(SUITES),
+        help: "Runs this suite; may be repeated",
+      },
+      seconds: {
+        flag: "--seconds",
+        value: "N",
+        parse: parsePositive,
+        default: 2,
+        help: "How long each measurement takes",
+      },
+      rounds: {
+        flag: "--rounds",
+        value: "N",
+        parse: parseCount,
+        default: 3,
+        help: "How often all is measured; medians are shown",
+      },
+      json: { flag: "--json", value: "FILE", help: "Also writes every figure to this file" },
+    },
+    async run({ options, io }) {
+      const { suites, seconds, rounds, json } = options;
+      const names = suites.length > 0 ? suites : DEFAULT_SUITES;
+      const where = circumstances();
+      await io.stdout.write(`ghub ${where.version}, ${where.date}, ${where.machine}\n`);
+      const figures: Record<string, unknown> = {};
+      for (const name of names) {
+        const result = await SUITES[name]!({
+          seconds,
+          rounds,
+          log: (text) => void io.stderr.write(`${name}: ${text}\n`),
+        });
+        figures[name] = result.figures;
+        await io.stdout.write(`\n${result.text}\n`);
+      }
+      if (json !== undefined) {
+        await Deno.writeTextFile(
+          json,
+          JSON.stringify({ ...where, seconds, rounds, figures }, null, 2) + "\n",
+        );
+      }
+      return 0;
+    },
+  })],
+};
+
+if (import.meta.main) Deno.exit(await runProgram(program, Deno.args));

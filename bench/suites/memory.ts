@@ -1,0 +1,74 @@
+/**
+ * The suite `memory`: what an idle tunnel costs the hub.
+ *
+ * @module
+ */
+import { type RunningHub, startHub, startRelay } from "../hub_under_test.ts";
+import { Program } from "../program.ts";
+import { figure, table } from "../table.ts";
+import type { Suite } from "../suite.ts";
+
+const TUNNELS = 500;
+/** Memory counts as settled when it grew less than this between two looks. */
+const STEADY_BYTES = 256 * 1024;
+const LOOK_EVERY_MS = 500;
+const MAX_LOOKS = 20;
+
+interface Figures {
+  readonly tunnels: number;
+  readonly rssBeforeBytes: number;
+  readonly rssAfterBytes: number;
+  readonly bytesPerTunnel: number;
+}
+
+export const memory: Suite = async ({ log }) => {
+  log(`opening ${TUNNELS} idle tunnels`);
+  const ghub = await measure(startHub);
+  const relay = await measure(startRelay);
+  const row = (name: string, { rssBeforeBytes, rssAfterBytes, bytesPerTunnel }: Figures) => [
+    name,
+    figure(rssBeforeBytes / 2 ** 20),
+    figure(rssAfterBytes / 2 ** 20),
+    figure(bytesPerTunnel / 1024),
+  ];
+  return {
+    figures: { ghub, relay },
+    text: table([
+      [`${TUNNELS} idle tunnels`, "RSS before, MiB", "after, MiB", "KiB per tunnel"],
+      row("ghub", ghub),
+      row("node:http2 relay", relay),
+    ]),
+  };
+};
+
+async function measure(start: () => Promise<RunningHub>): Promise<Figures> {
+  await using hub = await start();
+  // The first few pay for what all share.
+  const first = await openTunnels(hub, 5);
+  await first[Symbol.asyncDispose]();
+  const rssBeforeBytes = await steadyRss(hub.program);
+  await using _tunnels = await openTunnels(hub, TUNNELS);
+  const rssAfterBytes = await steadyRss(hub.program);
+  const bytesPerTunnel = (rssAfterBytes - rssBeforeBytes) / TUNNELS;
+  return { tunnels: TUNNELS, rssBeforeBytes, rssAfterBytes, bytesPerTunnel };
+}
+
+async function openTunnels({ tunnelUri }: RunningHub, count: number): Promise<Program> {
+  const { program } = await Program.start(
+    "bench/idle_tunnels.ts",
+    [tunnelUri, String(count)],
+    /^tunnels ready /m,
+  );
+  return program;
+}
+
+async function steadyRss(program: Program): Promise<number> {
+  let { rssBytes } = await program.usage();
+  for (let looks = 0; looks < MAX_LOOKS; looks++) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    const now = (await program.usage()).rssBytes;
+    if (Math.abs(now - rssBytes) < STEADY_BYTES) return now;
+    rssBytes = now;
+  }
+  return rssBytes;
+}
