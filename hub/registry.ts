@@ -297,7 +297,7 @@ export class Registry<T extends Tunnel = Tunnel> {
     entry: Entry<T>,
     displaced: T | undefined,
     tunnel: T,
-  ): RegistryEvent | undefined {
+  ): RegistryEvent<T> | undefined {
     if (displaced?.state !== "open") {
       entry.flap?.end();
       return undefined;
