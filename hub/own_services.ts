@@ -29,8 +29,11 @@ import type { Tunnel } from "./tunnel.ts";
 const HUB = "ghub.v1.Hub";
 const SERVICES: readonly ServiceName[] = [HUB, "grpc.health.v1.Health"];
 
+/** What the services show of the registry. */
+export type RegistryView = Pick<Registry, "list" | "away" | "lastSeen">;
+
 export interface OwnServicesOptions {
-  readonly registry: Registry;
+  readonly registry: RegistryView;
   readonly activity: ActivityFeed;
 }
 
@@ -88,7 +91,10 @@ export function createOwnServices({ registry, activity }: OwnServicesOptions): O
 }
 
 /** Answers `ListServers`. */
-export function listServers(request: ListServersRequest, registry: Registry): ListServersResponse {
+export function listServers(
+  request: ListServersRequest,
+  registry: RegistryView,
+): ListServersResponse {
   const { includeOffline = false, labels = {} } = request;
   const wanted = Object.entries(labels);
   // Of a name with several tunnels the newest counts, which comes last.
@@ -104,7 +110,7 @@ export function listServers(request: ListServersRequest, registry: Registry): Li
 
 type ListedServer = ServerMessage & Pick<Tunnel["info"], "name" | "labels">;
 
-function onlineServer(tunnel: Tunnel, registry: Registry): ListedServer {
+function onlineServer(tunnel: Tunnel, registry: RegistryView): ListedServer {
   const { callsInFlight, callsTotal, rttMs, lastSeenMs } = tunnel.stats();
   return {
     ...tunnel.info,
