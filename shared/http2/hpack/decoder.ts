@@ -48,6 +48,26 @@ export interface HpackDecoderOptions {
  *   list object from its third time on: what a caller derives from a list can be kept with it.
  * - Work and memory are linear in the bytes of the block, whatever its instructions say.
  * - After an {@linkcode HpackError} the connection is lost, and so is the decoder.
+ *
+ * @example A relay that encodes a repeated list once
+ * ```ts
+ * import { HpackDecoder } from "./decoder.ts";
+ * import { encodeHeaderList } from "./encoder.ts";
+ * import type { HeaderList } from "../header_list.ts";
+ *
+ * const decoder = new HpackDecoder({ maxListBytes: 16_384 });
+ * const encoded = new WeakMap<HeaderList, Uint8Array>();
+ *
+ * function forward(block: Uint8Array): Uint8Array {
+ *   const fields = decoder.decode(block);
+ *   if (!decoder.repeated) return encodeHeaderList(fields);
+ *   let bytes = encoded.get(fields);
+ *   if (bytes === undefined) encoded.set(fields, bytes = encodeHeaderList(fields));
+ *   return bytes;
+ * }
+ *
+ * forward(Uint8Array.of(0x83)); // :method POST
+ * ```
  */
 export class HpackDecoder {
   readonly #maxListBytes: number;

@@ -7,6 +7,7 @@ import { FIELD_OVERHEAD } from "./dynamic_table.ts";
 import { encodeHeaderList } from "./encoder.ts";
 import { HeaderListTooLargeError, HpackError } from "./errors.ts";
 import { STATIC_TABLE } from "./static_table.ts";
+import { TheirEncoder } from "./testing/hpack_js.ts";
 
 const MAX_LIST_BYTES = 16_384;
 
@@ -85,6 +86,17 @@ Deno.test("HpackDecoder knows the whole static table", () => {
   const indices = Uint8Array.from(STATIC_TABLE, (_, i) => 0x80 | i + 1);
   assert.equal(indices.length, 61);
   assert.deepEqual(decoderAfter().decode(indices), STATIC_TABLE);
+});
+
+Deno.test("HpackDecoder reads strings of any length, Huffman-coded or not", () => {
+  const encoder = new TheirEncoder();
+  for (const length of [0, 1, 15, 16, 17, 126, 127, 128, 4095, 4096, 4097, 12_000]) {
+    for (const huffman of [true, false]) {
+      const value = "0".repeat(length);
+      const block = encoder.encode([{ name: "a", value, huffman, incremental: false }]);
+      assert.deepEqual(decoderAfter().decode(block), [["a", value]]);
+    }
+  }
 });
 
 Deno.test("HpackDecoder names a literal by an entry that the literal itself evicts", () => {
@@ -188,6 +200,7 @@ Deno.test("HpackDecoder keeps no reference to a block", () => {
   block[0] = 0x83;
   assert.deepEqual(decoder.decode(block), [[":method", "POST"]]);
   assert.deepEqual(decoder.decode(Uint8Array.of(0x82)), [[":method", "GET"]]);
+  assert.equal(decoder.repeated, true);
 });
 
 Deno.test("HpackDecoder reads a known block anew when the table has changed", async (t) => {
