@@ -192,6 +192,7 @@ export class Connection implements FrameSink {
 
   /** Everything that waits to be sent: see `OutBuffer.take()`. */
   take(): Uint8Array[] {
+    this.#flood.taken();
     return this.#sender.out.take();
   }
 
@@ -500,6 +501,7 @@ export class Connection implements FrameSink {
     if (id !== 0) throw protocolError(`SETTINGS on stream ${id}`);
     if ((flags & Flag.ACK) !== 0) return expectLength("SETTINGS with ACK", payload, 0);
     this.#flood.count("settings");
+    this.#flood.countAnswer();
     const { peer } = this.#sender;
     const before = peer.initialWindow;
     applySettings(payload, peer);
@@ -522,6 +524,7 @@ export class Connection implements FrameSink {
     expectLength("PING", payload, 8);
     if ((flags & Flag.ACK) !== 0) return this.#events.onPong();
     this.#flood.count("ping");
+    this.#flood.countAnswer();
     this.#sender.frame(FrameType.PING, Flag.ACK, 0, payload);
   }
 
@@ -602,6 +605,7 @@ export class Connection implements FrameSink {
   /** Resets a stream that has no object. */
   #refuse(id: number, code: number): void {
     if (code !== ErrorCode.REFUSED_STREAM) this.#flood.count("streamError");
+    this.#flood.countAnswer();
     this.#sender.frame32(FrameType.RST_STREAM, id, code);
     this.#remember(id, "reset");
   }

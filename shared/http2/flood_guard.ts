@@ -11,8 +11,8 @@ import { ErrorCode, Http2Error } from "./frames.ts";
 
 /** How often each kind may come per tick. */
 export const FLOOD_LIMITS = {
-  /** PING without ACK: each asks for an answer (CVE-2019-9512). gRPC sends one per 10 s or more. */
-  ping: 100,
+  /** PING without ACK (CVE-2019-9512). gRPC in Go sends one per round trip, to measure its windows. */
+  ping: 20_000,
   /** SETTINGS without ACK: the same (CVE-2019-9515). */
   settings: 30,
   /** DATA without bytes and without END_STREAM (CVE-2019-9518). */
@@ -25,12 +25,16 @@ export const FLOOD_LIMITS = {
   streamError: 500,
 } as const;
 
+/** Answers (PING, SETTINGS, RST_STREAM) that may wait for a peer that asks and does not read. */
+export const MAX_UNSENT_ANSWERS = 1000;
+
 /** A kind of frame that is counted. */
 export type FloodKind = keyof typeof FLOOD_LIMITS;
 
 /** Counts per kind; made on first use, for an honest peer may never need it. */
 export class FloodGuard {
   #counts: Partial<Record<FloodKind, number>> | undefined;
+  #unsentAnswers = 0;
 
   /**
    * Counts one frame.
@@ -44,6 +48,22 @@ export class FloodGuard {
       throw new Http2Error(ErrorCode.ENHANCE_YOUR_CALM, `Too many frames at once: ${kind}`);
     }
     this.#counts[kind] = count;
+  }
+
+  /**
+   * Counts one answer.
+   *
+   * @throws {Http2Error} `ENHANCE_YOUR_CALM` if too many wait to be sent.
+   */
+  countAnswer(): void {
+    if (++this.#unsentAnswers > MAX_UNSENT_ANSWERS) {
+      throw new Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "Too many answers wait to be read");
+    }
+  }
+
+  /** All answers have been taken. */
+  taken(): void {
+    this.#unsentAnswers = 0;
   }
 
   /** Begins a new second. */

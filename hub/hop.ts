@@ -1,0 +1,91 @@
+/**
+ * How an answer tells its hop (docs/protocol.md, "Trailers"): who answered, and whether the call had
+ * left the hub, so that a caller knows if it may safely be repeated.
+ *
+ * @module
+ */
+import { errorInfo, retryInfo, RpcError } from "../shared/grpc/rpc_error.ts";
+import { Status, type StatusCode } from "../shared/grpc/status.ts";
+import { ErrorCode, errorName } from "../shared/http2/frames.ts";
+import { firstValue, type HeaderList } from "../shared/http2/header_list.ts";
+import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
+
+/** Who answered: `hub` or `server`. */
+export const HOP_FIELD = "x-hub-hop";
+/** `1` if the call, or a part of it, had left the hub for the server. */
+export const FORWARDED_FIELD = "x-hub-forwarded";
+
+const OWN_FIELDS: ReadonlySet<string> = new Set([HOP_FIELD, FORWARDED_FIELD]);
+
+const heads = new WeakMap<HeaderList, Uint8Array>();
+const endings = new WeakMap<HeaderList, Uint8Array>();
+
+/**
+ * A server's header section as the caller gets it. A server cannot speak for the hub: what it
+ * says of the hop is replaced.
+ */
+export function answerBlock(fields: HeaderList, endStream: boolean): Uint8Array {
+  const known = endStream ? endings : heads;
+  let block = known.get(fields);
+  if (block === undefined) {
+    const own = fields.filter(([name]) => !OWN_FIELDS.has(name));
+    block = encodeHeaderList(
+      endStream ? [...own, [HOP_FIELD, "server"], [FORWARDED_FIELD, "1"]] : own,
+    );
+    known.set(fields, block);
+  }
+  return block;
+}
+
+/** An error of the hub itself, as trailers, or as the whole response (`trailersOnly`). */
+export function errorBlock(error: RpcError, options: {
+  readonly trailersOnly: boolean;
+  readonly forwarded: boolean;
+}): Uint8Array {
+  const head: HeaderList = options.trailersOnly
+    ? [[":status", "200"], ["content-type", "application/grpc"]]
+    : [];
+  return encodeHeaderList([
+    ...head,
+    ...error.trailers(),
+    [HOP_FIELD, "hub"],
+    [FORWARDED_FIELD, options.forwarded ? "1" : "0"],
+  ]);
+}
+
+/** The status in a server's trailers; what is none that gRPC knows counts as `UNKNOWN`. */
+export function statusOf(fields: HeaderList): StatusCode {
+  const code = Number(firstValue(fields, "grpc-status") ?? NaN);
+  return code >= 0 && code <= 16 && Number.isInteger(code) ? code as StatusCode : Status.UNKNOWN;
+}
+
+/**
+ * A stream's reset in terms of gRPC.
+ *
+ * @see https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#errors
+ */
+const RESET_STATUS: Readonly<Record<number, StatusCode>> = {
+  [ErrorCode.REFUSED_STREAM]: Status.UNAVAILABLE,
+  [ErrorCode.CANCEL]: Status.CANCELLED,
+  [ErrorCode.ENHANCE_YOUR_CALM]: Status.RESOURCE_EXHAUSTED,
+  [ErrorCode.INADEQUATE_SECURITY]: Status.PERMISSION_DENIED,
+};
+
+/** A server's RST_STREAM as an error for the caller. */
+export function resetError(server: string, code: number): RpcError {
+  const message = `Server "${server}" reset the call: ${errorName(code)}`;
+  const details = code === ErrorCode.REFUSED_STREAM
+    // RFC 9113 §8.7: nothing of the call was processed.
+    ? [errorInfo("NOT_DELIVERED", "ghub", { server }), retryInfo(0)]
+    : [errorInfo("RESET_BY_SERVER", "ghub", { server, code: errorName(code) })];
+  return new RpcError(RESET_STATUS[code] ?? Status.INTERNAL, message, { details });
+}
+
+/** The tunnel was lost in mid-call: nobody knows how far the server came. */
+export function lostError(server: string, reason: string): RpcError {
+  return new RpcError(
+    Status.UNAVAILABLE,
+    `Tunnel of server "${server}" was lost during the call, outcome unknown: ${reason}`,
+    { details: [errorInfo("OUTCOME_UNKNOWN", "ghub", { server, reason })] },
+  );
+}

@@ -1,0 +1,340 @@
+/**
+ * A hub: two listeners, and between them registry and director.
+ *
+ *     servers ─▶ TunnelListener ─▶ Registry ◀─ director ◀─ CallListener ◀─ operators
+ *                                     │
+ *                                activity, audit
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { RpcError } from "../shared/grpc/rpc_error.ts";
+import { type StatusCode, statusName } from "../shared/grpc/status.ts";
+import { VERSION } from "../shared/version.ts";
+import { acceptLoop } from "./accept_loop.ts";
+import { ActivityFeed } from "./activity.ts";
+import { type Audit, openAudit } from "./audit.ts";
+import { type Auth, type Identity, openAuth } from "./auth.ts";
+import { CallListener, type RawRecord } from "./call_listener.ts";
+import { Deadlines } from "./deadlines.ts";
+import { direct } from "./director.ts";
+import type { Exchange } from "./exchange.ts";
+import { isForwarded } from "./forwarded.ts";
+import type { HubOptions, ListenAddress, RunningHub, TlsIdentity } from "./hub_options.ts";
+import type { OpenTunnel } from "./open_tunnel.ts";
+import { OwnUpstream } from "./own_upstream.ts";
+import { createOwnServices } from "./own_services.ts";
+import { duration } from "./proto_time.ts";
+import type { RawResult } from "./raw.ts";
+import { Registry } from "./registry.ts";
+import type { CallIdentity, RelayContext } from "./relay.ts";
+import type { RequestHead } from "./request_head.ts";
+import { hostOf } from "./socket.ts";
+import { TunnelListener } from "./tunnel_listener.ts";
+import { welcome } from "./welcome.ts";
+
+/** How often everything is looked at that has no event of its own. */
+const SWEEP_MS = 1_000;
+/** A sweep that comes this late was held up by us: the silence of the tunnels proves nothing. */
+const LATE_SWEEP_MS = 3_000;
+
+/**
+ * Starts a hub.
+ *
+ * @throws {Error} If an address cannot be listened on, or the state folder is not safe.
+ */
+export async function startHub(options: HubOptions): Promise<RunningHub> {
+  await using stack = new AsyncDisposableStack();
+  const auth = openAuth(options.stateDir);
+  const audit = stack.use(openAudit(options.auditLog));
+  const tunnels = stack.adopt(listen(options.tunnelListen, options.tunnelTls, ["http/1.1"]), close);
+  const calls = stack.adopt(listen(options.callListen, options.callTls, ["h2"]), close);
+  const hub = new Hub(options, { auth, audit, tunnels, calls });
+  stack.move();
+  return hub;
+}
+
+function close(listener: { close(): void }): void {
+  listener.close();
+}
+
+function listen(
+  { hostname, port }: ListenAddress,
+  tls: TlsIdentity | undefined,
+  alpnProtocols: string[],
+): Deno.Listener<Deno.Conn> {
+  return tls === undefined
+    ? Deno.listen({ hostname, port })
+    : Deno.listenTls({ hostname, port, alpnProtocols, ...tls });
+}
+
+interface Parts {
+  readonly auth: Auth;
+  readonly audit: Audit;
+  readonly tunnels: Deno.Listener<Deno.Conn>;
+  readonly calls: Deno.Listener<Deno.Conn>;
+}
+
+class Hub implements RunningHub {
+  readonly tunnelAddress: string;
+  readonly callAddress: string;
+  readonly closed: Promise<void>;
+  readonly #id = crypto.randomUUID();
+  readonly #options: HubOptions;
+  readonly #auth: Auth;
+  readonly #audit: Audit;
+  readonly #registry = new Registry<OpenTunnel>();
+  readonly #activity = new ActivityFeed();
+  readonly #deadlines = new Deadlines();
+  readonly #ownServices: ReturnType<typeof createOwnServices>;
+  readonly #own: OwnUpstream;
+  readonly #callListener: CallListener;
+  readonly #accepting = new AbortController();
+  readonly #sweeper: ReturnType<typeof setInterval>;
+  readonly #pingIntervalMs: number;
+  readonly #deadAfterMs: number;
+  readonly #idPrefix = this.#id.slice(0, 8);
+  #nextId = 0;
+  #lastSweepMs = performance.now();
+  #sincePingMs = 0;
+  #draining = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: HubOptions, { auth, audit, tunnels, calls }: Parts) {
+    this.#options = options;
+    this.#auth = auth;
+    this.#audit = audit;
+    this.#pingIntervalMs = options.pingIntervalMs ?? 5_000;
+    this.#deadAfterMs = options.deadAfterMs ?? 15_000;
+    const path = options.tunnelPath ?? "/ws";
+    const scheme = options.tunnelTls === undefined ? "ws" : "wss";
+    this.tunnelAddress = `${scheme}://${shownAddress(tunnels.addr)}${path}`;
+    this.callAddress = shownAddress(calls.addr);
+    this.#ownServices = createOwnServices({ registry: this.#registry, activity: this.#activity });
+    this.#own = new OwnUpstream(this.#ownServices.connect());
+    this.#watchRegistry();
+    const tunnelListener = new TunnelListener(this.#tunnelContext(path));
+    this.#callListener = new CallListener({
+      relay: this.#relayContext(),
+      auth,
+      registry: this.#registry,
+      nextId: () => this.#makeId(),
+      onRawOpened: (raw) => this.#onRawOpened(raw),
+      onRawEnded: (raw, result) => this.#onRawEnded(raw, result),
+    });
+    const { signal } = this.#accepting;
+    this.closed = Promise.all([
+      acceptLoop(tunnels, (conn) => tunnelListener.serve(conn), { signal }),
+      acceptLoop(calls, (conn) => this.#callListener.serve(conn), { signal }),
+    ]).then(() => this.#closing);
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
+  }
+
+  async drain(signal?: AbortSignal): Promise<void> {
+    this.#draining = true;
+    for (const caller of this.#callListener.callers) caller.drain();
+    const options = signal === undefined ? {} : { signal };
+    await Promise.all([
+      ...this.#registry.list().map((tunnel) => tunnel.drain(options)),
+      this.#untilCallersAreGone(signal),
+    ]);
+    this.close();
+    await this.closed;
+  }
+
+  close(): void {
+    this.#draining = true;
+    this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    this.#accepting.abort();
+    clearInterval(this.#sweeper);
+    for (const tunnel of this.#registry.list()) {
+      tunnel.close({ reason: "The hub goes away", by: "hub" }, 1001);
+    }
+    for (const caller of this.#callListener.callers) caller.close();
+    this.#callListener.closeRaw();
+    this.#own.close();
+    this.#deadlines.close();
+    await this.#ownServices.close();
+    await this.#audit[Symbol.asyncDispose]();
+  }
+
+  async #untilCallersAreGone(signal: AbortSignal | undefined): Promise<void> {
+    while (!signal?.aborted) {
+      const busy = [...this.#callListener.callers].some((caller) => caller.callCount > 0);
+      if (!busy && this.#callListener.rawCount === 0) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  #makeId(): string {
+    return `${this.#idPrefix}-${(this.#nextId++).toString(36)}`;
+  }
+
+  #tunnelContext(path: string) {
+    return {
+      path,
+      auth: this.#auth,
+      registry: this.#registry,
+      isDraining: () => this.#draining,
+      nextId: () => this.#makeId(),
+      onRefused: (peer: string, server: string, error: { code: string; message: string }) => {
+        this.#activity.publish({ kind: "SERVER_REFUSED", server, peer, reason: error.message });
+        getLogger(["hub", "tunnel"]).warn('Refused server "{server}" from {peer}: {message}', {
+          server,
+          peer,
+          message: error.message,
+        });
+      },
+      onRegistered: (tunnel: OpenTunnel, identity: Identity) => {
+        this.#audit.record({
+          kind: "registration",
+          who: identity.name,
+          peer: tunnel.info.remoteAddress,
+          server: tunnel.name,
+          status: "OK",
+          id: tunnel.id,
+        });
+        if (tunnel.name.includes("/")) return;
+        welcome(tunnel, {
+          hubId: this.#id,
+          hubVersion: VERSION,
+          tunnelId: tunnel.id,
+          generation: tunnel.generation,
+          pingInterval: duration(this.#pingIntervalMs),
+          deadAfter: duration(this.#deadAfterMs),
+          reconnectSpread: duration(this.#options.reconnectSpreadMs ?? 1_000),
+        });
+      },
+    };
+  }
+
+  #relayContext(): RelayContext {
+    return {
+      deadlines: this.#deadlines,
+      maxStreams: this.#options.maxStreamsPerConnection ?? 1_000,
+      own: this.#own,
+      authorize: (head, remoteAddress) => this.#authorize(head, remoteAddress),
+      direct: (head) => direct(head, this.#registry),
+      pick: (name) => this.#registry.pick(name),
+      waitFor: (name, signal) => this.#registry.waitFor(name, signal),
+      onCallEnded: (call, status, reason) => this.#onCallEnded(call, status, reason),
+    };
+  }
+
+  #authorize(head: RequestHead, remoteAddress: string): CallIdentity | RpcError {
+    const header = (name: string) => head.fields.find(([field]) => field === name)?.[1];
+    const identity = this.#auth.authorizeCall({
+      remote: hostOf(remoteAddress),
+      authorization: head.authorization,
+      forwarded: isForwarded(header),
+    });
+    if (identity instanceof RpcError) return identity;
+    return { name: identity.name, credentialUsed: identity.how === "token" };
+  }
+
+  #watchRegistry(): void {
+    const log = getLogger(["hub", "registry"]);
+    this.#registry.onChange((event) => {
+      if (event.type === "flapping") {
+        const { holder, displaced, turns } = event;
+        const reason = `${holder.remoteAddress} and ${displaced.remoteAddress} both claim the name`;
+        this.#activity.publish({ kind: "SERVER_FLAPPING", server: holder.name, reason });
+        log.error('Server "{name}" is there twice: {reason}, {turns} turns in a minute', {
+          name: holder.name,
+          reason,
+          turns,
+        });
+        return;
+      }
+      const { name, remoteAddress } = event.tunnel.info;
+      const { id } = event.tunnel;
+      if (event.type === "added") {
+        this.#activity.publish({
+          kind: "SERVER_REGISTERED",
+          server: name,
+          peer: remoteAddress,
+          id,
+        });
+        log.info('Server "{name}" registered from {remoteAddress}', { name, remoteAddress });
+      } else {
+        const { reason } = event.reason;
+        this.#activity.publish({
+          kind: "SERVER_LEFT",
+          server: name,
+          peer: remoteAddress,
+          id,
+          reason,
+        });
+        log.info('Server "{name}" left: {reason}', { name, reason });
+      }
+    });
+  }
+
+  #onCallEnded(call: Exchange, status: StatusCode, reason: string): void {
+    const { server, head, identity, bytesUp, bytesDown } = call;
+    const durationMs = performance.now() - call.startedMs;
+    const id = this.#makeId();
+    const peer = call.remoteAddress;
+    const record = { server, peer, method: head.path, bytesUp, bytesDown, durationMs, id };
+    this.#activity.publish({ kind: "CALL_ENDED", ...record, status, reason });
+    this.#audit.record({
+      kind: "call",
+      who: identity.name,
+      ...record,
+      status: statusName(status),
+      ...(reason === "" ? {} : { reason }),
+    });
+  }
+
+  #onRawOpened({ id, server, remoteAddress }: RawRecord): void {
+    this.#activity.publish({ kind: "RAW_OPENED", server, peer: remoteAddress, id });
+  }
+
+  #onRawEnded(
+    { id, server, remoteAddress: peer, identity }: RawRecord,
+    { status, reason, ...numbers }: RawResult & { readonly durationMs: number },
+  ): void {
+    this.#activity.publish({ kind: "RAW_ENDED", server, peer, id, status, reason, ...numbers });
+    this.#audit.record({
+      kind: "raw",
+      who: identity.name,
+      peer,
+      server,
+      ...numbers,
+      status: statusName(status),
+      ...(reason === "" ? {} : { reason }),
+      id,
+    });
+  }
+
+  /** Once a second: pings, silence, floods. */
+  #sweep(): void {
+    const now = performance.now();
+    const sinceMs = now - this.#lastSweepMs;
+    this.#lastSweepMs = now;
+    this.#sincePingMs += sinceMs;
+    const ping = this.#sincePingMs >= this.#pingIntervalMs;
+    if (ping) this.#sincePingMs = 0;
+    const late = sinceMs > LATE_SWEEP_MS;
+    for (const tunnel of this.#registry.list()) {
+      tunnel.tick();
+      if (!late && tunnel.silentMs > this.#deadAfterMs) {
+        const reason = `No byte for ${Math.round(tunnel.silentMs / 1000)} s`;
+        tunnel.close({ reason, by: "network" });
+      } else if (ping) tunnel.ping();
+    }
+    for (const caller of this.#callListener.callers) caller.tick();
+    this.#own.tick();
+  }
+}
+
+/** A wildcard address is shown as the loopback address that it includes. */
+function shownAddress(address: Deno.Addr): string {
+  if (address.transport !== "tcp") throw new TypeError("Cannot show an address that is not TCP");
+  const { hostname, port } = address;
+  if (hostname === "0.0.0.0" || hostname === "::") return `127.0.0.1:${port}`;
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}

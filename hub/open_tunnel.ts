@@ -1,0 +1,254 @@
+/**
+ * A tunnel that is open: WebSocket frames (RFC 6455) on a socket, HTTP/2 inside, the hub as
+ * its client.
+ *
+ *     socket ─▶ FrameReader ─▶ Connection ─▶ Exchange …
+ *     socket ◀─ sealFrame ◀─── Connection ◀─ Exchange …
+ *
+ * @module
+ */
+import { CloseCode } from "../shared/bridge/close_codes.ts";
+import {
+  closeFrame,
+  controlFrame,
+  FrameReader,
+  Opcode,
+  sealFrame,
+} from "../shared/bridge/frames.ts";
+import { WebSocketError } from "../shared/bridge/web_socket_error.ts";
+import { Connection, type ConnectionEvents } from "../shared/http2/connection.ts";
+import { ErrorCode, errorName, type Http2Error } from "../shared/http2/frames.ts";
+import { Link, type LinkProtocol, type Socket } from "./link.ts";
+import { Side } from "./side.ts";
+import type { CloseReason, ServerInfo, Tunnel, TunnelStats } from "./tunnel.ts";
+import type { Upstream } from "./upstream.ts";
+
+/** How long a tunnel's socket stays open for its last words. */
+const GOODBYE_MS = 1_000;
+
+export interface OpenTunnelOptions {
+  readonly id: string;
+  readonly info: ServerInfo;
+  readonly generation: number;
+  /** The answer to the upgrade request: sent before all else. */
+  readonly greeting: Uint8Array;
+}
+
+/** See the module's head. `run()` it once, right after it was registered. */
+export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProtocol {
+  readonly id: string;
+  readonly info: ServerInfo;
+  readonly generation: number;
+  readonly connectedAtMs: number = Date.now();
+  readonly side: Side;
+  readonly closed: Promise<CloseReason>;
+  callsTotal = 0;
+  readonly #connection: Connection;
+  readonly #link: Link;
+  readonly #frames: FrameReader;
+  readonly #resolveClosed: (reason: CloseReason) => void;
+  #state: Tunnel["state"] = "open";
+  #reason: CloseReason | undefined;
+  /** Control frames that wait; at most one pong, the newest (RFC 6455 §5.5.3). */
+  #pong: Uint8Array | undefined;
+  #ping: Uint8Array | undefined;
+  /** The first bytes: the answer to the upgrade. */
+  #greeting: Uint8Array | undefined;
+  #goodbye: Uint8Array | undefined;
+  #lastByteMs: number = performance.now();
+  #pingSentMs = 0;
+  #rttMs: number | undefined;
+  #onIdle: (() => void) | undefined;
+
+  constructor(socket: Socket, options: OpenTunnelOptions) {
+    this.id = options.id;
+    this.info = options.info;
+    this.generation = options.generation;
+    const { promise, resolve } = Promise.withResolvers<CloseReason>();
+    this.closed = promise;
+    this.#resolveClosed = resolve;
+    this.#link = new Link(socket, this);
+    this.#connection = new Connection(this, { role: "client" });
+    this.#greeting = options.greeting;
+    this.#frames = new FrameReader({
+      payload: (bytes) => this.#connection.receive(bytes),
+      ping: (bytes) => this.#onPing(bytes),
+      pong: () => this.#onPongFrame(),
+      close: (code, reason) => this.#onCloseFrame(code, reason),
+    }, { requireMask: true });
+    this.side = new Side(this.#connection, () => this.#link.inFlight);
+    this.#connection.start();
+  }
+
+  get name(): string {
+    return this.info.name;
+  }
+
+  get state(): Tunnel["state"] {
+    return this.#state;
+  }
+
+  get lost(): string | undefined {
+    return this.#reason?.reason;
+  }
+
+  /** Milliseconds since the last byte came in. */
+  get silentMs(): number {
+    return performance.now() - this.#lastByteMs;
+  }
+
+  /**
+   * Speaks with the server until the tunnel ends.
+   *
+   * @param first What came behind the upgrade request.
+   */
+  async run(first: Uint8Array): Promise<void> {
+    try {
+      if (first.length > 0) this.onBytes(first.slice());
+      const error = await this.#link.run();
+      this.close(
+        error === undefined
+          ? { reason: "The server closed the connection", by: "server" }
+          : { reason: error instanceof Error ? error.message : String(error), by: "network" },
+      );
+    } catch (error) {
+      this.close({ reason: error instanceof Error ? error.message : String(error), by: "network" });
+    }
+  }
+
+  stats(): TunnelStats {
+    return {
+      callsInFlight: this.#connection.streamCount,
+      callsTotal: this.callsTotal,
+      rttMs: this.#rttMs,
+      lastSeenMs: Date.now() - this.silentMs,
+    };
+  }
+
+  /** Once per ping interval. */
+  ping(): void {
+    if (this.#state === "closed") return;
+    this.#pingSentMs = performance.now();
+    this.#ping = controlFrame(Opcode.PING);
+    this.#link.wake();
+  }
+
+  /** Once a second: floods, worn-out stream ids, the end of a drain. */
+  tick(): void {
+    this.#connection.tick();
+    if (this.#connection.isWornOut) void this.drain();
+    if (this.#state === "draining" && this.#connection.streamCount === 0) this.#onIdle?.();
+  }
+
+  close(reason: CloseReason, code: number = CloseCode.NORMAL): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#reason = reason;
+    this.#goodbye = closeFrame(code, reason.reason);
+    this.#resolveClosed(reason);
+    this.#connection.abort(ErrorCode.INTERNAL_ERROR);
+    this.#onIdle?.();
+    if (this.#link.closed) return;
+    const timer = setTimeout(() => this.#link.close(), GOODBYE_MS);
+    void this.#link.finish().finally(() => {
+      clearTimeout(timer);
+      this.#link.close();
+    });
+  }
+
+  async drain({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    if (this.#state === "closed") return;
+    if (this.#state === "open") {
+      this.#state = "draining";
+      this.#connection.goaway(ErrorCode.NO_ERROR, {
+        debug: "Open a new tunnel, then end this one",
+      });
+    }
+    if (this.#connection.streamCount > 0 && !signal?.aborted) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#onIdle = resolve;
+      signal?.addEventListener("abort", () => resolve(), { once: true });
+      await promise;
+    }
+    this.close({ reason: "The hub drained the tunnel", by: "hub" }, CloseCode.GOING_AWAY);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close({ reason: "The hub closed the tunnel", by: "hub" });
+    await this.closed;
+  }
+
+  // ---- LinkProtocol
+
+  onBytes(bytes: Uint8Array): void {
+    this.#lastByteMs = performance.now();
+    try {
+      this.#frames.receive(bytes);
+    } catch (error) {
+      const code = error instanceof WebSocketError ? error.closeCode : CloseCode.INTERNAL_ERROR;
+      const reason = error instanceof Error ? error.message : String(error);
+      this.close({ reason, by: "hub" }, code);
+    }
+  }
+
+  take(): readonly Uint8Array[] {
+    const frames: Uint8Array[] = [];
+    if (this.#greeting !== undefined) frames.push(this.#greeting);
+    this.#greeting = undefined;
+    if (this.#pong !== undefined) frames.push(this.#pong);
+    if (this.#ping !== undefined) frames.push(this.#ping);
+    this.#pong = this.#ping = undefined;
+    for (const view of this.#connection.take()) {
+      const buffer = new Uint8Array(view.buffer);
+      frames.push(sealFrame(buffer, view.byteOffset, view.byteOffset + view.byteLength));
+    }
+    if (this.#goodbye !== undefined) frames.push(this.#goodbye);
+    this.#goodbye = undefined;
+    return frames;
+  }
+
+  onDrained(): void {
+    this.side.release();
+  }
+
+  // ---- ConnectionEvents
+
+  onOutput(): void {
+    this.#link.wake();
+  }
+
+  onRequest(): never {
+    throw new Error("A server opened a stream");
+  }
+
+  /** The server takes no more calls: it is stopping, and what is in flight may end. */
+  onGoaway(_lastId: number, code: number, debug: string): void {
+    if (this.#state === "open") this.#state = "draining";
+    if (code === ErrorCode.NO_ERROR) return;
+    const why = debug === "" ? errorName(code) : `${errorName(code)}: ${debug}`;
+    this.close({ reason: `The server ended HTTP/2: ${why}`, by: "server" });
+  }
+
+  onPong(): void {}
+
+  onError(error: Http2Error): void {
+    this.close({ reason: error.message, by: "hub" }, CloseCode.PROTOCOL_ERROR);
+  }
+
+  // ---- WebSocket control frames
+
+  #onPing(bytes: Uint8Array): void {
+    this.#pong = controlFrame(Opcode.PONG, bytes);
+    this.#link.wake();
+  }
+
+  #onPongFrame(): void {
+    if (this.#pingSentMs > 0) this.#rttMs = performance.now() - this.#pingSentMs;
+    this.#pingSentMs = 0;
+  }
+
+  #onCloseFrame(code: number, reason: string): void {
+    const why = reason === "" ? `close code ${code}` : reason;
+    this.close({ reason: `The server closed the tunnel: ${why}`, by: "server" });
+  }
+}

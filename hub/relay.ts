@@ -1,0 +1,218 @@
+/**
+ * Routed mode: each call on a caller's HTTP/2 connection goes its own way.
+ *
+ *     HEADERS ─▶ RequestHead ─▶ authorize ─▶ direct ─▶ Exchange ─▶ Upstream
+ *
+ * @module
+ */
+import { RpcError } from "../shared/grpc/rpc_error.ts";
+import { Status, type StatusCode } from "../shared/grpc/status.ts";
+import { Connection, type ConnectionEvents } from "../shared/http2/connection.ts";
+import { ErrorCode, type Http2Error } from "../shared/http2/frames.ts";
+import type { HeaderList } from "../shared/http2/header_list.ts";
+import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
+import type { Stream, StreamEvents } from "../shared/http2/stream.ts";
+import type { Deadlines } from "./deadlines.ts";
+import type { Route } from "./director.ts";
+import { Exchange } from "./exchange.ts";
+import { errorBlock } from "./hop.ts";
+import { Link, type LinkProtocol, type Socket } from "./link.ts";
+import { RequestHead } from "./request_head.ts";
+import { Side } from "./side.ts";
+import type { Upstream } from "./upstream.ts";
+
+/** Who calls. */
+export interface CallIdentity {
+  readonly name: string;
+  /** The call's `authorization` was meant for the hub: it is not sent on. */
+  readonly credentialUsed: boolean;
+}
+
+/** What the relay needs of the hub. */
+export interface RelayContext {
+  readonly deadlines: Deadlines;
+  readonly maxStreams: number;
+  /** Who calls, or why they may not. */
+  authorize(head: RequestHead, remoteAddress: string): CallIdentity | RpcError;
+  direct(head: RequestHead): Route | RpcError;
+  /** The open tunnel of a server that `direct` has named. */
+  pick(name: string): Upstream | undefined;
+  waitFor(name: string, signal: AbortSignal): Promise<Upstream>;
+  /** The hub's own services. */
+  readonly own: Upstream;
+  /** Called once for each call that got as far as a route. */
+  onCallEnded(call: Exchange, status: StatusCode, reason: string): void;
+}
+
+/** Answers that are no gRPC: the caller speaks something else. */
+const NOT_GRPC = encodeHeaderList([
+  [":status", "415"],
+  ["content-type", "text/plain"],
+  ["accept-post", "application/grpc"],
+]);
+const NOT_GRPC_TEXT = new TextEncoder().encode(
+  "This port takes gRPC calls: POST with content-type application/grpc.\n",
+);
+
+/** One connection of a caller. */
+export class Caller implements ConnectionEvents, LinkProtocol {
+  readonly #context: RelayContext;
+  readonly remoteAddress: string;
+  readonly #connection: Connection;
+  readonly #link: Link;
+  readonly #side: Side;
+  /** A caller repeats its header blocks, and with them the lists. */
+  readonly #heads = new WeakMap<HeaderList, RequestHead>();
+  #draining = false;
+
+  constructor(context: RelayContext, socket: Socket, remoteAddress: string) {
+    this.#context = context;
+    this.remoteAddress = remoteAddress;
+    this.#link = new Link(socket, this);
+    this.#connection = new Connection(this, {
+      role: "server",
+      maxConcurrentStreams: context.maxStreams,
+    });
+    this.#side = new Side(this.#connection, () => this.#link.inFlight);
+  }
+
+  /** Calls in flight. */
+  get callCount(): number {
+    return this.#connection.streamCount;
+  }
+
+  /**
+   * Serves until the caller is gone.
+   *
+   * @param first What was read already, to find out that this is HTTP/2.
+   */
+  async run(first: Uint8Array): Promise<void> {
+    this.#connection.start();
+    this.onBytes(first);
+    await this.#link.run();
+    this.#connection.abort(ErrorCode.CANCEL);
+    this.#link.close();
+  }
+
+  /** Takes no new calls; the connection closes when the last one has ended. */
+  drain(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    // Calls that are on their way are still taken: only the second GOAWAY draws the line.
+    this.#connection.goaway(ErrorCode.NO_ERROR, { now: false, debug: "The hub goes away" });
+    this.#connection.ping();
+  }
+
+  /** Ends everything at once. */
+  close(): void {
+    this.#connection.abort(ErrorCode.CANCEL);
+    this.#link.close();
+  }
+
+  /** Once a second. */
+  tick(): void {
+    this.#connection.tick();
+    if (this.#draining && this.callCount === 0 && this.#side.backlog === 0) this.#link.close();
+  }
+
+  // ---- LinkProtocol
+
+  onBytes(bytes: Uint8Array): void {
+    this.#connection.receive(bytes);
+  }
+
+  take(): readonly Uint8Array[] {
+    return this.#connection.take();
+  }
+
+  onDrained(): void {
+    this.#side.release();
+  }
+
+  // ---- ConnectionEvents
+
+  onOutput(): void {
+    this.#link.wake();
+  }
+
+  onRequest(stream: Stream, fields: HeaderList | undefined, endStream: boolean): StreamEvents {
+    if (fields === undefined) {
+      const error = new RpcError(Status.RESOURCE_EXHAUSTED, "Metadata is larger than 32 KiB");
+      return this.#refuse(stream, error);
+    }
+    let head = this.#heads.get(fields);
+    if (head === undefined) {
+      head = new RequestHead(fields);
+      this.#heads.set(fields, head);
+    }
+    if (!head.isGrpc) return this.#refuseOther(stream);
+    const identity = this.#context.authorize(head, this.remoteAddress);
+    if (identity instanceof RpcError) return this.#refuse(stream, identity);
+    const { remoteAddress } = this;
+    const call = new Exchange(this.#context, {
+      near: this.#side,
+      stream,
+      head,
+      identity,
+      remoteAddress,
+    });
+    this.#route(call, endStream);
+    return call;
+  }
+
+  onGoaway(): void {
+    // The caller opens no more streams: nothing to do before it closes.
+  }
+
+  onPong(): void {
+    if (this.#draining) this.#connection.goaway();
+  }
+
+  onError(_error: Http2Error): void {
+    this.#connection.abort(ErrorCode.CANCEL);
+    void this.#link.finish().then(() => this.#link.close());
+  }
+
+  #route(call: Exchange, endStream: boolean): void {
+    const context = this.#context;
+    const route = context.direct(call.head);
+    if (route instanceof RpcError) return call.fail(route);
+    call.watchDeadline();
+    if (route.to === "hub") return call.forward(context.own, endStream);
+    call.server = route.name;
+    const upstream = context.pick(route.name);
+    if (upstream !== undefined) call.forward(upstream, endStream);
+    else call.hold(route.waitMs ?? 0, (signal) => context.waitFor(route.name, signal), endStream);
+  }
+
+  #refuse(stream: Stream, error: RpcError): StreamEvents {
+    const block = errorBlock(error, { trailersOnly: true, forwarded: false });
+    this.#connection.headers(stream, block, true);
+    this.#connection.reset(stream, ErrorCode.NO_ERROR);
+    return new Discard(this.#connection);
+  }
+
+  #refuseOther(stream: Stream): StreamEvents {
+    this.#connection.headers(stream, NOT_GRPC, false);
+    this.#connection.data(stream, NOT_GRPC_TEXT, true);
+    return new Discard(this.#connection);
+  }
+}
+
+/** Takes what a caller still sends after it was refused. */
+class Discard implements StreamEvents {
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  onData(_stream: Stream, piece: Uint8Array): void {
+    this.#connection.consumed(piece.length);
+  }
+
+  onHeaders(): void {}
+  onReset(): void {}
+  onCredit(): void {}
+  onDrained(): void {}
+}

@@ -1,0 +1,91 @@
+/**
+ * What the hub reads in a call's HEADERS, and what it sends on in their place.
+ *
+ * A caller repeats the same header block for each call, and the decoder then gives the same
+ * list object: all of this is worked out once per list, not per call.
+ *
+ * @module
+ */
+import { parseTimeout } from "../shared/grpc/timeout.ts";
+import { type Field, type HeaderList } from "../shared/http2/header_list.ts";
+import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
+import type { CallHead } from "./tunnel.ts";
+
+/** Metadata that only the hub may write: who calls. The server's log and journal show it. */
+export const OPERATOR_FIELD = "x-hub-operator";
+
+/** Fields that are for the hub alone, and those that only the hub may write. */
+const DROPPED: ReadonlySet<string> = new Set(["x-hub-wait", OPERATOR_FIELD]);
+
+/** A call's request, as far as the hub cares. */
+export class RequestHead implements CallHead {
+  readonly fields: HeaderList;
+  readonly path: string = "";
+  readonly authority: string = "";
+  /** `POST` with a content type of gRPC: the only calls there are. */
+  readonly isGrpc: boolean;
+  /** Milliseconds; `undefined` without a deadline, or with one that cannot be read. */
+  readonly timeoutMs: number | undefined;
+  readonly authorization: string | undefined;
+  #block: Uint8Array | undefined;
+  #blockKey = "";
+
+  constructor(fields: HeaderList) {
+    this.fields = fields;
+    let method = "", contentType = "", timeout: string | undefined;
+    for (const [name, value] of fields) {
+      if (name === ":path") this.path = value;
+      else if (name === ":authority") this.authority = value;
+      else if (name === "host") this.authority ||= value;
+      else if (name === ":method") method = value;
+      else if (name === "content-type") contentType = value;
+      else if (name === "grpc-timeout") timeout = value;
+      else if (name === "authorization") this.authorization ??= value;
+    }
+    this.isGrpc = method === "POST" && contentType.startsWith("application/grpc");
+    this.timeoutMs = readTimeout(timeout);
+  }
+
+  /**
+   * The encoded header section for the server.
+   *
+   * @param operator Who calls, for `x-hub-operator`.
+   * @param dropAuthorization The credential was for the hub: the server must not see it.
+   */
+  block(operator: string, dropAuthorization: boolean): Uint8Array {
+    const key = dropAuthorization ? `-${operator}` : operator;
+    if (this.#block === undefined || this.#blockKey !== key) {
+      this.#block = encodeHeaderList(this.#forwarded(operator, dropAuthorization, undefined));
+      this.#blockKey = key;
+    }
+    return this.#block;
+  }
+
+  /** The same for a call that had to wait: its deadline has come nearer. */
+  blockWithTimeout(operator: string, dropAuthorization: boolean, timeout: string): Uint8Array {
+    return encodeHeaderList(this.#forwarded(operator, dropAuthorization, timeout));
+  }
+
+  #forwarded(
+    operator: string,
+    dropAuthorization: boolean,
+    timeout: string | undefined,
+  ): HeaderList {
+    const fields = this.fields.flatMap((field): Field[] => {
+      const [name] = field;
+      if (DROPPED.has(name) || (dropAuthorization && name === "authorization")) return [];
+      return name === "grpc-timeout" && timeout !== undefined ? [[name, timeout]] : [field];
+    });
+    return [...fields, [OPERATOR_FIELD, operator]];
+  }
+}
+
+function readTimeout(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  try {
+    return parseTimeout(value);
+  } catch {
+    // The server will say what it thinks of it.
+    return undefined;
+  }
+}

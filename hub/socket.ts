@@ -1,0 +1,37 @@
+/**
+ * Small things that are done with a peer's connection.
+ *
+ * @module
+ */
+
+/** `host:port` of the peer; an IPv4 address in IPv6's clothes is shown as what it is. */
+export function remoteAddressOf(conn: Deno.Conn): string {
+  const address = conn.remoteAddr;
+  if (address.transport !== "tcp") return "";
+  const host = address.hostname.replace(/^::ffff:(?=\d+\.)/, "");
+  return host.includes(":") ? `[${host}]:${address.port}` : `${host}:${address.port}`;
+}
+
+/** The address of a `host:port`. */
+export function hostOf(remoteAddress: string): string {
+  return remoteAddress.slice(0, remoteAddress.lastIndexOf(":"));
+}
+
+/** Writes all of it. */
+export async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
+}
+
+/** Closes what may be closed already. */
+export function closeQuietly(conn: Deno.Conn): void {
+  try {
+    conn.close();
+  } catch {
+    // It was.
+  }
+}
+
+/** Small frames must not wait for the peer's delayed ACK. */
+export function noDelay(conn: Deno.Conn): void {
+  if ("setNoDelay" in conn) (conn as Deno.TcpConn).setNoDelay(true);
+}

@@ -1,0 +1,156 @@
+/**
+ * Where servers dial in: `GET /ws` becomes a tunnel (docs/protocol.md §2, §3).
+ *
+ *     request head ─▶ upgrade ─▶ meta ─▶ authorize ─▶ admit ─▶ registry ─▶ 101, HTTP/2
+ *        │ HttpError     │          │ Refusal  │           │
+ *        └───────────────┴──────────┴──────────┴───────────┴──▶ HTTP status, one line of JSON
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { HttpError } from "../shared/bridge/http_error.ts";
+import { type ReadHead, readRequestHead } from "../shared/bridge/request_head.ts";
+import { checkUpgrade, errorResponse, upgradeResponse } from "../shared/bridge/upgrade.ts";
+import type { Auth, Identity } from "./auth.ts";
+import { parseMeta } from "./meta.ts";
+import { OpenTunnel } from "./open_tunnel.ts";
+import type { Refusal } from "./refusal.ts";
+import type { Registry } from "./registry.ts";
+import { closeQuietly, hostOf, noDelay, remoteAddressOf, writeAll } from "./socket.ts";
+
+/** A connection that is no tunnel by then is closed. */
+export const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** Handshakes under way at once; more are answered 503. */
+export const MAX_HANDSHAKES = 512;
+/** `Retry-After` of those. */
+const BUSY_RETRY_S = 2;
+
+/** What the tunnel listener needs of the hub. */
+export interface TunnelListenerContext {
+  readonly path: string;
+  readonly auth: Auth;
+  readonly registry: Registry<OpenTunnel>;
+  /** True while the hub drains: nobody registers any more. */
+  isDraining(): boolean;
+  nextId(): string;
+  onRefused(remoteAddress: string, name: string, refusal: HttpError): void;
+  onRegistered(tunnel: OpenTunnel, identity: Identity): void;
+}
+
+/** Serves connections of servers. */
+export class TunnelListener {
+  readonly #context: TunnelListenerContext;
+  #handshakes = 0;
+
+  constructor(context: TunnelListenerContext) {
+    this.#context = context;
+  }
+
+  /** Takes one connection from its first byte to its end. */
+  async serve(conn: Deno.Conn): Promise<void> {
+    const remoteAddress = remoteAddressOf(conn);
+    const timer = setTimeout(() => closeQuietly(conn), HANDSHAKE_TIMEOUT_MS);
+    let opened: { tunnel: OpenTunnel; rest: Uint8Array } | undefined;
+    this.#handshakes++;
+    try {
+      noDelay(conn);
+      opened = await this.#handshake(conn, remoteAddress);
+    } catch (error) {
+      getLogger(["hub", "tunnel"]).debug("Handshake of {remoteAddress} failed: {error}", {
+        remoteAddress,
+        error,
+      });
+    } finally {
+      clearTimeout(timer);
+      this.#handshakes--;
+    }
+    if (opened === undefined) return closeQuietly(conn);
+    await opened.tunnel.run(opened.rest);
+  }
+
+  async #handshake(
+    conn: Deno.Conn,
+    remoteAddress: string,
+  ): Promise<{ tunnel: OpenTunnel; rest: Uint8Array } | undefined> {
+    let name = "";
+    try {
+      if (this.#handshakes > MAX_HANDSHAKES) throw busy();
+      const read = await readHead(conn);
+      if (read === undefined) return undefined;
+      const { head, rest } = read;
+      const upgrade = checkUpgrade(head);
+      const [path] = head.target.split("?", 1);
+      if (path !== this.#context.path) {
+        throw new HttpError(404, "NOT_FOUND", `Tunnels are at ${this.#context.path}, not ${path}`);
+      }
+      const header = (field: string) => head.one(field);
+      const info = accept(parseMeta(header, remoteAddress));
+      name = info.name;
+      const { auth, registry } = this.#context;
+      const identity = accept(auth.authorizeTunnel({ remote: hostOf(remoteAddress), header }));
+      const refusal = this.#context.isDraining() ? goingAway() : registry.admit(info);
+      if (refusal !== undefined) throw toHttpError(refusal);
+      const tunnel = new OpenTunnel(conn, {
+        id: this.#context.nextId(),
+        info,
+        generation: registry.nextGeneration(name),
+        greeting: upgradeResponse(upgrade),
+      });
+      // Before the 101: a server that reads it is registered.
+      registry.add(tunnel);
+      this.#context.onRegistered(tunnel, identity);
+      return { tunnel, rest };
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error;
+      this.#context.onRefused(remoteAddress, name, error);
+      await writeAll(conn, errorResponse(error));
+      return undefined;
+    }
+  }
+}
+
+/** Reads as far as the empty line. `undefined` if the peer was gone before. */
+async function readHead(conn: Deno.Conn): Promise<ReadHead | undefined> {
+  let bytes = new Uint8Array();
+  const buffer = new Uint8Array(2048);
+  for (;;) {
+    const n = await conn.read(buffer);
+    if (n === null) return undefined;
+    const longer = new Uint8Array(bytes.length + n);
+    longer.set(bytes);
+    longer.set(buffer.subarray(0, n), bytes.length);
+    bytes = longer;
+    const read = readRequestHead(bytes);
+    if (read !== undefined) return read;
+  }
+}
+
+function accept<T extends object>(result: T | Refusal): T {
+  if ("status" in result) throw toHttpError(result);
+  return result;
+}
+
+function toHttpError({ status, code, message, retryAfterS }: Refusal): HttpError {
+  const headers: Record<string, string> = {};
+  if (retryAfterS !== undefined) headers["Retry-After"] = String(retryAfterS);
+  if (status === 401) headers["WWW-Authenticate"] = "Bearer";
+  return new HttpError(status, code, message, { headers });
+}
+
+function busy(): HttpError {
+  return toHttpError({
+    status: 503,
+    code: "UNAVAILABLE",
+    message: `The hub has ${MAX_HANDSHAKES} handshakes under way`,
+    retryAfterS: BUSY_RETRY_S,
+  });
+}
+
+function goingAway(): Refusal {
+  return {
+    status: 503,
+    code: "UNAVAILABLE",
+    message: "The hub goes away",
+    retryAfterS: BUSY_RETRY_S,
+  };
+}

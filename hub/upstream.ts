@@ -1,0 +1,16 @@
+/**
+ * Where calls go: a tunnel, or the hub's own services.
+ *
+ * @module
+ */
+import type { Side } from "./side.ts";
+
+/** The hub is the HTTP/2 client of each of them. */
+export interface Upstream {
+  /** For messages: a server's name, or `hub`. */
+  readonly name: string;
+  readonly side: Side;
+  /** Why it is gone; `undefined` while it is here. */
+  readonly lost: string | undefined;
+  callsTotal: number;
+}
