@@ -1,0 +1,129 @@
+/**
+ * `google.protobuf.Struct`, `Value` and `ListValue`: any JSON within a message.
+ *
+ * @module
+ */
+import type protobuf from "protobufjs";
+import { MAX_DEPTH } from "./bounds.ts";
+import { Fault, itemStep, keyStep, type Path } from "./fault.ts";
+import { found, type Node } from "./node.ts";
+import { readScalar, wellFormed } from "./scalar.ts";
+import type { Value } from "./value.ts";
+
+/** Names of the members of `Value`, which are what its descriptor calls them. */
+const KINDS = {
+  null: 1,
+  number: 2,
+  string: 3,
+  boolean: 4,
+  object: 5,
+  list: 6,
+} as const;
+
+const memberName = (type: protobuf.Type, kind: keyof typeof KINDS): string =>
+  type.fieldsById[KINDS[kind]]!.name;
+
+/** Reads a `Value`. */
+export function readValue(
+  type: protobuf.Type,
+  node: Node,
+  path: Path,
+  depth: number,
+): protobuf.Message {
+  checkDepth(node, path, depth);
+  return type.create({ [memberName(type, node.kind)]: member(type, node, path, depth) });
+}
+
+function member(type: protobuf.Type, node: Node, path: Path, depth: number): unknown {
+  switch (node.kind) {
+    case "null":
+      return 0;
+    case "boolean":
+      return node.value;
+    case "string":
+      return wellFormed(node.text, node, path);
+    case "number": {
+      const number = readScalar("double", node, path) as number;
+      if (Number.isFinite(number)) return number;
+      throw new Fault(node.at, `Expected a finite number, found ${node.text}`, path);
+    }
+    case "object":
+      return readStruct(resolved(type, KINDS.object), node, path, depth + 1);
+    case "list":
+      return readListValue(resolved(type, KINDS.list), node, path, depth + 1);
+  }
+}
+
+/** Reads a `Struct`. */
+export function readStruct(
+  type: protobuf.Type,
+  node: Node,
+  path: Path,
+  depth: number,
+): protobuf.Message {
+  checkDepth(node, path, depth);
+  if (node.kind !== "object") {
+    throw new Fault(node.at, `Expected an object, found ${found(node)}`, path);
+  }
+  const fields: Record<string, unknown> = Object.create(null);
+  for (const { key, at, value } of node.entries) {
+    const here = keyStep(path, key);
+    if (Object.hasOwn(fields, key)) throw new Fault(at, "Given twice", here);
+    fields[wellFormed(key, { at }, here)] = readValue(resolved(type, 1), value, here, depth + 1);
+  }
+  return type.create({ fields });
+}
+
+/** Reads a `ListValue`. */
+export function readListValue(
+  type: protobuf.Type,
+  node: Node,
+  path: Path,
+  depth: number,
+): protobuf.Message {
+  checkDepth(node, path, depth);
+  if (node.kind !== "list") {
+    throw new Fault(node.at, `Expected a list, found ${found(node)}`, path);
+  }
+  const values = node.items.map((item, index) =>
+    readValue(resolved(type, 1), item, itemStep(path, index), depth + 1)
+  );
+  return type.create({ values });
+}
+
+function resolved(type: protobuf.Type, id: number): protobuf.Type {
+  return type.fieldsById[id]!.resolve().resolvedType as protobuf.Type;
+}
+
+function checkDepth(node: Node, path: Path, depth: number): void {
+  if (depth <= MAX_DEPTH) return;
+  throw new Fault(node.at, `Messages are nested more than ${MAX_DEPTH} deep`, path);
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** A `Value` as JSON. One without a kind, which nobody should send, is `null`. */
+export function writeValue(type: protobuf.Type, message: Fields): Value {
+  const kind = (Object.keys(KINDS) as (keyof typeof KINDS)[]).find((kind) =>
+    Object.hasOwn(message, memberName(type, kind))
+  );
+  if (kind === undefined || kind === "null") return null;
+  const value = message[memberName(type, kind)];
+  if (kind === "object") return writeStruct(resolved(type, KINDS.object), value as Fields);
+  if (kind === "list") return writeListValue(resolved(type, KINDS.list), value as Fields);
+  if (kind === "number" && !Number.isFinite(value)) {
+    throw new Error(`google.protobuf.Value cannot hold ${value}`);
+  }
+  return value as Value;
+}
+
+/** A `Struct` as JSON. */
+export function writeStruct(type: protobuf.Type, { fields = {} }: Fields): Value {
+  const entries = Object.entries(fields as Record<string, Fields>);
+  return new Map(entries.map(([key, value]) => [key, writeValue(resolved(type, 1), value)]));
+}
+
+/** A `ListValue` as JSON. */
+export function writeListValue(type: protobuf.Type, { values = [] }: Fields): Value {
+  return (values as Fields[]).map((value) => writeValue(resolved(type, 1), value));
+}

@@ -1,0 +1,163 @@
+/**
+ * YAML 1.2, core schema: the ProtoJSON value in another syntax, `---` before each document.
+ *
+ * Refused, because what they mean is nowhere written down: tags, keys that are no scalars.
+ * Numbers keep their text. There are no dates, no octal `010`, no `yes`; `<<` is a plain key.
+ *
+ * @module
+ */
+import {
+  type Alias,
+  Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  type Node as YamlNode,
+  parseAllDocuments,
+  type Scalar,
+  type YAMLMap,
+} from "yaml";
+import { MAX_ALIASED_VALUES, MAX_DEPTH, MAX_DOCUMENTS } from "./bounds.ts";
+import { Fault } from "./fault.ts";
+import type { Entry, Node } from "./node.ts";
+import type { CommentOf, Value } from "./value.ts";
+
+const JSON_NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
+
+/**
+ * Reads all documents. An empty one, or one of comments only, is `null`; the last one is left
+ * out when nothing at all follows its `---`.
+ *
+ * @throws {Fault} At the first character that is wrong.
+ */
+export function readYaml(text: string): Node[] {
+  let documents: Document[];
+  try {
+    documents = [...parseAllDocuments(text, {
+      schema: "core",
+      intAsBigInt: true,
+      uniqueKeys: true,
+      merge: false,
+      prettyErrors: false,
+    })] as Document[];
+  } catch (error) {
+    // Its parser calls itself for each level.
+    if (error instanceof RangeError) throw new Fault(0, `Nested more than ${MAX_DEPTH} deep`);
+    throw error;
+  }
+  if (documents.length > MAX_DOCUMENTS) throw new Fault(0, `More than ${MAX_DOCUMENTS} documents`);
+  const nodes = documents.map((document) => new YamlReader(document).read());
+  const last = documents.at(-1);
+  if (documents.length > 1 && isScalar(last?.contents) && last.contents.source === "") {
+    if (last.commentBefore === null && last.comment === null) nodes.pop();
+  }
+  return nodes;
+}
+
+class YamlReader {
+  readonly #document: Document;
+  #aliases = 0;
+  #aliased = 0;
+
+  constructor(document: Document) {
+    this.#document = document;
+  }
+
+  read(): Node {
+    const [error] = this.#document.errors;
+    if (error !== undefined) throw new Fault(error.pos[0], error.message);
+    return this.#node(this.#document.contents, 0, this.#document.range?.[0] ?? 0);
+  }
+
+  /** @param outside The place for what has none of its own: an absent value. */
+  #node(node: YamlNode | null, depth: number, outside: number): Node {
+    const at = node?.range?.[0] ?? outside;
+    if (depth > MAX_DEPTH) throw new Fault(at, `Nested more than ${MAX_DEPTH} deep`);
+    if (this.#aliases > 0 && ++this.#aliased > MAX_ALIASED_VALUES) {
+      throw new Fault(at, `Aliases stand for more than ${MAX_ALIASED_VALUES} values`);
+    }
+    if (node === null) return { kind: "null", at };
+    if (isAlias(node)) return this.#alias(node, depth, at);
+    const { tag } = node as Scalar;
+    if (tag !== undefined) throw new Fault(at, `Unexpected tag "${tag}": leave it out`);
+    if (isMap(node)) {
+      const entries = node.items.map((pair) =>
+        this.#entry(pair.key as YamlNode | null, pair.value as YamlNode | null, depth, at)
+      );
+      return { kind: "object", at, entries };
+    }
+    if (isSeq(node)) {
+      const items = node.items.map((item) => this.#node(item as YamlNode | null, depth + 1, at));
+      return { kind: "list", at, items };
+    }
+    return scalarNode(node as Scalar, at);
+  }
+
+  #alias(alias: Alias, depth: number, at: number): Node {
+    const target = alias.resolve(this.#document);
+    if (target === undefined) throw new Fault(at, `Unknown alias "*${alias.source}"`);
+    this.#aliases++;
+    const node = this.#node(target as YamlNode, depth + 1, at);
+    this.#aliases--;
+    return node;
+  }
+
+  #entry(key: YamlNode | null, value: YamlNode | null, depth: number, outside: number): Entry {
+    const name = this.#node(key, depth + 1, outside);
+    if (name.kind === "object" || name.kind === "list" || name.kind === "null") {
+      throw new Fault(name.at, "Expected a name as key");
+    }
+    // As it was written: `1.10:` is the name "1.10".
+    const text = isScalar(key) && key.source !== undefined ? key.source : undefined;
+    const written = "text" in name ? name.text : String(name.value);
+    return {
+      key: name.kind === "string" ? written : text ?? written,
+      at: name.at,
+      value: this.#node(value, depth + 1, name.at),
+    };
+  }
+}
+
+function scalarNode({ value, source = "" }: Scalar, at: number): Node {
+  switch (typeof value) {
+    case "string":
+      return { kind: "string", at, text: value };
+    case "boolean":
+      return { kind: "boolean", at, value };
+    case "number":
+    case "bigint":
+      return { kind: "number", at, text: JSON_NUMBER.test(source) ? source : String(value) };
+    default:
+      return { kind: "null", at };
+  }
+}
+
+export interface WriteYamlOptions {
+  /** Comments to write before entries. */
+  readonly commentOf?: CommentOf;
+}
+
+/** Writes a document with its `---`, ending in a newline. */
+export function writeYaml(value: Value, options: WriteYamlOptions = {}): string {
+  const document = new Document(value, { schema: "core", aliasDuplicateObjects: false });
+  if (options.commentOf !== undefined && isMap(document.contents)) {
+    addComments(document.contents, options.commentOf, []);
+  }
+  // Quotes what YAML 1.1 would take for a boolean, a date or an octal number.
+  const compat = { compat: "yaml-1.1" as const, schema: "core" as const };
+  document.setSchema("1.2", compat);
+  return `---\n${document.toString({ lineWidth: 0, blockQuote: "literal" })}`;
+}
+
+function addComments(map: YAMLMap, commentOf: CommentOf, path: readonly string[]): void {
+  for (const { key, value } of map.items as { key: Scalar<string>; value: unknown }[]) {
+    const here = [...path, key.value];
+    const comment = commentOf(here);
+    if (comment !== undefined) key.commentBefore = ` ${comment}`;
+    if (isMap(value)) addComments(value, commentOf, here);
+    if (isSeq(value)) {
+      for (const item of value.items) if (isMap(item)) addComments(item, commentOf, here);
+    }
+  }
+}
