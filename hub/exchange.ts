@@ -138,7 +138,9 @@ export class Exchange implements StreamEvents, Waiting, Expiring {
       this.#settle();
       return;
     }
-    this.#near.connection.headers(this.#nearStream, answerBlock(fields, endStream), endStream);
+    const repeated = this.#far!.connection.fieldsRepeated;
+    const block = answerBlock(fields, { endStream, repeated });
+    this.#near.connection.headers(this.#nearStream, block, endStream);
     if (endStream) this.#end(statusOf(fields), "");
   }
 

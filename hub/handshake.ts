@@ -16,6 +16,7 @@
  */
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status, type StatusCode, statusName } from "../shared/grpc/status.ts";
+import { ErrorCode, FRAME_HEADER_BYTES, FrameType, writeUint32 } from "../shared/http2/frames.ts";
 import { ERROR_DOMAIN, MAX_NAMES_SHOWN, RETRY_DELAY_MS } from "./director.ts";
 import { isForwarded } from "./forwarded.ts";
 import { isServerName, NAME_RULE, quote } from "./meta.ts";
@@ -261,8 +262,18 @@ const HELPFUL = {
     `${WHAT_THIS_IS}. Servers dial its tunnel port (--tunnel-listen) instead`,
     ["Upgrade: h2c"],
   ),
-  other: encode(`${WHAT_THIS_IS}\n`),
+  other: goaway(`${WHAT_THIS_IS}\n`),
 };
+
+/** A GOAWAY frame (RFC 9113 §6.8): its debug data is text to a person, and all of it an answer to a broken client. */
+function goaway(text: string): Uint8Array {
+  const debug = encode(text);
+  const frame = new Uint8Array(FRAME_HEADER_BYTES + 8 + debug.length);
+  writeUint32(frame, 0, (8 + debug.length) << 8 | FrameType.GOAWAY);
+  writeUint32(frame, FRAME_HEADER_BYTES + 4, ErrorCode.PROTOCOL_ERROR);
+  frame.set(debug, FRAME_HEADER_BYTES + 8);
+  return frame;
+}
 
 function httpAnswer(status: string, message: string, headers: readonly string[] = []): Uint8Array {
   // A message is one line, so that nothing of it can become a header or a second answer.

@@ -214,5 +214,5 @@ Deno.test("acceptance() and rejection() answer in the caller's own mode", async 
 Deno.test("helpfulAnswer() says what to do", () => {
   assert.match(decode(helpfulAnswer("tls")), /^HTTP\/1\.1 400 [^]*start ghub with --call-tls\n$/);
   assert.match(decode(helpfulAnswer("http1")), /^HTTP\/1\.1 426 [^]*call port of a ghub[^]*\n$/);
-  assert.match(decode(helpfulAnswer("other")), /^This is the call port of a ghub.*\n$/);
+  assert.match(decode(helpfulAnswer("other")), /This is the call port of a ghub.*\n$/);
 });

@@ -23,18 +23,27 @@ const endings = new WeakMap<HeaderList, Uint8Array>();
 /**
  * A server's header section as the caller gets it. A server cannot speak for the hub: what it
  * says of the hop is replaced.
+ *
+ * @param repeated The list came before, and is worth remembering: `Connection.fieldsRepeated`.
  */
-export function answerBlock(fields: HeaderList, endStream: boolean): Uint8Array {
+export function answerBlock(
+  fields: HeaderList,
+  { endStream, repeated }: { readonly endStream: boolean; readonly repeated: boolean },
+): Uint8Array {
+  if (!repeated) return encodeAnswer(fields, endStream);
   const known = endStream ? endings : heads;
   let block = known.get(fields);
   if (block === undefined) {
-    const own = fields.filter(([name]) => !OWN_FIELDS.has(name));
-    block = encodeHeaderList(
-      endStream ? [...own, [HOP_FIELD, "server"], [FORWARDED_FIELD, "1"]] : own,
-    );
+    block = encodeAnswer(fields, endStream);
     known.set(fields, block);
   }
   return block;
+}
+
+function encodeAnswer(fields: HeaderList, endStream: boolean): Uint8Array {
+  const own = fields.filter(([name]) => !OWN_FIELDS.has(name));
+  if (endStream) own.push([HOP_FIELD, "server"], [FORWARDED_FIELD, "1"]);
+  return encodeHeaderList(own);
 }
 
 /** An error of the hub itself, as trailers, or as the whole response (`trailersOnly`). */

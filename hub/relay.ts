@@ -140,11 +140,7 @@ export class Caller implements ConnectionEvents, LinkProtocol {
       const error = new RpcError(Status.RESOURCE_EXHAUSTED, "Metadata is larger than 32 KiB");
       return this.#refuse(stream, error);
     }
-    let head = this.#heads.get(fields);
-    if (head === undefined) {
-      head = new RequestHead(fields);
-      this.#heads.set(fields, head);
-    }
+    const head = this.#readHead(fields);
     if (!head.isGrpc) return this.#refuseOther(stream);
     const identity = this.#context.authorize(head, this.remoteAddress);
     if (identity instanceof RpcError) return this.#refuse(stream, identity);
@@ -171,6 +167,16 @@ export class Caller implements ConnectionEvents, LinkProtocol {
   onError(_error: Http2Error): void {
     this.#connection.abort(ErrorCode.CANCEL);
     void this.#link.finish().then(() => this.#link.close());
+  }
+
+  #readHead(fields: HeaderList): RequestHead {
+    if (!this.#connection.fieldsRepeated) return new RequestHead(fields);
+    let head = this.#heads.get(fields);
+    if (head === undefined) {
+      head = new RequestHead(fields);
+      this.#heads.set(fields, head);
+    }
+    return head;
   }
 
   #route(call: Exchange, endStream: boolean): void {

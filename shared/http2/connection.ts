@@ -148,6 +148,14 @@ export class Connection implements FrameSink {
     return this.#sender.peer.initialWindow;
   }
 
+  /**
+   * Whether the header section of the event under way is one that came before, as the same list
+   * object: only then is it worth while to keep what was derived from it.
+   */
+  get fieldsRepeated(): boolean {
+    return this.#decoder.repeated;
+  }
+
   /** Bytes that wait to be taken. */
   get outputBytes(): number {
     return this.#sender.out.bytes;
@@ -596,8 +604,9 @@ export class Connection implements FrameSink {
     if (!this.#isServer) return;
     const how = this.#recent.get(id);
     if (how === "reset") return;
-    if (how === undefined && what === "HEADERS") {
-      throw protocolError(`Stream ${id} is opened after a higher one`);
+    if (what === "HEADERS") {
+      if (how === undefined) throw protocolError(`Stream ${id} is opened after a higher one`);
+      throw new Http2Error(ErrorCode.STREAM_CLOSED, `HEADERS on stream ${id}, which has ended`);
     }
     this.#refuse(id, ErrorCode.STREAM_CLOSED);
   }

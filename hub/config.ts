@@ -1,0 +1,298 @@
+/**
+ * The hub's command line: the table of its options, and what they mean as HubOptions.
+ *
+ * @module
+ */
+import { X509Certificate } from "node:crypto";
+import { LOG_FORMATS, LOG_LEVELS } from "../shared/cli/log.ts";
+import type { Options, OptionValues } from "../shared/cli/option.ts";
+import { parseDuration } from "../shared/cli/parse_duration.ts";
+import { type HostPort, parseHostPort } from "../shared/cli/parse_host_port.ts";
+import type { Env } from "../shared/cli/program.ts";
+import { UsageError } from "../shared/cli/usage_error.ts";
+import { loadCertificate, type LoadedCertificate } from "../shared/tls/load.ts";
+import type { HubOptions, ListenAddress } from "./hub_options.ts";
+
+/** The most calls that one connection may be allowed to have open. */
+const MAX_STREAMS = 100_000;
+
+const LISTEN = "Addresses";
+const TLS = "TLS";
+const TIMES = "Times and limits";
+const LOG = "Log";
+
+/** Options of `ghub serve`. */
+export const options = {
+  tunnelListen: {
+    flag: "--tunnel-listen",
+    value: "ADDRESS",
+    parse: parseHostPort,
+    default: { host: "", port: 8080 },
+    defaultText: ":8080",
+    help: "Where servers dial in; port 0 takes a free one",
+    group: LISTEN,
+  },
+  tunnelPath: {
+    flag: "--tunnel-path",
+    value: "PATH",
+    parse: parsePath,
+    default: "/ws",
+    help: "The path that servers dial",
+    group: LISTEN,
+  },
+  callListen: {
+    flag: "--call-listen",
+    value: "ADDRESS",
+    parse: parseHostPort,
+    default: { host: "", port: 9090 },
+    defaultText: ":9090",
+    help: "Where operators call; port 0 takes a free one",
+    group: LISTEN,
+  },
+  tlsCert: {
+    flag: "--tls-cert",
+    value: "FILE",
+    help: "Serves tunnels with TLS, with this certificate and the key beside it (x.crt: x.key)",
+    group: TLS,
+    complete: "file",
+  },
+  tls: {
+    flag: "--tls",
+    help: "Serves tunnels with TLS; needs --tls-cert-file and --tls-key-file",
+    group: TLS,
+  },
+  tlsCertFile: {
+    flag: "--tls-cert-file",
+    value: "FILE",
+    help: "The certificate, and its chain, as PEM",
+    group: TLS,
+    complete: "file",
+  },
+  tlsKeyFile: {
+    flag: "--tls-key-file",
+    value: "FILE",
+    help: "The certificate's private key, as PEM",
+    group: TLS,
+    complete: "file",
+  },
+  callTls: {
+    flag: "--call-tls",
+    help: "Serves calls with TLS too, with the same certificate",
+    group: TLS,
+  },
+  stateDir: {
+    flag: "--state-dir",
+    value: "FOLDER",
+    defaultText: "$XDG_STATE_HOME/ghub",
+    help: "Where the join and the operator token are kept",
+    complete: "directory",
+  },
+  pingIntervalMs: {
+    flag: "--ping-interval",
+    value: "DURATION",
+    parse: parsePositive,
+    default: 5_000,
+    defaultText: "5s",
+    help: "How often both ends of a tunnel ping",
+    group: TIMES,
+  },
+  deadAfterMs: {
+    flag: "--dead-after",
+    value: "DURATION",
+    parse: parsePositive,
+    default: 15_000,
+    defaultText: "15s",
+    help: "Silence of this length closes a tunnel",
+    group: TIMES,
+  },
+  drainTimeoutMs: {
+    flag: "--drain-timeout",
+    value: "DURATION",
+    parse: parseDuration,
+    default: 30_000,
+    defaultText: "30s",
+    help: "How long calls in flight may take to end after SIGTERM",
+    group: TIMES,
+  },
+  reconnectSpreadMs: {
+    flag: "--reconnect-spread",
+    value: "DURATION",
+    parse: parseDuration,
+    default: 1_000,
+    defaultText: "1s",
+    help: "Servers that lost their tunnel dial again within this time, each at a random moment",
+    group: TIMES,
+  },
+  maxStreamsPerConnection: {
+    flag: "--max-streams-per-connection",
+    value: "NUMBER",
+    parse: parseStreams,
+    default: 1_000,
+    help: "Calls that one connection of an operator may have open at a time",
+    group: TIMES,
+  },
+  auditLog: {
+    flag: "--audit-log",
+    value: "FILE",
+    help: "Appends a line of JSON for each call and registration to this file; or stderr",
+    group: LOG,
+    complete: "file",
+  },
+  logLevel: {
+    flag: "--log-level",
+    value: "LEVEL",
+    choices: LOG_LEVELS,
+    default: "info",
+    help: "What is less severe is not logged",
+    group: LOG,
+  },
+  logFormat: {
+    flag: "--log-format",
+    value: "FORMAT",
+    choices: LOG_FORMATS,
+    default: "text",
+    help: "Text for people, or lines of JSON",
+    group: LOG,
+  },
+} as const satisfies Options;
+
+export type Values = OptionValues<typeof options>;
+
+/** What the options mean, and what is to be told about it. */
+export interface Config {
+  readonly hub: HubOptions;
+  /** The certificate in use. */
+  readonly certificate: (LoadedCertificate & { readonly selfSigned: boolean }) | undefined;
+  /** Sentences for the log. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Makes HubOptions.
+ *
+ * @throws {UsageError} If options contradict each other.
+ * @throws {Error} If a certificate or key cannot be used.
+ */
+export async function toConfig(values: Values, env: Env): Promise<Config> {
+  const { tunnelListen, callListen, pingIntervalMs, deadAfterMs } = values;
+  if (deadAfterMs < 2 * pingIntervalMs) {
+    throw new UsageError(
+      "--dead-after must be at least twice --ping-interval: a tunnel must be able to lose a ping",
+    );
+  }
+  if (tunnelListen.port !== 0 && tunnelListen.port === callListen.port) {
+    if (tunnelListen.host === callListen.host) {
+      throw new UsageError("--tunnel-listen and --call-listen must differ");
+    }
+  }
+  const certificate = await loadTls(values);
+  const warnings: string[] = [];
+  if (certificate !== undefined && certificate.notAfter.getTime() < Date.now()) {
+    const when = certificate.notAfter.toISOString();
+    warnings.push(`Certificate ${certificate.certFile} ended ${when}: peers will refuse it`);
+  }
+  const wildcard = wildcardHost();
+  const { tunnel, call } = usesOfTls(values);
+  return {
+    certificate,
+    warnings,
+    hub: {
+      tunnelListen: toListen(tunnelListen, wildcard),
+      callListen: toListen(callListen, wildcard),
+      tunnelPath: values.tunnelPath,
+      tunnelTls: tunnel ? certificate : undefined,
+      callTls: call ? certificate : undefined,
+      stateDir: values.stateDir ?? usableFolder(defaultStateDir(env), warnings),
+      auditLog: values.auditLog,
+      pingIntervalMs,
+      deadAfterMs,
+      reconnectSpreadMs: values.reconnectSpreadMs,
+      maxStreamsPerConnection: values.maxStreamsPerConnection,
+    },
+  };
+}
+
+type TlsValues = Pick<Values, "tls" | "tlsCert" | "tlsCertFile" | "tlsKeyFile" | "callTls">;
+
+function usesOfTls({ tls, tlsCert, callTls }: TlsValues): { tunnel: boolean; call: boolean } {
+  return { tunnel: tls || tlsCert !== undefined, call: callTls };
+}
+
+async function loadTls(values: TlsValues): Promise<Config["certificate"]> {
+  const { tls, tlsCert, tlsCertFile, tlsKeyFile, callTls } = values;
+  if (tlsCert !== undefined && tlsCertFile !== undefined) {
+    throw new UsageError("--tls-cert and --tls-cert-file name the same thing: give one of them");
+  }
+  const certFile = tlsCert ?? tlsCertFile;
+  if (certFile === undefined) {
+    const given = tls ? "--tls" : callTls ? "--call-tls" : tlsKeyFile ? "--tls-key-file" : "";
+    if (given === "") return undefined;
+    throw new UsageError(`${given} needs a certificate`, {
+      hint: "Give --tls-cert hub.crt (its key is hub.key); deno task gencert makes a pair to try",
+    });
+  }
+  if (tlsCert === undefined && !tls && !callTls) {
+    // Or else it would be thought of as encrypted, and is not.
+    throw new UsageError("--tls-cert-file does nothing without --tls or --call-tls");
+  }
+  const loaded = await loadCertificate(certFile, { keyFile: tlsKeyFile });
+  const leaf = new X509Certificate(loaded.cert);
+  return { ...loaded, selfSigned: leaf.issuer === leaf.subject };
+}
+
+function toListen({ host, port }: HostPort, wildcard: string): ListenAddress {
+  return { hostname: host === "" ? wildcard : host, port };
+}
+
+/** All interfaces: IPv6 and IPv4 alike, where the machine has IPv6. */
+function wildcardHost(): string {
+  try {
+    Deno.listen({ hostname: "::", port: 0 }).close();
+    return "::";
+  } catch {
+    return "0.0.0.0";
+  }
+}
+
+/** Where state is kept when nobody says: as systemd says, else as the XDG folders say. */
+export function defaultStateDir(env: Env): string | undefined {
+  const [service] = (env["STATE_DIRECTORY"] ?? "").split(":");
+  if (service) return service;
+  const { XDG_STATE_HOME: xdg, HOME: home } = env;
+  if (xdg?.startsWith("/")) return `${xdg}/ghub`;
+  return home ? `${home}/.local/state/ghub` : undefined;
+}
+
+/** A default must never keep the hub from starting: without state it serves loopback only. */
+function usableFolder(folder: string | undefined, warnings: string[]): string | undefined {
+  const consequence = "so that only loopback gets in; name a folder with --state-dir";
+  if (folder === undefined) {
+    warnings.push(`There is no HOME to keep tokens in, ${consequence}`);
+    return undefined;
+  }
+  try {
+    Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    Deno.removeSync(Deno.makeTempFileSync({ dir: folder }));
+    return folder;
+  } catch (error) {
+    warnings.push(`Cannot write to ${folder} (${(error as Error).message}), ${consequence}`);
+    return undefined;
+  }
+}
+
+function parsePath(text: string): string {
+  if (/^\/[!-~]*$/.test(text) && !/[?#]/.test(text)) return text;
+  throw new UsageError(`"${text}" is not a path`, { hint: "Write one like /ws" });
+}
+
+function parsePositive(text: string): number {
+  const ms = parseDuration(text);
+  if (ms > 0) return ms;
+  throw new UsageError(`"${text}" is too short`, { hint: "Write 5s or 500ms" });
+}
+
+function parseStreams(text: string): number {
+  const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (count >= 1 && count <= MAX_STREAMS) return count;
+  throw new UsageError(`"${text}" is not a number from 1 to ${MAX_STREAMS}`);
+}

@@ -1,0 +1,42 @@
+/**
+ * Listens, or says in words what stands in the way.
+ *
+ * @module
+ */
+import type { ListenAddress, TlsIdentity } from "./hub_options.ts";
+
+export interface ListenOptions extends ListenAddress {
+  /** The option that named the address, for errors. */
+  readonly flag: string;
+  readonly tls?: TlsIdentity | undefined;
+  /** What TLS offers, such as `h2`. */
+  readonly alpn: readonly string[];
+}
+
+/** @throws {Error} That says which address it is, why, and what to do. */
+export function listen(options: ListenOptions): Deno.Listener<Deno.Conn> {
+  const { hostname, port, tls, alpn, flag } = options;
+  try {
+    return tls === undefined
+      ? Deno.listen({ hostname, port })
+      : Deno.listenTls({ hostname, port, alpnProtocols: [...alpn], cert: tls.cert, key: tls.key });
+  } catch (cause) {
+    const address = hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+    const why = reasonOf(cause as Error, { port, flag });
+    throw new Error(`Cannot listen on ${address} (${flag}): ${why}`, { cause });
+  }
+}
+
+function reasonOf(error: Error, { port, flag }: { port: number; flag: string }): string {
+  if (error instanceof Deno.errors.AddrInUse) {
+    return `another program has this port. Find it with: ss -ltnp 'sport = :${port}', ` +
+      `or take another one with ${flag} :${port + 1}`;
+  }
+  if (error instanceof Deno.errors.AddrNotAvailable) {
+    return "this machine has no such address";
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return `ports below 1024 need a privilege; take a higher one with ${flag}`;
+  }
+  return error.message;
+}

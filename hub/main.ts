@@ -1,0 +1,96 @@
+/**
+ * `ghub`: parses, runs, sets the exit code.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { deadline } from "../shared/async/deadline.ts";
+import { configureLog } from "../shared/cli/log.ts";
+import { type Context, defineCommand, type Program, runProgram } from "../shared/cli/program.ts";
+import { VERSION } from "../shared/version.ts";
+import { type Config, options, toConfig } from "./config.ts";
+import { startHub } from "./hub.ts";
+import type { RunningHub } from "./hub_options.ts";
+import { quickStart } from "./quick_start.ts";
+
+/** What closing may take after the drain's own time. */
+const CLOSE_MS = 5_000;
+
+const serve = defineCommand({
+  name: "serve",
+  summary: "Runs the hub",
+  description: "Runs the hub: servers dial in on one port, operators call them through the other.",
+  examples: [
+    "ghub --tls-cert test.crt",
+    "ghub serve --tls --tls-cert-file hub.crt --tls-key-file hub.key --call-tls",
+    "ghub serve --tunnel-listen 127.0.0.1:0 --call-listen 127.0.0.1:0",
+  ],
+  notes: "SIGTERM and SIGINT let the calls in flight end (--drain-timeout); a second one exits " +
+    "at once. Exit codes: 0 ended by a signal, 1 cannot run, 2 wrong command line.",
+  options,
+  run: serveHub,
+});
+
+export const program: Program = {
+  name: "ghub",
+  envPrefix: "GHUB",
+  version: VERSION,
+  summary: "Carries gRPC calls to servers that nobody can dial",
+  defaultCommand: "serve",
+  commands: [serve],
+};
+
+async function serveHub(context: Context<typeof options>): Promise<number> {
+  const { options: values, io, env, signal } = context;
+  await configureLog({ level: values.logLevel, format: values.logFormat });
+  const log = getLogger(["hub"]);
+  const config = await toConfig(values, env);
+  for (const warning of config.warnings) log.warn(literal(warning));
+  const hub = await startHub(config.hub);
+  try {
+    for (const line of quickStartOf(config, hub)) log.info(literal(line));
+    const { tunnelAddress, callAddress } = hub;
+    await io.stdout.write(`ghub ready tunnel=${tunnelAddress} call=${callAddress}\n`);
+    await Promise.race([aborted(signal), hub.closed]);
+    if (!signal.aborted) throw new Error("The hub ended by itself");
+    const { drainTimeoutMs } = values;
+    log.info("Draining: calls in flight have {ms} ms", { ms: drainTimeoutMs });
+    const draining = hub.drain(AbortSignal.timeout(drainTimeoutMs));
+    await deadline(draining, drainTimeoutMs + CLOSE_MS, { what: "drain" });
+    return 0;
+  } finally {
+    hub.close();
+    await deadline(hub.closed, CLOSE_MS, { what: "close" }).catch((error) =>
+      log.warn("Did not close in an orderly way: {error}", { error })
+    );
+  }
+}
+
+/** Text in which no brace is a placeholder. */
+function literal(text: string): string {
+  return text.replace(/[{}]/g, "$&$&");
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+function quickStartOf({ hub: options, certificate }: Config, hub: RunningHub): string[] {
+  const { stateDir, tunnelListen, callListen, callTls } = options;
+  if (stateDir === undefined) return [];
+  return quickStart({
+    tunnelAddress: hub.tunnelAddress,
+    tunnelHost: tunnelListen.hostname,
+    callAddress: hub.callAddress,
+    callHost: callListen.hostname,
+    callTls: callTls !== undefined,
+    stateDir,
+    machine: Deno.hostname(),
+    caFile: certificate?.selfSigned ? certificate.certFile : undefined,
+  });
+}
+
+if (import.meta.main) Deno.exit(await runProgram(program, Deno.args));

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { quickStart, type QuickStartOptions } from "./quick_start.ts";
+
+const BASE: QuickStartOptions = {
+  tunnelAddress: "wss://127.0.0.1:8080/ws",
+  tunnelHost: "::",
+  callAddress: "127.0.0.1:9090",
+  callHost: "0.0.0.0",
+  callTls: false,
+  stateDir: "/var/lib/ghub",
+  machine: "soc-1",
+};
+
+Deno.test("quickStart() gives lines to paste, with files in the place of tokens", async (t) => {
+  const table: [what: string, options: Partial<QuickStartOptions>, lines: string[]][] = [
+    ["all interfaces", {}, [
+      "To add a server, copy /var/lib/ghub/join.token to it and run there: " +
+      "gserver serve --hub-uri wss://soc-1:8080/ws --token-file join.token",
+      "To call from elsewhere, copy /var/lib/ghub/operator.token there and run: " +
+      "gclient hub servers -s soc-1:9090 --token-file operator.token",
+    ]],
+    ["a certificate that nobody knows", { caFile: "/etc/hub.crt", callTls: true }, [
+      "To add a server, copy /var/lib/ghub/join.token and /etc/hub.crt to it and run there: " +
+      "gserver serve --hub-uri wss://soc-1:8080/ws --token-file join.token " +
+      "--tls-ca-cert-file hub.crt",
+      "To call from elsewhere, copy /var/lib/ghub/operator.token and /etc/hub.crt there and run: " +
+      "gclient hub servers -s soc-1:9090 --token-file operator.token --tls " +
+      "--tls-ca-cert-file hub.crt",
+    ]],
+    [
+      "one address",
+      { tunnelHost: "192.0.2.1", tunnelAddress: "ws://192.0.2.1:80/ws", callHost: "127.0.0.1" },
+      [
+        "To add a server, copy /var/lib/ghub/join.token to it and run there: " +
+        "gserver serve --hub-uri ws://192.0.2.1:80/ws --token-file join.token",
+      ],
+    ],
+    ["loopback alone", { tunnelHost: "::1", callHost: "localhost" }, []],
+  ];
+  for (const [what, options, lines] of table) {
+    await t.step(what, () => assert.deepEqual(quickStart({ ...BASE, ...options }), lines));
+  }
+});
