@@ -20,7 +20,8 @@ import { Deadlines } from "./deadlines.ts";
 import { direct } from "./director.ts";
 import type { Exchange } from "./exchange.ts";
 import { isForwarded } from "./forwarded.ts";
-import type { HubOptions, ListenAddress, RunningHub, TlsIdentity } from "./hub_options.ts";
+import type { HubOptions, RunningHub } from "./hub_options.ts";
+import { listen } from "./listen.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
 import { OwnUpstream } from "./own_upstream.ts";
 import { createOwnServices } from "./own_services.ts";
@@ -47,8 +48,15 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
   await using stack = new AsyncDisposableStack();
   const auth = openAuth(options.stateDir);
   const audit = stack.use(openAudit(options.auditLog));
-  const tunnels = stack.adopt(listen(options.tunnelListen, options.tunnelTls, ["http/1.1"]), close);
-  const calls = stack.adopt(listen(options.callListen, options.callTls, ["h2"]), close);
+  const { tunnelListen, callListen, tunnelTls, callTls } = options;
+  const tunnels = stack.adopt(
+    listen({ ...tunnelListen, tls: tunnelTls, alpn: ["http/1.1"], flag: "--tunnel-listen" }),
+    close,
+  );
+  const calls = stack.adopt(
+    listen({ ...callListen, tls: callTls, alpn: ["h2"], flag: "--call-listen" }),
+    close,
+  );
   const hub = new Hub(options, { auth, audit, tunnels, calls });
   stack.move();
   return hub;
@@ -56,16 +64,6 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
 
 function close(listener: { close(): void }): void {
   listener.close();
-}
-
-function listen(
-  { hostname, port }: ListenAddress,
-  tls: TlsIdentity | undefined,
-  alpnProtocols: string[],
-): Deno.Listener<Deno.Conn> {
-  return tls === undefined
-    ? Deno.listen({ hostname, port })
-    : Deno.listenTls({ hostname, port, alpnProtocols, ...tls });
 }
 
 interface Parts {

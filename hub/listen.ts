@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { formatHostPort } from "../shared/cli/parse_host_port.ts";
 import type { ListenAddress, TlsIdentity } from "./hub_options.ts";
 
 export interface ListenOptions extends ListenAddress {
@@ -21,16 +22,17 @@ export function listen(options: ListenOptions): Deno.Listener<Deno.Conn> {
       ? Deno.listen({ hostname, port })
       : Deno.listenTls({ hostname, port, alpnProtocols: [...alpn], cert: tls.cert, key: tls.key });
   } catch (cause) {
-    const address = hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
-    const why = reasonOf(cause as Error, { port, flag });
+    const address = formatHostPort({ host: hostname, port });
+    const why = reasonOf(cause as Error, options);
     throw new Error(`Cannot listen on ${address} (${flag}): ${why}`, { cause });
   }
 }
 
-function reasonOf(error: Error, { port, flag }: { port: number; flag: string }): string {
+function reasonOf(error: Error, { hostname, port, flag }: ListenOptions): string {
   if (error instanceof Deno.errors.AddrInUse) {
+    const other = formatHostPort({ host: hostname, port: port < 65_535 ? port + 1 : port - 1 });
     return `another program has this port. Find it with: ss -ltnp 'sport = :${port}', ` +
-      `or take another one with ${flag} :${port + 1}`;
+      `or take another one, such as ${flag} ${other}`;
   }
   if (error instanceof Deno.errors.AddrNotAvailable) {
     return "this machine has no such address";

@@ -15,8 +15,8 @@ Deno.test("listen() says what is in the way and what to do", async (t) => {
       "a taken port",
       { port },
       new RegExp(
-        `^Cannot listen on 127.0.0.1:${port} \\(--call-listen\\): another program has this port\\. ` +
-          `Find it with: ss -ltnp 'sport = :${port}', or take another one with --call-listen`,
+        `Cannot listen on 127.0.0.1:${port} \\(--call-listen\\): another program has this port\\. ` +
+          `Find it with: ss -ltnp 'sport = :${port}', or take another one, such as --call-listen 127.0.0.1:`,
       ),
     ],
     ["a foreign address", { hostname: "192.0.2.1" }, /192\.0\.2\.1:0 .*no such address/],

@@ -80,7 +80,7 @@ async function findKeyFile(certFile: string, cert: string): Promise<string> {
   const places = candidates.slice(0, -1).map((path) => `"${path}"`).join(", ");
   throw new Error(
     `Cannot find the private key of certificate "${certFile}": looked for ${places}. ` +
-      "Name it with --tls-key",
+      "Name it with --tls-key-file",
   );
 }
 
