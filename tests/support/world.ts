@@ -18,10 +18,13 @@ export interface ServerSpec {
   readonly name: string;
   /**
    * `echo`: a gserver with the Echo service beside its own. `gserver`: the program as it is.
+   * `plain`: a gRPC server with Echo that knows nothing of hubs.
    *
    * @default "echo"
    */
-  readonly program?: "echo" | "gserver";
+  readonly program?: "echo" | "gserver" | "plain";
+  /** @default the world's hub */
+  readonly hubUri?: string;
   /** Local gRPC servers that it exposes: name → host:port. */
   readonly expose?: Readonly<Record<string, string>>;
   /** Further arguments of `gserver serve`. */
@@ -46,7 +49,11 @@ export interface WorldOptions {
   readonly tunnelListen?: string;
 }
 
-const PROGRAMS = { echo: "tests/support/echo_gserver.ts", gserver: "server/main.ts" } as const;
+const PROGRAMS = {
+  echo: "tests/support/echo_gserver.ts",
+  gserver: "server/main.ts",
+  plain: "tests/support/plain_server.ts",
+} as const;
 
 /** See the module's head. Disposing of it ends every process, and throws if one had crashed. */
 export class World implements AsyncDisposable {
@@ -143,13 +150,15 @@ export class World implements AsyncDisposable {
 
   /** Starts a server that may never get to be registered. */
   spawnServer(spec: string | ServerSpec): Process {
-    const { name, program = "echo", expose = {}, args = [], env = {} } = toSpec(spec);
+    const { name, program = "echo", expose = {}, args = [], env = {}, hubUri } = toSpec(
+      spec,
+    );
     const server = this.#spawn(`gserver ${name}`, [
       ...source(PROGRAMS[program]),
       "serve",
       name,
       "--hub-uri",
-      this.#tunnelUri,
+      hubUri ?? this.#tunnelUri,
       "--state-dir",
       `${this.dir}/${name}`,
       ...(this.#options.tls ? ["--tls-ca-cert-file", this.caCertFile] : []),
