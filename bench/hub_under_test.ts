@@ -24,6 +24,8 @@ export async function startHub(): Promise<RunningHub> {
     address,
     "--call-listen",
     address,
+    "--log-level",
+    "warning",
     "--state-dir",
     stateDir,
   ], /^ghub ready tunnel=(\S+) call=(\S+)/m);

@@ -1,5 +1,6 @@
 /**
- * What carries the bytes of a lean HTTP/2 connection: a TCP connection, or a WebSocket.
+ * What carries the bytes of a lean HTTP/2 connection: a TCP connection here, a WebSocket in
+ * `tunnel.ts`.
  *
  *     wire ──run(onBytes)──▶ Connection.receive()
  *     wire ◀──write(views)── Connection.take()      all that one turn made, at once
@@ -7,7 +8,6 @@
  * @module
  */
 import { release } from "../../shared/bytes/out_buffer.ts";
-import type { WebSocket } from "../../shared/bridge/ws.ts";
 
 const READ_BYTES = 256 * 1024;
 
@@ -55,43 +55,6 @@ export function tcpWire(connection: Deno.TcpConn): Wire {
       if (closed) return;
       closed = true;
       connection.close();
-    },
-  };
-}
-
-/**
- * A wire over a WebSocket that is open. Made before anything is awaited: a hub's first bytes come
- * in the same turn as the upgrade.
- */
-export function webSocketWire(socket: WebSocket): Wire {
-  let take: ((bytes: Uint8Array) => void) | undefined;
-  const early: Uint8Array[] = [];
-  socket.on("message", (data) => {
-    const bytes = data as Uint8Array;
-    if (take === undefined) early.push(bytes);
-    else take(bytes);
-  });
-  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
-  return {
-    async run(onBytes) {
-      for (const bytes of early.splice(0)) onBytes(bytes);
-      take = onBytes;
-      await closed;
-    },
-    async write(views) {
-      const sent = views.map((view) =>
-        new Promise<void>((resolve, reject) =>
-          socket.send(view, { binary: true }, (error) => {
-            release(view);
-            if (error) reject(error);
-            else resolve();
-          })
-        )
-      );
-      await Promise.all(sent);
-    },
-    close() {
-      socket.terminate();
     },
   };
 }
