@@ -137,7 +137,7 @@ Deno.test({
       }
       for (const PATH of [env.PATH, bare]) {
         await t.step(PATH === bare ? "with few tools" : "with flock", async () => {
-          const fresh = { PATH, XDG_CACHE_HOME: await bed.folder() };
+          const fresh = { ...env, PATH, XDG_CACHE_HOME: await bed.folder() };
           const starts = Array.from(
             { length: 5 },
             (_, i) => run(tiny, ["args", `${i}`], { env: fresh }),
@@ -146,6 +146,8 @@ Deno.test({
             assert.deepEqual({ stdout, stderr }, { stdout: `["${i}"]\n`, stderr: "" });
           }
           await unpacked(fresh.XDG_CACHE_HOME);
+          // None of them took flight to the next folder.
+          assert.deepEqual(await Array.fromAsync(Deno.readDir(env.TMPDIR)), []);
         });
       }
     });
@@ -208,7 +210,7 @@ Deno.test({
       const uid = IS_ROOT ? { uid: NOBODY } : {};
       const tmp = await bed.folder(0o1777);
       const own = await bed.folder(0o777);
-      const base = { PATH: env.PATH, TMPDIR: tmp };
+      const base = { PATH: path, TMPDIR: tmp };
       const user = IS_ROOT ? NOBODY : Deno.uid()!;
       const inTmp = `${tmp}/ghub-programs-${user}`;
       const readOnly = await bed.folder(0o555);

@@ -109,7 +109,8 @@ _sx_prepare() {
     _sx_why='others may write to it'
   elif [ ! -w "$_sx_dir" ]; then _sx_why='it is read-only'
   else
-    _sx_why=$(umask 077 && _sx_unpack 2>/dev/null) && _sx_ready && return 0
+    # Not asked again whether it is ready: another first start may be writing the same files anew.
+    _sx_why=$(umask 077 && _sx_unpack 2>/dev/null) && return 0
   fi
   _sx_tried="$_sx_tried$_sx_newline  $_sx_dir: ${_sx_why:-nothing can be written there}"
   return 1
