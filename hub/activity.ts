@@ -75,6 +75,7 @@ export class ActivityFeed {
   readonly #maxWatchers: number;
   readonly #now: () => number;
   #seq = 0;
+  #closed = false;
 
   constructor(options: ActivityOptions = {}) {
     this.#maxHistory = options.maxHistory ?? MAX_HISTORY;
@@ -118,6 +119,12 @@ export class ActivityFeed {
     return this.#run(watcher, signal);
   }
 
+  /** Ends all watches, once they have what has happened. To be called when the hub begins to drain. */
+  close(): void {
+    this.#closed = true;
+    for (const watcher of this.#watchers) watcher.wake();
+  }
+
   /** Watchers now. */
   get watching(): number {
     return this.#watchers.size;
@@ -138,6 +145,7 @@ export class ActivityFeed {
       while (!signal.aborted) {
         const next = watcher.take();
         if (next !== undefined) yield next;
+        else if (this.#closed) return;
         else await watcher.ready(signal);
       }
     } finally {

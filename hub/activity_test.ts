@@ -101,6 +101,22 @@ Deno.test("ActivityFeed ends a watch by its signal, and forgets who has left", a
   assert.equal(feed.watching, 0);
 });
 
+Deno.test("ActivityFeed.close() ends all watches, after what has happened", async () => {
+  const feed = new ActivityFeed();
+  const { signal } = new AbortController();
+  const waiting = feed.watch({ signal });
+  const behind = feed.watch({ signal });
+  const last = waiting.next();
+  publish(feed, "a", "1");
+  await last;
+  const end = waiting.next();
+  feed.close();
+  assert.equal((await end).done, true);
+  assert.deepEqual(await take(behind, 2), ["1"]);
+  assert.equal((await feed.watch({ signal }).next()).done, true, "nor does a new one begin");
+  assert.equal(feed.watching, 0);
+});
+
 Deno.test("timestamp() and duration() never have negative nanos", async (t) => {
   const table: [ms: number, seconds: number, nanos: number][] = [
     [0, 0, 0],

@@ -130,6 +130,7 @@ class Hub implements RunningHub {
 
   async drain(signal?: AbortSignal): Promise<void> {
     this.#draining = true;
+    this.#ownServices.drain();
     for (const caller of this.#callListener.callers) caller.drain();
     const options = signal === undefined ? {} : { signal };
     await Promise.all([

@@ -39,10 +39,11 @@ export interface OwnServicesOptions {
 
 export interface OwnServices {
   readonly server: Server;
-  /** To be closed when the hub begins to drain: it then says NOT_SERVING. */
   readonly health: Health;
   /** A new connection to the services: our end of it, on which to speak HTTP/2 as a client. */
   connect(): Duplex;
+  /** To be called when the hub begins to drain: says NOT_SERVING, and ends all that watch. */
+  drain(): void;
   /** Ends all connections and calls at once. */
   close(): void;
 }
@@ -79,6 +80,10 @@ export function createOwnServices({ registry, activity }: OwnServicesOptions): O
       });
       injector.injectConnection(theirs);
       return ours;
+    },
+    drain() {
+      health.close();
+      activity.close();
     },
     close() {
       closed = true;

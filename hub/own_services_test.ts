@@ -150,6 +150,18 @@ Deno.test("createOwnServices() streams activity until the caller leaves", async 
   while (activity.watching > 0) await new Promise((resolve) => setTimeout(resolve, 1));
 });
 
+Deno.test("createOwnServices() ends all that watch when it drains", async () => {
+  await using world = new World();
+  world.activity.publish({ kind: "SERVER_REGISTERED", server: "edge-1" });
+  const stream = world.call("/ghub.v1.Hub/WatchActivity", "ghub.v1.WatchActivityRequest", {
+    history: 1,
+  });
+  const events = messages<Activity>(stream, "ghub.v1.Activity");
+  assert.equal((await events.next()).value?.seq, 1);
+  world.services.drain();
+  assert.equal((await events.next()).done, true);
+});
+
 Deno.test("createOwnServices() serves health and reflection", async () => {
   await using world = new World();
   const check = async (service: string) => {
@@ -176,7 +188,7 @@ Deno.test("createOwnServices() serves health and reflection", async () => {
     assert.ok(names?.includes("ghub.v1.Hub"));
     assert.ok(!names?.includes("ghub.v1.Tunnel"));
   }
-  world.services.health.close();
+  world.services.drain();
   assert.equal(await check(""), "NOT_SERVING");
 });
 
