@@ -97,8 +97,12 @@ export class AuditWriter implements Audit {
   record(record: AuditRecord): void {
     if (this.#closed) return;
     const time = new Date(this.#now()).toISOString();
+    const { durationMs } = record;
+    const rounded = durationMs === undefined
+      ? {}
+      : { durationMs: Math.round(durationMs * 1e3) / 1e3 };
     const missing = this.#dropped === 0 ? {} : { dropped: this.#dropped };
-    const line = JSON.stringify({ time, ...record, ...missing }) + "\n";
+    const line = JSON.stringify({ time, ...record, ...rounded, ...missing }) + "\n";
     if (this.#buffered + line.length > this.#max) {
       this.#dropped++;
       return;

@@ -104,6 +104,11 @@ function toServer(
   if (view.isOnline(name)) return { to: "server", name };
   // Also for a name that was never here: after a restart the hub has to learn them all again.
   if (waitMs !== undefined) return { to: "server", name, waitMs };
+  return notHere(name, view);
+}
+
+/** What a call is told whose server is not here, or did not come while the call waited for it. */
+export function notHere(name: ServerName, view: RouteView): RpcError {
   return view.has(name) ? offline(name, view) : notFound(name, view);
 }
 
