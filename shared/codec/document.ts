@@ -61,7 +61,7 @@ export function readMessages(text: string, options: ReadMessagesOptions): protob
     return READERS[format](bare, type)
       .flatMap((node) => node.kind === "list" && !isList(type) ? node.items : [node])
       .map((node) => {
-        const isEmpty = format === "yaml" && node.kind === "null";
+        const isEmpty = format === "yaml" && node.kind === "null" && !isValue(type);
         return readMessage(
           type,
           isEmpty ? { ...node, kind: "object", entries: [] } : node,
@@ -76,8 +76,11 @@ export function readMessages(text: string, options: ReadMessagesOptions): protob
 
 /** Is a list at the top one message, rather than a list of messages? */
 function isList(type: protobuf.Type): boolean {
-  return type.fullName === ".google.protobuf.ListValue" ||
-    type.fullName === ".google.protobuf.Value";
+  return type.fullName === ".google.protobuf.ListValue" || isValue(type);
+}
+
+function isValue(type: protobuf.Type): boolean {
+  return type.fullName === ".google.protobuf.Value";
 }
 
 export interface WriteMessageOptions {

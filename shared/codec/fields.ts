@@ -82,6 +82,11 @@ export function wrappedField(type: protobuf.Type): protobuf.Field | undefined {
     : undefined;
 }
 
+/** Does the field know whether it is set? protobufjs denies it of messages. */
+export function hasPresence(field: protobuf.Field): boolean {
+  return field.hasPresence || field.resolvedType instanceof protobuf.Type;
+}
+
 /** May `null` be a value of this field, rather than say that it is unset? */
 export function takesNull(field: protobuf.FieldBase): boolean {
   const name = field.resolvedType?.fullName;

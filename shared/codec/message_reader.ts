@@ -17,6 +17,7 @@ import {
   fieldsByName,
   findType,
   fullName,
+  hasPresence,
   isDefault,
   isWellKnown,
   jsonName,
@@ -124,7 +125,7 @@ class MessageReader {
         members.set(field.partOf, field);
       }
       const read = this.#field(field, value, here, depth);
-      if (field.hasPresence || !isDefault(read)) values[field.name] = read;
+      if (hasPresence(field) || !isDefault(read)) values[field.name] = read;
     }
     return type.create(values);
   }

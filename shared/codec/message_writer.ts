@@ -8,7 +8,15 @@
  */
 import protobuf from "protobufjs";
 import protojson from "protobufjs/ext/protojson";
-import { findType, isDefault, isWellKnown, jsonName, typeOfUrl, wrappedField } from "./fields.ts";
+import {
+  findType,
+  hasPresence,
+  isDefault,
+  isWellKnown,
+  jsonName,
+  typeOfUrl,
+  wrappedField,
+} from "./fields.ts";
 import { writeEnum, writeMapKey, writeScalar } from "./scalar.ts";
 import { writeListValue, writeStruct, writeValue } from "./struct.ts";
 import type { Value, ValueMap } from "./value.ts";
@@ -85,7 +93,7 @@ class MessageWriter {
       if (items.length === 0 && !this.#emitDefaults) return undefined;
       return items.map((item) => this.#one(field, item));
     }
-    if (field.hasPresence) return value == null ? undefined : this.#one(field, value);
+    if (hasPresence(field)) return value == null ? undefined : this.#one(field, value);
     if ((value == null || isDefault(value)) && !this.#emitDefaults) return undefined;
     return this.#one(field, value ?? field.defaultValue);
   }

@@ -57,7 +57,7 @@ class XmlWriter {
     if (wrapped !== undefined && wrapped.resolvedType === null) return this.#leaf(value, place);
     // The rest is text of its own, or JSON.
     const isText = /\.(Timestamp|Duration|FieldMask)$/.test(type.fullName);
-    this.#leaf(isText ? value : writeJson(value), place);
+    this.#leaf(isText ? value : writeJson(value).replace(/[\ufffe\uffff]/g, jsonEscape), place);
   }
 
   #fields(type: protobuf.Type, values: ValueMap, place: Place): void {
@@ -95,7 +95,7 @@ class XmlWriter {
     const inner = `${indent}  `;
     this.text += `${indent}<${tag}>\n`;
     this.#leaf(key, { tag: "key", indent: inner, path });
-    this.#one(field, value, { tag: "value", indent: inner, path: [...path, "value"] });
+    this.#one(field, value, { tag: "value", indent: inner, path: [...path, key] });
     this.text += `${indent}</${tag}>\n`;
   }
 
@@ -145,6 +145,11 @@ class XmlWriter {
 
 // deno-lint-ignore no-control-regex -- these are what XML 1.0 has no way to write
 const FORBIDDEN = /[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/;
+
+/** As a string in JSON may have any character. */
+function jsonEscape(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16)}`;
+}
 
 /** Lines with markup in them read better in CDATA, which cannot hold a carriage return. */
 function writeText(text: string): string {

@@ -16,6 +16,7 @@ import {
   type Node as YamlNode,
   parseAllDocuments,
   type Scalar,
+  visit,
   type YAMLMap,
 } from "yaml";
 import { MAX_ALIASED_VALUES, MAX_DEPTH, MAX_DOCUMENTS } from "./bounds.ts";
@@ -50,7 +51,7 @@ export function readYaml(text: string): Node[] {
   const nodes = documents.map((document) => new YamlReader(document).read());
   const last = documents.at(-1);
   if (documents.length > 1 && isScalar(last?.contents) && last.contents.source === "") {
-    if (last.commentBefore === null && last.comment === null) nodes.pop();
+    if (last.contents.comment == null) nodes.pop();
   }
   return nodes;
 }
@@ -141,13 +142,22 @@ export interface WriteYamlOptions {
 /** Writes a document with its `---`, ending in a newline. */
 export function writeYaml(value: Value, options: WriteYamlOptions = {}): string {
   const document = new Document(value, { schema: "core", aliasDuplicateObjects: false });
+  visit(document, { Scalar: (_, scalar) => styleScalar(scalar) });
   if (options.commentOf !== undefined && isMap(document.contents)) {
     addComments(document.contents, options.commentOf, []);
   }
-  // Quotes what YAML 1.1 would take for a boolean, a date or an octal number.
-  const compat = { compat: "yaml-1.1" as const, schema: "core" as const };
-  document.setSchema("1.2", compat);
+  // Quotes also what YAML 1.1 would take for a boolean, a date or an octal number.
+  document.setSchema("1.2", { schema: "core", compat: "yaml-1.1" });
   return `---\n${document.toString({ lineWidth: 0, blockQuote: "literal" })}`;
+}
+
+/** White space that a block of lines would not keep, or that nobody would see in it. */
+const NOT_IN_BLOCK = /^\s|\n[ \t]+\n|[ \t]\n|\s\s$|[ \t]$|[^\n\t\x20-\x7e\xa0-\uffff]/;
+
+/** Lines are written as lines where that is safe, and in double quotes else. */
+function styleScalar(scalar: Scalar): void {
+  if (typeof scalar.value !== "string" || !scalar.value.includes("\n")) return;
+  scalar.type = NOT_IN_BLOCK.test(scalar.value) ? "QUOTE_DOUBLE" : "BLOCK_LITERAL";
 }
 
 function addComments(map: YAMLMap, commentOf: CommentOf, path: readonly string[]): void {
