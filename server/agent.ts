@@ -1,0 +1,165 @@
+/**
+ * Keeps one name registered at the hub, until it is told to stop.
+ *
+ *     ┌───────────▶ dialing ──101──▶ serving ──lost──▶ waiting ─┐
+ *     │                │ refused, no answer    ▲ GOAWAY         │
+ *     │                └─────────▶ waiting     └─ the old tunnel ends its calls in the background
+ *     └───────────────────────────────┴─────────────────────────┘
+ *     stop ──▶ stopped, when the calls in flight have ended
+ *
+ * Waits are decided in retry_policy.ts. Nothing but the signal ends it.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import type { BackoffOptions } from "../shared/async/backoff.ts";
+import { delay } from "../shared/async/delay.ts";
+import { dial, type DialOptions, type OpenSocket } from "./dial.ts";
+import { DialError } from "./dial_error.ts";
+import { nextTry, type Outcome } from "./retry_policy.ts";
+import type { Lost, Tunnel } from "./tunnel.ts";
+
+const log = getLogger(["server"]);
+
+/** Where an agent stands. What belongs to one state lives in it. */
+export type AgentState =
+  | { readonly state: "dialing" }
+  | { readonly state: "serving"; readonly tunnel: Tunnel }
+  | { readonly state: "waiting"; readonly why: string; readonly waitMs: number }
+  | { readonly state: "stopped" };
+
+/** How long calls in flight may take to end. */
+export const DRAIN_TIMEOUT_MS = 30_000;
+
+/** Options of {@linkcode Agent}. */
+export interface AgentOptions {
+  readonly name: string;
+  readonly hubUri: URL;
+  /** Read before each dial, so that files may change: everything but name and signal. */
+  readonly dialOptions: () => Promise<Omit<DialOptions, "signal">>;
+  /** Makes a tunnel of a WebSocket that has just opened. */
+  readonly attach: (open: OpenSocket) => Tunnel;
+  /** Called whenever another state is entered. */
+  readonly onState?: (state: AgentState) => void;
+  /** @default DRAIN_TIMEOUT_MS */
+  readonly drainTimeoutMs?: number;
+  readonly backoff?: BackoffOptions;
+}
+
+/** See the module's head. `run()` it once. */
+export class Agent {
+  readonly name: string;
+  readonly #options: AgentOptions;
+  readonly #drainTimeoutMs: number;
+  /** Tunnels that the hub has told to leave; their last calls end. */
+  readonly #leaving = new Set<Tunnel>();
+  #state: AgentState = { state: "stopped" };
+  #failures = 0;
+
+  constructor(options: AgentOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.#drainTimeoutMs = options.drainTimeoutMs ?? DRAIN_TIMEOUT_MS;
+  }
+
+  get state(): AgentState {
+    return this.#state;
+  }
+
+  /** Runs until `signal` fires and the calls in flight have ended. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const { outcome, why, hint } = await this.#try(signal);
+      if (signal.aborted) break;
+      const { waitMs, failures, loud } = nextTry(this.#failures, outcome, this.#options.backoff);
+      this.#failures = failures;
+      this.#report(why, { waitMs, hint, loud });
+      this.#enter({ state: "waiting", why, waitMs });
+      await delay(waitMs, { signal }).catch(() => {});
+    }
+    const current = this.#state.state === "serving" ? [this.#state.tunnel] : [];
+    await Promise.all([...current, ...this.#leaving].map((tunnel) => this.#end(tunnel)));
+    this.#enter({ state: "stopped" });
+  }
+
+  /** One dial, and what became of it. */
+  async #try(signal: AbortSignal): Promise<{ outcome: Outcome; why: string; hint?: string }> {
+    this.#enter({ state: "dialing" });
+    let tunnel: Tunnel;
+    try {
+      const options = await this.#options.dialOptions();
+      tunnel = await dial({ ...options, signal }, this.#options.attach);
+    } catch (error) {
+      const { message, hint, status, retryAfterMs } = error as Partial<DialError>;
+      return {
+        outcome: { kind: "failed", status, retryAfterMs },
+        why: message ?? String(error),
+        ...(hint !== undefined && { hint }),
+      };
+    }
+    this.#enter({ state: "serving", tunnel });
+    // Only now: until the new one was open, the old one was all the hub had.
+    for (const old of this.#leaving) void this.#end(old);
+    const end = await lostOrLeaving(tunnel, signal);
+    const { ageMs, reconnectSpreadMs: spreadMs } = tunnel;
+    if (end !== undefined || signal.aborted) {
+      return { outcome: { kind: "lost", ageMs, spreadMs }, why: describe(end) };
+    }
+    this.#leaving.add(tunnel);
+    void tunnel.closed.then(() => this.#leaving.delete(tunnel));
+    return {
+      outcome: { kind: "leaving", ageMs, spreadMs },
+      why: "The hub sends no more calls on this tunnel",
+    };
+  }
+
+  async #end(tunnel: Tunnel): Promise<void> {
+    const limit = new AbortController();
+    const timer = setTimeout(() => limit.abort(), this.#drainTimeoutMs);
+    const { count } = tunnel.calls;
+    if (count > 0) log.info("Waiting for {count} calls in flight", { count, server: this.name });
+    await tunnel.stop(limit.signal);
+    clearTimeout(timer);
+  }
+
+  #enter(state: AgentState): void {
+    this.#state = state;
+    if (state.state === "serving") log.info("Registered as {server}", { server: this.name });
+    this.#options.onState?.(state);
+  }
+
+  #report(why: string, { waitMs, hint, loud }: {
+    waitMs: number;
+    hint: string | undefined;
+    loud: boolean;
+  }): void {
+    const seconds = Number((waitMs / 1000).toFixed(1));
+    const words = [`${why}; next try in ${seconds} s`, hint].filter((part) => part !== undefined);
+    // Plain text, not a template: what a hub sent may hold braces.
+    const text = words.join(". ").replace(/[{}]/g, "$&$&");
+    const properties = { server: this.name, hub: this.#options.hubUri.href };
+    if (loud) log.error(text, properties);
+    else log.warn(text, properties);
+  }
+}
+
+function describe(lost: Lost | undefined): string {
+  if (lost === undefined) return "Stopping";
+  return lost.by === "hub"
+    ? `The hub closed the tunnel: ${lost.reason}`
+    : `Tunnel lost: ${lost.reason}`;
+}
+
+/** Resolves when a tunnel is lost, and with `undefined` when it is to be left or `signal` fires. */
+async function lostOrLeaving(tunnel: Tunnel, signal: AbortSignal): Promise<Lost | undefined> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const abort = () => resolve(undefined);
+  void tunnel.leaving.then(abort);
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([tunnel.closed, promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * Opens the WebSocket of a tunnel: docs/protocol.md, "Registration".
+ *
+ *     name, labels, token ─▶ [ proxy CONNECT ] ─▶ [ TLS ] ─▶ GET /ws ─▶ 101 ─▶ accept(socket)
+ *                                                               └─ else ─▶ DialError
+ *
+ * @module
+ */
+import { HttpsProxyAgent } from "https-proxy-agent";
+import type { ClientRequest, IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import { SUBPROTOCOL } from "../shared/bridge/upgrade.ts";
+import { WebSocket } from "../shared/bridge/ws.ts";
+import { DialError, fromNetwork } from "./dial_error.ts";
+import { redactProxy } from "./proxy.ts";
+import { readRefusal } from "./refusal.ts";
+import type { TlsMaterial } from "./tls_material.ts";
+
+/** The whole handshake, from DNS to the 101. */
+export const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** The largest message that a hub may send; borders of messages mean nothing, so it need not. */
+const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+/** How long a peer may take to answer our close frame before its socket is cut. */
+const CLOSE_TIMEOUT_MS = 2_000;
+
+/** What a server says of itself. */
+export interface Registration {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** A UUID of this process. */
+  readonly instance: string;
+  readonly version: string;
+}
+
+/** Options of {@linkcode dial}. */
+export interface DialOptions {
+  /** `ws:` or `wss:`, with its path. */
+  readonly hubUri: URL;
+  readonly registration: Registration;
+  /** The credential, if there is one. */
+  readonly token?: string | undefined;
+  readonly tls?: TlsMaterial;
+  /** Goes through this HTTP proxy. */
+  readonly proxy?: URL | undefined;
+  /** @default HANDSHAKE_TIMEOUT_MS */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** A WebSocket that is open. */
+export interface OpenSocket {
+  readonly socket: WebSocket;
+  /** What carries it. */
+  readonly connection: Socket;
+}
+
+/**
+ * Dials the hub.
+ *
+ * @param accept Called in the turn in which the WebSocket opens: the hub's first bytes may be
+ *     in the same packet, and are lost to a listener that comes later.
+ * @returns What `accept` returned.
+ * @throws {DialError} If the hub refuses, or cannot be reached in time.
+ * @throws `signal.reason`, as soon as the signal fires.
+ */
+export async function dial<T>(options: DialOptions, accept: (open: OpenSocket) => T): Promise<T> {
+  const { timeoutMs = HANDSHAKE_TIMEOUT_MS, signal } = options;
+  signal?.throwIfAborted();
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const giveUp = new AbortController();
+  let proxyStatus = 200;
+  const agent = options.proxy && new HttpsProxyAgent(
+    options.proxy,
+    {
+      keepAlive: false,
+      // Reaches the socket, which the agent keeps to itself until the proxy has answered.
+      signal: giveUp.signal,
+    } as ConstructorParameters<typeof HttpsProxyAgent>[1],
+  );
+  agent?.on("proxyConnect" as "free", (answer: { statusCode: number }) => {
+    proxyStatus = answer.statusCode;
+  });
+  const socket = new WebSocket(
+    options.hubUri,
+    SUBPROTOCOL,
+    {
+      perMessageDeflate: false,
+      maxPayload: MAX_MESSAGE_BYTES,
+      closeTimeout: CLOSE_TIMEOUT_MS,
+      headers: headersOf(options),
+      ...options.tls,
+      ...(agent !== undefined && { agent }),
+    } as ConstructorParameters<typeof WebSocket>[2],
+  );
+  // Never removed: an error without a listener would end the process.
+  socket.on("error", (error: Error) => reject(withProxy(fromNetwork(error), options.proxy)));
+  let connection: Socket | undefined;
+  socket.on("upgrade", (response: IncomingMessage) => {
+    connection = response.socket;
+    connection.setNoDelay(true);
+  });
+  socket.on("unexpected-response", (request: ClientRequest, response: IncomingMessage) => {
+    const byProxy = proxyStatus !== 200;
+    void readRefusal(response, { byProxy }).then(reject, reject).finally(() => request.destroy());
+  });
+  socket.on("open", () => {
+    try {
+      if (connection === undefined) throw new DialError("The upgrade came without a connection");
+      resolve(accept({ socket, connection }));
+    } catch (error) {
+      socket.terminate();
+      reject(error);
+    }
+  });
+  const abort = () => reject(signal?.reason);
+  signal?.addEventListener("abort", abort, { once: true });
+  const timer = setTimeout(
+    () => reject(new DialError(`The hub did not answer within ${timeoutMs} ms`)),
+    timeoutMs,
+  );
+  try {
+    return await promise;
+  } catch (error) {
+    socket.terminate();
+    giveUp.abort();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+function headersOf({ registration, token }: DialOptions): Record<string, string> {
+  const labels = Object.entries(registration.labels).map(([key, value]) => `${key}=${value}`);
+  return {
+    "X-Hub-Meta-Name": registration.name,
+    "X-Hub-Meta-Instance": registration.instance,
+    "X-Hub-Meta-Version": registration.version,
+    ...(labels.length > 0 && { "X-Hub-Meta-Labels": labels.join(",") }),
+    ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+  };
+}
+
+function withProxy(error: DialError, proxy: URL | undefined): DialError {
+  if (proxy === undefined) return error;
+  const { hint, cause } = error;
+  return new DialError(`${error.message} (through the proxy ${redactProxy(proxy)})`, {
+    cause,
+    hint,
+  });
+}

@@ -1,0 +1,108 @@
+/**
+ * Makes a local gRPC server reachable as `server/upstream`: a tunnel of its own, whose bytes
+ * are piped to that server. The hub speaks HTTP/2 with it directly.
+ *
+ *     hub ══ WebSocket ══ gserver ── TCP ── 127.0.0.1:50051
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import net from "node:net";
+import { CloseCode } from "../shared/bridge/close_codes.ts";
+import { formatHostPort, type HostPort, parseHostPort } from "../shared/cli/parse_host_port.ts";
+import { UsageError } from "../shared/cli/usage_error.ts";
+import type { OpenSocket } from "./dial.ts";
+import type { HeartbeatNumbers } from "./heartbeat.ts";
+import { Tunnel } from "./tunnel.ts";
+
+const log = getLogger(["server", "expose"]);
+
+/** An upstream that does not take a connection in this time is down. */
+export const UPSTREAM_TIMEOUT_MS = 5_000;
+
+/** A local gRPC server, and the name under which the hub knows it. */
+export interface Upstream {
+  readonly name: string;
+  readonly address: HostPort;
+}
+
+/**
+ * Reads the value of `--expose`.
+ *
+ *     payments=127.0.0.1:50051   → { name: "payments", address: { host: "127.0.0.1", port: 50051 } }
+ *     payments=:50051            → the same
+ *
+ * @throws {UsageError} If it does not match.
+ */
+export function parseExpose(text: string): Upstream {
+  const [, name, address] = /^([a-z0-9._-]{1,128})=(.+)$/.exec(text) ?? [];
+  if (name === undefined || address === undefined) {
+    throw new UsageError(`"${text}" is not NAME=HOST:PORT`, {
+      hint: "Write payments=127.0.0.1:50051; a name is 1 to 128 of a-z 0-9 . _ -",
+    });
+  }
+  const { host, port } = parseHostPort(address);
+  if (port === 0) throw new UsageError(`"${text}" has port 0`);
+  return { name, address: { host: host === "" ? "127.0.0.1" : host, port } };
+}
+
+/**
+ * Connects to an upstream.
+ *
+ * @throws {Error} That names it, if it does not answer within {@linkcode UPSTREAM_TIMEOUT_MS}.
+ */
+export function dialUpstream({ name, address }: Upstream): Promise<net.Socket> {
+  const { promise, resolve, reject } = Promise.withResolvers<net.Socket>();
+  const where = `upstream "${name}" at ${formatHostPort(address)}`;
+  const socket = net.connect({ ...address, noDelay: true, allowHalfOpen: true });
+  const timer = setTimeout(() => {
+    reject(new Error(`Cannot reach ${where}: no answer within ${UPSTREAM_TIMEOUT_MS} ms`));
+    socket.destroy();
+  }, UPSTREAM_TIMEOUT_MS);
+  socket.once("connect", () => {
+    clearTimeout(timer);
+    resolve(socket);
+  });
+  // Stays for the socket's whole life: an error without a listener would end the process.
+  socket.on("error", (error: Error) => {
+    clearTimeout(timer);
+    reject(new Error(`Cannot reach ${where}: ${error.message}`, { cause: error }));
+  });
+  return promise;
+}
+
+/** Options of {@linkcode attachUpstream}. */
+export interface AttachUpstreamOptions {
+  readonly upstream: Upstream;
+  readonly numbers: HeartbeatNumbers;
+}
+
+/**
+ * Pipes a tunnel to its upstream. The upstream is dialled when the hub's first bytes come, so
+ * that each tunnel has a fresh connection and an idle one costs the upstream nothing.
+ */
+export function attachUpstream(
+  open: OpenSocket,
+  { upstream, numbers }: AttachUpstreamOptions,
+): Tunnel {
+  const tunnel = new Tunnel(open, { numbers, dropGoaway: false });
+  tunnel.stream.once("readable", () => void join(tunnel, upstream));
+  return tunnel;
+}
+
+async function join(tunnel: Tunnel, upstream: Upstream): Promise<void> {
+  let socket: net.Socket;
+  try {
+    socket = await dialUpstream(upstream);
+  } catch (error) {
+    const { message } = error as Error;
+    log.warn("{message}", { message });
+    return tunnel.close(message, CloseCode.TRY_AGAIN_LATER);
+  }
+  void tunnel.closed.then(() => socket.destroy());
+  socket.pipe(tunnel.stream);
+  tunnel.stream.pipe(socket);
+  // All that the upstream sent is on its way when the stream has finished.
+  tunnel.stream.once("finish", () => tunnel.close(`Upstream "${upstream.name}" closed`));
+  socket.once("close", () => tunnel.close(`Upstream "${upstream.name}" closed`));
+}

@@ -1,0 +1,93 @@
+/**
+ * `gserver`: parses, runs, sets the exit code.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { configureLog } from "../shared/cli/log.ts";
+import { type Context, defineCommand, type Program, runProgram } from "../shared/cli/program.ts";
+import { VERSION } from "../shared/version.ts";
+import { options, toConfig, TOKEN_VARIABLE } from "./config.ts";
+import { fluentdService } from "./fluentd/mod.ts";
+import { startServer } from "./server.ts";
+import { type Service, toService } from "./services.ts";
+import { makeStateDir } from "./state_dir.ts";
+
+/** What a program made of this one may add. */
+export interface ProgramOptions {
+  /** Served beside the server's own. @default [] */
+  readonly services?: readonly Service[];
+}
+
+/** The program as a table. */
+export function createProgram({ services = [] }: ProgramOptions = {}): Program {
+  const serve = defineCommand({
+    name: "serve",
+    summary: "Registers this machine at a hub and serves calls from there",
+    description:
+      "Dials the hub, registers this machine under a name, and serves gRPC on that connection: " +
+      "Fluentd control, health, reflection, and whatever --expose names. It reconnects for ever.",
+    examples: [
+      "gserver serve edge-1 --hub-uri wss://hub.example:8080/ws --token-file join.token",
+      "gserver serve --tls-insecure-skip-verify --hub-uri wss://localhost:8080/ws",
+      "gserver serve edge-1 --labels env=prod,site=ams --expose payments=127.0.0.1:50051",
+    ],
+    notes: `The hub's join token may be given in ${TOKEN_VARIABLE} too. ` +
+      "SIGTERM and SIGINT let the calls in flight end (--drain-timeout), a second one exits at " +
+      "once. Exit codes: 0 ended by a signal, 1 cannot run, 2 wrong command line.",
+    args: [{
+      name: "name",
+      summary: "The server's name at the hub; default: this machine's name",
+      optional: true,
+    }],
+    options,
+    run: (context) => runServer(context, services),
+  });
+  return {
+    name: "gserver",
+    envPrefix: "GSERVER",
+    version: VERSION,
+    summary: "Makes this machine reachable through a hub",
+    defaultCommand: "serve",
+    commands: [serve],
+  };
+}
+
+async function runServer(
+  { args, options: values, env, io, signal }: Context<typeof options>,
+  services: readonly Service[],
+): Promise<number> {
+  await configureLog({ level: values.logLevel, format: values.logFormat });
+  const log = getLogger(["server"]);
+  const machine = { env, hostname: Deno.hostname(), uid: Deno.uid() };
+  const config = toConfig(args, values, machine);
+  for (const warning of config.warnings) log.warn(warning.replace(/[{}]/g, "$&$&"));
+  await makeStateDir(config.stateDir);
+  const fluentd = toService("fluentd.v1.Fluentd", await fluentdService(config.fluentd));
+  await using cleanup = new AsyncDisposableStack();
+  cleanup.defer(() => fluentd.close?.());
+  const server = await startServer({
+    ...config.server,
+    services: [fluentd, ...services],
+    onState(name, { state }) {
+      if (state !== "serving") return;
+      const hub = config.server.hubUri.href;
+      // Nobody may be reading: that is no reason to end.
+      io.stdout.write(`gserver ready server=${name} hub=${hub}\n`).catch(() => {});
+    },
+  });
+  cleanup.use(server);
+  await aborted(signal);
+  log.info("Stopping: calls in flight have {ms} ms", { ms: values.drainTimeout });
+  await server.stop();
+  return 0;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+if (import.meta.main) Deno.exit(await runProgram(createProgram(), Deno.args));

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { UsageError } from "../shared/cli/usage_error.ts";
+import { parseProxy, proxyFor, type ProxyOptions, redactProxy } from "./proxy.ts";
+
+const SECURE = "wss://hub.example:8443/ws";
+
+Deno.test("proxyFor() follows flag, environment and NO_PROXY", async (t) => {
+  const secure = { HTTPS_PROXY: "http://s:1", HTTP_PROXY: "http://p:1" };
+  const table: [what: string, hub: string, options: ProxyOptions, proxy?: string][] = [
+    ["nothing set", SECURE, { env: {} }],
+    ["the flag", SECURE, { proxy: "http://f:1", env: secure }, "http://f:1/"],
+    ["the flag beats NO_PROXY", SECURE, { proxy: "f:1", env: { NO_PROXY: "*" } }, "http://f:1/"],
+    ["the flag goes for loopback", "ws://localhost/ws", { proxy: "f:1", env: {} }, "http://f:1/"],
+    ["--proxy direct", SECURE, { proxy: "direct", env: secure }],
+    ["wss", SECURE, { env: secure }, "http://s:1/"],
+    ["ws", "ws://hub.example/ws", { env: secure }, "http://p:1/"],
+    ["lower case", SECURE, { env: { https_proxy: "l:1" } }, "http://l:1/"],
+    ["ALL_PROXY", SECURE, { env: { ALL_PROXY: "a:1" } }, "http://a:1/"],
+    ["an empty variable", SECURE, { env: { HTTPS_PROXY: "" } }],
+    ["loopback name", "wss://localhost:1/ws", { env: secure }],
+    ["loopback address", "wss://127.0.0.2:1/ws", { env: secure }],
+    ["loopback IPv6", "wss://[::1]:1/ws", { env: secure }],
+    ["NO_PROXY=*", SECURE, { env: { ...secure, NO_PROXY: "*" } }],
+    ["the host", SECURE, { env: { ...secure, NO_PROXY: "a, hub.example" } }],
+    ["the host in capitals", SECURE, { env: { ...secure, NO_PROXY: "HUB.Example" } }],
+    ["a parent", SECURE, { env: { ...secure, NO_PROXY: "example" } }],
+    ["a parent with a dot", SECURE, { env: { ...secure, no_proxy: ".example" } }],
+    ["a parent with a star", SECURE, { env: { ...secure, no_proxy: "*.example" } }],
+    [
+      "only what is below",
+      SECURE,
+      { env: { ...secure, NO_PROXY: ".hub.example" } },
+      "http://s:1/",
+    ],
+    ["half a label", SECURE, { env: { ...secure, NO_PROXY: "ub.example" } }, "http://s:1/"],
+    ["the port", SECURE, { env: { ...secure, NO_PROXY: "hub.example:8443" } }],
+    ["another port", SECURE, { env: { ...secure, NO_PROXY: "hub.example:1" } }, "http://s:1/"],
+    ["the default port", "wss://h.e/", { env: { ...secure, NO_PROXY: "h.e:443" } }],
+  ];
+  for (const [what, hub, options, proxy] of table) {
+    await t.step(what, () => assert.equal(proxyFor(new URL(hub), options)?.href, proxy));
+  }
+});
+
+Deno.test("parseProxy() refuses what is none, and repeats no password", async (t) => {
+  for (const text of ["http://", "socks5://u:secret@h:1", "http://u:secret@h:99999", "u:secret@"]) {
+    await t.step(text, () => {
+      assert.throws(() => parseProxy(text, "HTTPS_PROXY"), (error) => {
+        assert.ok(error instanceof UsageError);
+        assert.match(error.message, /HTTPS_PROXY/);
+        assert.doesNotMatch(error.message + error.hint, /secret/);
+        return true;
+      });
+    });
+  }
+});
+
+Deno.test("redactProxy() shows no credential", () => {
+  assert.equal(redactProxy(new URL("http://user:secret@p.example:1")), "http://…@p.example:1");
+  assert.equal(redactProxy(new URL("https://p.example")), "https://p.example");
+});

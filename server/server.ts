@@ -1,0 +1,134 @@
+/**
+ * A server: its gRPC services, and one agent for its name and each of its upstreams.
+ *
+ *     server "edge-1" ─┬─ agent "edge-1"           ═ tunnel ═ hub    services of this process
+ *                      └─ agent "edge-1/payments"  ═ tunnel ═ hub    pipe to 127.0.0.1:50051
+ *
+ * @module
+ */
+import { addHealth } from "../shared/grpc/health.ts";
+import { addReflection } from "../shared/grpc/reflection.ts";
+import type { BackoffOptions } from "../shared/async/backoff.ts";
+import { VERSION } from "../shared/version.ts";
+import { Agent, type AgentState } from "./agent.ts";
+import { attach } from "./attach.ts";
+import { attachUpstream, type Upstream } from "./expose.ts";
+import { createGrpcServer } from "./grpc_server.ts";
+import type { HeartbeatNumbers } from "./heartbeat.ts";
+import { type Env, proxyFor } from "./proxy.ts";
+import { type Service, toService } from "./services.ts";
+import { loadTls, type TlsFiles } from "./tls_material.ts";
+import { readToken, type TokenSource } from "./token.ts";
+import type { Tunnel } from "./tunnel.ts";
+import { tunnelService } from "./tunnel_service.ts";
+
+/** Until a hub's Welcome says otherwise. */
+export const HEARTBEAT: HeartbeatNumbers = { pingIntervalMs: 5_000, deadAfterMs: 15_000 };
+
+/** Options of {@linkcode startServer}. */
+export interface ServerOptions {
+  readonly name: string;
+  readonly hubUri: URL;
+  /** @default {} */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** @default no credential */
+  readonly token?: TokenSource;
+  /** @default the system's authorities, no client certificate */
+  readonly tls?: TlsFiles;
+  /** `--proxy`: the URL of an HTTP proxy, or `direct`. */
+  readonly proxy?: string | undefined;
+  /** Where proxies are looked up. @default none */
+  readonly env?: Env;
+  /** @default [] */
+  readonly expose?: readonly Upstream[];
+  /** @default HEARTBEAT */
+  readonly heartbeat?: HeartbeatNumbers;
+  readonly handshakeTimeoutMs?: number;
+  readonly drainTimeoutMs?: number;
+  readonly maxMessageBytes?: number;
+  readonly backoff?: BackoffOptions;
+  /** What it serves beside health, reflection and `ghub.v1.Tunnel`; not closed by it. @default [] */
+  readonly services?: readonly Service[];
+  /** Called when an agent enters another state; `name` is the agent's. */
+  readonly onState?: (name: string, state: AgentState) => void;
+}
+
+/** A server that runs. */
+export interface RunningServer extends AsyncDisposable {
+  /** The first one is the server's own, the others are its upstreams'. */
+  readonly agents: readonly Agent[];
+  /** Takes no more calls, lets those in flight end, and closes. Resolves when that is done. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a server.
+ *
+ * @throws {UsageError} If a file or the proxy that it needs is wrong from the start.
+ */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { name, hubUri, labels = {}, token = {}, tls = {}, env = {}, expose = [] } = options;
+  const { heartbeat: numbers = HEARTBEAT, services = [] } = options;
+  const proxy = proxyFor(hubUri, { proxy: options.proxy, env });
+  // What is wrong now is a mistake of who starts it; what goes wrong later is retried.
+  await loadTls(tls);
+  await readToken(token);
+
+  const grpc = createGrpcServer(options);
+  const tunnels = new Map<string, Tunnel>();
+  const health = addHealth(grpc.grpc);
+  const own = toService("ghub.v1.Tunnel", {
+    implementation: tunnelService({ grpc, upstreams: expose, tunnel: (id) => tunnels.get(id) }),
+  });
+  for (const service of [...services, own]) {
+    service.addTo(grpc.grpc);
+    health.set(service.name, "SERVING");
+  }
+  addReflection(grpc.grpc, [
+    ...services.map((service) => service.name),
+    "ghub.v1.Tunnel",
+    "grpc.health.v1.Health",
+  ]);
+
+  const instance = crypto.randomUUID();
+  const agentOf = (agentName: string, upstream?: Upstream) =>
+    new Agent({
+      name: agentName,
+      hubUri,
+      dialOptions: async () => ({
+        hubUri,
+        registration: { name: agentName, labels, instance, version: VERSION },
+        token: await readToken(token),
+        tls: await loadTls(tls),
+        proxy,
+        ...(options.handshakeTimeoutMs !== undefined && { timeoutMs: options.handshakeTimeoutMs }),
+      }),
+      attach(open) {
+        if (upstream !== undefined) return attachUpstream(open, { upstream, numbers });
+        const tunnel = attach(open, { grpc, numbers });
+        tunnels.set(tunnel.id, tunnel);
+        void tunnel.closed.then(() => tunnels.delete(tunnel.id));
+        return tunnel;
+      },
+      onState: (state) => options.onState?.(agentName, state),
+      ...(options.drainTimeoutMs !== undefined && { drainTimeoutMs: options.drainTimeoutMs }),
+      ...(options.backoff !== undefined && { backoff: options.backoff }),
+    });
+  const agents = [agentOf(name), ...expose.map((one) => agentOf(`${name}/${one.name}`, one))];
+
+  const stopping = new AbortController();
+  const ended = Promise.all(agents.map((agent) => agent.run(stopping.signal)));
+  const stop = async () => {
+    stopping.abort();
+    health.close();
+    await ended;
+    health[Symbol.dispose]();
+    grpc[Symbol.dispose]();
+  };
+  let stopped: Promise<void> | undefined;
+  return {
+    agents,
+    stop: () => stopped ??= stop(),
+    [Symbol.asyncDispose]: () => stopped ??= stop(),
+  };
+}

@@ -1,0 +1,42 @@
+/**
+ * Where a server keeps what must survive its restart.
+ *
+ *     $STATE_DIRECTORY (systemd)  >  root: /var/lib/ghub/gserver  >  $XDG_STATE_HOME/ghub/gserver
+ *                                                                 >  ~/.local/state/ghub/gserver
+ *
+ * @module
+ */
+import { UsageError } from "../shared/cli/usage_error.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** @throws {UsageError} If there is no place. */
+export function defaultStateDir(env: Env, uid: number | null): string {
+  // systemd lists several, divided by colons.
+  const [systemd = ""] = (env["STATE_DIRECTORY"] ?? "").split(":");
+  if (systemd !== "") return systemd;
+  if (uid === 0) return "/var/lib/ghub/gserver";
+  const { XDG_STATE_HOME: state, HOME: home } = env;
+  if (state) return `${state}/ghub/gserver`;
+  if (home) return `${home}/.local/state/ghub/gserver`;
+  throw new UsageError("No folder for state: neither HOME nor XDG_STATE_HOME is set", {
+    hint: "Name one with --state-dir",
+  });
+}
+
+/**
+ * Makes the folder, for its owner only.
+ *
+ * @throws {UsageError} If it cannot be made.
+ */
+export async function makeStateDir(path: string): Promise<void> {
+  try {
+    await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`Cannot make the state folder ${path}: ${why}`, {
+      cause: error,
+      hint: "Name another one with --state-dir",
+    });
+  }
+}

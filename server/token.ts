@@ -1,0 +1,43 @@
+/**
+ * The credential that a server shows to the hub.
+ *
+ * @module
+ */
+import { UsageError } from "../shared/cli/usage_error.ts";
+
+/** Where a token comes from; `file` wins. */
+export interface TokenSource {
+  readonly file?: string | undefined;
+  /** The token itself, from the environment. */
+  readonly value?: string | undefined;
+}
+
+/** What may stand in an Authorization header. */
+const TOKEN = /^[\x21-\x7e]{1,8192}$/;
+
+/**
+ * Reads the token. Called for each dial, so that a new one needs no restart.
+ *
+ * @returns `undefined` if there is no source.
+ * @throws {UsageError} If the source holds none. The error does not show what it holds.
+ */
+export async function readToken({ file, value }: TokenSource): Promise<string | undefined> {
+  if (file === undefined) {
+    return value === undefined || value === "" ? undefined : check(value, "GSERVER_TOKEN");
+  }
+  try {
+    return check(await Deno.readTextFile(file), `--token-file ${file}`);
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`Cannot read --token-file ${file}: ${why}`, { cause: error });
+  }
+}
+
+function check(text: string, from: string): string {
+  const token = text.trim();
+  if (TOKEN.test(token)) return token;
+  throw new UsageError(`${from} holds no token`, {
+    hint: "It must hold the hub's join token and nothing else",
+  });
+}

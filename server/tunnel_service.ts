@@ -1,0 +1,110 @@
+/**
+ * `ghub.v1.Tunnel`: what the hub asks of a server, on the server's own tunnel.
+ *
+ * @module
+ */
+import { Metadata, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import { getLogger } from "@logtape/logtape";
+import type {
+  ghub_v1_Chunk as Chunk,
+  ghub_v1_WelcomeRequest as WelcomeRequest,
+  ghub_v1_WelcomeResponse as WelcomeResponse,
+  google_protobuf_Duration as Duration,
+} from "../shared/gen/types.ts";
+import { bidi, unary } from "../shared/grpc/handlers.ts";
+import { RpcError } from "../shared/grpc/rpc_error.ts";
+import { Status } from "../shared/grpc/status.ts";
+import { VERSION } from "../shared/version.ts";
+import { dialUpstream, type Upstream } from "./expose.ts";
+import type { GrpcServer } from "./grpc_server.ts";
+import { connectLocal, pumpChunks } from "./raw_connection.ts";
+import type { Tunnel } from "./tunnel.ts";
+
+const log = getLogger(["server", "tunnel"]);
+
+/** A hub cannot make a server ping more often, or wait longer, than these. */
+const PING_INTERVAL_MS = [100, 300_000] as const;
+const DEAD_AFTER_MS = [300, 900_000] as const;
+const RECONNECT_SPREAD_MS = [0, 600_000] as const;
+/** Raw connections at one time; each may hold buffers and a socket. */
+export const MAX_RAW_CONNECTIONS = 1_000;
+
+/** Which upstream a raw connection is for; without it, this process's own services. */
+const UPSTREAM_FIELD = "x-hub-upstream";
+
+/** Options of {@linkcode tunnelService}. */
+export interface TunnelServiceOptions {
+  readonly grpc: GrpcServer;
+  readonly upstreams: readonly Upstream[];
+  /** The tunnel of that id, as `context.peer` names it. */
+  readonly tunnel: (id: string) => Tunnel | undefined;
+}
+
+export function tunnelService(options: TunnelServiceOptions): UntypedServiceImplementation {
+  const { grpc, upstreams, tunnel } = options;
+  let connections = 0;
+
+  async function openFar(name: string | undefined) {
+    if (name === undefined) return connectLocal(grpc);
+    const upstream = upstreams.find((one) => one.name === name);
+    if (upstream === undefined) {
+      const known = upstreams.map((one) => one.name).join(", ") || "none";
+      throw new RpcError(Status.NOT_FOUND, `Unknown upstream "${name}": exposed here: ${known}`);
+    }
+    try {
+      return await dialUpstream(upstream);
+    } catch (error) {
+      throw new RpcError(Status.UNAVAILABLE, (error as Error).message, { cause: error });
+    }
+  }
+
+  return {
+    Welcome: unary<WelcomeRequest, WelcomeResponse>((request, { peer }) => {
+      const current = tunnel(peer);
+      if (current !== undefined) welcome(current, request);
+      return { version: VERSION };
+    }),
+
+    Connect: bidi<Chunk, Chunk>(async function* (requests, context) {
+      if (connections >= MAX_RAW_CONNECTIONS) {
+        throw new RpcError(
+          Status.RESOURCE_EXHAUSTED,
+          `Too many raw connections: the limit is ${MAX_RAW_CONNECTIONS}`,
+        );
+      }
+      connections++;
+      try {
+        const far = await openFar(context.metadata.get(UPSTREAM_FIELD)[0]?.toString());
+        // Tells the hub that the other end is there, before it has a byte to send.
+        context.sendHeaders(new Metadata());
+        yield* pumpChunks(requests, far, context.signal);
+      } finally {
+        connections--;
+      }
+    }),
+  };
+}
+
+/** Takes over the hub's numbers; one that the hub did not send stays as it is. */
+function welcome(tunnel: Tunnel, request: WelcomeRequest): void {
+  const { pingIntervalMs, deadAfterMs } = tunnel.numbers;
+  tunnel.numbers = {
+    pingIntervalMs: toMs(request.pingInterval, PING_INTERVAL_MS) ?? pingIntervalMs,
+    deadAfterMs: toMs(request.deadAfter, DEAD_AFTER_MS) ?? deadAfterMs,
+  };
+  tunnel.reconnectSpreadMs = toMs(request.reconnectSpread, RECONNECT_SPREAD_MS) ?? 0;
+  log.debug("Welcomed by hub {hub} as generation {generation}: {numbers}", {
+    hub: request.hubId,
+    generation: request.generation,
+    numbers: { ...tunnel.numbers, reconnectSpreadMs: tunnel.reconnectSpreadMs },
+  });
+}
+
+function toMs(
+  duration: Duration | undefined | null,
+  [least, most]: readonly [number, number],
+): number | undefined {
+  if (duration === undefined || duration === null) return undefined;
+  const ms = Number(duration.seconds ?? 0) * 1000 + (duration.nanos ?? 0) / 1e6;
+  return Math.min(Math.max(ms, least), most);
+}

@@ -1,0 +1,126 @@
+/**
+ * A WebSocket as a byte stream: the bridge at the server's end of a tunnel.
+ *
+ *     hub ═ binary messages ═▶ scan ─▶ readable side    a full buffer pauses the socket
+ *     hub ◀═ binary messages ═ scan ◀─ writable side    a write is done when the socket took it
+ *
+ * Not `createWebSocketStream` of npm:ws: that takes text for bytes, shows no GOAWAY, and does
+ * not tell `node:http2` when the peer has gone.
+ *
+ * @module
+ */
+import type { Buffer } from "node:buffer";
+import { Duplex } from "node:stream";
+import { CloseCode, isSendable } from "../shared/bridge/close_codes.ts";
+import type { WebSocket } from "../shared/bridge/ws.ts";
+import type { Http2Scan } from "./http2_scan.ts";
+
+/** Bytes that wait in each direction before the other end has to. */
+export const STREAM_BUFFER_BYTES = 256 * 1024;
+
+/** Options of {@linkcode WebSocketStream}. */
+export interface WebSocketStreamOptions {
+  /** What passes from the hub goes through it. */
+  readonly inbound?: Http2Scan;
+  /** What passes to the hub goes through it. */
+  readonly outbound?: Http2Scan;
+  /** What `node:http2`, and so `context.peer` of a call, sees as the address of the other end. */
+  readonly remoteAddress?: string;
+}
+
+/**
+ * Guarantees:
+ * - No byte is lost that comes after the constructor has run; construct it in `open`.
+ * - A text message closes the WebSocket with 1003 and ends the stream with an error.
+ * - When the WebSocket closes the stream is destroyed: a tunnel has no half that could go on.
+ * - `destroy()` closes the WebSocket and waits for nobody.
+ */
+export class WebSocketStream extends Duplex {
+  readonly remoteAddress: string;
+  readonly #socket: WebSocket;
+  readonly #outbound: Http2Scan | undefined;
+  #paused = false;
+  #written = false;
+  #injected: Uint8Array | undefined;
+
+  constructor(socket: WebSocket, options: WebSocketStreamOptions = {}) {
+    super({ highWaterMark: STREAM_BUFFER_BYTES, allowHalfOpen: true });
+    this.#socket = socket;
+    this.#outbound = options.outbound;
+    this.remoteAddress = options.remoteAddress ?? "tunnel";
+    const { inbound } = options;
+    socket.on("message", (data: Buffer, isBinary: boolean) => {
+      if (this.destroyed) return;
+      if (!isBinary) return this.#refuseText();
+      for (const bytes of inbound?.pass(data) ?? [data]) {
+        if (!this.push(bytes)) this.#pause();
+      }
+    });
+    socket.once("close", () => this.destroy());
+    // An error is always followed by a close, which tells more.
+    socket.on("error", () => {});
+  }
+
+  /** Nothing is being read because the reader is slow: silence is not the peer's fault. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /**
+   * Sends an HTTP/2 frame that did not come through the writable side, behind a frame that did:
+   * not before the first one, which must be SETTINGS (RFC 9113 §3.4).
+   */
+  inject(frame: Uint8Array): void {
+    this.#injected = frame;
+    this.#sendInjected();
+  }
+
+  #sendInjected(): void {
+    if (this.#injected === undefined || this.destroyed) return;
+    if (!this.#written || this.#outbound?.atBorder === false) return;
+    this.#socket.send(this.#injected);
+    this.#injected = undefined;
+  }
+
+  override _read(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#socket.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    this.#written = true;
+    this.#outbound?.pass(chunk);
+    this.#socket.send(chunk, done);
+    this.#sendInjected();
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    closeSocket(this.#socket, error === null ? CloseCode.NORMAL : CloseCode.INTERNAL_ERROR);
+    done(error);
+  }
+
+  #pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  #refuseText(): void {
+    const message = "Text messages are not accepted: a tunnel carries binary messages";
+    closeSocket(this.#socket, CloseCode.UNSUPPORTED_DATA, message);
+    this.destroy(new Error(message));
+  }
+}
+
+/** Most bytes of a reason, as RFC 6455 §5.5 bounds control frames; ours are ASCII. */
+const MAX_REASON = 123;
+
+/** Starts the closing handshake; does nothing if it has begun. */
+export function closeSocket(socket: WebSocket, code: number, reason = ""): void {
+  // A paused socket would never read the peer's close frame.
+  if (socket.isPaused) socket.resume();
+  if (socket.readyState === socket.OPEN) {
+    socket.close(isSendable(code) ? code : CloseCode.NORMAL, reason.slice(0, MAX_REASON));
+  }
+}
