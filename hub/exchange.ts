@@ -100,15 +100,10 @@ export class Exchange implements StreamEvents, Waiting, Expiring {
     const abort = new AbortController();
     const held: Held = { abort, pieces: [], ended: endStream };
     this.#held = held;
-    const timer = setTimeout(() => {
-      abort.abort(
-        new RpcError(
-          Status.UNAVAILABLE,
-          `Server "${this.server}" did not come back within ${waitMs} ms`,
-          { details: [errorInfo("SERVER_OFFLINE", "ghub", { server: this.server })] },
-        ),
-      );
-    }, Math.min(waitMs, MAX_TIMEOUT_MS));
+    const timer = setTimeout(
+      () => abort.abort(this.#context.notHere(this.server)),
+      Math.min(waitMs, MAX_TIMEOUT_MS),
+    );
     wait(abort.signal).then(
       (upstream) => this.#release(held, upstream),
       (error) => {
@@ -139,7 +134,7 @@ export class Exchange implements StreamEvents, Waiting, Expiring {
       return;
     }
     const repeated = this.#far!.connection.fieldsRepeated;
-    const block = answerBlock(fields, { endStream, repeated });
+    const block = answerBlock(fields, { endStream, repeated, hop: this.#upstream!.hop });
     this.#near.connection.headers(this.#nearStream, block, endStream);
     if (endStream) this.#end(statusOf(fields), "");
   }

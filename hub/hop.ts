@@ -28,21 +28,26 @@ const endings = new WeakMap<HeaderList, Uint8Array>();
  */
 export function answerBlock(
   fields: HeaderList,
-  { endStream, repeated }: { readonly endStream: boolean; readonly repeated: boolean },
+  options: {
+    readonly endStream: boolean;
+    readonly repeated: boolean;
+    readonly hop: "hub" | "server";
+  },
 ): Uint8Array {
-  if (!repeated) return encodeAnswer(fields, endStream);
+  const { endStream, repeated, hop } = options;
+  if (!repeated) return encodeAnswer(fields, endStream, hop);
   const known = endStream ? endings : heads;
   let block = known.get(fields);
   if (block === undefined) {
-    block = encodeAnswer(fields, endStream);
+    block = encodeAnswer(fields, endStream, hop);
     known.set(fields, block);
   }
   return block;
 }
 
-function encodeAnswer(fields: HeaderList, endStream: boolean): Uint8Array {
+function encodeAnswer(fields: HeaderList, endStream: boolean, hop: "hub" | "server"): Uint8Array {
   const own = fields.filter(([name]) => !OWN_FIELDS.has(name));
-  if (endStream) own.push([HOP_FIELD, "server"], [FORWARDED_FIELD, "1"]);
+  if (endStream) own.push([HOP_FIELD, hop], [FORWARDED_FIELD, hop === "server" ? "1" : "0"]);
   return encodeHeaderList(own);
 }
 

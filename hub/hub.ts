@@ -9,7 +9,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
-import { type StatusCode, statusName } from "../shared/grpc/status.ts";
+import { Status, type StatusCode, type StatusName, statusName } from "../shared/grpc/status.ts";
 import { VERSION } from "../shared/version.ts";
 import { acceptLoop } from "./accept_loop.ts";
 import { ActivityFeed } from "./activity.ts";
@@ -17,7 +17,7 @@ import { type Audit, openAudit } from "./audit.ts";
 import { type Auth, type Identity, openAuth } from "./auth.ts";
 import { CallListener, type RawRecord } from "./call_listener.ts";
 import { Deadlines } from "./deadlines.ts";
-import { direct } from "./director.ts";
+import { direct, notHere } from "./director.ts";
 import type { Exchange } from "./exchange.ts";
 import { isForwarded } from "./forwarded.ts";
 import type { HubOptions, RunningHub } from "./hub_options.ts";
@@ -186,6 +186,16 @@ class Hub implements RunningHub {
           peer,
           message: error.message,
         });
+        const status = error.code in Status ? error.code as StatusName : "INVALID_ARGUMENT";
+        this.#audit.record({
+          kind: "registration",
+          who: "",
+          peer,
+          server,
+          status,
+          reason: error.message,
+          id: this.#makeId(),
+        });
       },
       onRegistered: (tunnel: OpenTunnel, identity: Identity) => {
         this.#audit.record({
@@ -219,6 +229,8 @@ class Hub implements RunningHub {
       direct: (head) => direct(head, this.#registry),
       pick: (name) => this.#registry.pick(name),
       waitFor: (name, signal) => this.#registry.waitFor(name, signal),
+      notHere: (name) => notHere(name, this.#registry),
+      onRefused: (head, peer, error) => this.#onRefused(head, peer, error),
       onCallEnded: (call, status, reason) => this.#onCallEnded(call, status, reason),
     };
   }
@@ -286,6 +298,12 @@ class Hub implements RunningHub {
       status: statusName(status),
       ...(reason === "" ? {} : { reason }),
     });
+  }
+
+  #onRefused(head: RequestHead, peer: string, { code, message: reason }: RpcError): void {
+    const record = { peer, method: head.path, id: this.#makeId(), reason };
+    this.#activity.publish({ kind: "CALL_ENDED", ...record, status: code });
+    this.#audit.record({ kind: "call", who: "", server: "", ...record, status: statusName(code) });
   }
 
   #onRawOpened({ id, server, remoteAddress }: RawRecord): void {

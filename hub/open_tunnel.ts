@@ -36,6 +36,7 @@ export interface OpenTunnelOptions {
 
 /** See the module's head. `run()` it once, right after it was registered. */
 export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProtocol {
+  readonly hop = "server";
   readonly id: string;
   readonly info: ServerInfo;
   readonly generation: number;

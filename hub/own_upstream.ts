@@ -14,6 +14,7 @@ import type { Upstream } from "./upstream.ts";
 /** See the module's head. It lives as long as the hub. */
 export class OwnUpstream implements Upstream, ConnectionEvents {
   readonly name = "hub";
+  readonly hop = "hub";
   readonly side: Side;
   lost: string | undefined;
   callsTotal = 0;

@@ -38,9 +38,13 @@ export interface RelayContext {
   /** The open tunnel of a server that `direct` has named. */
   pick(name: string): Upstream | undefined;
   waitFor(name: string, signal: AbortSignal): Promise<Upstream>;
+  /** What a call gets whose server is not here. */
+  notHere(name: string): RpcError;
   /** The hub's own services. */
   readonly own: Upstream;
-  /** Called once for each call that got as far as a route. */
+  /** Called for each call whose caller was not let in. */
+  onRefused(head: RequestHead, remoteAddress: string, error: RpcError): void;
+  /** Called once for each other call. */
   onCallEnded(call: Exchange, status: StatusCode, reason: string): void;
 }
 
@@ -143,7 +147,10 @@ export class Caller implements ConnectionEvents, LinkProtocol {
     const head = this.#readHead(fields);
     if (!head.isGrpc) return this.#refuseOther(stream);
     const identity = this.#context.authorize(head, this.remoteAddress);
-    if (identity instanceof RpcError) return this.#refuse(stream, identity);
+    if (identity instanceof RpcError) {
+      this.#context.onRefused(head, this.remoteAddress, identity);
+      return this.#refuse(stream, identity);
+    }
     const { remoteAddress } = this;
     const call = new Exchange(this.#context, {
       near: this.#side,

@@ -9,6 +9,8 @@ import type { Side } from "./side.ts";
 export interface Upstream {
   /** For messages: a server's name, or `hub`. */
   readonly name: string;
+  /** Who answers, as the caller is told. */
+  readonly hop: "hub" | "server";
   readonly side: Side;
   /** Why it is gone; `undefined` while it is here. */
   readonly lost: string | undefined;
