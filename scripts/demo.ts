@@ -1,0 +1,231 @@
+/**
+ * `deno task demo`: a hub, a server and a Fluentd on this machine, for a minute. It calls that
+ * Fluentd as an operator would, in each format, and shows that the answers are true: also for a start
+ * that fails. The exit code is 0 only if everything was as it should be.
+ *
+ * @module
+ */
+import { generateCertificate } from "../shared/tls/generate.ts";
+import { saveCertificate } from "../shared/tls/save.ts";
+import { readArguments, runScript, UsageError } from "./arguments.ts";
+import { type CallResult, endLeftovers, gclient, Program } from "./demo/programs.ts";
+import { bad, command, good, note, output, title } from "./demo/show.ts";
+
+const USAGE = `
+Usage: deno task demo [--stand-in]
+
+Starts a hub, a server and a Fluentd on free ports, with files in a temporary folder only, controls that
+Fluentd through the hub, and cleans up.
+
+  --stand-in   Use the stand-in for Fluentd even if Fluentd is installed
+`;
+
+const GOOD_CONFIG = `<source>
+  @type sample
+  tag demo
+</source>
+<match demo>
+  @type null
+</match>
+`;
+const BAD_CONFIG = GOOD_CONFIG.replace("@type null", "@type no_such_plugin");
+
+/** Exit codes of gclient: what was asked for failed; FAILED_PRECONDITION of gRPC (64 + 9). */
+const OUTCOME_FAILED = 3;
+const FAILED_PRECONDITION = 73;
+
+/** Of a long output, so many lines at its beginning and at its end are shown. */
+const KEPT_LINES = 6;
+const MAX_LINE = 160;
+
+/** What the steps share. */
+interface Stage {
+  readonly dir: string;
+  readonly signal: AbortSignal;
+  callAddress: string;
+  failures: number;
+}
+
+interface Expected {
+  /** @default 0 */
+  code?: number;
+  /** What stdout and stderr together must contain. */
+  text: RegExp;
+  /** What that means. */
+  meaning: string;
+  stdin?: string;
+}
+
+/** Runs gclient, shows it, and compares. */
+async function call(stage: Stage, args: readonly string[], expected: Expected): Promise<void> {
+  const { code = 0, text, meaning, stdin } = expected;
+  const feed = stdin === undefined ? "" : `echo '${stdin}' | `;
+  const address = stage.callAddress;
+  command(`${feed}gclient ${args.join(" ")} -s ${address}`);
+  const { signal, dir: cwd } = stage;
+  const input = stdin === undefined ? {} : { stdin };
+  const result = await gclient([...args, "-s", address], { ...input, signal, cwd });
+  output(short(result));
+  if (result.code === code && text.test(result.stdout + result.stderr)) {
+    good(code === 0 ? meaning : `${meaning} (exit code ${code})`);
+    return;
+  }
+  stage.failures++;
+  bad(`exit code ${result.code}, expected ${code} and ${text}`);
+}
+
+/** Long outputs lose their middle and long lines their end: this is a demo, not a log. */
+function short({ stdout, stderr }: CallResult): string {
+  const lines = `${stdout}${stderr}`.trimEnd().split("\n");
+  const hidden = lines.length - 2 * KEPT_LINES;
+  const kept = hidden > 1
+    ? [...lines.slice(0, KEPT_LINES), `… ${hidden} more lines …`, ...lines.slice(-KEPT_LINES)]
+    : lines;
+  return kept.map((line) => line.length > MAX_LINE ? `${line.slice(0, MAX_LINE - 1)}…` : line)
+    .join("\n");
+}
+
+async function hasFluentd(): Promise<boolean> {
+  try {
+    return (await new Deno.Command("fluentd", { args: ["--version"], stdout: "null" }).output())
+      .success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** The command that the server is to manage. */
+async function fluentdCommand(dir: string, standIn: boolean): Promise<string> {
+  if (!standIn && await hasFluentd()) {
+    note("Fluentd is installed: the server will manage a real one");
+    return "fluentd";
+  }
+  note(`${standIn ? "As asked" : "Fluentd is not installed"}: the server will manage a stand-in,`);
+  note("which starts, stops and fails like Fluentd, but collects nothing");
+  const path = `${dir}/stand-in-for-fluentd`;
+  const script = new URL("./demo/stand_in.ts", import.meta.url).pathname;
+  const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
+  const line = `exec ${quote(Deno.execPath())} run -A --quiet ${quote(script)} "$@"`;
+  await Deno.writeTextFile(path, `#!/bin/sh\n${line}\n`, { mode: 0o755 });
+  return path;
+}
+
+async function play(stage: Stage, standIn: boolean): Promise<void> {
+  const { dir, signal } = stage;
+  const config = `${dir}/fluent.conf`;
+  await Deno.writeTextFile(config, GOOD_CONFIG);
+  title("A Fluentd on a machine that nobody can dial");
+  const fluentd = await fluentdCommand(dir, standIn);
+
+  title("The hub, with a certificate made just now");
+  const certificate = await generateCertificate(["localhost", "127.0.0.1"], { days: 1 });
+  await saveCertificate(certificate, { certFile: `${dir}/hub.crt`, keyFile: `${dir}/hub.key` });
+  const listen = ["--tunnel-listen", "127.0.0.1:0", "--call-listen", "127.0.0.1:0"];
+  command(`ghub --tls-cert hub.crt ${listen.join(" ")}`);
+  const state = ["--state-dir", `${dir}/ghub`];
+  await using hub = new Program("ghub", ["--tls-cert", `${dir}/hub.crt`, ...listen, ...state]);
+  const ready = await hub.ready(signal);
+  output(ready);
+  const [, tunnel = "", callAddress = ""] = /tunnel=(\S+) call=(\S+)/.exec(ready) ?? [];
+  stage.callAddress = callAddress;
+
+  title("The server dials out to it");
+  command(`gserver serve edge-1 --hub-uri ${tunnel} --tls-ca-cert-file hub.crt`);
+  await using server = new Program("gserver", [
+    ...["serve", "edge-1", "--hub-uri", tunnel, "--tls-ca-cert-file", `${dir}/hub.crt`],
+    ...["--proxy", "direct", "--state-dir", `${dir}/gserver`, "--fluentd-manager", "spawn"],
+    ...["--fluentd-command", fluentd, "--fluentd-config", config],
+  ]);
+  output(await server.ready(signal));
+  await calls(stage, config);
+
+  title("The end");
+  note("SIGTERM to both programs: they finish what is in flight and exit");
+}
+
+/** What an operator does, from anywhere that reaches the hub's call port. */
+async function calls(stage: Stage, config: string): Promise<void> {
+  title("The operator calls: JSON on standard input");
+  await call(stage, ["hub", "servers", "-o", "table"], {
+    text: /edge-1/,
+    meaning: "the server is there",
+  });
+  await call(stage, ["fluentd", "start", "-o", "json"], {
+    stdin: "{}",
+    text: /"status":"SUCCESS"/,
+    meaning: "SUCCESS: Fluentd's worker has said that it runs",
+  });
+
+  title("XML from a file");
+  const xml = "<StartRequest><reason>a second try</reason></StartRequest>";
+  await Deno.writeTextFile(`${stage.dir}/req.xml`, `${xml}\n`);
+  note(`req.xml: ${xml}`);
+  await call(stage, ["fluentd", "start", "edge-1", "-f", "req.xml", "-o", "xml"], {
+    text: /<status>NOCHANGE<\/status>/,
+    meaning: "NOCHANGE: it runs already",
+  });
+
+  title("A table for people, by the JSON handshake instead of routing");
+  await call(stage, ["fluentd", "status", "edge-1", "-o", "table", "--raw"], {
+    text: /HEALTHY/,
+    meaning: "it is healthy",
+  });
+
+  title("YAML from a file");
+  await Deno.writeTextFile(`${stage.dir}/req.yaml`, "reason: time for a new config\n");
+  note("req.yaml: reason: time for a new config");
+  await call(stage, ["fluentd", "stop", "edge-1", "-f", "req.yaml", "-o", "yaml"], {
+    text: /^status: SUCCESS$/m,
+    meaning: "SUCCESS: no process of it is left",
+  });
+
+  title("Starts that cannot work, and say so");
+  await Deno.writeTextFile(config, BAD_CONFIG);
+  note("fluent.conf now has: @type no_such_plugin");
+  await call(stage, ["fluentd", "start", "edge-1"], {
+    code: FAILED_PRECONDITION,
+    text: /no_such_plugin/,
+    meaning: "refused: Fluentd's own check found the mistake, nothing was started",
+  });
+  const skip = ["--set", "skipValidate=true"];
+  await call(stage, ["fluentd", "start", "edge-1", ...skip, "-o", "yaml"], {
+    code: OUTCOME_FAILED,
+    text: /^status: FAILED$/m,
+    meaning: "FAILED, with what Fluentd said: it was started all the same, and ended",
+  });
+
+  title("The config is mended");
+  await Deno.writeTextFile(config, GOOD_CONFIG);
+  await call(stage, ["fluentd", "restart", "edge-1", "-o", "json"], {
+    text: /"status":"SUCCESS"/,
+    meaning: "SUCCESS: it runs again",
+  });
+  await call(stage, ["fluentd", "stop", "edge-1", "-o", "json"], {
+    text: /"status":"SUCCESS"/,
+    meaning: "SUCCESS: stopped",
+  });
+}
+
+async function demo(args: readonly string[]): Promise<number> {
+  const { values, positionals } = readArguments(USAGE, args, {
+    "stand-in": { type: "boolean", default: false },
+  });
+  if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}"`);
+  const controller = new AbortController();
+  const stop = () => controller.abort(new Error("Stopped by a signal"));
+  for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, stop);
+  const dir = await Deno.makeTempDir({ prefix: "ghub-demo-" });
+  const stage = { dir, signal: controller.signal, callAddress: "", failures: 0 };
+  try {
+    await play(stage, values["stand-in"]);
+  } finally {
+    await endLeftovers(dir);
+    await Deno.remove(dir, { recursive: true });
+  }
+  if (stage.failures > 0) throw new Error(`${stage.failures} steps were not as they should be`);
+  good("everything was as it should be, and nothing is left behind");
+  return 0;
+}
+
+if (import.meta.main) await runScript(demo);
