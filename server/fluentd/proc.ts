@@ -67,20 +67,17 @@ async function readStat(pid: number): Promise<ProcessStat | undefined> {
   return stat === undefined || ENDED.has(stat.state) ? undefined : stat;
 }
 
-let bootMs: number | undefined;
-
-/** When this machine started, in milliseconds since the epoch. */
-async function bootTimeMs(): Promise<number> {
-  const text = bootMs === undefined ? await readText("/proc/stat") : "";
-  return bootMs ??= Number(/^btime (\d+)$/m.exec(text ?? "")?.[1] ?? 0) * 1000;
+/** Milliseconds since boot: finer than the `btime` of `/proc/stat`, which is in seconds. */
+async function uptimeMs(): Promise<number> {
+  return Number.parseFloat(await readText("/proc/uptime") ?? "0") * 1000;
 }
 
 async function withDetails({ state: _, ...stat }: ProcessStat): Promise<ProcessInfo> {
   const cmdline = await readText(`/proc/${stat.pid}/cmdline`) ?? "";
-  const ageMs = stat.startTicks / TICKS_PER_SECOND * 1000;
+  const ageMs = await uptimeMs() - stat.startTicks / TICKS_PER_SECOND * 1000;
   return {
     ...stat,
-    startedAtMs: await bootTimeMs() + ageMs,
+    startedAtMs: Math.round(Date.now() - ageMs),
     // A title set by setproctitle is padded with NULs up to the old length.
     argv: cmdline.replace(/\0+$/, "").split("\0").filter((arg, i) => i > 0 || arg !== ""),
   };

@@ -1,0 +1,148 @@
+/**
+ * The service `fluentd.v1.Fluentd`: remote control of the Fluentd on this machine.
+ *
+ *     service ─▶ operations ─▶ rules ─▶ observer ─▶ manager: systemd | spawn ─▶ Fluentd
+ *                one at a time          health, readiness, log, monitor, /proc
+ *
+ * @module
+ */
+import type { UntypedServiceImplementation } from "@grpc/grpc-js";
+import { getLogger } from "@logtape/logtape";
+import { join } from "node:path";
+import { delay } from "../../shared/async/delay.ts";
+import { fluentdError, reasonOf } from "./failures.ts";
+import type { FluentdManager, WaitOptions } from "./manager.ts";
+import { SpawnManager } from "./manager_spawn.ts";
+import { SystemdManager, type SystemdOptions } from "./manager_systemd.ts";
+import { Monitor } from "./monitor.ts";
+import { Observer } from "./observer.ts";
+import { isJournal, Operations } from "./operations.ts";
+import { FluentdService } from "./service.ts";
+import { StateFile } from "./state_file.ts";
+
+const log = getLogger(["fluentd"]);
+
+/** How often to look at Fluentd while nobody asks: sees rebirths and bounds the captured log. */
+const TEND_MS = 5000;
+/** Exists where systemd is the init system, see sd_booted(3). */
+const SYSTEMD_BOOTED = "/run/systemd/system";
+
+/** What is managed, and how. */
+export interface FluentdOptions {
+  /**
+   * Who keeps Fluentd. `auto` is systemd where that runs and knows the unit, else spawn.
+   *
+   * @default "auto"
+   */
+  readonly manager?: "auto" | "systemd" | "spawn";
+  /**
+   * The program and its arguments, for the spawn manager; without `-d`.
+   *
+   * @default ["fluentd"]
+   */
+  readonly command?: readonly string[];
+  /** Given to it with `-c`. Needed with systemd only where the unit's command does not tell. */
+  readonly configPath?: string | undefined;
+  /** @default "fluentd.service" */
+  readonly unit?: string;
+  /** Journal, process record and captured log; made if missing, for the owner only. */
+  readonly stateDir: string;
+  /** host:port of `monitor_agent`. Without it, buffers are unknown and a hung pipeline is not seen. */
+  readonly monitor?: string | undefined;
+  /** Fluentd's log file, where neither its arguments nor its unit tell. */
+  readonly logPath?: string | undefined;
+  /** How systemd is asked, such as `["sudo", "-n", "systemctl"]`. */
+  readonly systemd?: Pick<SystemdOptions, "systemctl" | "journalctl" | "cgroupRoots">;
+}
+
+export interface FluentdHandle {
+  /** For `Server.addService(serviceDefinition("fluentd.v1.Fluentd"), …)`. */
+  readonly implementation: UntypedServiceImplementation;
+  /** Leaves Fluentd as it is. An operation that runs is interrupted, and remembered as that. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the service.
+ *
+ * @throws {TypeError | SyntaxError} If an option cannot be right.
+ * @throws {RpcError} If systemd was asked for and cannot be reached.
+ * @throws {Error} If another process uses the state directory.
+ */
+export async function fluentdService(options: FluentdOptions): Promise<FluentdHandle> {
+  const { stateDir, monitor: address } = options;
+  const monitor = address === undefined ? undefined : new Monitor(address);
+  await Deno.mkdir(stateDir, { recursive: true, mode: 0o700 });
+  await using stack = new AsyncDisposableStack();
+  stack.use(await lock(stateDir));
+  const closing = new AbortController();
+  const manager = stack.use(await openManager(options, closing));
+  const operations = await Operations.open(
+    new StateFile(join(stateDir, "operations.json"), isJournal),
+  );
+  stack.defer(() => operations.close());
+  const observer = new Observer({ manager, monitor });
+  const tending = tend(observer, closing);
+  stack.defer(() => {
+    closing.abort(fluentdError("SHUTTING_DOWN", "This gserver is shutting down"));
+    return tending;
+  });
+  const { implementation } = new FluentdService(observer, operations);
+  const owned = stack.move();
+  return { implementation, close: () => owned.disposeAsync() };
+}
+
+/** Two processes that manage the same Fluentd would each believe the other's doing a fault. */
+async function lock(stateDir: string): Promise<Disposable> {
+  const file = await Deno.open(join(stateDir, "fluentd.lock"), {
+    create: true,
+    write: true,
+    mode: 0o600,
+  });
+  if (await file.tryLock(true)) return file;
+  file.close();
+  throw new Error(
+    `Cannot use state directory ${stateDir}: another gserver uses it; give each its own`,
+  );
+}
+
+async function openManager(
+  options: FluentdOptions,
+  { signal }: WaitOptions,
+): Promise<FluentdManager> {
+  const { manager = "auto", command = ["fluentd"], unit = "fluentd.service" } = options;
+  const { configPath, stateDir, logPath, systemd: commands = {} } = options;
+  if (manager !== "spawn") {
+    const systemd = new SystemdManager({ unit, configPath, logPath, ...commands });
+    if (manager === "systemd") return systemd;
+    if (await isSystemdWith(systemd, { signal })) {
+      log.info("Fluentd is kept by systemd as {unit}", { unit });
+      return systemd;
+    }
+  }
+  return await SpawnManager.open({ command, configPath, stateDir, logPath });
+}
+
+async function isSystemdWith(systemd: SystemdManager, options: WaitOptions): Promise<boolean> {
+  try {
+    await Deno.lstat(SYSTEMD_BOOTED);
+    return await systemd.knowsUnit(options);
+  } catch (error) {
+    const unreachable = reasonOf(error) === "SYSTEMD_UNREACHABLE";
+    if (unreachable || error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Looks from time to time until the signal. */
+async function tend(observer: Observer, { signal }: WaitOptions): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await observer.glance({ signal });
+      await observer.manager.tend({ signal });
+    } catch (error) {
+      if (!signal.aborted) log.warn("Cannot look at fluentd: {error}", { error });
+    }
+    await delay(TEND_MS, { signal }).catch(() => {});
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * What fluentd says of itself through its `monitor_agent` input.
+ *
+ * @see https://docs.fluentd.org/input/monitor_agent
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import http from "node:http";
+import type {
+  fluentd_v1_BufferTotals as BufferTotals,
+  fluentd_v1_Plugin as Plugin,
+} from "../../shared/gen/types.ts";
+import type { WaitOptions } from "./manager.ts";
+
+/** The monitor is on this machine: what it does not say at once it will not say. */
+const MONITOR_TIMEOUT_MS = 1500;
+/** Longer answers are no answer. */
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+/** Plugins in an answer. */
+const MAX_PLUGINS = 500;
+
+/** `/api/config.json`. */
+export interface MonitorIdentity {
+  readonly pid: number;
+  readonly version?: string;
+  readonly configPath?: string;
+}
+
+/** `/api/plugins.json`. */
+export interface MonitorReport {
+  readonly buffers: BufferTotals;
+  readonly plugins: Plugin[];
+}
+
+type Json = Record<string, unknown>;
+
+/** One monitor_agent at `host:port`; worker n answers on port + n. */
+export class Monitor {
+  readonly #host: string;
+  readonly #port: number;
+
+  constructor(address: string) {
+    const { host, port } = parseAddress(address);
+    this.#host = host;
+    this.#port = port;
+  }
+
+  /** Who answers for a worker; `undefined` if nobody does. */
+  async identify(worker: number, options: WaitOptions): Promise<MonitorIdentity | undefined> {
+    const answer = await this.#get(worker, "/api/config.json", options);
+    const { pid, version, config_path: configPath } = (answer ?? {}) as Json;
+    if (typeof pid !== "number") return undefined;
+    return {
+      pid,
+      ...(typeof version === "string" ? { version } : {}),
+      ...(typeof configPath === "string" ? { configPath } : {}),
+    };
+  }
+
+  /** Buffers and plugins of these workers together; `undefined` if none of them answers. */
+  async report(
+    workers: readonly number[],
+    options: WaitOptions,
+  ): Promise<MonitorReport | undefined> {
+    const answers = await Promise.all(workers.map((worker) =>
+      // Else some versions add each plugin's config, passwords included.
+      this.#get(worker, "/api/plugins.json?with_config=no", options)
+    ));
+    const lists = answers.flatMap((answer) =>
+      Array.isArray((answer as Json | undefined)?.plugins) ? [(answer as Json).plugins] : []
+    ) as Json[][];
+    if (lists.length === 0) return undefined;
+    const all = lists.flat();
+    return { buffers: totals(all), plugins: all.slice(0, MAX_PLUGINS).map(toPlugin) };
+  }
+
+  async #get(worker: number, path: string, { signal }: WaitOptions): Promise<unknown> {
+    try {
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(MONITOR_TIMEOUT_MS)]);
+      return JSON.parse(await getText(this.#host, this.#port + worker, path, limit));
+    } catch {
+      signal.throwIfAborted();
+      // Not there, not it, or too slow: its absence is a fact like another.
+      return undefined;
+    }
+  }
+}
+
+/** @throws {SyntaxError} If it is no `host:port`. */
+export function parseAddress(address: string): { host: string; port: number } {
+  const [, host = "", port = ""] = /^(\[[0-9a-f:.]+\]|[^:/\s@]+):(\d{1,5})$/i.exec(address) ?? [];
+  if (host === "" || Number(port) < 1 || Number(port) > 65_535) {
+    throw new SyntaxError(
+      `Cannot read monitor address "${address}": expected host:port, as in 127.0.0.1:24220`,
+    );
+  }
+  return { host, port: Number(port) };
+}
+
+/** Not `fetch`: that would ask the proxy of HTTP_PROXY for what is on this machine. */
+function getText(host: string, port: number, path: string, signal: AbortSignal): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const hostname = host.replace(/^\[|\]$/g, "");
+    const options = { hostname, port, path, signal, agent: false };
+    http.get(options, (response) => {
+      const chunks: Buffer[] = [];
+      let length = 0;
+      response.on("data", (chunk: Buffer) => {
+        length += chunk.length;
+        if (length > MAX_ANSWER_BYTES) response.destroy(new RangeError("The answer is too long"));
+        else chunks.push(chunk);
+      });
+      response.on("error", reject);
+      response.on("end", () => {
+        if (response.statusCode === 200) resolve(Buffer.concat(chunks).toString());
+        else reject(new Error(`The monitor answered ${response.statusCode}`));
+      });
+    }).on("error", reject);
+  });
+}
+
+function integer(value: unknown): number | undefined {
+  return typeof value === "number" && Number.isFinite(value) ? Math.trunc(value) : undefined;
+}
+
+function totals(plugins: readonly Json[]): BufferTotals {
+  const sum = (member: string) =>
+    plugins.reduce((total, plugin) => total + (integer(plugin[member]) ?? 0), 0);
+  const ratios = plugins.map((plugin) => plugin.buffer_available_buffer_space_ratios)
+    .filter((ratio) => typeof ratio === "number");
+  return {
+    queuedBytes: sum("buffer_queue_byte_size"),
+    stageBytes: sum("buffer_stage_byte_size"),
+    queueLength: sum("buffer_queue_length"),
+    ...(ratios.length > 0 ? { minAvailableSpaceRatio: Math.min(...ratios) } : {}),
+  };
+}
+
+/** Our field → monitor_agent's. */
+const COUNTERS = {
+  retryCount: "retry_count",
+  emitRecords: "emit_records",
+  emitBytes: "emit_size",
+  bufferQueueLength: "buffer_queue_length",
+  bufferTotalQueuedBytes: "buffer_total_queued_size",
+} as const satisfies Partial<Record<keyof Plugin, string>>;
+
+function toPlugin(plugin: Json): Plugin {
+  const counters = Object.entries(COUNTERS).flatMap(([field, member]) => {
+    const value = integer(plugin[member]);
+    return value === undefined ? [] : [[field, value]];
+  });
+  return {
+    id: String(plugin.plugin_id ?? ""),
+    category: String(plugin.plugin_category ?? ""),
+    type: String(plugin.type ?? ""),
+    ...Object.fromEntries(counters),
+  };
+}

@@ -1,0 +1,257 @@
+/**
+ * One operation at a time, each at most once.
+ *
+ * - While one runs, another is refused with `OPERATION_IN_PROGRESS`; the same `request_id`
+ *   attaches to the running one.
+ * - A finished answer is kept for `KEEP_MS` and given again to the same `request_id`, also after
+ *   a restart of gserver. An operation that ended before it changed anything is not kept: it may
+ *   be tried again with the same id.
+ * - An operation that gserver did not live to finish is remembered as interrupted. Its outcome is
+ *   unknown, and it is never carried out again under the same id.
+ * - A caller who leaves does not end the operation.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { errorInfo, retryInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
+import { ERROR_DOMAIN, fluentdError } from "./failures.ts";
+import type { OperationScope } from "./rules.ts";
+import type { StateFile } from "./state_file.ts";
+
+const log = getLogger(["fluentd", "operations"]);
+
+/** How long an answer is kept. */
+export const KEEP_MS = 10 * 60 * 1000;
+/** How many are kept at most; the oldest goes first. */
+export const MAX_KEPT = 64;
+/** What a caller that was refused is told to wait. */
+const RETRY_MS = 2000;
+
+export type OperationKind = "start" | "stop" | "restart";
+
+/** What an operation is about. */
+export interface OperationRequest {
+  readonly kind: OperationKind;
+  /** Made here when empty. */
+  readonly requestId: string;
+  /** All that makes a difference in one string: the same id with another is refused. */
+  readonly fingerprint: string;
+  readonly actor: string;
+  readonly reason: string;
+}
+
+/** One operation as the journal has it. */
+export interface OperationRecord {
+  readonly id: string;
+  readonly kind: OperationKind;
+  readonly fingerprint: string;
+  readonly actor: string;
+  readonly reason: string;
+  /** When it began or, once it has ended, ended. */
+  readonly timeMs: number;
+  /** Empty while it runs; a status, the name of an error, or `interrupted`. */
+  readonly result: string;
+  readonly response?: object;
+}
+
+/** What the file has. */
+export interface Journal {
+  readonly version: 1;
+  /** Oldest first. */
+  readonly operations: readonly OperationRecord[];
+}
+
+export const INTERRUPTED = "interrupted";
+
+export function isJournal(value: unknown): value is Journal {
+  const { version, operations } = (value ?? {}) as Partial<Journal>;
+  return version === 1 && Array.isArray(operations) &&
+    operations.every((record) =>
+      typeof record?.id === "string" && typeof record.kind === "string" &&
+      typeof record.fingerprint === "string" && typeof record.timeMs === "number" &&
+      typeof record.result === "string"
+    );
+}
+
+interface Running {
+  readonly record: OperationRecord;
+  readonly answer: Promise<object>;
+}
+
+export class Operations {
+  readonly #file: StateFile<Journal>;
+  readonly #closing = new AbortController();
+  #kept: OperationRecord[];
+  /** Also what is not kept for its id. */
+  #last: OperationRecord | undefined;
+  #running: Running | undefined;
+
+  private constructor(file: StateFile<Journal>, kept: OperationRecord[]) {
+    this.#file = file;
+    this.#kept = kept;
+    this.#last = kept.at(-1);
+  }
+
+  /** Reads the journal; what was running when it was written has been interrupted. */
+  static async open(file: StateFile<Journal>): Promise<Operations> {
+    const { operations = [] } = await file.read() ?? {};
+    const timeMs = Date.now();
+    const kept = operations.map((record) =>
+      // Its time begins now: nobody could ask about it meanwhile.
+      record.result === "" ? { ...record, result: INTERRUPTED, timeMs } : record
+    );
+    const opened = new Operations(file, kept);
+    if (operations.some(({ result }) => result === "")) await opened.#write();
+    return opened;
+  }
+
+  /** The operation that runs, or else the one that ended last. */
+  get last(): OperationRecord | undefined {
+    return this.#running?.record ?? this.#last;
+  }
+
+  /**
+   * Carries the operation out, or gives the answer of the one with the same id.
+   *
+   * @param signal The caller's: ends its wait, not the operation.
+   * @throws {RpcError} As the action does; `OPERATION_IN_PROGRESS`, `REQUEST_ID_REUSED`,
+   *   `OPERATION_INTERRUPTED`, `SHUTTING_DOWN`.
+   */
+  async run<Response extends object>(
+    request: OperationRequest,
+    action: (scope: OperationScope) => Promise<{ response: Response; result: string }>,
+    signal: AbortSignal,
+  ): Promise<Response> {
+    signal.throwIfAborted();
+    const known = this.#find(request);
+    if (known !== undefined) return await until(known, signal) as Response;
+    if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
+    const { record: running } = this.#running ?? {};
+    if (running !== undefined) {
+      throw new RpcError(
+        fluentdError("OPERATION_IN_PROGRESS", "").code,
+        `Another operation runs: ${running.kind} ${running.id}`,
+        {
+          details: [
+            errorInfo("OPERATION_IN_PROGRESS", ERROR_DOMAIN, {
+              operation_id: running.id,
+              kind: running.kind,
+            }),
+            retryInfo(RETRY_MS),
+          ],
+        },
+      );
+    }
+    const { kind, fingerprint, actor, reason } = request;
+    const id = request.requestId || crypto.randomUUID();
+    const record = { id, kind, fingerprint, actor, reason, timeMs: Date.now(), result: "" };
+    const answer = this.#carryOut(record, action);
+    // Its callers may all have left.
+    answer.catch(() => {});
+    this.#running = { record, answer };
+    return await until(answer, signal);
+  }
+
+  /** The answer for this id, if there is or will be one. */
+  #find({ requestId, kind, fingerprint }: OperationRequest): Promise<object> | undefined {
+    if (requestId === "") return undefined;
+    this.#forget();
+    const { record: running, answer } = this.#running ?? {};
+    const record = running?.id === requestId
+      ? running
+      : this.#kept.find(({ id }) => id === requestId);
+    if (record === undefined) return undefined;
+    if (record.kind !== kind || record.fingerprint !== fingerprint) {
+      throw fluentdError(
+        "REQUEST_ID_REUSED",
+        `The request_id "${requestId}" belongs to another request, a ${record.kind}: use a new one`,
+      );
+    }
+    if (record === running) return answer;
+    return record.result === INTERRUPTED || record.response === undefined
+      ? Promise.reject(interrupted(record))
+      : Promise.resolve(record.response);
+  }
+
+  async #carryOut<Response extends object>(
+    record: OperationRecord,
+    action: (scope: OperationScope) => Promise<{ response: Response; result: string }>,
+  ): Promise<Response> {
+    // Lets run() note it first, whatever the action does before it waits.
+    await Promise.resolve();
+    const { signal } = this.#closing;
+    let begun = false;
+    const begin = async () => {
+      signal.throwIfAborted();
+      await this.#keep(record);
+      begun = true;
+    };
+    try {
+      const { response, result } = await action({ signal, begin });
+      await this.#finish({ ...record, result, response }, true);
+      return response;
+    } catch (error) {
+      if (begun) log.error("Operation {id} broke off: {error}", { id: record.id, error });
+      const result = begun ? INTERRUPTED : RpcError.from(error).toString();
+      await this.#finish({ ...record, result }, begun);
+      throw begun ? interrupted(record, error) : error;
+    }
+  }
+
+  async #finish(record: OperationRecord, keep: boolean): Promise<void> {
+    const ended = { ...record, timeMs: Date.now() };
+    this.#last = ended;
+    try {
+      if (keep) await this.#keep(ended);
+    } catch (error) {
+      // The answer is known all the same, and kept in memory; after a restart it is interrupted.
+      log.error("Cannot write {path}: {error}", { path: this.#file.path, error });
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  async #keep(record: OperationRecord): Promise<void> {
+    this.#kept = [...this.#kept.filter(({ id }) => id !== record.id), record].slice(-MAX_KEPT);
+    this.#forget();
+    await this.#write();
+  }
+
+  #forget(): void {
+    const now = Date.now();
+    // A time in the future means that the clock was set back: kept a little longer, then.
+    this.#kept = this.#kept.filter(({ timeMs, result }) => result === "" || now - timeMs < KEEP_MS);
+  }
+
+  #write(): Promise<void> {
+    return this.#file.write({ version: 1, operations: this.#kept });
+  }
+
+  /** Ends the operation that runs, which is then an interrupted one, and takes no more. */
+  async close(): Promise<void> {
+    this.#closing.abort(fluentdError("SHUTTING_DOWN", "This gserver is shutting down"));
+    await this.#running?.answer.catch(() => {});
+    await this.#file.flush();
+  }
+}
+
+function interrupted({ id, kind }: OperationRecord, cause?: unknown): RpcError {
+  return fluentdError(
+    "OPERATION_INTERRUPTED",
+    `The outcome of ${kind} ${id} is unknown: gserver ended or failed before it was known. ` +
+      "Look with GetStatus, then ask again with a new request_id",
+    { metadata: { operation_id: id, kind }, cause },
+  );
+}
+
+/** The promise's value, unless the signal fires first. */
+async function until<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: left, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([promise, left]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}

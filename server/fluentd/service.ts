@@ -1,0 +1,195 @@
+/**
+ * The handlers of `fluentd.v1.Fluentd`: requests in, rules applied, responses out.
+ *
+ * @module
+ */
+import type { UntypedServiceImplementation } from "@grpc/grpc-js";
+import { getLogger } from "@logtape/logtape";
+import type {
+  fluentd_v1_FluentdState as FluentdState,
+  fluentd_v1_GetStatusRequest as GetStatusRequest,
+  fluentd_v1_GetStatusResponse as GetStatusResponse,
+  fluentd_v1_RestartRequest as RestartRequest,
+  fluentd_v1_RestartResponse as RestartResponse,
+  fluentd_v1_StartRequest as StartRequest,
+  fluentd_v1_StartResponse as StartResponse,
+  fluentd_v1_StopRequest as StopRequest,
+  fluentd_v1_StopResponse as StopResponse,
+} from "../../shared/gen/types.ts";
+import { type CallContext, unary } from "../../shared/grpc/handlers.ts";
+import { badField, toWireFailure } from "./failures.ts";
+import type { Launch } from "./launch.ts";
+import type { WaitOptions } from "./manager.ts";
+import type { Look, Observer } from "./observer.ts";
+import type { OperationKind, OperationRequest, Operations } from "./operations.ts";
+import { type Outcome, restart, start, stop } from "./rules.ts";
+import { toState } from "./state.ts";
+import {
+  MAX_REASON_LENGTH,
+  MAX_REQUEST_ID_LENGTH,
+  readDuration,
+  readText,
+  toDuration,
+} from "./wire.ts";
+
+const log = getLogger(["fluentd"]);
+
+const DEFAULT_START_WAIT_MS = 30_000;
+const DEFAULT_STOP_WAIT_MS = 150_000;
+const DEFAULT_RESTART_WAIT_MS = 180_000;
+const DEFAULT_MIN_HEALTHY_MS = 2000;
+/** Who calls, as the hub says it. */
+const ACTOR_HEADER = "x-hub-operator";
+const MAX_ACTOR_LENGTH = 128;
+
+/** All requests that change something have these. */
+interface Mutation {
+  readonly requestId?: string | undefined;
+  readonly reason?: string | undefined;
+}
+
+/** The service over one observer. */
+export class FluentdService {
+  readonly #observer: Observer;
+  readonly #operations: Operations;
+  #version: string | undefined;
+
+  constructor(observer: Observer, operations: Operations) {
+    this.#observer = observer;
+    this.#operations = operations;
+  }
+
+  get implementation(): UntypedServiceImplementation {
+    return {
+      Start: unary((request: StartRequest, context) => this.#start(request, context)),
+      Stop: unary((request: StopRequest, context) => this.#stop(request, context)),
+      Restart: unary((request: RestartRequest, context) => this.#restart(request, context)),
+      GetStatus: unary((request: GetStatusRequest, context) => this.#getStatus(request, context)),
+    };
+  }
+
+  async #start(request: StartRequest, context: CallContext): Promise<StartResponse> {
+    const rules = {
+      ...readWaits(request, DEFAULT_START_WAIT_MS),
+      validate: !request.skipValidate,
+    };
+    return await this.#operations.run(toOperation("start", request, context), async (scope) => {
+      const outcome = await start(this.#observer, rules, scope);
+      return this.#answer("start", outcome, await this.#toResponse(outcome, scope));
+    }, context.signal);
+  }
+
+  async #stop(request: StopRequest, context: CallContext): Promise<StopResponse> {
+    const rules = {
+      waitMs: readDuration("wait", request.wait, DEFAULT_STOP_WAIT_MS),
+      flushFirst: request.flushFirst ?? false,
+      forceAfter: request.forceAfter ?? false,
+    };
+    return await this.#operations.run(toOperation("stop", request, context), async (scope) => {
+      const outcome = await stop(this.#observer, rules, scope);
+      const { killed } = outcome;
+      return this.#answer("stop", outcome, { ...await this.#toResponse(outcome, scope), killed });
+    }, context.signal);
+  }
+
+  async #restart(request: RestartRequest, context: CallContext): Promise<RestartResponse> {
+    const rules = {
+      ...readWaits(request, DEFAULT_RESTART_WAIT_MS),
+      validate: request.validateFirst ?? true,
+      zeroDowntime: request.mode === "ZERO_DOWNTIME",
+      onlyIfRunning: request.onlyIfRunning ?? false,
+    };
+    return await this.#operations.run(toOperation("restart", request, context), async (scope) => {
+      const outcome = await restart(this.#observer, rules, scope);
+      return this.#answer("restart", outcome, await this.#toResponse(outcome, scope));
+    }, context.signal);
+  }
+
+  async #getStatus(request: GetStatusRequest, { signal }: CallContext): Promise<GetStatusResponse> {
+    const look = await this.#observer.look({ signal });
+    const workers = look.seen.workers.map(({ workerId }) => workerId);
+    const report = request.view === "FULL" && workers.length > 0
+      ? await this.#observer.monitor?.report(workers, { signal })
+      : undefined;
+    const state = toState(look, {
+      ...await this.#context({ signal }),
+      lastOperation: this.#operations.last,
+      report,
+      includePlugins: request.view === "FULL" || (request.includePlugins ?? false),
+    });
+    this.#version = state.version ?? this.#version;
+    return { state };
+  }
+
+  async #toResponse<Status extends string>(outcome: Outcome<Status>, options: WaitOptions) {
+    const { status, before, after, failure, elapsedMs } = outcome;
+    const context = await this.#context(options);
+    const state = (look: Look): FluentdState => toState(look, context);
+    return {
+      status,
+      before: state(before),
+      after: state(after),
+      elapsed: toDuration(elapsedMs),
+      ...(failure === undefined ? {} : { failure: toWireFailure(failure) }),
+    };
+  }
+
+  async #context(options: WaitOptions) {
+    const { manager, history } = this.#observer;
+    let launch: Launch | undefined;
+    try {
+      launch = await manager.launch(options);
+    } catch {
+      // A unit that cannot be started still has a state.
+      options.signal.throwIfAborted();
+    }
+    return { manager, launch, restartsTotal: history.total, version: this.#version };
+  }
+
+  #answer<Response extends object>(
+    kind: OperationKind,
+    { status, failure, elapsedMs }: Outcome<string>,
+    response: Response,
+  ) {
+    const level = failure === undefined ? "info" : "warn";
+    log[level]("Operation {kind} ended: {status} {why} after {elapsedMs} ms", {
+      kind,
+      status,
+      why: failure === undefined ? "" : `${failure.reason}: ${failure.message}`,
+      elapsedMs: Math.round(elapsedMs),
+    });
+    return { response, result: failure === undefined ? status : `${status} ${failure.reason}` };
+  }
+}
+
+function readWaits(
+  request: Pick<StartRequest, "wait" | "minHealthy">,
+  defaultWaitMs: number,
+): { waitMs: number; minHealthyMs: number } {
+  const waitMs = readDuration("wait", request.wait, defaultWaitMs);
+  const minHealthyMs = readDuration("min_healthy", request.minHealthy, DEFAULT_MIN_HEALTHY_MS);
+  if (waitMs <= minHealthyMs) {
+    throw badField(
+      "wait",
+      `must be longer than min_healthy (${minHealthyMs / 1000}s), or readiness can never be seen`,
+    );
+  }
+  return { waitMs, minHealthyMs };
+}
+
+function toOperation(
+  kind: OperationKind,
+  request: Mutation,
+  { metadata, peer }: CallContext,
+): OperationRequest {
+  const { requestId, reason, ...rest } = request;
+  const actor = String(metadata.get(ACTOR_HEADER)[0] ?? peer).slice(0, MAX_ACTOR_LENGTH);
+  return {
+    kind,
+    requestId: readText("request_id", requestId, MAX_REQUEST_ID_LENGTH),
+    // Fields are in the order of their numbers, whatever order they came in.
+    fingerprint: JSON.stringify(rest),
+    actor: readText(ACTOR_HEADER, actor, MAX_ACTOR_LENGTH),
+    reason: readText("reason", reason, MAX_REASON_LENGTH),
+  };
+}

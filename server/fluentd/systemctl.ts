@@ -1,0 +1,158 @@
+/**
+ * `systemctl`, as programs should use it: machine-readable output, no pager, no questions, and
+ * never waiting for a job (`--no-block`), so that a call keeps its own deadline.
+ *
+ * @see https://www.freedesktop.org/software/systemd/man/systemctl.html
+ * @module
+ */
+import { fluentdError } from "./failures.ts";
+import type { WaitOptions } from "./manager.ts";
+import { run, type RunResult } from "./run.ts";
+
+/** It only talks to a local bus. */
+const SYSTEMCTL_TIMEOUT_MS = 10_000;
+const MAX_ERROR_LENGTH = 300;
+
+/** What polkit and the bus say to those who may not. */
+const NO_RIGHTS =
+  /interactive authentication|authentication is required|access denied|permission denied|not authorized|a password is required|operation not permitted/i;
+const NO_BUS = /failed to connect to (?:the )?(?:system )?bus|has not been booted with systemd/i;
+
+/** Properties that we ask for. */
+export const PROPERTIES = [
+  "Id",
+  "LoadState",
+  "ActiveState",
+  "SubState",
+  "Result",
+  "Type",
+  "User",
+  "MainPID",
+  "ExecMainStatus",
+  "ExecMainCode",
+  "ExecMainExitTimestamp",
+  "NRestarts",
+  "NeedDaemonReload",
+  "ControlGroup",
+  "ExecStart",
+  "Environment",
+  "EnvironmentFiles",
+] as const;
+
+export type UnitProperties = Readonly<Record<(typeof PROPERTIES)[number], string>>;
+
+/** Commands on one unit. */
+export class Systemctl {
+  readonly #command: readonly string[];
+  readonly unit: string;
+
+  constructor(command: readonly string[], unit: string) {
+    this.#command = command;
+    this.unit = unit;
+  }
+
+  /** Everything we ask about the unit; a unit that does not exist has `LoadState=not-found`. */
+  async show(options: WaitOptions): Promise<UnitProperties> {
+    const list = PROPERTIES.join(",");
+    // Times as @seconds do not depend on locale and time zone, but need systemd 247; older ones
+    // refuse the option, and then go without.
+    let result = await this.#run(["show", "--timestamp=unix", "-p", list], options);
+    if (result.code !== 0) result = await this.#run(["show", "-p", list], options);
+    if (result.code !== 0) throw this.#error("show", result);
+    return parseProperties(result.stdout);
+  }
+
+  start(options: WaitOptions): Promise<void> {
+    return this.#must(["start", "--no-block"], options);
+  }
+
+  stop(options: WaitOptions): Promise<void> {
+    return this.#must(["stop", "--no-block"], options);
+  }
+
+  resetFailed(options: WaitOptions): Promise<void> {
+    return this.#must(["reset-failed"], options);
+  }
+
+  /** `who`: the main process, or all of the control group. */
+  kill(who: "main" | "all", signal: string, options: WaitOptions): Promise<void> {
+    return this.#must(["kill", `--kill-who=${who}`, `--signal=${signal}`], options);
+  }
+
+  async #must(args: readonly string[], options: WaitOptions): Promise<void> {
+    const result = await this.#run(args, options);
+    if (result.code !== 0) throw this.#error(args[0] ?? "", result);
+  }
+
+  async #run(args: readonly string[], { signal }: WaitOptions): Promise<RunResult> {
+    const fixed = ["--no-ask-password", "--no-pager"];
+    const argv = [...this.#command, ...args, ...fixed, "--", this.unit];
+    try {
+      return await run(argv, { timeoutMs: SYSTEMCTL_TIMEOUT_MS, signal });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      throw fluentdError("SYSTEMD_UNREACHABLE", `Cannot run "${this.#command[0]}": not found`, {
+        cause: error,
+      });
+    }
+  }
+
+  #error(verb: string, { stderr, stdout, code }: RunResult) {
+    const said = (stderr.trim() || stdout.trim() || `exit code ${code}`).slice(0, MAX_ERROR_LENGTH);
+    const metadata = { unit: this.unit, verb };
+    if (NO_BUS.test(said)) {
+      return fluentdError("SYSTEMD_UNREACHABLE", `Cannot reach systemd: ${said}`, { metadata });
+    }
+    if (NO_RIGHTS.test(said)) {
+      return fluentdError(
+        "AGENT_PRIVILEGE",
+        `This gserver may not ${verb} ${this.unit}: ${said}. Add a polkit rule that lets its user ` +
+          `manage this unit (docs/fluentd.md has one), or run gserver as root`,
+        { metadata },
+      );
+    }
+    return new Error(`systemctl ${verb} ${this.unit} failed: ${said}`);
+  }
+}
+
+/** `Key=value` lines; the values of a key that comes several times are joined by blanks. */
+export function parseProperties(text: string): UnitProperties {
+  const found: Record<string, string> = Object.fromEntries(PROPERTIES.map((name) => [name, ""]));
+  for (const line of text.split("\n")) {
+    const at = line.indexOf("=");
+    const before = found[line.slice(0, at)];
+    if (before !== undefined) {
+      found[line.slice(0, at)] = `${before} ${line.slice(at + 1)}`.trimStart();
+    }
+  }
+  return found as UnitProperties;
+}
+
+/**
+ * The command of `ExecStart={ path=… ; argv[]=/usr/bin/fluentd --log $LOG ; ignore_errors=no ; …}`.
+ * systemd prints the arguments joined by blanks: an argument with a blank in it is not told apart.
+ */
+export function parseExecStart(value: string, env: Readonly<Record<string, string>>): string[] {
+  const [, joined = ""] = /argv\[\]=(.*?) ; ignore_errors=/.exec(value) ?? [];
+  return joined.split(" ").filter((word) => word !== "").flatMap((word) => {
+    const [, whole] = /^\$(\w+)$/.exec(word) ?? [];
+    // A variable as a whole word becomes as many words as its value has; none if it is empty.
+    if (whole !== undefined) return (env[whole] ?? "").split(/\s+/).filter((part) => part !== "");
+    return [word.replace(/\$\{(\w+)\}/g, (_, name) => env[name] ?? "")];
+  });
+}
+
+/** `A=1 "B=two words" C=3`, as in `Environment=` and, a line each, in an environment file. */
+export function parseEnvironment(text: string): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (
+    const [, quoted, name = "", double, single, bare] of text.matchAll(
+      /"((?:[^"\\]|\\.)*)"|(?<![^\s])(\w+)=(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|(\S*))/g,
+    )
+  ) {
+    const [, key = name, value = double ?? single ?? bare ?? ""] =
+      /^(\w+)=(.*)$/s.exec(quoted ?? "") ?? [];
+    if (key !== "") env[key] = value.replace(/\\(.)/g, "$1");
+  }
+  return env;
+}

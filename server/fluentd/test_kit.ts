@@ -1,0 +1,215 @@
+/**
+ * A service over a real gRPC connection, with a directory of its own, for tests.
+ *
+ * @module
+ */
+import {
+  type Client,
+  credentials,
+  makeGenericClientConstructor,
+  Server,
+  ServerCredentials,
+  type ServiceError,
+} from "@grpc/grpc-js";
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { delay } from "../../shared/async/delay.ts";
+import type {
+  fluentd_v1_FluentdState as FluentdState,
+  fluentd_v1_GetStatusRequest as GetStatusRequest,
+  fluentd_v1_RestartRequest as RestartRequest,
+  fluentd_v1_RestartResponse as RestartResponse,
+  fluentd_v1_StartRequest as StartRequest,
+  fluentd_v1_StartResponse as StartResponse,
+  fluentd_v1_StopRequest as StopRequest,
+  fluentd_v1_StopResponse as StopResponse,
+} from "../../shared/gen/types.ts";
+import { RpcError } from "../../shared/grpc/rpc_error.ts";
+import { fromServiceError } from "../../shared/grpc/service_error.ts";
+import { serviceDefinition } from "../../shared/grpc/service.ts";
+import type { Status } from "../../shared/grpc/status.ts";
+import { type FluentdHandle, type FluentdOptions, fluentdService } from "./mod.ts";
+
+/** Short, so that tests are fast; long enough for a worker that dies at once to be seen. */
+export const MIN_HEALTHY = { seconds: 0, nanos: 300_000_000 };
+/** No fact that a test waits for may take longer. */
+const FACT_MS = 20_000;
+const LOOK_MS = 25;
+
+const Fluentd = makeGenericClientConstructor(serviceDefinition("fluentd.v1.Fluentd"), "Fluentd");
+type Method = (
+  request: object,
+  options: { deadline?: number },
+  done: (error: ServiceError | null, response: object) => void,
+) => void;
+
+/** A directory that is removed in the end. */
+export async function tempDir(): Promise<AsyncDisposable & { readonly path: string }> {
+  const path = await Deno.makeTempDir({ prefix: "ghub-fluentd-" });
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
+/** Waits until `look` gives something. */
+export async function until<T>(what: string, look: () => T | undefined | Promise<T | undefined>) {
+  const signal = AbortSignal.timeout(FACT_MS);
+  for (;;) {
+    const fact = await look();
+    if (fact !== undefined && fact !== false) return fact;
+    assert.ok(!signal.aborted, `Never seen: ${what}`);
+    await delay(LOOK_MS);
+  }
+}
+
+/** A service and a client of it. */
+export class TestService implements AsyncDisposable {
+  readonly #handle: FluentdHandle;
+  readonly #server: Server;
+  readonly #client: Client;
+
+  private constructor(handle: FluentdHandle, server: Server, client: Client) {
+    this.#handle = handle;
+    this.#server = server;
+    this.#client = client;
+  }
+
+  static async open(options: FluentdOptions): Promise<TestService> {
+    const handle = await fluentdService(options);
+    const server = new Server();
+    server.addService(serviceDefinition("fluentd.v1.Fluentd"), handle.implementation);
+    const bound = Promise.withResolvers<number>();
+    server.bindAsync(
+      "127.0.0.1:0",
+      ServerCredentials.createInsecure(),
+      (error, port) => error === null ? bound.resolve(port) : bound.reject(error),
+    );
+    const client = new Fluentd(`127.0.0.1:${await bound.promise}`, credentials.createInsecure());
+    return new TestService(handle, server, client);
+  }
+
+  start(request: StartRequest = {}, options = {}): Promise<StartResponse> {
+    return this.#call("Start", { minHealthy: MIN_HEALTHY, ...request }, options);
+  }
+
+  stop(request: StopRequest = {}, options = {}): Promise<StopResponse> {
+    return this.#call("Stop", request, options);
+  }
+
+  restart(request: RestartRequest = {}, options = {}): Promise<RestartResponse> {
+    return this.#call("Restart", { minHealthy: MIN_HEALTHY, ...request }, options);
+  }
+
+  async status(request: GetStatusRequest = {}): Promise<FluentdState> {
+    const { state } = await this.#call<{ state?: FluentdState }>("GetStatus", request, {});
+    assert.ok(state);
+    return state;
+  }
+
+  #call<R>(method: string, request: object, options: { deadline?: number }): Promise<R> {
+    return new Promise((resolve, reject) => {
+      const call = (this.#client as unknown as Record<string, Method>)[method]!;
+      call.call(this.#client, request, options, (error, response) => {
+        if (error === null) resolve(response as R);
+        else reject(fromServiceError(error));
+      });
+    });
+  }
+
+  /** As a gserver that is told to end while calls are under way. */
+  async interrupt(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#client.close();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#server.tryShutdown(() => resolve());
+    await promise;
+    await this.#handle.close();
+  }
+}
+
+/** One Fluentd with its config file; whatever is left of it is killed in the end. */
+export class TestFluentd implements AsyncDisposable {
+  readonly dir: string;
+  #options: Partial<FluentdOptions>;
+  #service: TestService | undefined;
+
+  private constructor(dir: string, options: Partial<FluentdOptions>) {
+    this.dir = dir;
+    this.#options = options;
+  }
+
+  static async open(config: string, options: Partial<FluentdOptions>): Promise<TestFluentd> {
+    const dir = await Deno.makeTempDir({ prefix: "ghub-fluentd-" });
+    const fluentd = new TestFluentd(dir, options);
+    await fluentd.write(config);
+    await fluentd.reopen();
+    return fluentd;
+  }
+
+  get configPath(): string {
+    return join(this.dir, "fluent.conf");
+  }
+
+  get stateDir(): string {
+    return join(this.dir, "state");
+  }
+
+  get service(): TestService {
+    assert.ok(this.#service, "the service is open");
+    return this.#service;
+  }
+
+  write(config: string): Promise<void> {
+    return Deno.writeTextFile(this.configPath, config);
+  }
+
+  /** Closes the service and opens it again, as a restart of gserver would. */
+  async reopen(options: Partial<FluentdOptions> = {}): Promise<void> {
+    this.#options = { ...this.#options, ...options };
+    await this.#service?.[Symbol.asyncDispose]();
+    const { configPath, stateDir } = this;
+    this.#service = undefined;
+    this.#service = await TestService.open({
+      manager: "spawn",
+      configPath,
+      stateDir,
+      ...this.#options,
+    });
+  }
+
+  /** Ends the service without waiting for calls under way; `reopen` opens it again. */
+  async interrupt(): Promise<void> {
+    await this.#service?.interrupt();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#service === undefined) await this.reopen();
+    try {
+      await this.service.stop({ wait: { seconds: 5 }, forceAfter: true });
+    } finally {
+      await this.service[Symbol.asyncDispose]();
+      await Deno.remove(this.dir, { recursive: true });
+    }
+  }
+}
+
+/** Asserts that the call is refused with this status and reason, and gives the error. */
+export async function refused(
+  call: Promise<unknown>,
+  status: keyof typeof Status,
+  reason: string,
+): Promise<RpcError> {
+  const error = await call.then(
+    (response) => assert.fail(`Answered ${JSON.stringify(response)}`),
+    (error: unknown) => error,
+  );
+  assert.ok(error instanceof RpcError, String(error));
+  const [info] = error.details.filter(({ type }) => type === "google.rpc.ErrorInfo");
+  assert.deepEqual(
+    [error.toString().split(":")[0], (info?.value as { reason?: string })?.reason],
+    [status, reason],
+    error.message,
+  );
+  return error;
+}
