@@ -12,11 +12,15 @@ export interface Path {
   readonly step: string;
 }
 
+/** Longer paths are cut in the middle. */
+const MAX_PATH_LENGTH = 200;
+
 /** `/StartRequest/labels["env"]` */
 export function pathText(path: Path | undefined): string {
   let text = "";
   for (let at = path; at !== undefined; at = at.parent) text = at.step + text;
-  return text;
+  if (text.length <= MAX_PATH_LENGTH) return text;
+  return `${text.slice(0, MAX_PATH_LENGTH / 2)}…${text.slice(-MAX_PATH_LENGTH / 2)}`;
 }
 
 export const fieldStep = (parent: Path, name: string): Path => ({ parent, step: `/${name}` });

@@ -7,7 +7,7 @@
  */
 import { MAX_DEPTH, MAX_DOCUMENTS } from "./bounds.ts";
 import { Fault } from "./fault.ts";
-import type { Entry, Node } from "./node.ts";
+import { type Entry, type Node, SHOWN_LENGTH } from "./node.ts";
 import type { Value } from "./value.ts";
 
 const BLANK = /[ \t\n\r]*/y;
@@ -170,7 +170,8 @@ class JsonReader {
     const at = this.#pos;
     const token = this.#match(TOKEN);
     this.#pos = at;
-    return token === "" ? "the end" : JSON.stringify(token);
+    if (token === '"') return "a string";
+    return token === "" ? "the end" : JSON.stringify(token.slice(0, SHOWN_LENGTH));
   }
 
   #match(pattern: RegExp): string {

@@ -27,7 +27,7 @@ import {
   wrappedField,
 } from "./fields.ts";
 import { nearest } from "./nearest.ts";
-import { type Entry, found, type Node, quote } from "./node.ts";
+import { type Entry, found, listed, type Node, quote } from "./node.ts";
 import { readEnum, readMapKey, readScalar } from "./scalar.ts";
 import { readListValue, readStruct, readValue } from "./struct.ts";
 
@@ -251,5 +251,5 @@ function unknownField(type: protobuf.Type, name: string): string {
   const meant = nearest(name, names);
   if (meant !== undefined) return `Unknown field: did you mean "${meant}"?`;
   if (names.length === 0) return `Unknown field: ${fullName(type)} has none`;
-  return `Unknown field: ${fullName(type)} has ${names.join(", ")}`;
+  return `Unknown field: ${fullName(type)} has ${listed(names)}`;
 }

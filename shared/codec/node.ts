@@ -25,7 +25,7 @@ export interface Entry {
 }
 
 /** Longer strings are cut where an error shows them. */
-const SHOWN_LENGTH = 60;
+export const SHOWN_LENGTH = 60;
 
 /** A string as an error shows it. */
 export function quote(text: string): string {
@@ -48,4 +48,12 @@ export function found(node: Node): string {
     case "null":
       return "null";
   }
+}
+
+/** More names than this are not listed. */
+const MAX_LISTED = 20;
+
+/** Names as an error lists them. */
+export function listed(names: readonly string[]): string {
+  return names.slice(0, MAX_LISTED).join(", ") + (names.length > MAX_LISTED ? ", …" : "");
 }

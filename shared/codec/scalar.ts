@@ -8,7 +8,7 @@ import protobuf from "protobufjs";
 import { Fault, type Path } from "./fault.ts";
 import { Long } from "./long.ts";
 import { nearest } from "./nearest.ts";
-import { found, type Node, quote } from "./node.ts";
+import { found, listed, type Node, quote } from "./node.ts";
 import type { Value } from "./value.ts";
 
 /** Least and greatest value of each integer type. */
@@ -37,9 +37,6 @@ function isUnsigned(type: string): boolean {
   return type.startsWith("u") || type.startsWith("f");
 }
 
-/** More names of an enum than this are not listed in an error. */
-const MAX_LISTED = 30;
-
 /**
  * Reads a value of a scalar type.
  *
@@ -62,6 +59,7 @@ export function readScalar(type: string, node: Node, path: Path): unknown {
     case "float":
     case "double":
       if (node.kind !== "number" && node.kind !== "string") return fail("a number");
+      if (!isFloat(node.text)) return fail("a number");
       return readFloat(type, node.text) ?? fail(`a number within the range of ${type}`);
     default: {
       if (node.kind !== "number" && node.kind !== "string") return fail("an integer");
@@ -114,9 +112,13 @@ const SPECIAL: Readonly<Record<string, number>> = {
   "-Infinity": -Infinity,
 };
 
+function isFloat(text: string): boolean {
+  return Object.hasOwn(SPECIAL, text) || DECIMAL.test(text);
+}
+
+/** None if it is out of range. */
 function readFloat(type: "float" | "double", text: string): number | undefined {
   if (Object.hasOwn(SPECIAL, text)) return SPECIAL[text];
-  if (!DECIMAL.test(text)) return undefined;
   const number = type === "float" ? Math.fround(Number(text)) : Number(text);
   return Number.isFinite(number) ? number : undefined;
 }
@@ -143,9 +145,7 @@ function unknownEnum(type: protobuf.Enum, name: string): string {
 }
 
 function enumNames(type: protobuf.Enum): string {
-  const names = Object.keys(type.values);
-  const more = names.length > MAX_LISTED ? ", …" : "";
-  return `one of ${names.slice(0, MAX_LISTED).join(", ")}${more}`;
+  return `one of ${listed(Object.keys(type.values))}`;
 }
 
 /** Reads the key of a map as protobufjs keeps it: its plain text. */

@@ -130,9 +130,7 @@ function withoutDeclarations(text: string): string {
   let depth = 0;
   return text.replace(MARKUP, (part, at: number) => {
     if (part.startsWith("<!--") || part.startsWith("<![CDATA[")) return part;
-    if (part.startsWith("<!")) {
-      throw new Fault(at, "DOCTYPE, ENTITY and unclosed comments are refused");
-    }
+    if (part === "<!") throw new Fault(at, unexpected(text.slice(at, at + 9)));
     if (part.startsWith("<?")) return declaration(part, at, depth);
     if (part.startsWith("</")) depth--;
     else if (part.startsWith("<") && !part.endsWith("/>")) depth++;
@@ -144,6 +142,13 @@ function withoutDeclarations(text: string): string {
     }
     return part;
   });
+}
+
+/** What begins with `<!` and is neither a comment nor CDATA to its end. */
+function unexpected(start: string): string {
+  if (start.startsWith("<!--")) return "The comment that begins here is never closed";
+  if (start === "<![CDATA[") return "The CDATA that begins here is never closed";
+  return "Expected no DOCTYPE and no ENTITY: write the text itself";
 }
 
 function declaration(part: string, at: number, depth: number): string {
@@ -164,19 +169,31 @@ interface ValidatorError {
 }
 
 function validatorFault(text: string, { msg, line, col }: ValidatorError): Fault {
-  // Its lines end with LF; the first one has our root before it.
-  let start = 0;
-  for (let at = 1; at < line; at++) start = text.indexOf("\n", start) + 1;
-  const at = Math.max(0, start + col - 1 - (line === 1 ? ROOT.length : 0));
-  const name = ROOT.slice(1, -1);
-  if (msg.includes(`'${name}'`)) {
-    return /closing tag '([^']*)'/.test(msg) && !msg.includes(`closing tag '${name}' (`)
-      ? new Fault(Math.min(at, text.length), "An element is never closed")
-      : new Fault(Math.min(at, text.length), "Unexpected closing tag");
+  const at = (line: number, col: number) => {
+    // Its lines end with LF; the first one has our root before it.
+    let start = 0;
+    for (let passed = 1; passed < line; passed++) start = text.indexOf("\n", start) + 1;
+    return Math.min(Math.max(0, start + col - 1 - (line === 1 ? ROOT.length : 0)), text.length);
+  };
+  const root = ROOT.slice(1, -1);
+  const [, open, openLine, openCol, close] = UNBALANCED.exec(msg) ?? [];
+  if (close === root) {
+    return new Fault(at(Number(openLine), Number(openCol)), `<${open}> is never closed`);
   }
-  const message = msg.replace(/ \(opened in line (\d+), col \d+\)/, " (opened in line $1)");
-  return new Fault(Math.min(at, text.length), message.replace(/\.$/, ""));
+  if (open === root) return new Fault(at(line, col), `</${close}> closes nothing`);
+  if (open !== undefined) {
+    return new Fault(
+      at(line, col),
+      `Expected </${open}>, opened in line ${openLine}, found </${close}>`,
+    );
+  }
+  if (msg.includes(root)) return new Fault(at(line, col), "The last tag is never closed");
+  return new Fault(at(line, col), msg.replace(/\.$/, ""));
 }
+
+/** What the validator says of tags that do not match. */
+const UNBALANCED =
+  /^Expected closing tag '([^']*)' \(opened in line (\d+), col (\d+)\) instead of closing tag '([^']*)'/;
 
 const ENTITIES: Readonly<Record<string, string>> = {
   amp: "&",

@@ -43,8 +43,7 @@ export function readYaml(text: string): Node[] {
       prettyErrors: false,
     })] as Document[];
   } catch (error) {
-    // Its parser calls itself for each level.
-    if (error instanceof RangeError) throw new Fault(0, `Nested more than ${MAX_DEPTH} deep`);
+    if (error instanceof RangeError) throw new Fault(0, clear(error.message));
     throw error;
   }
   if (documents.length > MAX_DOCUMENTS) throw new Fault(0, `More than ${MAX_DOCUMENTS} documents`);
@@ -54,6 +53,11 @@ export function readYaml(text: string): Node[] {
     if (last.contents.comment == null) nodes.pop();
   }
   return nodes;
+}
+
+/** The parser calls itself for each level, until the stack ends. */
+function clear(message: string): string {
+  return message.includes("call stack") ? `Nested more than ${MAX_DEPTH} deep` : message;
 }
 
 class YamlReader {
@@ -67,7 +71,7 @@ class YamlReader {
 
   read(): Node {
     const [error] = this.#document.errors;
-    if (error !== undefined) throw new Fault(error.pos[0], error.message);
+    if (error !== undefined) throw new Fault(error.pos[0], clear(error.message));
     return this.#node(this.#document.contents, 0, this.#document.range?.[0] ?? 0);
   }
 
@@ -81,7 +85,10 @@ class YamlReader {
     if (node === null) return { kind: "null", at };
     if (isAlias(node)) return this.#alias(node, depth, at);
     const { tag } = node as Scalar;
-    if (tag !== undefined) throw new Fault(at, `Unexpected tag "${tag}": leave it out`);
+    if (tag !== undefined) {
+      const shown = tag.replace(/^tag:yaml\.org,2002:/, "!!");
+      throw new Fault(at, `Expected no tag, found ${shown}: leave it out`);
+    }
     if (isMap(node)) {
       const entries = node.items.map((pair) =>
         this.#entry(pair.key as YamlNode | null, pair.value as YamlNode | null, depth, at)
