@@ -96,7 +96,7 @@ export function connectLocal(grpc: GrpcServer): Duplex {
     }),
     toFar: new Http2Scan({ fromClient: false, onFrame: (head) => calls.fromServer(head) }),
   });
-  far.once("finish", () => void calls.idle().then(() => near.destroy()));
+  far.once("finish", () => void calls.idle().then(() => near.end()));
   near.on("error", () => {});
   grpc.inject(near);
   return far;
