@@ -46,6 +46,7 @@ export async function complete(
       word: prefix,
       args,
       options: lenientValues(program, options, raw, env),
+      env,
       signal,
     };
     const found = await untilAborted(async () => await completer(context), signal);

@@ -3,7 +3,11 @@
  *
  * @module
  */
-import type { Command as Commander, Option as CommanderOption } from "commander";
+import type {
+  Argument as CommanderArgument,
+  Command as Commander,
+  Option as CommanderOption,
+} from "commander";
 import { envName, type Option } from "./option.ts";
 import type { Command, Program } from "./program.ts";
 
@@ -18,11 +22,22 @@ export function rememberOption(own: CommanderOption, option: Option): void {
   sources.set(own, option);
 }
 
+export interface HelpOptions {
+  readonly program: Program;
+  /** Of the terminal. */
+  readonly columns?: number | undefined;
+}
+
 /** Makes commander's help ours: groups, defaults, names of environment variables, examples. */
-export function configureHelp(own: Commander, command: Command, program: Program): void {
+export function configureHelp(
+  own: Commander,
+  command: Command,
+  { program, columns = WIDTH }: HelpOptions,
+): void {
   own.summary(command.summary).description(command.description ?? command.summary);
   own.configureHelp({
-    helpWidth: WIDTH,
+    helpWidth: Math.min(columns, WIDTH),
+    subcommandTerm: (child) => [child.name(), ...child.registeredArguments.map(term)].join(" "),
     styleTitle: (text) => `\x1b[1m${text}\x1b[22m`,
     optionDescription: (option) => {
       const source = sources.get(option);
@@ -34,6 +49,12 @@ export function configureHelp(own: Commander, command: Command, program: Program
     own.addHelpText("after", `\nExamples:\n${examples.map((line) => `  ${line}`).join("\n")}`);
   }
   if (notes !== undefined) own.addHelpText("after", `\n${notes}`);
+}
+
+/** `[server]`, `<file>`, `[more...]`. */
+function term(argument: CommanderArgument): string {
+  const name = `${argument.name()}${argument.variadic ? "..." : ""}`;
+  return argument.required ? `<${name}>` : `[${name}]`;
 }
 
 /** The option's sentence, and in brackets what else is to know. */

@@ -15,6 +15,8 @@ export interface Output {
   readonly isTerminal: boolean;
   /** May colours be used? Only on a terminal, without NO_COLOR and with a TERM that knows them. */
   readonly color: boolean;
+  /** Of a terminal. */
+  readonly columns?: number;
 }
 
 export interface Io {
@@ -46,6 +48,7 @@ function output(stream: Stream, env: Env): Output {
   return {
     isTerminal,
     color: isTerminal && !env["NO_COLOR"] && env["TERM"] !== "dumb",
+    ...(isTerminal && { columns: columns() }),
     write(text) {
       const bytes = encoder.encode(text);
       // After a failed write all later ones fail alike: half a line must not be followed by another.
@@ -54,6 +57,17 @@ function output(stream: Stream, env: Env): Output {
       return last;
     },
   };
+}
+
+/** A terminal that does not know its size has the size that all once had. */
+const USUAL_COLUMNS = 80;
+
+function columns(): number {
+  try {
+    return Deno.consoleSize().columns || USUAL_COLUMNS;
+  } catch {
+    return USUAL_COLUMNS;
+  }
 }
 
 /** Unlike a synchronous write, this one leaves the event loop free: Ctrl-C works before a stalled pager. */

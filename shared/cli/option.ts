@@ -20,6 +20,7 @@ export interface CompletionContext {
   /** The command's options as far as they can be known; wrong ones are left out. */
   // deno-lint-ignore no-explicit-any -- a Completer serves commands with different options
   readonly options: Readonly<Record<string, any>>;
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** Fires when the shell should not wait any longer. */
   readonly signal: AbortSignal;
 }

@@ -10,6 +10,7 @@ import { readConfigFile } from "./config_file.ts";
 import { configureHelp, rememberOption } from "./help.ts";
 import { hoisted, leafOptions } from "./hoisted.ts";
 import { CONFIG_KEY, CONFIG_OPTION, type Option, optionsOf } from "./option.ts";
+import type { Output } from "./io.ts";
 import type { Command, Env, Program } from "./program.ts";
 import { UsageError } from "./usage_error.ts";
 import { resolveValues } from "./values.ts";
@@ -31,8 +32,8 @@ export interface Printed {
 
 export interface ParseOptions {
   readonly env: Env;
-  /** Is stdout coloured? */
-  readonly color: boolean;
+  /** Where help goes: it may be coloured, and has a width. */
+  readonly stdout: Output;
 }
 
 /**
@@ -41,9 +42,9 @@ export interface ParseOptions {
 export async function parse(
   program: Program,
   args: readonly string[],
-  { env, color }: ParseOptions,
+  { env, stdout }: ParseOptions,
 ): Promise<Parsed | Printed> {
-  const state: State = { program, color, found: undefined, text: "" };
+  const state: State = { program, stdout, found: undefined, text: "" };
   const root = build(state, programAsCommand(program), [program.name]);
   root.version(program.version, "--version", "Prints the version");
   requireKnownCommand(program, state, args);
@@ -81,7 +82,7 @@ interface Found {
 
 interface State {
   readonly program: Program;
-  readonly color: boolean;
+  readonly stdout: Output;
   found: Found | undefined;
   text: string;
 }
@@ -110,12 +111,12 @@ function build(state: State, command: Command, path: readonly string[]): Command
     writeOut: (text) => void (state.text += text),
     writeErr: (text) => void (state.text += text),
     outputError: () => {},
-    getOutHasColors: () => state.color,
-    getErrHasColors: () => state.color,
+    getOutHasColors: () => state.stdout.color,
+    getErrHasColors: () => state.stdout.color,
   });
   own.helpCommand(false).helpOption("-h, --help", "Prints this");
   own.aliases([...command.aliases ?? []]);
-  configureHelp(own, command, program);
+  configureHelp(own, command, { program, columns: state.stdout.columns });
   const isRoot = path.length === 1;
   const shown = isRoot ? program.commands.find((c) => c.name === program.defaultCommand) : command;
   const options = command.run === undefined ? hoisted(command) : optionsOf(command);

@@ -123,7 +123,7 @@ export async function runProgram(
       await io.stdout.write(lines.map((line) => `${line}\n`).join(""));
       return 0;
     }
-    const parsed = await parse(full, args, { env, color: io.stdout.color });
+    const parsed = await parse(full, args, { env, stdout: io.stdout });
     if ("text" in parsed) {
       await (parsed.asked ? io.stdout : io.stderr).write(parsed.text);
       return parsed.asked ? 0 : EXIT_USAGE;

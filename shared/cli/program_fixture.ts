@@ -23,14 +23,16 @@ const PROGRAM: Program = {
       name: "wait",
       summary: "Waits until its signal fires, and throws its reason",
       run: async ({ io, signal }) => {
-        await io.stdout.write("ready\n");
-        return await new Promise<number>((_, reject) => {
+        const ended = new Promise<number>((_, reject) => {
           const timer = setTimeout(() => {}, 600_000);
           signal.addEventListener("abort", () => {
             clearTimeout(timer);
             reject(signal.reason);
           });
         });
+        // Last, because at this word the test sends the signal.
+        await io.stdout.write("ready\n");
+        return await ended;
       },
     },
     {
@@ -38,8 +40,7 @@ const PROGRAM: Program = {
       summary: "Returns its own code after the signal; or never, when told to hang",
       options: { hang: { flag: "--hang", help: "Never ends" } },
       run: async ({ io, signal, options }) => {
-        await io.stdout.write("ready\n");
-        return await new Promise<number>((resolve) => {
+        const ended = new Promise<number>((resolve) => {
           const timer = setTimeout(() => {}, 600_000);
           signal.addEventListener("abort", async () => {
             await io.stdout.write("draining\n");
@@ -48,6 +49,8 @@ const PROGRAM: Program = {
             resolve(0);
           });
         });
+        await io.stdout.write("ready\n");
+        return await ended;
       },
     },
     {

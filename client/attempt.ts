@@ -1,0 +1,141 @@
+/**
+ * One try of a call: connect, call, hand over the responses.
+ *
+ * @module
+ */
+import { Metadata } from "@grpc/grpc-js";
+import { Buffer } from "node:buffer";
+import type protobuf from "protobufjs";
+import { formatHostPort, type HostPort } from "../shared/cli/parse_host_port.ts";
+import type { Output } from "../shared/cli/program.ts";
+import { RpcError } from "../shared/grpc/rpc_error.ts";
+import { methodPath } from "../shared/grpc/service.ts";
+import { Status, statusName } from "../shared/grpc/status.ts";
+import { type Call, startCall } from "./call.ts";
+import { Channel, type TlsSettings } from "./channel.ts";
+import type { Header } from "./connection_options.ts";
+import { printable } from "./printable.ts";
+
+/** What a try needs; the same for each. */
+export interface CallPlan {
+  readonly method: protobuf.Method;
+  readonly requests: readonly protobuf.Message[];
+  readonly address: HostPort;
+  readonly tls: TlsSettings | undefined;
+  readonly server: string | undefined;
+  readonly token: string | undefined;
+  /** Through the JSON handshake instead of by metadata. */
+  readonly raw: boolean;
+  /** The hub waits so long for the server; 0 for not at all. */
+  readonly waitForServerMs: number;
+  readonly headers: readonly Header[];
+  /** `Date.now()` at which all must have ended. */
+  readonly deadline: number;
+  readonly connectTimeoutMs: number;
+  readonly signal: AbortSignal;
+  /** Gets a trace, if anybody wants it. */
+  readonly trace: Output | undefined;
+}
+
+/** How a try ended. */
+export interface Attempt {
+  /** Absent for OK. */
+  readonly error?: RpcError;
+  /** Was there ever a connection? */
+  readonly connected: boolean;
+  readonly headers: Metadata | undefined;
+  readonly trailers: Metadata | undefined;
+}
+
+/**
+ * @param take Gets each response; the next one is asked for when it is done.
+ * @throws `signal.reason`, when that fired, and what `take` throws. A failed call is no exception.
+ */
+export async function attemptCall(
+  plan: CallPlan,
+  take: (message: protobuf.Message, call: Call) => Promise<void>,
+): Promise<Attempt> {
+  const { method, requests, deadline, signal } = plan;
+  const trace = async (line: string) => await plan.trace?.write(`${printable(line)}\n`);
+  const raw = plan.raw ? { server: plan.server, token: plan.token } : undefined;
+  using channel = new Channel(plan.address, plan.tls, raw);
+  let connected = false;
+  let call: Call | undefined;
+  try {
+    const start = performance.now();
+    const leftMs = Math.max(0, deadline - Date.now());
+    const timeoutMs = Math.min(plan.connectTimeoutMs, leftMs);
+    connected = await channel.connect({ timeoutMs, signal });
+    const ms = Math.round(performance.now() - start);
+    const how = `${plan.tls ? "TLS" : "plaintext"}${plan.raw ? ", raw" : ""}`;
+    const to = formatHostPort(plan.address);
+    await trace(
+      connected ? `* connected to ${to} in ${ms} ms (${how})` : `* no connection to ${to}`,
+    );
+    const metadata = requestMetadata(plan);
+    await trace(`> ${methodPath(method)}${deadlineText(deadline)}`);
+    for (const line of metadataLines(metadata)) await trace(`> ${line}`);
+    call = startCall(channel.client, { method, requests, metadata, deadline, signal });
+    for await (const message of call.responses) await take(message, call);
+    await traceEnd(trace, call, "OK");
+    return { connected, headers: call.headers, trailers: call.trailers };
+  } catch (error) {
+    if (signal.aborted || !(error instanceof RpcError)) throw error;
+    await traceEnd(trace, call, statusName(error.code));
+    const trailers = error.metadata ?? call?.trailers;
+    return { error: readable(error), connected, headers: call?.headers, trailers };
+  }
+}
+
+function requestMetadata(plan: CallPlan): Metadata {
+  const { raw, server, token, waitForServerMs, headers } = plan;
+  const metadata = new Metadata();
+  if (!raw) {
+    // In raw mode both stood in the handshake: the server must never see the hub's token.
+    if (server !== undefined) metadata.set("x-hub-server", server);
+    if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
+    if (waitForServerMs > 0) metadata.set("x-hub-wait", `${Math.ceil(waitForServerMs)}ms`);
+  }
+  for (const { key, value } of headers) {
+    metadata.add(key, key.endsWith("-bin") ? Buffer.from(value, "base64") : value);
+  }
+  return metadata;
+}
+
+/** grpc-js wraps the reason of a failed connection in words for developers. */
+const NO_CONNECTION = /^No connection established\. Last error: (.*)$/s;
+const ADDENDA = / ?(?:\(\d{4}-\d\d-\d\dT[\d:.]+Z\)|\. Resolution note: .*$|Resolution note: .*$)/gs;
+
+function readable(error: RpcError): RpcError {
+  const [, reason] = NO_CONNECTION.exec(error.message) ?? [];
+  if (reason === undefined || error.code !== Status.UNAVAILABLE) return error;
+  const message = `Cannot connect: ${
+    reason.replace(ADDENDA, "").replace(/^(?:\w*Error: )+/, "").trim() ||
+    "the connection was closed"
+  }`;
+  return new RpcError(error.code, message, { cause: error });
+}
+
+function deadlineText(deadline: number): string {
+  return deadline === Infinity ? " without deadline" : ` deadline ${deadline - Date.now()} ms`;
+}
+
+async function traceEnd(
+  trace: (line: string) => Promise<void>,
+  call: Call | undefined,
+  status: string,
+): Promise<void> {
+  for (const line of metadataLines(call?.headers)) await trace(`< ${line}`);
+  for (const line of metadataLines(call?.trailers)) await trace(`< (trailer) ${line}`);
+  await trace(`< ${status}`);
+}
+
+/** `key: value` lines, without what must not be seen. */
+function metadataLines(metadata: Metadata | undefined): string[] {
+  return Object.keys(metadata?.getMap() ?? {}).flatMap((key) =>
+    metadata!.get(key).map((value) => {
+      if (key === "authorization") return `${key}: (not shown)`;
+      return `${key}: ${typeof value === "string" ? value : value.toString("base64")}`;
+    })
+  );
+}

@@ -1,0 +1,171 @@
+/**
+ * A connection to the hub: plain or TLS, routed or raw.
+ *
+ * @module
+ */
+import { type ChannelOptions, Client, connectivityState, credentials } from "@grpc/grpc-js";
+import { Buffer } from "node:buffer";
+import { createSecureContext } from "node:tls";
+import { formatHostPort, type HostPort } from "../shared/cli/parse_host_port.ts";
+import { UsageError } from "../shared/cli/program.ts";
+import { RpcError } from "../shared/grpc/rpc_error.ts";
+import { Status } from "../shared/grpc/status.ts";
+import { loadCertificate, MAX_PEM_BYTES } from "../shared/tls/load.ts";
+import type { ConnectionValues } from "./connection_options.ts";
+import type { HandshakeRequest } from "./handshake.ts";
+import { RawCredentials } from "./raw_credentials.ts";
+
+/** The longest message that is accepted; grpc-js's own default of 4 MiB is less than a long log. */
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+
+export interface ConnectOptions {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Closed by `using`. */
+export class Channel implements Disposable {
+  readonly client: Client;
+  readonly address: HostPort;
+  readonly secure: boolean;
+  readonly #raw: RawCredentials | undefined;
+
+  constructor(address: HostPort, tls: TlsSettings | undefined, raw?: HandshakeRequest) {
+    this.address = address;
+    this.secure = tls !== undefined;
+    this.#raw = raw === undefined
+      ? undefined
+      : new RawCredentials(raw, tls && tlsOptions(tls, address));
+    const options: ChannelOptions = {
+      "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+      "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+      // Every command is one call: nothing is gained by sharing connections.
+      "grpc.use_local_subchannel_pool": 1,
+    };
+    if (tls?.serverName !== undefined) options["grpc.ssl_target_name_override"] = tls.serverName;
+    this.client = new Client(formatHostPort(address), this.#raw ?? sslOrPlain(tls), options);
+  }
+
+  /**
+   * Connects, so that a later failure can tell "never connected" from "lost".
+   *
+   * @returns Whether there is a connection. If not, a call fails at once and says why.
+   * @throws {RpcError} UNAVAILABLE when nothing answers in time; the hub's refusal in raw mode.
+   * @throws `signal.reason`, as soon as the signal fires.
+   */
+  async connect({ timeoutMs, signal }: ConnectOptions): Promise<boolean> {
+    const until = Date.now() + timeoutMs;
+    const channel = this.client.getChannel();
+    for (
+      let state = channel.getConnectivityState(true);;
+      state = channel.getConnectivityState(true)
+    ) {
+      if (state === connectivityState.READY) return true;
+      if (state === connectivityState.TRANSIENT_FAILURE) {
+        if (this.#raw?.refusal !== undefined) throw this.#raw.refusal;
+        return false;
+      }
+      const changed = await this.#change(state, until, signal);
+      if (changed) continue;
+      throw new RpcError(
+        Status.UNAVAILABLE,
+        `Cannot connect to ${formatHostPort(this.address)}: no answer within ${timeoutMs} ms`,
+      );
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.client.close();
+  }
+
+  #change(state: connectivityState, until: number, signal: AbortSignal): Promise<boolean> {
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+    const abort = () => {
+      this.client.close();
+      reject(signal.reason);
+    };
+    if (signal.aborted) return Promise.reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    this.client.getChannel().watchConnectivityState(
+      state,
+      until,
+      (error) => resolve(error === undefined || error === null),
+    );
+    return promise.finally(() => signal.removeEventListener("abort", abort));
+  }
+}
+
+/** What TLS needs. */
+export interface TlsSettings {
+  readonly serverName?: string | undefined;
+  readonly skipVerify: boolean;
+  readonly ca?: Buffer | undefined;
+  readonly cert?: Buffer | undefined;
+  readonly key?: Buffer | undefined;
+}
+
+/**
+ * TLS as the flags ask for it; `undefined` for none.
+ *
+ * @throws {UsageError} If a file cannot be used.
+ */
+export async function readTlsSettings(values: ConnectionValues): Promise<TlsSettings | undefined> {
+  const { tlsServerName, tlsInsecureSkipVerify, tlsCaCertFile, tlsCertFile, tlsKeyFile } = values;
+  const wanted = values.tls || tlsInsecureSkipVerify ||
+    [tlsServerName, tlsCaCertFile, tlsCertFile, tlsKeyFile].some((value) => value !== undefined);
+  if (!wanted) return undefined;
+  if (tlsKeyFile !== undefined && tlsCertFile === undefined) {
+    throw new UsageError("--tls-key-file needs --tls-cert-file");
+  }
+  const pair = tlsCertFile === undefined ? undefined : await loadPair(tlsCertFile, tlsKeyFile);
+  return {
+    serverName: tlsServerName,
+    skipVerify: tlsInsecureSkipVerify,
+    ca: tlsCaCertFile === undefined ? undefined : await readCa(tlsCaCertFile),
+    cert: pair && Buffer.from(pair.cert),
+    key: pair && Buffer.from(pair.key),
+  };
+}
+
+async function loadPair(certFile: string, keyFile: string | undefined) {
+  try {
+    return await loadCertificate(certFile, { keyFile });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+async function readCa(file: string): Promise<Buffer> {
+  let bytes: Uint8Array;
+  try {
+    if ((await Deno.stat(file)).size > MAX_PEM_BYTES) throw new Error("it is too large");
+    bytes = await Deno.readFile(file);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`Cannot read --tls-ca-cert-file "${file}": ${why}`, { cause: error });
+  }
+  const ca = Buffer.from(bytes);
+  if (ca.includes("-----BEGIN CERTIFICATE-----")) return ca;
+  throw new UsageError(`--tls-ca-cert-file "${file}" holds no PEM certificate`);
+}
+
+function sslOrPlain(tls: TlsSettings | undefined) {
+  if (tls === undefined) return credentials.createInsecure();
+  const { ca, key, cert, skipVerify } = tls;
+  return credentials.createSsl(ca ?? null, key ?? null, cert ?? null, {
+    rejectUnauthorized: !skipVerify,
+  });
+}
+
+function tlsOptions({ serverName, skipVerify, ca, cert, key }: TlsSettings, { host }: HostPort) {
+  return {
+    secureContext: createSecureContext({
+      ...(ca !== undefined && { ca }),
+      ...(cert !== undefined && { cert }),
+      ...(key !== undefined && { key }),
+    }),
+    host: serverName ?? host,
+    servername: serverName ?? host,
+    rejectUnauthorized: !skipVerify,
+  };
+}

@@ -1,0 +1,105 @@
+/**
+ * `gclient hub servers|activity`.
+ *
+ * @module
+ */
+import { type Command, UsageError } from "../../shared/cli/program.ts";
+import type {
+  ghub_v1_Activity as Activity,
+  ghub_v1_ListServersResponse as ListServersResponse,
+} from "../../shared/gen/types.ts";
+import { activityLine, serversTable } from "../hub_table.ts";
+import { rpcCommand } from "../rpc_command.ts";
+import { serverNames } from "../server_argument.ts";
+
+/** Default limit of a call that only asks. */
+const LIST_TIMEOUT_MS = 10_000;
+
+/** The most events of the past that the hub sends. */
+const MAX_HISTORY = 1000;
+
+export const hubCommand: Command = {
+  name: "hub",
+  summary: "Asks the hub itself",
+  commands: [
+    rpcCommand<ListServersResponse>({
+      name: "servers",
+      aliases: ["list-clients"],
+      summary: "Lists the servers that the hub knows",
+      description: "Lists the servers that the hub knows. Without --timeout the call may take 10s.",
+      examples: [
+        "gclient hub servers",
+        "gclient hub servers --all -l env=prod",
+        "gclient hub servers -o json | jq -r '.servers[].name'",
+      ],
+      options: {
+        all: { flag: "--all", short: "-a", help: "Also lists servers that are away now" },
+        labels: {
+          flag: "--label",
+          short: "-l",
+          value: "KEY=VALUE",
+          many: true,
+          parse: parseLabel,
+          help: "Lists only servers that carry this label",
+        },
+      },
+      title: "hub.servers",
+      method: "ghub.v1.Hub/ListServers",
+      toServer: false,
+      prepare(request, { options }) {
+        const { all, labels } = options as { all: boolean; labels: [string, string][] };
+        const fields = request as { includeOffline?: boolean; labels?: Record<string, string> };
+        if (all) fields.includeOffline = true;
+        if (labels.length > 0) fields.labels = { ...fields.labels, ...Object.fromEntries(labels) };
+      },
+      timeoutMs: () => LIST_TIMEOUT_MS,
+      table: (response) => serversTable(response, Date.now()),
+    }),
+    rpcCommand<Activity>({
+      name: "activity",
+      aliases: ["activity-feed"],
+      summary: "Shows what happens at the hub, as it happens, until Ctrl-C",
+      description:
+        "Shows what happens at the hub, as it happens, until Ctrl-C. Without --timeout it has no limit.",
+      examples: ["gclient hub activity", "gclient hub activity edge-1 --history 20 -o json"],
+      args: [{
+        name: "server",
+        summary: "shows only what concerns these servers",
+        optional: true,
+        many: true,
+        complete: serverNames,
+      }],
+      options: {
+        history: {
+          flag: "--history",
+          value: "N",
+          parse: parseHistory,
+          default: 0,
+          help: "First shows up to N events of the recent past",
+        },
+      },
+      title: "hub.activity",
+      method: "ghub.v1.Hub/WatchActivity",
+      toServer: false,
+      prepare(request, { args, options }) {
+        const { history } = options as { history: number };
+        const fields = request as { servers?: string[]; history?: number };
+        if (args.length > 0) fields.servers = [...args];
+        if (history > 0) fields.history = history;
+      },
+      timeoutMs: () => Infinity,
+      table: activityLine,
+    }),
+  ],
+};
+
+function parseLabel(text: string): [string, string] {
+  const split = text.indexOf("=");
+  if (split > 0) return [text.slice(0, split), text.slice(split + 1)];
+  throw new UsageError(`"${text}" is not a label`, { hint: "Write KEY=VALUE" });
+}
+
+function parseHistory(text: string): number {
+  if (/^\d{1,4}$/.test(text) && Number(text) <= MAX_HISTORY) return Number(text);
+  throw new UsageError(`"${text}" is not a number of 0 to ${MAX_HISTORY}`);
+}

@@ -1,0 +1,59 @@
+/**
+ * Did a failed call reach the server? The answer decides whether it may be repeated, so it errs on the
+ * side of "perhaps".
+ *
+ * @module
+ */
+import type { RpcError } from "../shared/grpc/rpc_error.ts";
+import { type StatusName, statusName } from "../shared/grpc/status.ts";
+
+/** Trailers in which the hub tells (docs/protocol.md, "Trailers"). */
+const HOP = "x-hub-hop";
+const FORWARDED = "x-hub-forwarded";
+
+/**
+ * - `not-delivered`: certainly nothing happened; repeating is safe.
+ * - `answered`: the server itself said no.
+ * - `unknown`: it may have been carried out.
+ */
+export type Delivery = "not-delivered" | "answered" | "unknown";
+
+/** Who said no: also the end of the way that was lost. */
+export type Hop = "client → hub" | "hub" | "hub → server" | "server" | undefined;
+
+/** What is known about a failed call beside its error. */
+export interface Way {
+  /** Was there ever a connection on which it could have been sent? */
+  readonly connected: boolean;
+}
+
+/** Codes that gRPC itself makes when a connection breaks or time runs out. All others only a peer sends. */
+const LOCAL_CODES: ReadonlySet<StatusName> = new Set([
+  "CANCELLED",
+  "UNKNOWN",
+  "DEADLINE_EXCEEDED",
+  "RESOURCE_EXHAUSTED",
+  "INTERNAL",
+  "UNAVAILABLE",
+  "DATA_LOSS",
+]);
+
+export function deliveryOf(error: RpcError, { connected }: Way): Delivery {
+  if (!connected) return "not-delivered";
+  if (trailer(error, HOP) === "server") return "answered";
+  if (trailer(error, FORWARDED) === "0") return "not-delivered";
+  if (trailer(error, FORWARDED) === "1") return "unknown";
+  return LOCAL_CODES.has(statusName(error.code)) ? "unknown" : "answered";
+}
+
+export function hopOf(error: RpcError, { connected }: Way): Hop {
+  if (!connected) return "client → hub";
+  const hop = trailer(error, HOP);
+  if (hop === "server") return "server";
+  if (hop === "hub") return trailer(error, FORWARDED) === "1" ? "hub → server" : "hub";
+  return undefined;
+}
+
+function trailer(error: RpcError, name: string): string | undefined {
+  return error.metadata?.get(name)[0]?.toString();
+}

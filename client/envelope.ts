@@ -1,0 +1,82 @@
+/**
+ * A response with all that came with it, as a message of its own, so that every format writes it:
+ *
+ *     message Envelope {
+ *       string server = 1;
+ *       google.rpc.Status status = 2;         // absent before the end of a stream
+ *       map<string, string> headers = 3;
+ *       <response type> response = 4;         // absent when there is none
+ *       map<string, string> trailers = 5;
+ *       double duration_ms = 6;
+ *     }
+ *
+ * @module
+ */
+import type { Metadata } from "@grpc/grpc-js";
+import protobuf from "protobufjs";
+import { rootJson } from "../shared/gen/root.ts";
+import { encodeStatus } from "../shared/grpc/rpc_error.ts";
+import { Status } from "../shared/grpc/status.ts";
+import type { End } from "./print.ts";
+
+export interface EnvelopeContent {
+  readonly message: protobuf.Message | undefined;
+  readonly end: End;
+  /** Is the status known? */
+  readonly ended: boolean;
+}
+
+const types = new Map<string, protobuf.Type>();
+
+/** The type of envelopes around this type. Its root is one of its own: the shared one stays as it is. */
+function envelopeType(response: protobuf.Type): protobuf.Type {
+  const known = types.get(response.fullName);
+  if (known !== undefined) return known;
+  const root = protobuf.Root.fromJSON(rootJson);
+  const type = new protobuf.Type("Envelope")
+    .add(new protobuf.Field("server", 1, "string"))
+    .add(new protobuf.Field("status", 2, ".google.rpc.Status"))
+    .add(new protobuf.MapField("headers", 3, "string", "string"))
+    .add(new protobuf.Field("response", 4, response.fullName))
+    .add(new protobuf.MapField("trailers", 5, "string", "string"))
+    .add(new protobuf.Field("durationMs", 6, "double"));
+  root.define("gclient").add(type);
+  root.resolveAll();
+  types.set(response.fullName, type);
+  return type;
+}
+
+/** The envelope of a message, or of the end of a call. */
+export function makeEnvelope(
+  response: protobuf.Type,
+  { message, end, ended }: EnvelopeContent,
+): { readonly type: protobuf.Type; readonly message: protobuf.Message } {
+  const type = envelopeType(response);
+  const { server, error, headers, trailers, durationMs } = end;
+  const { root } = type;
+  const status = encodeStatus(error ?? { code: Status.OK, message: "", details: [] });
+  const fields: Record<string, unknown> = {
+    headers: entries(headers),
+    trailers: entries(trailers),
+    durationMs: Math.round(durationMs * 1000) / 1000,
+  };
+  if (server !== undefined) fields["server"] = server;
+  if (ended) fields["status"] = root.lookupType("google.rpc.Status").decode(status);
+  if (message !== undefined) {
+    // Through bytes: a message of the other root is not one of this.
+    fields["response"] = root.lookupType(response.fullName).decode(
+      response.encode(message).finish(),
+    );
+  }
+  return { type, message: type.create(fields) };
+}
+
+/** Binary values as base64, several of one key as a list with commas. */
+function entries(metadata: Metadata | undefined): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const key of Object.keys(metadata?.getMap() ?? {})) {
+    found[key] = metadata!.get(key)
+      .map((value) => typeof value === "string" ? value : value.toString("base64")).join(", ");
+  }
+  return found;
+}

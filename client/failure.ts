@@ -1,0 +1,103 @@
+/**
+ * A call that failed, and what a person must know about it.
+ *
+ *     error: fluentd.start on edge-7: FAILED_PRECONDITION: Unit fluentd.service is masked
+ *       reason: UNIT_MASKED (domain fluentd)    hop: server
+ *       1) google.rpc.PreconditionFailure {"violations":[…]}
+ *       The outcome is unknown
+ *     hint: gclient fluentd status edge-7
+ *
+ * @module
+ */
+import type protobuf from "protobufjs";
+import { writeMessage } from "../shared/codec/document.ts";
+import type { google_rpc_ErrorInfo as ErrorInfo } from "../shared/gen/types.ts";
+import { root } from "../shared/grpc/root.ts";
+import { type Detail, encodeStatus, type RpcError } from "../shared/grpc/rpc_error.ts";
+import { statusName } from "../shared/grpc/status.ts";
+import { deliveryOf, hopOf } from "./delivery.ts";
+import { hintOf } from "./hints.ts";
+import { printable } from "./printable.ts";
+
+/** What is known about a failed call. */
+export interface Failure {
+  /** As people call it: "fluentd.start". */
+  readonly title: string;
+  /** As given; the hub may have picked its only one. */
+  readonly server: string | undefined;
+  /** Of the hub, `host:port`. */
+  readonly address: string;
+  readonly method: protobuf.Method;
+  readonly error: RpcError;
+  /** Was there ever a connection on which it could have been sent? */
+  readonly connected: boolean;
+  readonly secure: boolean;
+  readonly hasToken: boolean;
+}
+
+const ERROR_INFO = "google.rpc.ErrorInfo";
+
+/** The details of this type; they are what the peer says of its error beside the message. */
+export function errorInfoOf(error: RpcError): ErrorInfo | undefined {
+  return error.details.find(({ type }) => type === ERROR_INFO)?.value;
+}
+
+/** The whole text, in lines. */
+export function failureText(failure: Failure): string {
+  const { title, server, error } = failure;
+  const on = server === undefined ? "" : ` on ${server}`;
+  const lines = [`error: ${title}${on}: ${statusName(error.code)}: ${error.message}`];
+  const facts: string[] = [];
+  const info = errorInfoOf(error);
+  if (info !== undefined) facts.push(`reason: ${info.reason} (domain ${info.domain})`);
+  const hop = hopOf(error, failure);
+  if (hop !== undefined) facts.push(`hop: ${hop}`);
+  if (facts.length > 0) lines.push(`  ${facts.join("    ")}`);
+  const others = error.details.filter((detail) =>
+    detail !== undefined && !(detail.type === ERROR_INFO && detail.value === info)
+  );
+  lines.push(...others.map((detail, i) => `  ${i + 1}) ${detail.type} ${detailText(detail)}`));
+  const delivery = deliveryText(failure);
+  if (delivery !== undefined) lines.push(`  ${delivery}`);
+  const hint = hintOf(failure);
+  if (hint !== undefined) lines.push(`hint: ${hint}`);
+  return lines.map((line) => `${printable(line)}\n`).join("");
+}
+
+/** What `google.protobuf.MethodOptions.idempotency_level` says; absent means that it changes something. */
+function idempotency(method: protobuf.Method): string | undefined {
+  return method.options?.["idempotency_level"];
+}
+
+/** Is it safe to send the call once more? */
+export function mayRepeat({ error, connected, method }: Failure): boolean {
+  return deliveryOf(error, { connected }) === "not-delivered" || idempotency(method) !== undefined;
+}
+
+/** What is known of the outcome, as a sentence; nothing when the server itself said it. */
+export function deliveryText(failure: Failure): string | undefined {
+  const { error, connected, method } = failure;
+  const delivery = deliveryOf(error, { connected });
+  if (delivery === "answered") return undefined;
+  if (delivery === "not-delivered") return "The call was not delivered: nothing was done";
+  if (idempotency(method) === "NO_SIDE_EFFECTS") return undefined;
+  return "The outcome is unknown: it may have been carried out";
+}
+
+/** The status as a `google.rpc.Status` message. */
+export function statusMessage(
+  { code, message, details }: Pick<RpcError, "code" | "message" | "details">,
+) {
+  const type = root.lookupType("google.rpc.Status");
+  return { type, message: type.decode(encodeStatus({ code, message, details })) };
+}
+
+function detailText({ type, value }: Detail): string {
+  const known = root.lookup(type);
+  if (value instanceof Uint8Array || known === null || !("fieldsArray" in known)) {
+    const bytes = value instanceof Uint8Array ? value.length : 0;
+    return `(${bytes} bytes of a type that is not known here)`;
+  }
+  const own = root.lookupType(type);
+  return writeMessage(own.fromObject(value), { type: own, format: "json" }).trim();
+}

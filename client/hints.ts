@@ -1,0 +1,106 @@
+/**
+ * What to do about a failure: the first row that fits.
+ *
+ * @module
+ */
+import { statusName } from "../shared/grpc/status.ts";
+import { deliveryOf } from "./delivery.ts";
+import { errorInfoOf, type Failure } from "./failure.ts";
+
+interface Rule {
+  readonly when: (failure: Failure) => boolean;
+  readonly hint: (failure: Failure) => string | undefined;
+}
+
+const code = (name: string) => ({ error }: Failure) => statusName(error.code) === name;
+const reason = (name: string) => ({ error }: Failure) => errorInfoOf(error)?.reason === name;
+/** Not connected, and the text of the system or of TLS says why. */
+const unconnected = (text: RegExp) => ({ connected, error }: Failure) =>
+  !connected && text.test(error.message);
+
+const RULES: readonly Rule[] = [
+  {
+    when: unconnected(/ECONNREFUSED|refused/i),
+    hint: ({ address }) => `Is ghub running at ${address}? Another one is named with -s HOST:PORT`,
+  },
+  {
+    when: unconnected(/name resolution|ENOTFOUND|getaddrinfo/i),
+    hint: ({ address }) => `Is the name in -s ${address} right?`,
+  },
+  {
+    when: unconnected(/NotValidForName|not valid for|altnames|hostname/i),
+    hint: () => "--tls-server-name gives the name that the certificate has",
+  },
+  {
+    when: unconnected(/certificate|UnknownIssuer|self.signed|unable to verify/i),
+    hint: () =>
+      "--tls-ca-cert-file names the certificate to trust; --tls-insecure-skip-verify trusts any",
+  },
+  {
+    when: ({ connected, secure }) => !connected && secure,
+    hint: ({ address }) => `Does ${address} speak TLS? If not, leave out the --tls options`,
+  },
+  {
+    when: ({ connected, error }) => !connected && /no answer within/i.test(error.message),
+    hint: ({ address }) =>
+      `Does a firewall drop connections to ${address}? --connect-timeout waits longer`,
+  },
+  {
+    when: ({ connected, error }) => !connected && error.details.length === 0,
+    hint: ({ address }) => `Is ${address} the hub's call port? If it wants TLS, add --tls`,
+  },
+  {
+    when: reason("SERVER_NOT_FOUND"),
+    hint: ({ error }) => {
+      const nearest = errorInfoOf(error)?.metadata?.["nearest"];
+      return nearest
+        ? `Did you mean ${nearest.split(",").join(" or ")}?`
+        : 'All servers: "gclient hub servers --all"';
+    },
+  },
+  {
+    when: reason("SERVER_NOT_NAMED"),
+    hint: ({ error, title }) => {
+      const [first = "edge-1"] = (errorInfoOf(error)?.metadata?.["servers"] ?? "").split(",");
+      return `Name the server: gclient ${title.replace(".", " ")} ${first || "edge-1"}`;
+    },
+  },
+  {
+    when: reason("SERVER_OFFLINE"),
+    hint: () => "--wait-for-server 1m waits until it is back",
+  },
+  {
+    when: ({ error, ...failure }) =>
+      code("UNAUTHENTICATED")({ error, ...failure }) && !failure.hasToken,
+    hint: () =>
+      "--token-file FILE or GCLIENT_TOKEN gives the operator token; the hub shows it at its start",
+  },
+  {
+    when: code("UNAUTHENTICATED"),
+    hint: () => "The hub does not accept this token: is it one of this hub, and for operators?",
+  },
+  {
+    when: (failure) =>
+      deliveryOf(failure.error, failure) === "unknown" && failure.title.startsWith("fluentd.") &&
+      failure.title !== "fluentd.status",
+    hint: ({ server }) =>
+      `See what is true now: gclient fluentd status${server === undefined ? "" : ` ${server}`}`,
+  },
+  {
+    when: code("DEADLINE_EXCEEDED"),
+    hint: () => "--timeout gives it more time",
+  },
+  {
+    when: code("UNIMPLEMENTED"),
+    hint: ({ address }) => `Is ${address} a hub, and the server new enough for this call?`,
+  },
+];
+
+/** What to do, as a line; `undefined` when nothing better than the error is known. */
+export function hintOf(failure: Failure): string | undefined {
+  for (const { when, hint } of RULES) {
+    const text = when(failure) ? hint(failure) : undefined;
+    if (text !== undefined) return text;
+  }
+  return undefined;
+}

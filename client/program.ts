@@ -1,0 +1,25 @@
+/**
+ * gclient's commands.
+ *
+ * @module
+ */
+import type { Program } from "../shared/cli/program.ts";
+import { VERSION } from "../shared/version.ts";
+import { fluentdCommand } from "./commands/fluentd.ts";
+import { hubCommand } from "./commands/hub.ts";
+import { EXIT_CODES_HELP } from "./exit_code.ts";
+
+export const program: Program = {
+  name: "gclient",
+  envPrefix: "GCLIENT",
+  version: VERSION,
+  summary: "Calls servers through the hub",
+  examples: [
+    "gclient hub servers",
+    "gclient fluentd status edge-1",
+    "gclient fluentd start edge-1 -s hub.example:9090 --tls --token-file ~/.ghub-token",
+    "gclient fluentd start -p -o yaml > req.yaml; gclient fluentd start edge-1 -f req.yaml",
+  ],
+  notes: EXIT_CODES_HELP,
+  commands: [fluentdCommand, hubCommand],
+};

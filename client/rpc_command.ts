@@ -1,0 +1,272 @@
+/**
+ * A command that makes one call: what all of them share, from the flags to the exit code.
+ *
+ * @module
+ */
+import { formatHostPort } from "../shared/cli/parse_host_port.ts";
+import { parseDuration } from "../shared/cli/parse_duration.ts";
+import type protobuf from "protobufjs";
+import { backoff } from "../shared/async/backoff.ts";
+import { delay } from "../shared/async/delay.ts";
+import { writeMessage } from "../shared/codec/document.ts";
+import { sampleMessage } from "../shared/codec/sample.ts";
+import {
+  type Argument,
+  type Command,
+  type Context,
+  type Option,
+  type Options,
+  UsageError,
+} from "../shared/cli/program.ts";
+import { decodeMessage } from "../shared/grpc/service.ts";
+import { root } from "../shared/grpc/root.ts";
+import { type Attempt, attemptCall, type CallPlan } from "./attempt.ts";
+import { messageTypes } from "./call.ts";
+import { readTlsSettings } from "./channel.ts";
+import { connectionOptions, type ConnectionValues } from "./connection_options.ts";
+import { EXIT_CODES_HELP, exitCodeOf } from "./exit_code.ts";
+import { type Failure, failureText, mayRepeat, statusMessage } from "./failure.ts";
+import { createPrinter, printOptions, type PrintValues } from "./print.ts";
+import { showProgress } from "./progress.ts";
+import { readRequests, requestOptions, type RequestValues } from "./request.ts";
+import { processStdin } from "./stdin.ts";
+import { durationMs } from "./table.ts";
+import { readToken } from "./token.ts";
+
+/** How a call that went through counts. */
+export interface Outcome {
+  readonly exitCode: number;
+  /** A line for stderr, when it failed. */
+  readonly error?: string;
+}
+
+/** What differs between commands. */
+export interface RpcCommand<Response> {
+  readonly name: string;
+  readonly aliases?: readonly string[];
+  readonly summary: string;
+  readonly description: string;
+  readonly examples: readonly string[];
+  readonly args?: readonly Argument[];
+  /** Options beside those that all have. */
+  readonly options?: Options;
+  /** As people call it: "fluentd.start". */
+  readonly title: string;
+  /** `package.Service/Method`. */
+  readonly method: string;
+  /** Does the first argument name the server that is called? Else the hub itself is. */
+  readonly toServer: boolean;
+  /** Puts what the command's own options and arguments say into the request. */
+  prepare?(request: protobuf.Message, context: Context): void;
+  /** The time limit, unless told otherwise; `Infinity` for none. */
+  timeoutMs(request: protobuf.Message): number;
+  /** A response as text for people. */
+  table(response: Response): string;
+  outcome?(response: Response, context: Context): Outcome;
+}
+
+/** Standard input must end within this time, or within `--timeout` when that is longer. */
+const STDIN_TIMEOUT_MS = 30_000;
+
+/** Only calls to servers can go around the hub's routing. */
+const serverOptions = {
+  raw: {
+    flag: "--raw",
+    help: "Goes through the hub by a JSON handshake: gRPC end to end, unseen by the hub",
+    group: "Connection",
+  },
+  waitForServerMs: {
+    flag: "--wait-for-server",
+    value: "DURATION",
+    parse: parseDuration,
+    default: 0,
+    defaultText: "not at all",
+    help: "Lets the hub wait so long for a server that is away; the timeout grows by it",
+    group: "Connection",
+  },
+} as const satisfies Record<string, Option>;
+
+/** The values of all options that this file gives a command. */
+type Values = RequestValues & PrintValues & ConnectionValues & {
+  readonly raw?: boolean;
+  readonly waitForServerMs?: number;
+};
+
+/** Makes the command. */
+export function rpcCommand<Response extends object>(rpc: RpcCommand<Response>): Command {
+  const { name, aliases = [], summary, description, examples, args = [], options } = rpc;
+  return {
+    name,
+    aliases,
+    summary,
+    description,
+    examples,
+    args,
+    notes: EXIT_CODES_HELP,
+    options: {
+      ...options,
+      ...requestOptions,
+      ...printOptions,
+      ...(rpc.toServer ? serverOptions : {}),
+      ...connectionOptions,
+    },
+    run: (context) => run(rpc, context),
+  };
+}
+
+async function run<Response extends object>(
+  rpc: RpcCommand<Response>,
+  context: Context,
+): Promise<number> {
+  const { io } = context;
+  const values = context.options as Values;
+  const method = root.lookupService(rpc.method.split("/")[0]!).methods[rpc.method.split("/")[1]!]!;
+  const { request: requestType, response: type } = messageTypes(method);
+  if (values.printSampleRequest) {
+    await io.stdout.write(sampleText(requestType, values));
+    return 0;
+  }
+  const decode = (message: protobuf.Message) =>
+    decodeMessage<Response>(type, type.encode(message).finish());
+  const table = (message: protobuf.Message) => rpc.table(decode(message));
+  const printer = createPrinter({ values, stdout: io.stdout, method, type, table });
+  const plan = await makePlan(rpc, context, method);
+  const { server, deadline } = plan;
+
+  const start = performance.now();
+  const limitMs = deadline - Date.now();
+  const what = server === undefined ? rpc.title : `${rpc.title} on ${server}`;
+  using progress = showProgress({ what, limitMs, stderr: io.stderr });
+  let last: protobuf.Message | undefined;
+  const take = async (message: protobuf.Message, call: Pick<Attempt, "headers" | "trailers">) => {
+    last = message;
+    progress.clear();
+    const { headers, trailers } = call;
+    await printer.message(message, {
+      server,
+      headers,
+      trailers,
+      durationMs: performance.now() - start,
+    });
+  };
+
+  for (let tries = 0;; tries++) {
+    const attempt = await attemptCall(plan, take);
+    progress.clear();
+    const { error, headers, trailers, connected } = attempt;
+    if (error !== undefined) {
+      const failure: Failure = {
+        title: rpc.title,
+        server,
+        address: formatHostPort(plan.address),
+        method,
+        error,
+        connected,
+        secure: plan.tls !== undefined,
+        hasToken: plan.token !== undefined,
+      };
+      const waitMs = retryWaitMs(failure, tries);
+      const again = tries < values.retries && last === undefined && isPassing(failure) &&
+        mayRepeat(failure) && Date.now() + waitMs < deadline;
+      if (again) {
+        const text = `warning: ${error.message}; trying again in ${Math.round(waitMs)} ms\n`;
+        if (!values.quiet) await io.stderr.write(text);
+        await delay(waitMs, { signal: plan.signal });
+        continue;
+      }
+      await io.stderr.write(errorText(failure, values));
+    }
+    const durationMs = performance.now() - start;
+    await printer.end({ server, headers, trailers, durationMs, ...(error && { error }) });
+    if (error !== undefined) return exitCodeOf(error.code);
+    const outcome = last && rpc.outcome?.(decode(last), context);
+    if (outcome?.error !== undefined) await io.stderr.write(`error: ${what}: ${outcome.error}\n`);
+    return outcome?.exitCode ?? 0;
+  }
+}
+
+async function makePlan<Response>(
+  rpc: RpcCommand<Response>,
+  context: Context,
+  method: protobuf.Method,
+): Promise<CallPlan> {
+  const { signal, env, io } = context;
+  const values = context.options as Values;
+  const { raw = false, waitForServerMs = 0, serverAddr: address } = values;
+  if (raw && waitForServerMs > 0) {
+    throw new UsageError("--raw and --wait-for-server cannot be combined", {
+      hint: "Use --retry N with --raw",
+    });
+  }
+  const server = rpc.toServer ? serverName(context.args[0]) : undefined;
+  const tls = await readTlsSettings(values);
+  const token = await readToken(values.tokenFile, env);
+  if (token !== undefined && tls === undefined && !isLoopback(address.host) && !values.quiet) {
+    await io.stderr.write("warning: without --tls, the token can be read on its way to the hub\n");
+  }
+  const stdinTimeoutMs = Math.max(STDIN_TIMEOUT_MS, values.timeoutMs ?? 0);
+  const requests = await readRequests(method, values, {
+    stdin: processStdin,
+    signal,
+    stdinTimeoutMs,
+  });
+  for (const request of requests) rpc.prepare?.(request, context);
+  const timeoutMs = values.timeoutMs ??
+    rpc.timeoutMs(requests[0] ?? messageTypes(method).request.create()) + waitForServerMs;
+  return {
+    method,
+    requests,
+    address,
+    tls,
+    server,
+    token,
+    raw,
+    waitForServerMs,
+    headers: values.headers,
+    deadline: Date.now() + timeoutMs,
+    connectTimeoutMs: values.connectTimeoutMs,
+    signal,
+    trace: values.verbose ? io.stderr : undefined,
+  };
+}
+
+function serverName(name: string | undefined): string | undefined {
+  // An empty variable of a script must not become "the only server".
+  if (name === undefined || /^[\x21-\x7e]+$/.test(name)) return name;
+  throw new UsageError(`"${name}" is not a server's name`, {
+    hint: 'All servers: "gclient hub servers"',
+  });
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\./.test(host);
+}
+
+/** May another try do better? A refusal stays one. */
+function isPassing({ error }: Failure): boolean {
+  return exitCodeOf(error.code) === exitCodeOf(14);
+}
+
+/** The peer's `RetryInfo`, else an exponential wait with jitter. */
+function retryWaitMs({ error }: Failure, tries: number): number {
+  const info = error.details.find(({ type }) => type === "google.rpc.RetryInfo")?.value;
+  const asked = info !== undefined && "retryDelay" in info
+    ? durationMs(info.retryDelay ?? {})
+    : undefined;
+  return asked ?? backoff(tries);
+}
+
+/** In the form that was asked for, else for people. */
+function errorText(failure: Failure, { responseFormat }: PrintValues): string {
+  if (responseFormat === undefined || responseFormat === "table") return failureText(failure);
+  const { type, message } = statusMessage(failure.error);
+  return writeMessage(message, { type, format: responseFormat });
+}
+
+function sampleText(type: protobuf.Type, values: Values): string {
+  const { requestFormat, responseFormat } = values;
+  const asked = responseFormat === "table" ? undefined : responseFormat;
+  const format = requestFormat ?? (asked === "prettyjson" ? "json" : asked) ?? "json";
+  const text = sampleMessage(type, format);
+  return text.endsWith("\n") ? text : `${text}\n`;
+}

@@ -1,0 +1,53 @@
+/**
+ * The operator token. It never stands in the command line, where other users can see it, and never
+ * in an error or a log.
+ *
+ * @module
+ */
+import { type Env, UsageError } from "../shared/cli/program.ts";
+
+/** Holds the token itself. */
+export const TOKEN_ENV = "GCLIENT_TOKEN";
+
+/** A token is a line; a larger file is another one. */
+const MAX_BYTES = 64 * 1024;
+
+/** What may stand in a Bearer token (RFC 6750 §2.1), and nothing that could break a header. */
+const TOKEN = /^[\x21-\x7e]+$/;
+
+/** Bits of a file's mode that let others read or write it. */
+const OTHERS = 0o077;
+
+/**
+ * The token of the file, else of the environment.
+ *
+ * @throws {UsageError} If there is one, but it cannot be used.
+ */
+export async function readToken(file: string | undefined, env: Env): Promise<string | undefined> {
+  if (file === undefined) {
+    const token = env[TOKEN_ENV]?.trim();
+    return token === undefined || token === "" ? undefined : check(token, TOKEN_ENV);
+  }
+  let text: string;
+  try {
+    const { mode, size } = await Deno.stat(file);
+    if (mode !== null && Deno.build.os !== "windows" && (mode & OTHERS) !== 0) {
+      throw new UsageError(`Token file "${file}" can be read or written by others`, {
+        hint: `chmod 600 ${file}`,
+      });
+    }
+    if (size > MAX_BYTES) throw new UsageError(`Token file "${file}" is too large for a token`);
+    text = await Deno.readTextFile(file);
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`Cannot read token file "${file}": ${why}`, { cause: error });
+  }
+  return check(text.trim(), `Token file "${file}"`);
+}
+
+function check(token: string, where: string): string {
+  if (token === "") throw new UsageError(`${where} is empty`);
+  if (!TOKEN.test(token)) throw new UsageError(`${where} holds more than one line, or no token`);
+  return token;
+}
