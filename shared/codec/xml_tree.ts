@@ -128,10 +128,16 @@ function withoutDeclarations(text: string): string {
     throw new Fault(forbidden.index, `XML has no character U+${code}: use encoding="base64"`);
   }
   let depth = 0;
-  return text.replace(MARKUP, (part, at: number) => {
-    if (part.startsWith("<!--") || part.startsWith("<![CDATA[")) return part;
+  let bare = "";
+  // One after the other: `replace` would look for all of them before it looks at the first.
+  for (const { 0: part, index: at } of text.matchAll(MARKUP)) {
     if (part === "<!") throw new Fault(at, unexpected(text.slice(at, at + 9)));
-    if (part.startsWith("<?")) return declaration(part, at, depth);
+    if (part.startsWith("<?")) {
+      bare += declaration(part, at, depth);
+      continue;
+    }
+    bare += part;
+    if (part.startsWith("<!")) continue;
     if (part.startsWith("</")) depth--;
     else if (part.startsWith("<") && !part.endsWith("/>")) depth++;
     else if (part.includes("]]>")) {
@@ -140,8 +146,8 @@ function withoutDeclarations(text: string): string {
     if (depth > MAX_ELEMENT_DEPTH) {
       throw new Fault(at, `Nested more than ${MAX_ELEMENT_DEPTH} deep`);
     }
-    return part;
-  });
+  }
+  return bare;
 }
 
 /** What begins with `<!` and is neither a comment nor CDATA to its end. */

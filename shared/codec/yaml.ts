@@ -38,7 +38,8 @@ export function readYaml(text: string): Node[] {
     documents = [...parseAllDocuments(text, {
       schema: "core",
       intAsBigInt: true,
-      uniqueKeys: true,
+      // Whoever reads the node finds equal keys; here they would cost the square of their number.
+      uniqueKeys: false,
       merge: false,
       prettyErrors: false,
     })] as Document[];
