@@ -126,7 +126,8 @@ async function answer<Res>(
 ): Promise<void> {
   const { signal, trailers } = scope.context;
   try {
-    for await (const response of returnedOnAbort(handle(), signal)) {
+    const lost = (error: unknown) => report(error, call, scope);
+    for await (const response of returnedOnAbort(handle(), signal, lost)) {
       if (signal.aborted) return;
       if (!call.write(response)) await drained(call, signal);
     }
@@ -143,10 +144,13 @@ async function answer<Res>(
  * The same values; at the abort the iterator is returned at once, even while a value is awaited.
  * A generator takes that as soon as its own wait ends, a queue ends its wait by it.
  */
-async function* returnedOnAbort<T>(values: AsyncIterable<T>, signal: AbortSignal) {
+async function* returnedOnAbort<T>(
+  values: AsyncIterable<T>,
+  signal: AbortSignal,
+  onError: (error: unknown) => void,
+): AsyncGenerator<T, void, undefined> {
   const iterator = values[Symbol.asyncIterator]();
-  // What return() throws is thrown to the loop below as well, which is who reports it.
-  const leave = () => void Promise.resolve(iterator.return?.()).catch(() => {});
+  const leave = () => void Promise.resolve(iterator.return?.()).catch(onError);
   signal.addEventListener("abort", leave, { once: true });
   try {
     yield* { [Symbol.asyncIterator]: () => iterator };

@@ -74,6 +74,24 @@ function seen() {
   return { context: promise, resolve };
 }
 
+/** A call of ServerStream by a client that is not grpc-js. */
+const REQUEST = {
+  ":method": "POST",
+  ":path": "/echo.v1.Echo/ServerStream",
+  "content-type": "application/grpc",
+  "te": "trailers",
+};
+
+function addressOf({ client }: TestServer): string {
+  return client.getChannel().getTarget().slice("dns:".length);
+}
+
+async function closed(session: http2.ClientHttp2Session): Promise<void> {
+  const close = once(session, "close");
+  session.close();
+  await close;
+}
+
 /** Resolves with the signal's reason. */
 async function aborted(signal: AbortSignal): Promise<RpcError> {
   if (!signal.aborted) await once(signal, "abort");
@@ -203,24 +221,15 @@ Deno.test("serverStream() sends the responses before an error", async () => {
     }),
   });
   // grpc-js, when it learns of an error, drops responses that it has not handed out: look at the wire.
-  const session = http2.connect(
-    `http://${world.client.getChannel().getTarget().slice("dns:".length)}`,
-  );
-  const stream = session.request({
-    ":method": "POST",
-    ":path": "/echo.v1.Echo/ServerStream",
-    "content-type": "application/grpc",
-    "te": "trailers",
-  });
+  const session = http2.connect(`http://${addressOf(world)}`);
+  const stream = session.request(REQUEST);
   const trailers = once(stream, "trailers");
   stream.end(new Uint8Array(5));
   const body: number[] = [];
   for await (const chunk of stream) body.push(...chunk);
   assert.deepEqual(body, [0, 0, 0, 0, 2, 0x10, 1, 0, 0, 0, 0, 2, 0x10, 2]);
   assert.equal((await trailers)[0]["grpc-status"], "15");
-  const closed = once(session, "close");
-  session.close();
-  await closed;
+  await closed(session);
 });
 
 Deno.test("responsesOf() throws the status with its details", async () => {
@@ -266,6 +275,31 @@ Deno.test("serverStream() asks for no more than the caller takes, and ends at a 
   call.cancel();
   await returned.promise;
   assert.equal((await aborted((await handler.context).signal)).code, Status.CANCELLED);
+});
+
+Deno.test("serverStream() ends at the deadline of a caller who reads nothing", async () => {
+  const returned = Promise.withResolvers<void>();
+  const handler = seen();
+  await using world = await echo({
+    ServerStream: serverStream<Req, Res>(async function* (_, context) {
+      handler.resolve(context);
+      try {
+        const data = new Uint8Array(256 * 1024);
+        for (;;) yield { data };
+      } finally {
+        returned.resolve();
+      }
+    }),
+  });
+  // grpc-js would cancel at its own deadline; this caller only waits.
+  const session = http2.connect(`http://${addressOf(world)}`);
+  const stream = session.request({ ...REQUEST, "grpc-timeout": "100m" });
+  stream.end(new Uint8Array(5));
+  await returned.promise;
+  const { code } = await aborted((await handler.context).signal);
+  assert.equal(code, Status.DEADLINE_EXCEEDED);
+  stream.close();
+  await closed(session);
 });
 
 Deno.test("serverStream() returns an iterator that waits when the caller cancels", async () => {

@@ -23,6 +23,7 @@ export const MAX_MESSAGE_LENGTH = 1024;
 export interface Detail {
   /** Full name, such as `google.rpc.ErrorInfo`. */
   readonly type: string;
+  /** The message as a plain object, or its bytes. */
   readonly value: object;
 }
 
@@ -39,11 +40,15 @@ export class RpcError extends Error {
   /** The trailers that came with a received status, such as `x-hub-hop`. Never sent on. */
   readonly metadata: Metadata | undefined;
 
+  /** @throws {Error} If the type of a detail is not known: better here than when it is sent. */
   constructor(code: StatusCode, message: string, options: RpcErrorOptions = {}) {
     super(message, options);
     this.code = code;
     this.details = options.details ?? [];
     this.metadata = options.metadata;
+    for (const { type, value } of this.details) {
+      if (!(value instanceof Uint8Array)) root.lookupType(type);
+    }
   }
 
   /** Any thrown value as an RpcError; what is none already becomes `INTERNAL`, without its stack. */
@@ -106,14 +111,14 @@ export function encodeStatus(
 ): Uint8Array {
   const details = status.details.map(({ type, value }) => ({
     type_url: TYPE_URL + type,
-    value: encodeMessage(root.lookupType(type), value),
+    value: value instanceof Uint8Array ? value : encodeMessage(root.lookupType(type), value),
   }));
   return encodeMessage(root.lookupType("google.rpc.Status"), { ...status, details });
 }
 
 /**
- * Decodes a `grpc-status-details-bin`. Details of unknown types keep their name and have
- * their bytes as `value`.
+ * Decodes a `grpc-status-details-bin`. Details that cannot be decoded, of unknown types or not,
+ * have their bytes as `value`.
  *
  * @throws {Error} If the bytes are no `google.rpc.Status`.
  */
@@ -124,15 +129,13 @@ export function decodeStatus(bytes: Uint8Array): {
 } {
   const status = decodeMessage<RpcStatus>(root.lookupType("google.rpc.Status"), bytes);
   const details = (status.details ?? []).map((any): Detail => {
-    const { type_url: url = "", value = new Uint8Array() } = any as {
-      type_url?: string;
-      value?: Uint8Array;
-    };
+    const { type_url: url = "", value = new Uint8Array() } = any;
     const type = url.slice(url.lastIndexOf("/") + 1);
-    const known = root.lookup(type);
-    return known !== null && "decode" in known
-      ? { type, value: decodeMessage<object>(root.lookupType(type), value) }
-      : { type, value };
+    try {
+      return { type, value: decodeMessage<object>(root.lookupType(`.${type}`), value) };
+    } catch {
+      return { type, value };
+    }
   });
   return { code: status.code ?? 0, message: status.message ?? "", details };
 }

@@ -8,10 +8,13 @@
  * @module
  */
 import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
+import { getLogger } from "@logtape/logtape";
 import { Buffer } from "node:buffer";
 import type protobuf from "protobufjs";
 import type { ServiceName } from "../gen/types.ts";
 import { root } from "./root.ts";
+
+const log = getLogger(["grpc"]);
 
 const PLAIN = { enums: String, longs: Number, arrays: true, objects: true } as const;
 
@@ -27,6 +30,16 @@ export function decodeMessage<T>(type: protobuf.Type, bytes: Uint8Array): T {
 
 function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** grpc-js answers a message that cannot be encoded with INTERNAL and tells nobody why. */
+function logged(type: protobuf.Type, value: object): Buffer {
+  try {
+    return toBuffer(encodeMessage(type, value));
+  } catch (error) {
+    log.error("Cannot encode a {type}: {error}", { type: type.fullName.slice(1), error });
+    throw error;
+  }
 }
 
 /** The path of a method on the wire: `/package.Service/Method`. */
@@ -50,9 +63,9 @@ export function serviceDefinition(name: ServiceName): ServiceDefinition {
       path: methodPath(method),
       requestStream: method.requestStream ?? false,
       responseStream: method.responseStream ?? false,
-      requestSerialize: (value) => toBuffer(encodeMessage(request, value)),
+      requestSerialize: (value) => logged(request, value),
       requestDeserialize: (bytes) => decodeMessage(request, bytes),
-      responseSerialize: (value) => toBuffer(encodeMessage(response, value)),
+      responseSerialize: (value) => logged(response, value),
       responseDeserialize: (bytes) => decodeMessage(response, bytes),
     };
   }
