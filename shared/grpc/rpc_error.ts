@@ -4,6 +4,7 @@
  * @module
  */
 import type { Metadata } from "@grpc/grpc-js";
+import { getLogger } from "@logtape/logtape";
 import { Buffer } from "node:buffer";
 import type {
   google_rpc_ErrorInfo as ErrorInfo,
@@ -13,6 +14,8 @@ import { percentEncode } from "./percent.ts";
 import { root } from "./root.ts";
 import { decodeMessage, encodeMessage } from "./service.ts";
 import { Status, type StatusCode, statusName } from "./status.ts";
+
+const log = getLogger(["grpc"]);
 
 /** Details beyond this many encoded bytes are left out: peers commonly refuse 8 KiB of headers. */
 export const MAX_DETAILS_BYTES = 4096;
@@ -62,8 +65,14 @@ export class RpcError extends Error {
   encodeDetails(): Uint8Array | undefined {
     if (this.details.length === 0) return undefined;
     const message = shortMessage(this.message);
-    const bytes = encodeStatus({ code: this.code, message, details: this.details });
-    return bytes.length <= MAX_DETAILS_BYTES ? bytes : undefined;
+    try {
+      const bytes = encodeStatus({ code: this.code, message, details: this.details });
+      return bytes.length <= MAX_DETAILS_BYTES ? bytes : undefined;
+    } catch (error) {
+      // The status matters more than its details.
+      log.error("Cannot encode the details of {status}: {error}", { status: String(this), error });
+      return undefined;
+    }
   }
 
   /** `grpc-status`, `grpc-message` and, with details, `grpc-status-details-bin`. */

@@ -51,6 +51,13 @@ Deno.test("fromServiceError() never loses the status to its details", async (t) 
   }
 });
 
+Deno.test("toServiceError() never loses the status to its details", () => {
+  const details = [{ type: "google.rpc.RetryInfo", value: { retryDelay: "soon" } }];
+  const sent = toServiceError(new RpcError(Status.UNAVAILABLE, "away", { details }));
+  assert.deepEqual([sent.code, sent.details], [Status.UNAVAILABLE, "away"]);
+  assert.deepEqual(sent.metadata.get(DETAILS), []);
+});
+
 Deno.test("fromServiceError() reads unknown codes as UNKNOWN", () => {
   assert.equal(fromServiceError(serviceError(99, "odd")).code, Status.UNKNOWN);
 });
