@@ -1,0 +1,145 @@
+/**
+ * Rules of the house that a program can check: who imports whom, how long a file may be, and where
+ * packages come from. The table of imports is the one in docs/architecture.md.
+ */
+import assert from "node:assert/strict";
+import { dirname, join, normalize } from "node:path";
+import { REPOSITORY } from "./support/process.ts";
+
+const MAX_LINES = 400;
+/** Tables of cases may be longer than what they test. */
+const MAX_TEST_LINES = 600;
+/** Longer files, each one thing that would not become clearer in pieces. */
+const LONG_FILES: ReadonlySet<string> = new Set([
+  "shared/http2/connection.ts", // the states of one connection
+]);
+const GENERATED = "shared/gen/";
+/** Made by tools or by hand for a moment, and git-ignored. */
+const SKIPPED = new Set([".git", "node_modules", ".deno_modules", "coverage", "dist"]);
+
+/** Files that only tests use: they may import what tests may. */
+const IS_TEST = /(_test|_bench|_fixture|\/fake_\w+|\/test_kit)\.ts$/;
+/** Static and dynamic imports, and files named relative to the one that names them. */
+const IMPORTS = [
+  /^(?:import|export)\b[^;"]*?\bfrom\s*"([^"]+)"/gm,
+  /^import\s*"([^"]+)"/gm,
+  /\bimport\(\s*"([^"]+)"/g,
+  /\bnew URL\(\s*"(\.[^"]+)"/g,
+];
+
+function* walk(dir: string): Generator<string> {
+  for (const entry of Deno.readDirSync(join(REPOSITORY, dir))) {
+    const path = dir === "" ? entry.name : `${dir}/${entry.name}`;
+    if (SKIPPED.has(entry.name)) continue;
+    if (entry.isDirectory) yield* walk(path);
+    else if (entry.isFile) yield path;
+  }
+}
+
+function read(path: string): string {
+  return Deno.readTextFileSync(join(REPOSITORY, path));
+}
+
+/** `shared/grpc/status.ts` → `shared/grpc`, `shared/version.ts` → `shared/`, `hub/main.ts` → `hub`. */
+function partOf(path: string): string {
+  const [first = "", second, third] = path.split("/");
+  if (first !== "shared") return first;
+  return third === undefined ? "shared/" : `${first}/${second}`;
+}
+
+/** Part → what it may import, from the Markdown table. */
+function importTable(markdown: string): Map<string, string[]> {
+  const rows = markdown.split("\n").filter((line) => /^\| `[\w/]+` +\|[^|]*\|$/.test(line));
+  const names = (text = "") => [...text.matchAll(/`([^`]+)`/g)].map(([, name]) => name!);
+  return new Map(rows.map((row) => {
+    const [, part, allowed] = row.split("|");
+    return [names(part)[0]!, names(allowed)];
+  }));
+}
+
+function mayImport(table: Map<string, string[]>, from: string, to: string): boolean {
+  const allowed = table.get(from) ?? [];
+  return from === to || to === "shared/" || allowed.includes(to) ||
+    (to.startsWith("shared/") && allowed.includes("shared/*"));
+}
+
+const sources = [...walk("")].filter((path) => path.endsWith(".ts"));
+
+/** What a file imports: files by their path, packages by their specifier. */
+function importsOf(path: string): string[] {
+  const text = read(path);
+  return IMPORTS.flatMap((pattern) => [...text.matchAll(pattern)])
+    .map(([, name = ""]) => name.startsWith(".") ? normalize(join(dirname(path), name)) : name);
+}
+
+const architecture = read("docs/architecture.md");
+const table = importTable(
+  architecture.slice(architecture.indexOf("## Who may import whom")),
+);
+
+Deno.test("each file imports only what docs/architecture.md allows its part", () => {
+  assert.ok(sources.length > 100, "found no sources");
+  const wrong: string[] = [];
+  for (const path of sources) {
+    for (const target of importsOf(path).filter((name) => name.endsWith(".ts"))) {
+      const [from, to] = [partOf(path), partOf(target)];
+      const forTests = IS_TEST.test(path) &&
+        (to.startsWith("shared/") || target.startsWith("tests/support/"));
+      if (!forTests && !mayImport(table, from, to)) wrong.push(`${path} imports ${target}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+Deno.test("only tests import what is for tests", () => {
+  const wrong = sources.filter((path) => !IS_TEST.test(path) && !/^(tests|bench)\//.test(path))
+    .flatMap((path) =>
+      importsOf(path).filter((target) => IS_TEST.test(target)).map((t) => [path, t])
+    );
+  assert.deepEqual(wrong, []);
+});
+
+Deno.test("the table in docs/architecture.md names each part that there is, and no other", () => {
+  const parts = new Set(sources.map(partOf));
+  assert.deepEqual([...table.keys()].sort(), [...parts].sort());
+});
+
+Deno.test("mayImport would notice a wrong import", () => {
+  assert.equal(mayImport(table, "shared/grpc", "hub"), false);
+  assert.equal(mayImport(table, "hub", "server"), false);
+  assert.equal(mayImport(table, "client", "tests"), false);
+  assert.equal(mayImport(table, "shared/http2", "shared/bytes"), true);
+  assert.equal(mayImport(table, "hub", "shared/http2"), true);
+});
+
+Deno.test("no file is longer than 400 lines, no test than 600", () => {
+  const long = sources.filter((path) => !path.startsWith(GENERATED))
+    .filter((path) =>
+      read(path).trimEnd().split("\n").length > (IS_TEST.test(path) ? MAX_TEST_LINES : MAX_LINES)
+    );
+  assert.deepEqual(long.filter((path) => !LONG_FILES.has(path)), []);
+  assert.deepEqual([...LONG_FILES].filter((path) => !long.includes(path)), [], "no longer long");
+});
+
+Deno.test("packages come from npm, pinned exactly, and by way of deno.json", () => {
+  const { imports } = JSON.parse(read("deno.json")) as { imports: Record<string, string> };
+  for (const [name, target] of Object.entries(imports)) {
+    assert.match(target, /^npm:(@[\w.-]+\/)?[\w.-]+@\d+\.\d+\.\d+(\/[\w./-]+)?$/, name);
+  }
+  const known = new Set(Object.keys(imports));
+  const existing = new Set(walk(""));
+  for (const path of sources) {
+    const others = importsOf(path).filter((name) =>
+      !/^node:|\.(ts|sh|crt)$|^[^@]*\/$|^\.$/.test(name)
+    );
+    const unknown = others.filter((name) => !known.has(name) && !existing.has(name));
+    assert.deepEqual(unknown, [], path);
+  }
+  assert.ok(!read("deno.lock").includes('"jsr'), "deno.lock names JSR");
+});
+
+Deno.test("each file of ours says what it is", () => {
+  const silent = sources.filter((path) => !path.startsWith(GENERATED) && !/_test\.ts$/.test(path))
+    .filter((path) => !/^\/\*\*/.test(read(path)));
+  assert.deepEqual(silent, []);
+});
