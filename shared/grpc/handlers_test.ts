@@ -2,11 +2,9 @@ import { type handleUnaryCall, Metadata } from "@grpc/grpc-js";
 import { configure, type LogRecord, reset } from "@logtape/logtape";
 import assert from "node:assert/strict";
 import type { EventEmitter } from "node:events";
-import http2 from "node:http2";
 import type { echo_v1_EchoRequest as Req, echo_v1_EchoResponse as Res } from "../gen/types.ts";
 import { bidi, clientStream, unary } from "./handlers.ts";
 import { errorInfo, RpcError } from "./rpc_error.ts";
-import { fromServiceError } from "./service_error.ts";
 import { Status } from "./status.ts";
 import { aborted, callUnary, echo, method, seen } from "./test_echo.ts";
 
