@@ -1,0 +1,58 @@
+/**
+ * `deno task demo`, as a newcomer runs it: with a real Fluentd where there is one, with the stand-in, and
+ * stopped half-way.
+ */
+import assert from "node:assert/strict";
+import { Process, REPOSITORY } from "./support/process.ts";
+
+const DEMO = ["run", "-A", "--quiet", `${REPOSITORY}scripts/demo.ts`];
+
+async function foldersIn(dir: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(dir))).map(({ name }) => name);
+}
+
+async function processesWith(text: string): Promise<string[]> {
+  const { stdout } = await new Deno.Command("ps", { args: ["-A", "-ww", "-o", "args="] }).output();
+  return new TextDecoder().decode(stdout).split("\n").filter((line) => line.includes(`${text}/`));
+}
+
+async function play(args: readonly string[]): Promise<string> {
+  const tmp = await Deno.makeTempDir();
+  try {
+    const demo = Process.deno("demo", [...DEMO, ...args], { env: { TMPDIR: tmp, NO_COLOR: "1" } });
+    const exit = await demo.exit;
+    const output = demo.lines.join("\n");
+    assert.deepEqual(exit, { code: 0, signal: null }, `${output}\n${demo.stderr}`);
+    assert.deepEqual(await foldersIn(tmp), []);
+    assert.deepEqual(await processesWith(tmp), []);
+    return output;
+  } finally {
+    await Deno.remove(tmp, { recursive: true });
+  }
+}
+
+Deno.test("the demo shows each format and true outcomes, and leaves nothing behind", async () => {
+  const output = await play([]);
+  for (const sign of ["SUCCESS", "NOCHANGE", "HEALTHY", "FAILED", "exit code 3", "exit code 73"]) {
+    assert.ok(output.includes(sign), `${sign} in:\n${output}`);
+  }
+  assert.ok(!output.includes("✗"), output);
+});
+
+Deno.test("the demo says so when a stand-in takes Fluentd's place", async () => {
+  assert.match(await play(["--stand-in"]), /stand-in/);
+});
+
+Deno.test("the demo cleans up when it is stopped half-way", async () => {
+  const tmp = await Deno.makeTempDir();
+  try {
+    const env = { TMPDIR: tmp, NO_COLOR: "1" };
+    const demo = Process.deno("demo", [...DEMO, "--stand-in"], { env });
+    await demo.line(/NOCHANGE/); // now Fluentd's stand-in runs
+    assert.equal((await demo.stop()).code, 1);
+    assert.deepEqual(await foldersIn(tmp), []);
+    assert.deepEqual(await processesWith(tmp), []);
+  } finally {
+    await Deno.remove(tmp, { recursive: true });
+  }
+});

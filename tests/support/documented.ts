@@ -1,0 +1,94 @@
+/**
+ * The commands that the documents tell people to run, and what makes sure of each that it works.
+ *
+ * @module
+ */
+import { REPOSITORY } from "./process.ts";
+
+/** A command as it stands in a document. */
+export interface DocumentedCommand {
+  readonly file: string;
+  readonly text: string;
+}
+
+/** How a command is kept true. */
+export type Coverage =
+  /** `tests/build_test.ts` runs it, with the executables. `shows`: what it must print. */
+  | { readonly run: "to its end"; readonly shows?: RegExp }
+  | { readonly run: "beside the others"; readonly ready: RegExp }
+  /** Another test does what it says. */
+  | { readonly by: string }
+  /** Nothing can, here. */
+  | { readonly not: string };
+
+const ELSEWHERE = "needs another machine; the same flags are used in tests/ on this one";
+const GRPCURL = "needs grpcurl; reflection, metadata and plaintext calls have tests of their own";
+
+/** In the order in which they are run. */
+export const COVERAGE: Readonly<Record<string, Coverage>> = {
+  "npx -y deno@2.9.6 task demo": { by: "tests/demo_test.ts" },
+  "npx -y deno@2.9.6 task test": { not: "it runs this very test" },
+  "npx -y deno@2.9.6 task build": { run: "to its end", shows: /^Wrote \.\/gclient /m },
+  "npx -y deno@2.9.6 task gencert": { run: "to its end", shows: /^Wrote test.crt and test.key$/m },
+  "./ghub --tls-cert test.crt": {
+    run: "beside the others",
+    ready: /^ghub ready tunnel=wss:\/\/127\.0\.0\.1:8080\/ws call=127\.0\.0\.1:9090/,
+  },
+  "./gserver serve --tls-insecure-skip-verify --hub-uri wss://localhost:8080/ws": {
+    run: "beside the others",
+    ready: /^gserver ready server=\S+ hub=wss:\/\/localhost:8080\/ws$/,
+  },
+  "echo '{}' > req.json": { run: "to its end" },
+  "./gclient fluentd start < req.json": { run: "to its end", shows: /"status":"SUCCESS"/ },
+  "echo '{}' | ./gclient fluentd start -s localhost:9090": {
+    run: "to its end",
+    shows: /"status":"NOCHANGE"/,
+  },
+  "./gclient fluentd status -o table": { run: "to its end", shows: /HEALTHY/ },
+  "./gclient fluentd stop": { run: "to its end", shows: /"status":"SUCCESS"/ },
+  "npx -y deno@2.9.6 task gencert --out hub.crt --hosts hub.example": {
+    run: "to its end",
+    shows: /hosts +hub\.example$/m,
+  },
+  "./ghub --tls-cert hub.crt": { not: "is the first line of the quick start, with another file" },
+  "scp gserver hub.crt ~/.local/state/ghub/join.token edge-1.customer.example:": { not: ELSEWHERE },
+  "./gserver serve edge-1 --hub-uri wss://hub.example:8080/ws --tls-ca-cert-file hub.crt --token-file join.token":
+    { not: ELSEWHERE },
+  "./gclient fluentd status edge-1 -s hub.example:9090 --token-file operator.token": {
+    not: ELSEWHERE,
+  },
+  "./gclient fluentd start -p -o yaml > req.yaml": { run: "to its end" },
+  "./gclient fluentd start -f req.yaml -o xml": {
+    run: "to its end",
+    shows: /<status>SUCCESS<\/status>/,
+  },
+  "./gclient fluentd stop -d '<StopRequest><reason>a new disk</reason></StopRequest>' -o prettyjson":
+    { run: "to its end", shows: /"status": "SUCCESS"/ },
+  "./gclient fluentd status --envelope": { run: "to its end", shows: /"server":.*"STOPPED"/ },
+  "grpcurl -plaintext localhost:9090 list": { not: GRPCURL },
+  "grpcurl -plaintext -H 'x-hub-server: edge-1' localhost:9090 fluentd.v1.Fluentd/GetStatus": {
+    not: GRPCURL,
+  },
+  "./gserver serve edge-1 --expose payments=127.0.0.1:50051": { by: "tests/call_suite_test.ts" },
+};
+
+/** All commands in `sh` blocks of a Markdown text; a backslash joins lines, `#` begins a remark. */
+export function commandsOf(markdown: string): string[] {
+  const blocks = [...markdown.matchAll(/^( *)```sh\n([^]*?)^\1```$/gm)];
+  return blocks.flatMap(([, , text = ""]) => text.replaceAll(/\\\n\s*/g, "").split("\n"))
+    .map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"));
+}
+
+function* markdownFiles(dir: string): Generator<string> {
+  for (const { name, isDirectory } of Deno.readDirSync(`${REPOSITORY}${dir}`)) {
+    if (isDirectory && (dir !== "" || name === "docs")) yield* markdownFiles(`${dir}${name}/`);
+    else if (name.endsWith(".md")) yield `${dir}${name}`;
+  }
+}
+
+/** The commands of README, CONTRIBUTING, CHANGELOG and everything in docs/. */
+export function documentedCommands(): DocumentedCommand[] {
+  return [...markdownFiles("")].flatMap((file) =>
+    commandsOf(Deno.readTextFileSync(`${REPOSITORY}${file}`)).map((text) => ({ file, text }))
+  );
+}
