@@ -57,11 +57,13 @@ interface SpawnState {
   readonly lastExit?: ExitStatus;
 }
 
-function isSpawnState(value: unknown): value is SpawnState {
+/** Whether this is a record that we can have written. */
+export function isSpawnState(value: unknown): value is SpawnState {
   const { version, mark, bootId, leader } = (value ?? {}) as Record<string, unknown>;
-  const { pid, startTicks } = (leader ?? { pid: 1, startTicks: 1 }) as Record<string, unknown>;
+  // Session 0 and PID 1 are never ours: a damaged record must not make them so.
+  const { pid, startTicks } = (leader ?? { pid: 2, startTicks: 1 }) as Record<string, unknown>;
   return version === 1 && typeof mark === "string" && mark !== "" && typeof bootId === "string" &&
-    Number.isInteger(pid) && Number.isInteger(startTicks);
+    Number.isInteger(pid) && Number(pid) > 1 && Number.isInteger(startTicks);
 }
 
 export interface SpawnOptions {
@@ -158,6 +160,7 @@ export class SpawnManager implements FluentdManager {
       before = mine.size;
       for (const { pid, ppid } of stats) if (mine.has(ppid)) mine.add(pid);
     }
+    mine.delete(Deno.pid);
     return mine;
   }
 

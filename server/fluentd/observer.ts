@@ -3,12 +3,18 @@
  *
  * @module
  */
+import { delay } from "../../shared/async/delay.ts";
 import { assess, type Verdict } from "./health.ts";
 import { History } from "./history.ts";
 import { type LogFacts, readLog } from "./log_events.ts";
 import type { FluentdLog, LogMark } from "./log_tail.ts";
 import type { FluentdManager, Observation, WaitOptions } from "./manager.ts";
 import type { Monitor, MonitorIdentity } from "./monitor.ts";
+
+/** How often to look while something is waited for. */
+const POLL_MS = 100;
+/** A wait this many times as long as the last look keeps the share of looking below a fifth. */
+const COST_FACTOR = 4;
 
 /** What all witnesses say at one moment. */
 export interface Look {
@@ -30,6 +36,7 @@ export class Observer {
   readonly manager: FluentdManager;
   readonly monitor: Monitor | undefined;
   readonly history = new History();
+  #costMs = 0;
 
   constructor({ manager, monitor }: ObserverOptions) {
     this.manager = manager;
@@ -38,9 +45,18 @@ export class Observer {
 
   /** Only the processes, noted in the history. */
   async glance(options: WaitOptions): Promise<Observation> {
+    const beganMs = performance.now();
     const seen = await this.manager.observe(options);
+    this.#costMs = performance.now() - beganMs;
     this.history.note(seen, Date.now());
     return seen;
+  }
+
+  /** Waits between two looks: longer where looking is dear, as among thousands of processes. */
+  async pause(options: WaitOptions & { readonly atMostMs: number }): Promise<void> {
+    const { atMostMs, signal } = options;
+    const ms = Math.max(POLL_MS, this.#costMs * COST_FACTOR);
+    await delay(Math.max(1, Math.min(ms, atMostMs)), { signal });
   }
 
   /** Everything. */

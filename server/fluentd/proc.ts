@@ -137,11 +137,16 @@ export function isSameProcess(
  *
  * @returns False if it has ended, even if another process has its PID now.
  * @throws {Deno.errors.PermissionDenied} If it belongs to somebody else.
+ * @throws {RangeError} If the PID is 1 or less: that is init, or more than one process.
  */
 export async function signalProcess(
   process: Pick<ProcessInfo, "pid" | "startTicks">,
   signal: Deno.Signal,
 ): Promise<boolean> {
+  // To kill(2), 0 is our own group and what is negative a whole group, or everybody; 1 is init.
+  if (!(Number.isInteger(process.pid) && process.pid > 1)) {
+    throw new RangeError(`Cannot send ${signal} to process ${process.pid}: not a single process`);
+  }
   const now = await readStat(process.pid);
   if (now === undefined || !isSameProcess(now, process)) return false;
   try {

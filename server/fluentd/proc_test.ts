@@ -68,3 +68,11 @@ Deno.test("signalProcess() spares a process that only has the same PID", async (
   assert.equal((await child.status).signal, "SIGTERM");
   assert.equal(await signalProcess(seen, "SIGTERM"), false);
 });
+
+Deno.test("signalProcess() refuses what is no single process", async (t) => {
+  for (const pid of [1, 0, -1, -Deno.pid, NaN, 1.5]) {
+    await t.step(String(pid), () =>
+      // SIGCONT does nothing to whoever would get it, should this test ever fail.
+      assert.rejects(signalProcess({ pid, startTicks: 0 }, "SIGCONT"), RangeError));
+  }
+});

@@ -5,7 +5,6 @@
  *
  * @module
  */
-import { delay } from "../../shared/async/delay.ts";
 import type { Failure } from "./failures.ts";
 import { CRASH_LOOP_DEATHS } from "./health.ts";
 import { type LogFacts, readLog } from "./log_events.ts";
@@ -13,9 +12,7 @@ import { type LogMark, tailOf } from "./log_tail.ts";
 import { everyProcess, type Observation } from "./manager.ts";
 import { type Observer, readable } from "./observer.ts";
 
-/** How often to look. */
-const POLL_MS = 100;
-/** How often to ask the monitor meanwhile. */
+/** How often to ask the monitor while waiting. */
 const MONITOR_POLL_MS = 300;
 /** systemd may take this long from accepting a job to having a process. */
 const APPEAR_MS = 5000;
@@ -105,7 +102,7 @@ export async function waitReady(
         seen.workers.some(({ pid }) => answered.has(pid));
     if (stable && taken && spoken) return undefined;
     if (nowMs >= untilMs) return late({ stable, taken }, options, glance);
-    await delay(Math.max(1, Math.min(POLL_MS, untilMs - nowMs)), { signal });
+    await observer.pause({ signal, atMostMs: untilMs - nowMs });
   }
 }
 

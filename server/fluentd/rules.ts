@@ -14,7 +14,6 @@ import { everyProcess, isRunning } from "./manager.ts";
 import { type Look, type Observer, readable } from "./observer.ts";
 import { waitReady } from "./readiness.ts";
 
-const POLL_MS = 100;
 /** How long SIGKILL may take: a process in an uninterruptible wait does not end. */
 const KILL_WAIT_MS = 5000;
 /** A flush before a stop may take this share of the wait. */
@@ -210,7 +209,8 @@ async function endProcesses(
       killed = await manager.kill(scope) || killed;
       if (killUntilMs === Infinity) killUntilMs = nowMs + KILL_WAIT_MS;
     }
-    await delay(Math.max(1, Math.min(POLL_MS, untilMs > nowMs ? untilMs - nowMs : POLL_MS)), scope);
+    const atMostMs = untilMs > nowMs ? untilMs - nowMs : Infinity;
+    await observer.pause({ signal: scope.signal, atMostMs });
   }
   return { killed };
 }

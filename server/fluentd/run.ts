@@ -39,8 +39,10 @@ export async function run(argv: readonly string[], options: RunOptions): Promise
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const result = Promise.all([child.status, lastBytes(child.stdout), lastBytes(child.stderr)]);
+  const out = new Tail(child.stdout);
+  const err = new Tail(child.stderr);
   try {
+    const result = Promise.all([child.status, out.text, err.text]);
     const [{ code }, stdout, stderr] = await deadline(result, timeoutMs, {
       signal,
       what: `command "${program}"`,
@@ -48,7 +50,8 @@ export async function run(argv: readonly string[], options: RunOptions): Promise
     return { code, stdout, stderr };
   } catch (error) {
     await end(child);
-    await Promise.allSettled([child.stdout.cancel(), child.stderr.cancel(), result]);
+    // Else a grandchild that holds the pipe would keep us.
+    await Promise.all([out.cancel(), err.cancel()]);
     throw error;
   }
 }
@@ -67,16 +70,31 @@ async function end(child: Deno.ChildProcess): Promise<void> {
   }
 }
 
-async function lastBytes(stream: ReadableStream<Uint8Array>): Promise<string> {
-  let chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of stream) {
-    chunks.push(chunk);
-    length += chunk.length;
-    while (length - (chunks[0]?.length ?? 0) > MAX_OUTPUT_BYTES) {
-      length -= chunks[0]?.length ?? 0;
-      chunks = chunks.slice(1);
+/** The end of a stream. */
+class Tail {
+  readonly text: Promise<string>;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+
+  constructor(stream: ReadableStream<Uint8Array<ArrayBuffer>>) {
+    this.#reader = stream.getReader();
+    this.text = this.#read();
+  }
+
+  async #read(): Promise<string> {
+    const chunks: Uint8Array<ArrayBuffer>[] = [];
+    let length = 0;
+    for (;;) {
+      const { value } = await this.#reader.read();
+      if (value === undefined) return await new Blob(chunks).text();
+      chunks.push(value);
+      length += value.length;
+      while (length - (chunks[0]?.length ?? 0) > MAX_OUTPUT_BYTES) {
+        length -= chunks.shift()?.length ?? 0;
+      }
     }
   }
-  return await new Blob(chunks as BlobPart[]).text();
+
+  cancel(): Promise<void> {
+    return this.#reader.cancel();
+  }
 }

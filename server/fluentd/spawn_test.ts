@@ -4,12 +4,15 @@
 import assert from "node:assert/strict";
 import { fluentdCommand, freePort, simpleConfig } from "../../tests/support/fluentd.ts";
 import { listStats, type ProcessInfo, readEnv, readProcess, readProcesses } from "./proc.ts";
-import { refused, TestFluentd, TestService, until } from "./test_kit.ts";
+import { refused, type Story, TestFluentd, TestService, together, until } from "./test_kit.ts";
 
 const command = fluentdCommand();
 
-function withFluentd(name: string, fn: (command: string[]) => Promise<void>): void {
-  Deno.test({ name, ignore: command === undefined, fn: () => fn(command ?? []) });
+const stories: Record<string, Story> = {};
+
+/** Adds a story; all are told by the test at the end of this file, so the longest come first. */
+function withFluentd(name: string, story: (command: string[]) => Promise<void>): void {
+  stories[name] = () => story(command ?? []);
 }
 
 /** All that carries the mark of this one's state directory. */
@@ -28,6 +31,25 @@ function isListening(port: number): Promise<boolean> {
     () => false,
   );
 }
+
+withFluentd("a zero-downtime restart hands over to a new supervisor", async (command) => {
+  const port = freePort();
+  await using fluentd = await TestFluentd.open(
+    simpleConfig({ port, system: "process_name zero" }),
+    { command },
+  );
+  const { service } = fluentd;
+  const { after: before } = await service.start();
+  const { status, after, failure } = await service.restart({ mode: "ZERO_DOWNTIME" });
+  assert.equal(status, "SUCCESS", failure?.message ?? "");
+  assert.notEqual(after?.supervisor?.pid, before?.supervisor?.pid);
+  assert.equal(await readProcess(before!.supervisor!.pid!), undefined, "the old one has ended");
+  assert.ok(await isListening(port));
+  await fluentd.reopen();
+  assert.equal((await fluentd.service.status()).supervisor?.pid, after?.supervisor?.pid);
+  assert.equal((await fluentd.service.stop()).status, "SUCCESS");
+  assert.equal(await isListening(port), false);
+});
 
 withFluentd("Start, GetStatus, Restart and Stop of a healthy fluentd", async (command) => {
   const [port, monitor] = [freePort(), freePort()];
@@ -242,7 +264,6 @@ function slowConfig(dir: string, stubborn: boolean): string {
   @type exec
   tag test
   command ${dir}/slow.sh
-  run_interval 1h
   <parse>
     @type none
   </parse>
@@ -375,21 +396,8 @@ withFluentd("a state directory has one gserver", async (command) => {
   );
 });
 
-withFluentd("a zero-downtime restart hands over to a new supervisor", async (command) => {
-  const port = freePort();
-  await using fluentd = await TestFluentd.open(
-    simpleConfig({ port, system: "process_name zero" }),
-    { command },
-  );
-  const { service } = fluentd;
-  const { after: before } = await service.start();
-  const { status, after, failure } = await service.restart({ mode: "ZERO_DOWNTIME" });
-  assert.equal(status, "SUCCESS", failure?.message ?? "");
-  assert.notEqual(after?.supervisor?.pid, before?.supervisor?.pid);
-  assert.equal(await readProcess(before!.supervisor!.pid!), undefined, "the old one has ended");
-  assert.ok(await isListening(port));
-  await fluentd.reopen();
-  assert.equal((await fluentd.service.status()).supervisor?.pid, after?.supervisor?.pid);
-  assert.equal((await fluentd.service.stop()).status, "SUCCESS");
-  assert.equal(await isListening(port), false);
+Deno.test({
+  name: `spawn manager, real fluentd: ${Object.keys(stories).length} stories`,
+  ignore: command === undefined,
+  fn: () => together(stories),
 });

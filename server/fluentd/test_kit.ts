@@ -213,3 +213,34 @@ export async function refused(
   );
   return error;
 }
+
+/** A part of a test that stands alone: with its own directory and ports. */
+export type Story = () => Promise<void>;
+
+/** More would only wait for the processor, and then for too long. */
+const STORIES_AT_ONCE = 5;
+
+/**
+ * Tells stories that mostly wait side by side, the first ones first. Not steps: steps at the
+ * same time would need the leak sanitizers to be off.
+ *
+ * @throws {AggregateError} If some fail; each is named.
+ */
+export async function together(stories: Record<string, Story>): Promise<void> {
+  const waiting = Object.entries(stories);
+  const errors: Error[] = [];
+  const tell = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const [name, story] = next;
+      try {
+        await story();
+      } catch (error) {
+        errors.push(new Error(`${name}: ${error instanceof Error ? error.stack : error}`));
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: STORIES_AT_ONCE }, tell));
+  if (errors.length > 0) {
+    throw new AggregateError(errors, errors.map(({ message }) => message).join("\n\n"));
+  }
+}
