@@ -12,8 +12,9 @@ import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { methodPath } from "../shared/grpc/service.ts";
 import { Status, statusName } from "../shared/grpc/status.ts";
 import { type Call, startCall } from "./call.ts";
-import { Channel, type TlsSettings } from "./channel.ts";
+import { Channel } from "./channel.ts";
 import type { Header } from "./connection_options.ts";
+import type { TlsSettings } from "./hub_credentials.ts";
 import { printable } from "./printable.ts";
 
 /** What a try needs; the same for each. */
@@ -57,8 +58,8 @@ export async function attemptCall(
 ): Promise<Attempt> {
   const { method, requests, deadline, signal } = plan;
   const trace = async (line: string) => await plan.trace?.write(`${printable(line)}\n`);
-  const raw = plan.raw ? { server: plan.server, token: plan.token } : undefined;
-  using channel = new Channel(plan.address, plan.tls, raw);
+  const handshake = plan.raw ? { server: plan.server, token: plan.token } : undefined;
+  using channel = new Channel(plan.address, { tls: plan.tls, handshake });
   let connected = false;
   let call: Call | undefined;
   try {

@@ -3,20 +3,25 @@
  *
  * @module
  */
-import { type ChannelOptions, Client, connectivityState, credentials } from "@grpc/grpc-js";
+import { type ChannelOptions, Client, connectivityState } from "@grpc/grpc-js";
 import { Buffer } from "node:buffer";
-import { createSecureContext } from "node:tls";
 import { formatHostPort, type HostPort } from "../shared/cli/parse_host_port.ts";
 import { UsageError } from "../shared/cli/program.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { loadCertificate, MAX_PEM_BYTES } from "../shared/tls/load.ts";
 import type { ConnectionValues } from "./connection_options.ts";
-import type { HandshakeRequest } from "./handshake.ts";
-import { RawCredentials } from "./raw_credentials.ts";
+import { HubCredentials, type HubCredentialsOptions, type TlsSettings } from "./hub_credentials.ts";
 
 /** The longest message that is accepted; grpc-js's own default of 4 MiB is less than a long log. */
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+
+const CHANNEL_OPTIONS: ChannelOptions = {
+  "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+  "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+  // Every command is one call: nothing is gained by sharing connections.
+  "grpc.use_local_subchannel_pool": 1,
+};
 
 export interface ConnectOptions {
   readonly timeoutMs: number;
@@ -26,31 +31,21 @@ export interface ConnectOptions {
 /** Closed by `using`. */
 export class Channel implements Disposable {
   readonly client: Client;
-  readonly address: HostPort;
-  readonly secure: boolean;
-  readonly #raw: RawCredentials | undefined;
+  readonly #address: string;
+  readonly #credentials: HubCredentials;
 
-  constructor(address: HostPort, tls: TlsSettings | undefined, raw?: HandshakeRequest) {
-    this.address = address;
-    this.secure = tls !== undefined;
-    this.#raw = raw === undefined
-      ? undefined
-      : new RawCredentials(raw, tls && tlsOptions(tls, address));
-    const options: ChannelOptions = {
-      "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
-      "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
-      // Every command is one call: nothing is gained by sharing connections.
-      "grpc.use_local_subchannel_pool": 1,
-    };
-    if (tls?.serverName !== undefined) options["grpc.ssl_target_name_override"] = tls.serverName;
-    this.client = new Client(formatHostPort(address), this.#raw ?? sslOrPlain(tls), options);
+  /** @param options Where `handshake` means raw mode. */
+  constructor(address: HostPort, options: HubCredentialsOptions) {
+    this.#address = formatHostPort(address);
+    this.#credentials = new HubCredentials(options);
+    this.client = new Client(this.#address, this.#credentials, CHANNEL_OPTIONS);
   }
 
   /**
    * Connects, so that a later failure can tell "never connected" from "lost".
    *
    * @returns Whether there is a connection. If not, a call fails at once and says why.
-   * @throws {RpcError} UNAVAILABLE when nothing answers in time; the hub's refusal in raw mode.
+   * @throws {RpcError} UNAVAILABLE when nothing answers in time or TLS fails; the hub's refusal in raw mode.
    * @throws `signal.reason`, as soon as the signal fires.
    */
   async connect({ timeoutMs, signal }: ConnectOptions): Promise<boolean> {
@@ -62,14 +57,14 @@ export class Channel implements Disposable {
     ) {
       if (state === connectivityState.READY) return true;
       if (state === connectivityState.TRANSIENT_FAILURE) {
-        if (this.#raw?.refusal !== undefined) throw this.#raw.refusal;
+        if (this.#credentials.failure !== undefined) throw this.#credentials.failure;
         return false;
       }
       const changed = await this.#change(state, until, signal);
       if (changed) continue;
       throw new RpcError(
         Status.UNAVAILABLE,
-        `Cannot connect to ${formatHostPort(this.address)}: no answer within ${timeoutMs} ms`,
+        `Cannot connect to ${this.#address}: no answer within ${timeoutMs} ms`,
       );
     }
   }
@@ -95,15 +90,6 @@ export class Channel implements Disposable {
   }
 }
 
-/** What TLS needs. */
-export interface TlsSettings {
-  readonly serverName?: string | undefined;
-  readonly skipVerify: boolean;
-  readonly ca?: Buffer | undefined;
-  readonly cert?: Buffer | undefined;
-  readonly key?: Buffer | undefined;
-}
-
 /**
  * TLS as the flags ask for it; `undefined` for none.
  *
@@ -119,7 +105,7 @@ export async function readTlsSettings(values: ConnectionValues): Promise<TlsSett
   }
   const pair = tlsCertFile === undefined ? undefined : await loadPair(tlsCertFile, tlsKeyFile);
   return {
-    serverName: tlsServerName,
+    serverName: tlsServerName ?? values.serverAddr.host,
     skipVerify: tlsInsecureSkipVerify,
     ca: tlsCaCertFile === undefined ? undefined : await readCa(tlsCaCertFile),
     cert: pair && Buffer.from(pair.cert),
@@ -147,25 +133,4 @@ async function readCa(file: string): Promise<Buffer> {
   const ca = Buffer.from(bytes);
   if (ca.includes("-----BEGIN CERTIFICATE-----")) return ca;
   throw new UsageError(`--tls-ca-cert-file "${file}" holds no PEM certificate`);
-}
-
-function sslOrPlain(tls: TlsSettings | undefined) {
-  if (tls === undefined) return credentials.createInsecure();
-  const { ca, key, cert, skipVerify } = tls;
-  return credentials.createSsl(ca ?? null, key ?? null, cert ?? null, {
-    rejectUnauthorized: !skipVerify,
-  });
-}
-
-function tlsOptions({ serverName, skipVerify, ca, cert, key }: TlsSettings, { host }: HostPort) {
-  return {
-    secureContext: createSecureContext({
-      ...(ca !== undefined && { ca }),
-      ...(cert !== undefined && { cert }),
-      ...(key !== undefined && { key }),
-    }),
-    host: serverName ?? host,
-    servername: serverName ?? host,
-    rejectUnauthorized: !skipVerify,
-  };
 }

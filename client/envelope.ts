@@ -54,7 +54,8 @@ export function makeEnvelope(
   const type = envelopeType(response);
   const { server, error, headers, trailers, durationMs } = end;
   const { root } = type;
-  const status = encodeStatus(error ?? { code: Status.OK, message: "", details: [] });
+  const { code, message: text, details } = error ?? { code: Status.OK, message: "", details: [] };
+  const status = encodeStatus({ code, message: text, details });
   const fields: Record<string, unknown> = {
     headers: entries(headers),
     trailers: entries(trailers),

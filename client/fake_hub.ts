@@ -1,0 +1,195 @@
+/**
+ * A scripted hub for tests: a real gRPC server whose answers a test writes down, and that keeps what
+ * it was sent.
+ *
+ * @module
+ */
+import { Metadata, type MetadataValue, Server, ServerCredentials } from "@grpc/grpc-js";
+import { Buffer } from "node:buffer";
+import type {
+  ghub_v1_Activity as Activity,
+  ghub_v1_ListServersResponse as ListServersResponse,
+} from "../shared/gen/types.ts";
+import { bidi, clientStream, serverStream, unary } from "../shared/grpc/handlers.ts";
+import { RpcError } from "../shared/grpc/rpc_error.ts";
+import { serviceDefinition } from "../shared/grpc/service.ts";
+import { Status } from "../shared/grpc/status.ts";
+import { type Io, type Output, runProgram } from "../shared/cli/program.ts";
+import type { CertificatePair } from "../shared/tls/generate.ts";
+import { program } from "./program.ts";
+
+/** A call that came in. */
+export interface SeenCall {
+  readonly method: string;
+  readonly request: object;
+  readonly metadata: Record<string, MetadataValue>;
+  /** What was left of its time when it came. */
+  readonly timeoutMs: number | undefined;
+}
+
+/** What the hub answers; a test replaces what it needs. */
+export interface Script {
+  /** Thrown by every method while it returns an error. */
+  fail: () => { error: RpcError; trailers?: Record<string, string> } | undefined;
+  start: object;
+  stop: object;
+  restart: object;
+  status: object;
+  servers: ListServersResponse;
+  activity: (signal: AbortSignal) => AsyncIterable<Activity>;
+  /** Waits before an answer. */
+  before: (signal: AbortSignal) => Promise<void>;
+}
+
+export interface FakeHub extends AsyncDisposable {
+  readonly port: number;
+  readonly address: string;
+  readonly calls: SeenCall[];
+  readonly script: Script;
+}
+
+export async function startFakeHub(certificate?: CertificatePair): Promise<FakeHub> {
+  const calls: SeenCall[] = [];
+  const script: Script = {
+    fail: () => undefined,
+    start: { status: "SUCCESS" },
+    stop: { status: "SUCCESS" },
+    restart: { status: "SUCCESS" },
+    status: { state: { health: "HEALTHY" } },
+    servers: { servers: [] },
+    activity: async function* () {},
+    before: () => Promise.resolve(),
+  };
+  const answer = (method: string, response: () => object) =>
+    unary<object, object>(async (request, context) => {
+      const { deadlineMs, metadata, trailers, signal } = context;
+      const timeoutMs = deadlineMs === undefined ? undefined : deadlineMs - Date.now();
+      calls.push({ method, request, metadata: metadata.getMap(), timeoutMs });
+      await script.before(signal);
+      const failure = script.fail();
+      const extra = failure?.trailers ?? { "x-hub-hop": "server", "x-hub-forwarded": "1" };
+      for (const [key, value] of Object.entries(extra)) trailers.set(key, value);
+      const headers = new Metadata();
+      headers.set("x-fake", "yes");
+      context.sendHeaders(headers);
+      if (failure !== undefined) throw failure.error;
+      return response();
+    });
+  const server = new Server();
+  server.addService(serviceDefinition("fluentd.v1.Fluentd"), {
+    Start: answer("Start", () => script.start),
+    Stop: answer("Stop", () => script.stop),
+    Restart: answer("Restart", () => script.restart),
+    GetStatus: answer("GetStatus", () => script.status),
+  });
+  server.addService(serviceDefinition("ghub.v1.Hub"), {
+    ListServers: answer("ListServers", () => script.servers),
+    WatchActivity: serverStream<object, Activity>((request, { signal, metadata }) => {
+      calls.push({
+        method: "WatchActivity",
+        request,
+        metadata: metadata.getMap(),
+        timeoutMs: undefined,
+      });
+      return script.activity(signal);
+    }),
+  });
+  server.addService(serviceDefinition("echo.v1.Echo"), ECHO);
+  const credentials = certificate === undefined
+    ? ServerCredentials.createInsecure()
+    : ServerCredentials.createSsl(null, [{
+      cert_chain: Buffer.from(certificate.cert),
+      private_key: Buffer.from(certificate.key),
+    }]);
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  server.bindAsync(
+    "127.0.0.1:0",
+    credentials,
+    (error, port) => error ? reject(error) : resolve(port),
+  );
+  const port = await promise;
+  return {
+    port,
+    address: `127.0.0.1:${port}`,
+    calls,
+    script,
+    [Symbol.asyncDispose]: () => {
+      server.forceShutdown();
+      return Promise.resolve();
+    },
+  };
+}
+
+interface EchoMessage {
+  readonly data?: Uint8Array;
+  readonly count?: number;
+  readonly failCode?: number;
+  readonly failMessage?: string;
+}
+
+const ECHO = {
+  Unary: unary<EchoMessage, EchoMessage>((request) => {
+    failIfAsked(request);
+    return { data: request.data ?? new Uint8Array() };
+  }),
+  ServerStream: serverStream<EchoMessage, object>(async function* (request) {
+    for (let index = 0; index < (request.count ?? 0); index++) yield { index };
+    failIfAsked(request);
+  }),
+  ClientStream: clientStream<EchoMessage, object>(async (requests) => {
+    let received = 0;
+    let receivedBytes = 0;
+    for await (const { data } of requests) {
+      received += 1;
+      receivedBytes += data?.length ?? 0;
+    }
+    return { received, receivedBytes };
+  }),
+  Bidi: bidi<EchoMessage, EchoMessage>(async function* (requests) {
+    for await (const request of requests) {
+      failIfAsked(request);
+      yield { data: request.data ?? new Uint8Array() };
+    }
+  }),
+};
+
+function failIfAsked({ failCode = 0, failMessage = "" }: EchoMessage): void {
+  if (failCode !== 0) throw new RpcError(failCode as typeof Status.INTERNAL, failMessage);
+}
+
+/** What a run of gclient gave. */
+export interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+export interface RunOptions {
+  readonly env?: Record<string, string>;
+  readonly signal?: AbortSignal;
+  /** Gets stdout as it comes. */
+  readonly onOut?: (text: string) => void;
+  /** Is stdout a terminal? @default false */
+  readonly terminal?: boolean;
+}
+
+/** Runs gclient in this process. Standard input is that of the tests: give `-n` or a request. */
+export async function runClient(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  const { env = {}, signal = new AbortController().signal, onOut, terminal = false } = options;
+  let out = "";
+  let err = "";
+  const output = (write: (text: string) => void, isTerminal: boolean): Output => ({
+    isTerminal,
+    color: false,
+    write: (text) => Promise.resolve(write(text)),
+  });
+  const io: Io = {
+    stdout: output((text) => {
+      out += text;
+      onOut?.(text);
+    }, terminal),
+    stderr: output((text) => void (err += text), false),
+  };
+  const code = await runProgram(program, args, { env, io, signal });
+  return { code, out, err };
+}

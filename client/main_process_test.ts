@@ -1,0 +1,191 @@
+/**
+ * What only a real process shows: the kinds of standard input, exit codes, signals, a terminal.
+ * And connections that fail: after those, grpc-js keeps its backoff timer for a second.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { startFakeHub } from "./fake_hub.ts";
+
+const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
+const decoder = new TextDecoder();
+
+/** A directory with a wrapper that bash finds as `gclient`. */
+async function withGclient(run: (directory: string) => Promise<void>): Promise<void> {
+  const directory = await Deno.makeTempDir();
+  try {
+    const text = `#!/bin/sh\nexec ${Deno.execPath()} run -A --no-check ${MAIN} "$@"\n`;
+    await Deno.writeTextFile(`${directory}/gclient`, text, { mode: 0o755 });
+    await run(directory);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function bash(directory: string, script: string, env: Record<string, string>): Promise<Ran> {
+  const kept = Object.fromEntries(
+    ["HOME", "DENO_DIR"].flatMap((name) => {
+      const value = Deno.env.get(name);
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+  const { code, stdout, stderr } = await new Deno.Command("bash", {
+    args: ["--norc", "-c", script],
+    cwd: directory,
+    clearEnv: true,
+    env: { ...kept, PATH: `${directory}:${Deno.env.get("PATH")}`, ...env },
+    stdin: "null",
+  }).output();
+  return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+}
+
+Deno.test("gclient reads a request from each kind of standard input that holds one", async (t) => {
+  await using hub = await startFakeHub();
+  const env = { GCLIENT_SERVER_ADDR: hub.address, GCLIENT_TIMEOUT: "20s" };
+  await withGclient(async (directory) => {
+    await Deno.writeTextFile(`${directory}/req.json`, '{"reason":"file"}');
+    await Deno.writeTextFile(`${directory}/req.yaml`, "reason: yaml file\n");
+    const xml = "<StartRequest><reason>xml</reason></StartRequest>";
+    const table: [name: string, script: string, reason: string][] = [
+      ["a file", "gclient fluentd start < req.json", "file"],
+      ["a pipe", `echo '{"reason":"pipe"}' | gclient fluentd start`, "pipe"],
+      ["a pipe with XML", `echo '${xml}' | gclient fluentd start`, "xml"],
+      ["a pipe with YAML", "echo 'reason: yaml' | gclient fluentd start", "yaml"],
+      ["an empty pipe", "printf '' | gclient fluentd start", ""],
+      ["a here-string", `gclient fluentd start <<< '{"reason":"here"}'`, "here"],
+      ["/dev/null", "gclient fluentd start < /dev/null", ""],
+      ["a closed one", "gclient fluentd start <&-", ""],
+      ["a pipe and -n", "echo nonsense | gclient fluentd start -n", ""],
+      ["-f over a pipe", "echo nonsense | gclient fluentd start -f req.yaml", "yaml file"],
+      ["-f -", `echo '{"reason":"dash"}' | gclient fluentd start -f -`, "dash"],
+      ["-d over a pipe", `echo nonsense | gclient fluentd start -d '{"reason":"d"}'`, "d"],
+      ["-d @file", "gclient fluentd start -d @req.json < /dev/null", "file"],
+      ["-d @-", `echo '{"reason":"at"}' | gclient fluentd start -d @-`, "at"],
+    ];
+    for (const [name, script, reason] of table) {
+      await t.step(name, async () => {
+        const { code, out, err } = await bash(directory, script, env);
+        assert.deepEqual([code, err], [0, ""]);
+        assert.deepEqual(JSON.parse(out), { status: "SUCCESS" });
+        const request = hub.calls.pop()?.request as { reason?: string };
+        assert.equal(request.reason ?? "", reason);
+      });
+    }
+    await t.step("a loop keeps its list with -n", async () => {
+      const script = 'printf "a\\nb\\n" | while read s; do gclient fluentd start -n $s; done';
+      const { code } = await bash(directory, script, env);
+      assert.equal(code, 0);
+      assert.deepEqual(hub.calls.map(({ metadata }) => metadata["x-hub-server"]), ["a", "b"]);
+    });
+    await t.step("what is no request ends with exit code 2 and its place", async () => {
+      const script = `echo '{"reason":1}' | gclient fluentd start`;
+      const { code, err, out } = await bash(directory, script, env);
+      assert.deepEqual([code, out], [2, ""]);
+      assert.match(err, /^error: stdin:1:11: .*reason/);
+      assert.match(err, /hint: A sample: -p\. If standard input is not the request, use -n/);
+    });
+  });
+});
+
+const hasScript =
+  (await new Deno.Command("sh", { args: ["-c", "command -v script"], stdout: "null" })
+    .output()).success;
+
+Deno.test({
+  name: "gclient on a terminal does not wait for input, and prints a table",
+  ignore: !hasScript,
+  async fn() {
+    await using hub = await startFakeHub();
+    await withGclient(async (directory) => {
+      const command = `gclient fluentd status -s ${hub.address} --timeout 20s`;
+      const script = `script -qec '${command}' /dev/null`;
+      const { code, out } = await bash(directory, script, { TERM: "xterm" });
+      assert.equal(code, 0);
+      assert.match(out, /health {2}HEALTHY\r\n/);
+    });
+  },
+});
+
+Deno.test("a call that could not be sent was not delivered", async (t) => {
+  await withGclient(async (directory) => {
+    await t.step("refused", async () => {
+      const hub = await startFakeHub();
+      await hub[Symbol.asyncDispose]();
+      const { code, err } = await bash(directory, `gclient fluentd stop -s ${hub.address}`, {});
+      assert.equal(code, 78);
+      assert.equal(
+        err,
+        `error: fluentd.stop: UNAVAILABLE: Cannot connect: connect ECONNREFUSED ${hub.address}
+  hop: client → hub
+  The call was not delivered: nothing was done
+hint: Is ghub running at ${hub.address}? Another one is named with -s HOST:PORT
+`,
+      );
+    });
+    await t.step("never answered", async () => {
+      // It accepts connections and says nothing.
+      using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+      const address = `127.0.0.1:${listener.addr.port}`;
+      const accepted = listener.accept();
+      const script = `gclient fluentd stop -s ${address} --connect-timeout 100ms`;
+      const { code, err } = await bash(directory, script, {});
+      (await accepted).close();
+      assert.equal(code, 78);
+      assert.match(
+        err,
+        /no answer within 100 ms[^]*The call was not delivered[^]*hint: .*firewall/,
+      );
+    });
+    await t.step("no such host", async () => {
+      const { code, err } = await bash(directory, "gclient fluentd stop -s nowhere.invalid:1", {});
+      assert.equal(code, 78);
+      assert.match(
+        err,
+        /The call was not delivered[^]*hint: Is the name in -s nowhere\.invalid:1 right/,
+      );
+    });
+    await t.step("TLS to a plain port", async () => {
+      await using hub = await startFakeHub();
+      const { code, err } = await bash(
+        directory,
+        `gclient fluentd stop --tls -s ${hub.address}`,
+        {},
+      );
+      assert.equal(code, 78);
+      assert.match(err, /The call was not delivered[^]*hint: .*speak TLS/);
+      assert.deepEqual(hub.calls, []);
+    });
+  });
+});
+
+Deno.test("Ctrl-C ends a stream with exit code 130", async () => {
+  await using hub = await startFakeHub();
+  const ended = Promise.withResolvers<void>();
+  hub.script.activity = async function* (signal) {
+    yield { seq: 1, kind: "SERVER_LEFT", server: "edge-1" };
+    await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+    ended.resolve();
+  };
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", MAIN, "hub", "activity", "-s", hub.address],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const reader = child.stdout.getReader();
+  const { value } = await reader.read();
+  const line = JSON.parse(decoder.decode(value));
+  assert.deepEqual(line, { seq: "1", kind: "SERVER_LEFT", server: "edge-1" });
+  child.kill("SIGINT");
+  assert.equal((await child.status).code, 130);
+  await ended.promise;
+  await reader.cancel();
+  assert.equal(await new Response(child.stderr).text(), "");
+});
