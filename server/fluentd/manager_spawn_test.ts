@@ -33,3 +33,19 @@ Deno.test("SpawnManager.open() refuses commands that it cannot keep", async (t) 
     );
   }
 });
+
+Deno.test("SpawnManager.tend() bounds the captured output and keeps its end", async () => {
+  await using dir = await tempDir();
+  await using manager = await SpawnManager.open({ command: ["fluentd"], stateDir: dir.path });
+  const path = `${dir.path}/fluentd.log`;
+  await manager.tend();
+  await Deno.writeTextFile(path, "x".repeat(9 * 1024 * 1024) + "last line\n");
+  await manager.tend();
+  assert.equal((await Deno.stat(path)).size, 0);
+  const kept = await Deno.readTextFile(`${path}.1`);
+  assert.equal(kept.length, 8 * 1024 * 1024);
+  assert.ok(kept.endsWith("last line\n"));
+  await Deno.writeTextFile(path, "short\n");
+  await manager.tend();
+  assert.equal(await Deno.readTextFile(path), "short\n");
+});
