@@ -58,13 +58,13 @@ export const COVERAGE: Readonly<Record<string, Coverage>> = {
     not: ELSEWHERE,
   },
   "./gclient fluentd start -p -o yaml > req.yaml": { run: "to its end" },
-  "./gclient fluentd start -f req.yaml -o xml": {
+  "./gclient fluentd start -f req.yaml --set wait=30s -o xml": {
     run: "to its end",
     shows: /<status>SUCCESS<\/status>/,
   },
   "./gclient fluentd stop -d '<StopRequest><reason>a new disk</reason></StopRequest>' -o prettyjson":
     { run: "to its end", shows: /"status": "SUCCESS"/ },
-  "./gclient fluentd status --envelope": { run: "to its end", shows: /"server":.*"STOPPED"/ },
+  "./gclient fluentd status --envelope": { run: "to its end", shows: /"headers":.*"STOPPED"/ },
   "grpcurl -plaintext localhost:9090 list": { not: GRPCURL },
   "grpcurl -plaintext -H 'x-hub-server: edge-1' localhost:9090 fluentd.v1.Fluentd/GetStatus": {
     not: GRPCURL,
