@@ -30,8 +30,9 @@ export interface Call {
   /**
    * The responses, as they come. To leave the loop cancels the call.
    *
-   * It throws RpcError if the call ends with a status other than OK, after the responses before it; and
-   * the signal's reason if that fired.
+   * It throws RpcError if the call ends with a status other than OK, and the signal's reason if that
+   * fired. Responses that came in one piece with such a status may be lost: grpc-js drops them
+   * (subchannel-call.js, maybeOutputStatus).
    */
   readonly responses: AsyncIterable<protobuf.Message>;
   /** Initial metadata, once it is there. */
@@ -103,7 +104,7 @@ async function* receive(
   let count = 0;
   try {
     if (signal.aborted) throw signal.reason;
-    for await (const message of stream) {
+    for await (const message of messages(stream)) {
       count += 1;
       if (count > 1 && !method.responseStream) {
         throw new RpcError(Status.INTERNAL, "Got two responses");
@@ -121,6 +122,35 @@ async function* receive(
     signal.removeEventListener("abort", cancel);
     cancel();
     await sent;
+  }
+}
+
+/**
+ * The messages of a stream, and then its error. The stream's own iterator throws an error before the
+ * messages that had come before it.
+ */
+async function* messages(stream: Stream): AsyncGenerator<protobuf.Message, void, undefined> {
+  let wake = () => {};
+  let end: { readonly error?: unknown } | undefined;
+  stream.on("readable", () => wake());
+  stream.on("end", () => {
+    end ??= {};
+    wake();
+  });
+  stream.on("error", (error) => {
+    end = { error };
+    wake();
+  });
+  while (true) {
+    const message: protobuf.Message | null = stream.read();
+    if (message !== null) {
+      yield message;
+    } else if (end !== undefined) {
+      if ("error" in end) throw end.error;
+      return;
+    } else {
+      await new Promise<void>((resolve) => wake = resolve);
+    }
   }
 }
 

@@ -75,7 +75,7 @@ export async function startFakeHub(certificate?: CertificatePair): Promise<FakeH
       if (failure !== undefined) throw failure.error;
       return response();
     });
-  const server = new Server();
+  const server = new Server({ "grpc.max_receive_message_length": -1 });
   server.addService(serviceDefinition("fluentd.v1.Fluentd"), {
     Start: answer("Start", () => script.start),
     Stop: answer("Stop", () => script.stop),

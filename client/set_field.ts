@@ -10,6 +10,7 @@
  */
 import type protobuf from "protobufjs";
 import { DocumentError, readMessages, writeMessage } from "../shared/codec/document.ts";
+import { fieldsByName, jsonName } from "../shared/codec/fields.ts";
 import { UsageError } from "../shared/cli/program.ts";
 
 type Json = Record<string, unknown>;
@@ -89,19 +90,12 @@ function within(place: Json, key: string): Json {
 }
 
 function findField(type: protobuf.Type, name: string, assignment: string): protobuf.Field {
-  const field = type.fieldsArray.find((field) => field.name === name || jsonName(field) === name);
+  const field = fieldsByName(type).get(name);
   if (field !== undefined) return field;
   const names = type.fieldsArray.map(jsonName).join(", ");
   throw new UsageError(`Cannot use --set ${assignment}: ${type.name} has no field "${name}"`, {
     hint: names === "" ? `${type.name} has no fields` : `Its fields are ${names}`,
   });
-}
-
-/** ProtoJSON's name of a field. */
-function jsonName(field: protobuf.Field): string {
-  const own = field.options?.["json_name"];
-  if (typeof own === "string") return own;
-  return field.name.replace(/_+([a-zA-Z0-9])/g, (_, letter) => letter.toUpperCase());
 }
 
 function valueOf(field: protobuf.Field, text: string, assignment: string): unknown {
