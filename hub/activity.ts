@@ -65,10 +65,26 @@ export interface ActivityOptions {
   readonly now?: () => number;
 }
 
+/** As it is kept: most events are never looked at, and each call makes one. */
+interface Happened {
+  readonly input: ActivityInput;
+  readonly seq: number;
+  readonly timeMs: number;
+}
+
+function toActivity({ input: { durationMs, ...rest }, seq, timeMs }: Happened): Activity {
+  return {
+    ...rest,
+    seq,
+    time: timestamp(timeMs),
+    ...(durationMs === undefined ? {} : { duration: duration(durationMs) }),
+  };
+}
+
 /** A bounded past, and bounded queues to those who watch. A watch ends with its signal or its iterator. */
 export class ActivityFeed {
   /** Oldest first, as a ring: the oldest is at `#seq % length` once it is full. */
-  readonly #ring: Activity[] = [];
+  readonly #ring: Happened[] = [];
   readonly #watchers = new Set<Watcher>();
   readonly #maxHistory: number;
   readonly #maxQueued: number;
@@ -85,14 +101,11 @@ export class ActivityFeed {
   }
 
   /** Tells all watchers. It never waits and never throws. */
-  publish({ durationMs, ...input }: ActivityInput): void {
-    const activity: Activity = {
-      ...input,
-      seq: this.#seq + 1,
-      time: timestamp(this.#now()),
-      ...(durationMs === undefined ? {} : { duration: duration(durationMs) }),
-    };
-    this.#ring[this.#seq++ % this.#maxHistory] = activity;
+  publish(input: ActivityInput): void {
+    const event: Happened = { input, seq: this.#seq + 1, timeMs: this.#now() };
+    this.#ring[this.#seq++ % this.#maxHistory] = event;
+    if (this.#watchers.size === 0) return;
+    const activity = toActivity(event);
     for (const watcher of this.#watchers) watcher.offer(activity);
   }
 
@@ -109,8 +122,10 @@ export class ActivityFeed {
       );
     }
     const watcher = new Watcher(new Set(servers), this.#maxQueued);
-    const past = this.#past().filter((activity) => watcher.wants(activity));
-    for (const activity of history > 0 ? past.slice(-history) : []) watcher.offer(activity);
+    if (history > 0) {
+      const past = this.#past().map(toActivity).filter((activity) => watcher.wants(activity));
+      for (const activity of past.slice(-history)) watcher.offer(activity);
+    }
     if (!signal.aborted) {
       this.#watchers.add(watcher);
       // Not left to the generator: one that nobody ever asked runs no `finally`.
@@ -130,7 +145,7 @@ export class ActivityFeed {
     return this.#watchers.size;
   }
 
-  #past(): Activity[] {
+  #past(): Happened[] {
     const oldest = this.#seq > this.#ring.length ? this.#seq % this.#maxHistory : 0;
     return [...this.#ring.slice(oldest), ...this.#ring.slice(0, oldest)];
   }

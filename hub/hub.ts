@@ -19,7 +19,6 @@ import { CallListener, type RawRecord } from "./call_listener.ts";
 import { Deadlines } from "./deadlines.ts";
 import { direct, notHere } from "./director.ts";
 import type { Exchange } from "./exchange.ts";
-import { isForwarded } from "./forwarded.ts";
 import type { HubOptions, RunningHub } from "./hub_options.ts";
 import { listen } from "./listen.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
@@ -73,6 +72,9 @@ interface Parts {
   readonly calls: Deno.Listener<Deno.Conn>;
 }
 
+/** Where a hub stands: docs/lifecycle.md, "Drain". */
+export type HubState = "serving" | "draining" | "closed";
+
 class Hub implements RunningHub {
   readonly tunnelAddress: string;
   readonly callAddress: string;
@@ -95,7 +97,7 @@ class Hub implements RunningHub {
   #nextId = 0;
   #lastSweepMs = performance.now();
   #sincePingMs = 0;
-  #draining = false;
+  #state: HubState = "serving";
   #closing: Promise<void> | undefined;
 
   constructor(options: HubOptions, { auth, audit, tunnels, calls }: Parts) {
@@ -129,7 +131,7 @@ class Hub implements RunningHub {
   }
 
   async drain(signal?: AbortSignal): Promise<void> {
-    this.#draining = true;
+    if (this.#state === "serving") this.#state = "draining";
     this.#ownServices.drain();
     for (const caller of this.#callListener.callers) caller.drain();
     const options = signal === undefined ? {} : { signal };
@@ -142,7 +144,7 @@ class Hub implements RunningHub {
   }
 
   close(): void {
-    this.#draining = true;
+    this.#state = "closed";
     this.#closing ??= this.#close();
   }
 
@@ -177,7 +179,7 @@ class Hub implements RunningHub {
       path,
       auth: this.#auth,
       registry: this.#registry,
-      isDraining: () => this.#draining,
+      isDraining: () => this.#state !== "serving",
       nextId: () => this.#makeId(),
       onRefused: (peer: string, server: string, error: { code: string; message: string }) => {
         this.#activity.publish({ kind: "SERVER_REFUSED", server, peer, reason: error.message });
@@ -236,11 +238,10 @@ class Hub implements RunningHub {
   }
 
   #authorize(head: RequestHead, remoteAddress: string): CallIdentity | RpcError {
-    const header = (name: string) => head.fields.find(([field]) => field === name)?.[1];
     const identity = this.#auth.authorizeCall({
       remote: hostOf(remoteAddress),
       authorization: head.authorization,
-      forwarded: isForwarded(header),
+      forwarded: head.forwarded,
     });
     if (identity instanceof RpcError) return identity;
     return { name: identity.name, credentialUsed: identity.how === "token" };
@@ -289,14 +290,32 @@ class Hub implements RunningHub {
     const durationMs = performance.now() - call.startedMs;
     const id = this.#makeId();
     const peer = call.remoteAddress;
-    const record = { server, peer, method: head.path, bytesUp, bytesDown, durationMs, id };
-    this.#activity.publish({ kind: "CALL_ENDED", ...record, status, reason });
+    const method = head.path;
+    // Each call comes here: literals, since spreading a shared record costs ten times as much.
+    this.#activity.publish({
+      kind: "CALL_ENDED",
+      server,
+      peer,
+      method,
+      status,
+      durationMs,
+      bytesUp,
+      bytesDown,
+      reason,
+      id,
+    });
     this.#audit.record({
       kind: "call",
       who: identity.name,
-      ...record,
+      peer,
+      server,
+      method,
       status: statusName(status),
-      ...(reason === "" ? {} : { reason }),
+      bytesUp,
+      bytesDown,
+      durationMs,
+      ...(reason !== "" && { reason }),
+      id,
     });
   }
 

@@ -9,6 +9,7 @@
 import { parseTimeout } from "../shared/grpc/timeout.ts";
 import { type Field, type HeaderList } from "../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
+import { FORWARDED_FIELDS } from "./forwarded.ts";
 import type { CallHead } from "./tunnel.ts";
 
 /** Metadata that only the hub may write: who calls. The server's log and journal show it. */
@@ -27,6 +28,8 @@ export class RequestHead implements CallHead {
   /** Milliseconds; `undefined` without a deadline, or with one that cannot be read. */
   readonly timeoutMs: number | undefined;
   readonly authorization: string | undefined;
+  /** It came through a proxy: see `forwarded.ts`. */
+  readonly forwarded: boolean = false;
   #block: Uint8Array | undefined;
   #blockKey = "";
 
@@ -41,6 +44,7 @@ export class RequestHead implements CallHead {
       else if (name === "content-type") contentType = value;
       else if (name === "grpc-timeout") timeout = value;
       else if (name === "authorization") this.authorization ??= value;
+      else if (FORWARDED_FIELDS.includes(name)) this.forwarded = true;
     }
     this.isGrpc = method === "POST" && contentType.startsWith("application/grpc");
     this.timeoutMs = readTimeout(timeout);
