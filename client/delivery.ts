@@ -47,11 +47,10 @@ export function deliveryOf(error: RpcError, { connected }: Way): Delivery {
 }
 
 export function hopOf(error: RpcError, { connected }: Way): Hop {
-  if (!connected) return "client → hub";
   const hop = trailer(error, HOP);
   if (hop === "server") return "server";
   if (hop === "hub") return trailer(error, FORWARDED) === "1" ? "hub → server" : "hub";
-  return undefined;
+  return connected ? undefined : "client → hub";
 }
 
 function trailer(error: RpcError, name: string): string | undefined {

@@ -5,7 +5,8 @@
  * @module
  */
 import { Metadata, type MetadataValue, Server, ServerCredentials } from "@grpc/grpc-js";
-import { Buffer } from "node:buffer";
+import { type AddressInfo, connect, type Socket } from "node:net";
+import { createServer } from "node:tls";
 import type {
   ghub_v1_Activity as Activity,
   ghub_v1_ListServersResponse as ListServersResponse,
@@ -95,27 +96,41 @@ export async function startFakeHub(certificate?: CertificatePair): Promise<FakeH
     }),
   });
   server.addService(serviceDefinition("echo.v1.Echo"), ECHO);
-  const credentials = certificate === undefined
-    ? ServerCredentials.createInsecure()
-    : ServerCredentials.createSsl(null, [{
-      cert_chain: Buffer.from(certificate.cert),
-      private_key: Buffer.from(certificate.key),
-    }]);
   const { promise, resolve, reject } = Promise.withResolvers<number>();
-  server.bindAsync(
-    "127.0.0.1:0",
-    credentials,
-    (error, port) => error ? reject(error) : resolve(port),
-  );
-  const port = await promise;
+  const insecure = ServerCredentials.createInsecure();
+  server.bindAsync("127.0.0.1:0", insecure, (error, port) => error ? reject(error) : resolve(port));
+  const plainPort = await promise;
+  const front = certificate && await startTlsFront(certificate, plainPort);
+  const port = front?.port ?? plainPort;
   return {
     port,
     address: `127.0.0.1:${port}`,
     calls,
     script,
-    [Symbol.asyncDispose]: () => {
+    async [Symbol.asyncDispose]() {
+      await front?.[Symbol.asyncDispose]();
       server.forceShutdown();
-      return Promise.resolve();
+    },
+  };
+}
+
+/** TLS, and a byte pipe behind it: grpc-js cannot serve TLS itself in Deno. */
+async function startTlsFront(certificate: CertificatePair, plainPort: number) {
+  const sockets = new Set<Socket>();
+  const front = createServer({ ...certificate, ALPNProtocols: ["h2"] }, (socket) => {
+    const upstream = connect(plainPort, "127.0.0.1");
+    for (const each of [socket, upstream]) {
+      sockets.add(each);
+      each.on("error", () => {});
+    }
+    upstream.pipe(socket).pipe(upstream);
+  });
+  await new Promise<void>((resolve) => front.listen(0, "127.0.0.1", resolve));
+  return {
+    port: (front.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => front.close(resolve));
     },
   };
 }

@@ -8,8 +8,10 @@
  *
  * @module
  */
+import { Metadata } from "@grpc/grpc-js";
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
+import { closest } from "../shared/cli/closest.ts";
 import { type Detail, errorInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status, type StatusCode } from "../shared/grpc/status.ts";
 
@@ -41,12 +43,16 @@ const SHOWN_CHARACTERS = 60;
 export async function shakeHands(socket: Socket, request: HandshakeRequest): Promise<void> {
   const { server, token } = request;
   socket.write(JSON.stringify({ version: VERSION, server, token }) + "\n");
-  const refusal = parseAnswer(await readLine(socket));
+  const refusal = parseAnswer(await readLine(socket), server);
   if (refusal !== undefined) throw refusal;
 }
 
-/** The refusal in an answer; `undefined` when the hub agreed. */
-export function parseAnswer(line: string): RpcError | undefined {
+/**
+ * The refusal in an answer; `undefined` when the hub agreed.
+ *
+ * @param server The name that was asked for.
+ */
+export function parseAnswer(line: string, server = ""): RpcError | undefined {
   let answer: Record<string, unknown>;
   try {
     answer = Object(JSON.parse(line));
@@ -56,16 +62,32 @@ export function parseAnswer(line: string): RpcError | undefined {
   if (answer["ok"] === true) return undefined;
   if (answer["ok"] !== false) throw foreign(line);
   const { code, message, servers } = answer;
-  const details: Detail[] = Array.isArray(servers)
-    ? [errorInfo("RAW_REFUSED", "ghub", { servers: servers.map(String).join(", ") })]
-    : [];
-  const number: StatusCode = Object.hasOwn(Status, String(code))
-    ? Status[String(code) as keyof typeof Status]
+  const name = String(code);
+  const number: StatusCode = Object.hasOwn(Status, name)
+    ? Status[name as keyof typeof Status]
     : Status.UNKNOWN;
+  const reason = REASONS[name];
+  const names = Array.isArray(servers) ? servers.map(String) : [];
+  const details: Detail[] = reason === undefined ? [] : [
+    errorInfo(reason, "ghub", {
+      servers: names.join(","),
+      nearest: closest(server, names) ?? "",
+    }),
+  ];
   return new RpcError(number === Status.OK ? Status.UNKNOWN : number, String(message ?? code), {
     details,
+    metadata: ANSWERED_BY_HUB,
   });
 }
+
+/** What a routed call's error would have as its reason, where a refusal has `servers`. */
+const REASONS: Readonly<Record<string, string>> = {
+  NOT_FOUND: "SERVER_NOT_FOUND",
+  INVALID_ARGUMENT: "SERVER_NOT_NAMED",
+};
+
+/** And these as its trailers. */
+const ANSWERED_BY_HUB = Metadata.fromHttp2Headers({ "x-hub-hop": "hub", "x-hub-forwarded": "0" });
 
 function foreign(line: string): RpcError {
   const shown = JSON.stringify(line.slice(0, SHOWN_CHARACTERS));

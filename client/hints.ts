@@ -4,7 +4,7 @@
  * @module
  */
 import { statusName } from "../shared/grpc/status.ts";
-import { deliveryOf } from "./delivery.ts";
+import { deliveryOf, hopOf } from "./delivery.ts";
 import { errorInfoOf, type Failure } from "./failure.ts";
 
 interface Rule {
@@ -15,8 +15,8 @@ interface Rule {
 const code = (name: string) => ({ error }: Failure) => statusName(error.code) === name;
 const reason = (name: string) => ({ error }: Failure) => errorInfoOf(error)?.reason === name;
 /** Not connected, and the text of the system or of TLS says why. */
-const unconnected = (text: RegExp) => ({ connected, error }: Failure) =>
-  !connected && text.test(error.message);
+const unconnected = (text: RegExp) => (failure: Failure) =>
+  hopOf(failure.error, failure) === "client → hub" && text.test(failure.error.message);
 
 const RULES: readonly Rule[] = [
   {
@@ -37,16 +37,16 @@ const RULES: readonly Rule[] = [
       "--tls-ca-cert-file names the certificate to trust; --tls-insecure-skip-verify trusts any",
   },
   {
-    when: ({ connected, secure }) => !connected && secure,
-    hint: ({ address }) => `Does ${address} speak TLS? If not, leave out the --tls options`,
-  },
-  {
-    when: ({ connected, error }) => !connected && /no answer within/i.test(error.message),
+    when: unconnected(/no answer within/i),
     hint: ({ address }) =>
       `Does a firewall drop connections to ${address}? --connect-timeout waits longer`,
   },
   {
-    when: ({ connected, error }) => !connected && error.details.length === 0,
+    when: (failure) => unconnected(/^/)(failure) && failure.secure,
+    hint: ({ address }) => `Does ${address} speak TLS? If not, leave out the --tls options`,
+  },
+  {
+    when: unconnected(/^/),
     hint: ({ address }) => `Is ${address} the hub's call port? If it wants TLS, add --tls`,
   },
   {

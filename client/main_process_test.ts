@@ -6,6 +6,8 @@
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { Status } from "../shared/grpc/status.ts";
+import { generateCertificate } from "../shared/tls/generate.ts";
 import { startFakeHub } from "./fake_hub.ts";
 
 const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
@@ -162,6 +164,74 @@ hint: Is ghub running at ${hub.address}? Another one is named with -s HOST:PORT
       assert.match(err, /The call was not delivered[^]*hint: .*speak TLS/);
       assert.deepEqual(hub.calls, []);
     });
+  });
+});
+
+Deno.test("TLS accepts the right certificate and no other", async (t) => {
+  const certificate = await generateCertificate(["127.0.0.1", "localhost"]);
+  const other = await generateCertificate(["127.0.0.1", "localhost"]);
+  await using hub = await startFakeHub(certificate);
+  await withGclient(async (directory) => {
+    await Deno.writeTextFile(`${directory}/ca.crt`, certificate.cert);
+    await Deno.writeTextFile(`${directory}/other.crt`, other.cert);
+    await Deno.writeTextFile(`${directory}/other.key`, other.key, { mode: 0o600 });
+    const ip = `-s 127.0.0.1:${hub.port}`;
+    const name = `-s localhost:${hub.port}`;
+    const table: [args: string, code: number, err: RegExp][] = [
+      [`${ip} --tls-ca-cert-file ca.crt`, 0, /^$/],
+      [`${name} --tls-ca-cert-file ca.crt`, 0, /^$/],
+      [`${ip} --tls-ca-cert-file ca.crt --tls-server-name localhost`, 0, /^$/],
+      [`${ip} --tls-insecure-skip-verify`, 0, /^$/],
+      [`${ip} --tls-ca-cert-file ca.crt --tls-cert-file other.crt`, 0, /^$/],
+      [`${ip} --tls`, 78, /not delivered[^]*hint: --tls-ca-cert-file names the certificate/],
+      [`${ip} --tls-ca-cert-file other.crt`, 78, /hint: --tls-ca-cert-file names/],
+      [
+        `${ip} --tls-ca-cert-file ca.crt --tls-server-name x.org`,
+        78,
+        /hint: --tls-server-name gives/,
+      ],
+      [ip, 78, /not delivered[^]*hint: .*If it wants TLS, add --tls/],
+    ];
+    for (const [args, code, err] of table) {
+      await t.step(args.replaceAll(String(hub.port), "PORT"), async () => {
+        const ran = await bash(directory, `gclient fluentd stop -n ${args}`, {});
+        assert.match(ran.err, err);
+        assert.equal(ran.code, code);
+      });
+    }
+  });
+});
+
+Deno.test("a refused handshake tells the hub's reason", async (t) => {
+  const table: [answer: string, code: number, err: RegExp][] = [
+    [
+      '{"ok":false,"code":"NOT_FOUND","message":"Server \\"edgy-1\\" was never here","servers":["edge-1"]}\n',
+      64 + Status.NOT_FOUND,
+      /^error: fluentd\.stop on edgy-1: NOT_FOUND: Server "edgy-1" was never here\n.*hop: hub\n[^]*not delivered[^]*Did you mean edge-1/,
+    ],
+    [
+      '{"ok":false,"code":"UNAUTHENTICATED","message":"No token"}\n',
+      64 + Status.UNAUTHENTICATED,
+      /hint: --token-file/,
+    ],
+    ["HTTP/1.1 400 Bad Request\r\n\r\n", 78, /does no JSON handshake: it sent "HTTP\/1\.1 400/],
+  ];
+  await withGclient(async (directory) => {
+    for (const [answer, code, err] of table) {
+      await t.step(answer.trim(), async () => {
+        using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+        const served = (async () => {
+          using connection = await listener.accept();
+          await connection.read(new Uint8Array(1000));
+          await connection.write(new TextEncoder().encode(answer));
+        })();
+        const address = `127.0.0.1:${listener.addr.port}`;
+        const ran = await bash(directory, `gclient fluentd stop edgy-1 --raw -n -s ${address}`, {});
+        await served;
+        assert.match(ran.err, err);
+        assert.equal(ran.code, code);
+      });
+    }
   });
 });
 
