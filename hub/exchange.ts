@@ -40,6 +40,9 @@ interface Held {
   ended: boolean;
 }
 
+/** Where a call stands: docs/lifecycle.md, "Call". */
+export type CallState = "arrived" | "waiting" | "forwarded" | "ended";
+
 /** See the module's head. */
 export class Exchange implements StreamEvents, Waiting, Expiring {
   readonly head: RequestHead;
@@ -80,6 +83,12 @@ export class Exchange implements StreamEvents, Waiting, Expiring {
     this.head = call.head;
     this.identity = call.identity;
     this.remoteAddress = call.remoteAddress;
+  }
+
+  get state(): CallState {
+    if (this.#reported) return "ended";
+    if (this.#farStream !== undefined) return "forwarded";
+    return this.#held === undefined ? "arrived" : "waiting";
   }
 
   /** Starts the call's deadline. */
