@@ -6,15 +6,17 @@
  *
  * @module
  */
-import { HttpsProxyAgent } from "https-proxy-agent";
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { SUBPROTOCOL } from "../shared/bridge/upgrade.ts";
 import { WebSocket } from "../shared/bridge/ws.ts";
 import { DialError, fromNetwork } from "./dial_error.ts";
 import { redactProxy } from "./proxy.ts";
+import { proxyAgent } from "./proxy_agent.ts";
 import { readRefusal } from "./refusal.ts";
 import type { TlsMaterial } from "./tls_material.ts";
+
+type WebSocketSettings = ConstructorParameters<typeof WebSocket>[2];
 
 /** The whole handshake, from DNS to the 101. */
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -68,39 +70,26 @@ export async function dial<T>(options: DialOptions, accept: (open: OpenSocket) =
   signal?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   const giveUp = new AbortController();
-  let proxyStatus = 200;
-  const agent = options.proxy && new HttpsProxyAgent(
-    options.proxy,
-    {
-      keepAlive: false,
-      // Reaches the socket, which the agent keeps to itself until the proxy has answered.
-      signal: giveUp.signal,
-    } as ConstructorParameters<typeof HttpsProxyAgent>[1],
-  );
-  agent?.on("proxyConnect" as "free", (answer: { statusCode: number }) => {
-    proxyStatus = answer.statusCode;
-  });
-  const socket = new WebSocket(
-    options.hubUri,
-    SUBPROTOCOL,
-    {
-      perMessageDeflate: false,
-      maxPayload: MAX_MESSAGE_BYTES,
-      closeTimeout: CLOSE_TIMEOUT_MS,
-      headers: headersOf(options),
-      ...options.tls,
-      ...(agent !== undefined && { agent }),
-    } as ConstructorParameters<typeof WebSocket>[2],
-  );
+  const { hubUri, proxy } = options;
+  const via = proxy && proxyAgent(proxy, giveUp.signal);
+  const settings = {
+    perMessageDeflate: false,
+    maxPayload: MAX_MESSAGE_BYTES,
+    closeTimeout: CLOSE_TIMEOUT_MS,
+    headers: headersOf(options),
+    ...options.tls,
+    ...(via !== undefined && { agent: via.agent }),
+  };
+  const socket = new WebSocket(hubUri, SUBPROTOCOL, settings as WebSocketSettings);
   // Never removed: an error without a listener would end the process.
-  socket.on("error", (error: Error) => reject(withProxy(fromNetwork(error), options.proxy)));
+  socket.on("error", (error: Error) => reject(withProxy(fromNetwork(error), proxy)));
   let connection: Socket | undefined;
   socket.on("upgrade", (response: IncomingMessage) => {
     connection = response.socket;
     connection.setNoDelay(true);
   });
   socket.on("unexpected-response", (request: ClientRequest, response: IncomingMessage) => {
-    const byProxy = proxyStatus !== 200;
+    const byProxy = via?.refused() ?? false;
     void readRefusal(response, { byProxy }).then(reject, reject).finally(() => request.destroy());
   });
   socket.on("open", () => {

@@ -68,9 +68,15 @@ export class Http2Scan {
   /**
    * Takes the next bytes.
    *
-   * @returns What is to be passed on: views of `bytes`, and a header that came in two pieces.
+   * @returns What is to be passed on: `bytes` itself, unless GOAWAY frames are taken out. Then a
+   *     header that comes in two pieces is held back until it is known what it is.
    */
   pass(bytes: Uint8Array): Uint8Array[] {
+    const out = this.#cut(bytes);
+    return this.#dropGoaway ? out : [bytes];
+  }
+
+  #cut(bytes: Uint8Array): Uint8Array[] {
     const out: Uint8Array[] = [];
     /** Where the bytes begin that pass and are not in `out` yet. */
     let from = 0;

@@ -39,7 +39,8 @@ export async function* pumpChunks(
   });
   failure.promise.catch(() => {});
   try {
-    for await (const bytes of far) {
+    // An end of one direction must not destroy the other.
+    for await (const bytes of far.iterator({ destroyOnReturn: false })) {
       for (let at = 0; at < bytes.length; at += MAX_CHUNK_BYTES) {
         yield { data: bytes.subarray(at, at + MAX_CHUNK_BYTES) };
       }

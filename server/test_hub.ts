@@ -122,7 +122,8 @@ export class HubTunnel {
     this.stream = new WebSocketStream(socket, {
       inbound: new Http2Scan({
         fromClient: false,
-        dropGoaway: true,
+        // What comes from an upstream need not be HTTP/2 here.
+        dropGoaway: !String(request.headers["x-hub-meta-name"]).includes("/"),
         onFrame: ({ type }) => {
           if (type === FrameType.GOAWAY) goaway.resolve();
         },
