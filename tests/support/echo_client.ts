@@ -53,7 +53,7 @@ export interface Outcome {
 /** A call under way. */
 export interface Call<C> {
   readonly call: C;
-  /** Resolves with the initial headers; never if the answer is trailers only. */
+  /** The initial headers; rejects if the answer is trailers only. */
   readonly headers: Promise<Metadata>;
   readonly outcome: Promise<Outcome>;
 }
@@ -188,6 +188,7 @@ function follow<C extends ClientUnaryCall>(
   { signal }: CallOptions,
 ): Call<C> {
   const first = Promise.withResolvers<Metadata>();
+  first.promise.catch(() => {}); // Not everybody asks for headers.
   const last = Promise.withResolvers<Outcome>();
   let headers = new Metadata();
   let responsesBeforeHeaders = 0;
@@ -197,6 +198,7 @@ function follow<C extends ClientUnaryCall>(
   });
   call.on("error", () => {}); // Its status says the same.
   call.on("status", ({ code, details, metadata: trailers }) => {
+    first.reject(new Error(`Call ended without headers: ${code} ${details}`));
     last.resolve({ code, details, responses, headers, trailers, responsesBeforeHeaders });
   });
   if (signal?.aborted) call.cancel();

@@ -94,7 +94,9 @@ export function connectPath(address: string, server: string): Path {
       return socket;
     },
     client: (channel = {}) =>
-      new EchoClient(address, { channel: { ...channel, "grpc.http_connect_target": target } }),
+      new EchoClient(address, {
+        channel: { ...channel, "grpc.http_connect_target": `dns:${target}` },
+      }),
   };
 }
 

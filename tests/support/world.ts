@@ -25,6 +25,8 @@ export interface ServerSpec {
   readonly program?: "echo" | "gserver" | "plain";
   /** @default the world's hub */
   readonly hubUri?: string;
+  /** @default a folder of this name's own, also when the server is started again */
+  readonly stateDir?: string;
   /** Local gRPC servers that it exposes: name → host:port. */
   readonly expose?: Readonly<Record<string, string>>;
   /** Further arguments of `gserver serve`. */
@@ -150,7 +152,7 @@ export class World implements AsyncDisposable {
 
   /** Starts a server that may never get to be registered. */
   spawnServer(spec: string | ServerSpec): Process {
-    const { name, program = "echo", expose = {}, args = [], env = {}, hubUri } = toSpec(
+    const { name, program = "echo", expose = {}, args = [], env = {}, hubUri, stateDir } = toSpec(
       spec,
     );
     const server = this.#spawn(`gserver ${name}`, [
@@ -160,7 +162,7 @@ export class World implements AsyncDisposable {
       "--hub-uri",
       hubUri ?? this.#tunnelUri,
       "--state-dir",
-      `${this.dir}/${name}`,
+      stateDir ?? `${this.dir}/${name}`,
       ...(this.#options.tls ? ["--tls-ca-cert-file", this.caCertFile] : []),
       ...Object.entries(expose).flatMap(([upstream, to]) => ["--expose", `${upstream}=${to}`]),
       ...args,
