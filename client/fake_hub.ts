@@ -42,6 +42,11 @@ export interface Script {
   before: (signal: AbortSignal) => Promise<void>;
 }
 
+/** Trailers of an error that the hub itself made, before it sent the call on. */
+export const FROM_HUB = { "x-hub-hop": "hub", "x-hub-forwarded": "0" };
+/** And after. */
+export const LOST = { "x-hub-hop": "hub", "x-hub-forwarded": "1" };
+
 export interface FakeHub extends AsyncDisposable {
   readonly port: number;
   readonly address: string;
@@ -207,4 +212,15 @@ export async function runClient(args: readonly string[], options: RunOptions = {
   };
   const code = await runProgram(program, args, { env, io, signal });
   return { code, out, err };
+}
+
+/** A test that has a hub of its own. */
+export function hubTest(
+  name: string,
+  run: (hub: FakeHub, t: Deno.TestContext) => Promise<void>,
+): void {
+  Deno.test(name, async (t) => {
+    await using hub = await startFakeHub();
+    await run(hub, t);
+  });
 }

@@ -23,8 +23,10 @@ export interface ProgressOptions {
 export function showProgress({ what, limitMs, stderr }: ProgressOptions): Disposable & {
   /** Takes the line away, as something else is to be printed. */
   clear(): void;
+  /** Takes it away for good. */
+  stop(): void;
 } {
-  if (!stderr.isTerminal) return { clear() {}, [Symbol.dispose]() {} };
+  if (!stderr.isTerminal) return { clear() {}, stop() {}, [Symbol.dispose]() {} };
   const start = Date.now();
   let shown = false;
   let timer: ReturnType<typeof setTimeout>;
@@ -40,11 +42,9 @@ export function showProgress({ what, limitMs, stderr }: ProgressOptions): Dispos
     if (shown) stderr.write(CLEAR_LINE);
     shown = false;
   };
-  return {
-    clear,
-    [Symbol.dispose]() {
-      clearTimeout(timer);
-      clear();
-    },
+  const stop = () => {
+    clearTimeout(timer);
+    clear();
   };
+  return { clear, stop, [Symbol.dispose]: stop };
 }

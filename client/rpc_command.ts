@@ -14,12 +14,14 @@ import {
   type Argument,
   type Command,
   type Context,
+  type Io,
   type Option,
   type Options,
   UsageError,
 } from "../shared/cli/program.ts";
 import { decodeMessage } from "../shared/grpc/service.ts";
 import { root } from "../shared/grpc/root.ts";
+import { Status } from "../shared/grpc/status.ts";
 import { type Attempt, attemptCall, type CallPlan } from "./attempt.ts";
 import { messageTypes } from "./call.ts";
 import { readTlsSettings } from "./channel.ts";
@@ -140,7 +142,9 @@ async function run<Response extends object>(
   let last: protobuf.Message | undefined;
   const take = async (message: protobuf.Message, call: Pick<Attempt, "headers" | "trailers">) => {
     last = message;
-    progress.clear();
+    // What happens at the other side of a stream shows itself now.
+    if (method.responseStream) progress.stop();
+    else progress.clear();
     const { headers, trailers } = call;
     await printer.message(message, {
       server,
@@ -205,11 +209,7 @@ async function makePlan<Response>(
     await io.stderr.write("warning: without --tls, the token can be read on its way to the hub\n");
   }
   const stdinTimeoutMs = Math.max(STDIN_TIMEOUT_MS, values.timeoutMs ?? 0);
-  const requests = await readRequests(method, values, {
-    stdin: processStdin,
-    signal,
-    stdinTimeoutMs,
-  });
+  const requests = await readRequestsAloud(method, values, { signal, stdinTimeoutMs, io });
   for (const request of requests) rpc.prepare?.(request, context);
   const timeoutMs = values.timeoutMs ??
     rpc.timeoutMs(requests[0] ?? messageTypes(method).request.create()) + waitForServerMs;
@@ -230,6 +230,23 @@ async function makePlan<Response>(
   };
 }
 
+interface ReadOptions {
+  readonly signal: AbortSignal;
+  readonly stdinTimeoutMs: number;
+  readonly io: Io;
+}
+
+/** Reads the requests, and tells a person who forgot a pipe what it waits for. */
+async function readRequestsAloud(
+  method: protobuf.Method,
+  values: RequestValues,
+  { signal, stdinTimeoutMs, io }: ReadOptions,
+): Promise<protobuf.Message[]> {
+  const what = "waiting for the request on standard input (-n sends an empty one)";
+  using _ = showProgress({ what, limitMs: stdinTimeoutMs, stderr: io.stderr });
+  return await readRequests(method, values, { stdin: processStdin, signal, stdinTimeoutMs });
+}
+
 function serverName(name: string | undefined): string | undefined {
   // An empty variable of a script must not become "the only server".
   if (name === undefined || /^[\x21-\x7e]+$/.test(name)) return name;
@@ -244,7 +261,7 @@ function isLoopback(host: string): boolean {
 
 /** May another try do better? A refusal stays one. */
 function isPassing({ error }: Failure): boolean {
-  return exitCodeOf(error.code) === exitCodeOf(14);
+  return error.code === Status.UNAVAILABLE;
 }
 
 /** The peer's `RetryInfo`, else an exponential wait with jitter. */

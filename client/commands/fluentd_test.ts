@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { hubTest, runClient, type Script } from "../fake_hub.ts";
+
+hubTest("fluentd start sends the request, the server's name and the deadline", async (hub) => {
+  const { code, out, err } = await runClient(
+    [
+      "fluentd",
+      "start",
+      "edge-1",
+      "-s",
+      hub.address,
+      "-d",
+      '{"reason":"why"}',
+      "--set",
+      "wait=60s",
+    ],
+  );
+  assert.deepEqual([code, err], [0, ""]);
+  assert.deepEqual(JSON.parse(out), { status: "SUCCESS" });
+  const [call] = hub.calls;
+  assert.equal(call?.metadata["x-hub-server"], "edge-1");
+  assert.partialDeepStrictEqual(call?.request, { reason: "why", wait: { seconds: 60 } });
+  // 60 s of the request and 15 s for the way.
+  assert.ok(call?.timeoutMs! > 70_000 && call?.timeoutMs! <= 75_000, String(call?.timeoutMs));
+});
+
+hubTest("each command has a deadline that its server's wait fits into", async (hub, t) => {
+  const table: [args: string[], limitMs: number][] = [
+    [["fluentd", "start"], 45_000],
+    [["fluentd", "stop"], 165_000],
+    [["fluentd", "restart"], 195_000],
+    [["fluentd", "status"], 10_000],
+    [["hub", "servers"], 10_000],
+    [["fluentd", "start", "--wait-for-server", "30s"], 75_000],
+    [["fluentd", "start", "--timeout", "20s"], 20_000],
+  ];
+  for (const [args, limitMs] of table) {
+    await t.step(args.join(" "), async () => {
+      assert.equal((await runClient([...args, "-n", "-s", hub.address])).code, 0);
+      const { timeoutMs } = hub.calls.pop()!;
+      assert.ok(timeoutMs! <= limitMs && timeoutMs! > limitMs - 5000, String(timeoutMs));
+    });
+  }
+  await t.step("--timeout 0 is none", async () => {
+    await runClient(["fluentd", "status", "-n", "--timeout", "0", "-s", hub.address]);
+    assert.equal(hub.calls.pop()!.timeoutMs, undefined);
+  });
+});
+
+hubTest("the exit code tells the outcome", async (hub, t) => {
+  const failure = {
+    reason: "CRASH_LOOP",
+    message: "It died 3 times",
+    exitCode: 7,
+    logTail: ["bad config"],
+  };
+  const table: [args: string, script: Partial<Script>, code: number, err: RegExp][] = [
+    ["fluentd start a", { start: { status: "SUCCESS" } }, 0, /^$/],
+    ["fluentd start a", { start: { status: "NOCHANGE" } }, 0, /^$/],
+    ["fluentd start a", { start: {} }, 3, /^error: fluentd\.start on a: UNKNOWN\n$/],
+    [
+      "fluentd start a",
+      { start: { status: "FAILED", failure } },
+      3,
+      /^error: fluentd\.start on a: FAILED: CRASH_LOOP: It died 3 times \(exit code 7\)\n$/,
+    ],
+    ["fluentd stop", { stop: { status: "FAILED" } }, 3, /^error: fluentd\.stop: FAILED\n$/],
+    ["fluentd stop", { stop: { status: "NOCHANGE" } }, 0, /^$/],
+    ["fluentd restart", { restart: { status: "FAILED_STARTED" } }, 3, /FAILED_STARTED/],
+    ["fluentd restart", { restart: { status: "FAILED_STOPPED" } }, 3, /FAILED_STOPPED/],
+    ["fluentd restart", { restart: { status: "SUCCESS" } }, 0, /^$/],
+    ["fluentd status", { status: { state: { health: "STOPPED" } } }, 0, /^$/],
+    ["fluentd status --exit-code", { status: { state: { health: "HEALTHY" } } }, 0, /^$/],
+    ["fluentd status --exit-code", { status: { state: { health: "DEGRADED" } } }, 0, /^$/],
+    ["fluentd status --exit-code", { status: { state: { health: "STOPPED" } } }, 3, /^$/],
+    ["fluentd status --exit-code", { status: { state: { health: "CRASH_LOOP" } } }, 3, /^$/],
+    ["fluentd status --exit-code", { status: {} }, 4, /^$/],
+  ];
+  for (const [args, script, code, err] of table) {
+    await t.step(`${args} ${JSON.stringify(script)}`, async () => {
+      Object.assign(hub.script, script);
+      const ran = await runClient([...args.split(" "), "-n", "-s", hub.address]);
+      assert.equal(ran.code, code);
+      assert.match(ran.err, err);
+    });
+  }
+});

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { hubTest, runClient } from "../fake_hub.ts";
+
+hubTest("hub servers lists, by its old name too", async (hub, t) => {
+  hub.script.servers = {
+    servers: [{
+      name: "edge-1",
+      state: "ONLINE",
+      labels: { site: "ams", env: "prod" },
+      connectedAt: { seconds: 1_700_000_000 },
+      rtt: { nanos: 12_000_000 },
+      callsTotal: 3,
+      callsInFlight: 1,
+    }],
+  };
+  await t.step("table", async () => {
+    const { out } = await runClient(["hub", "servers", "-n", "-s", hub.address, "-o", "table"]);
+    assert.equal(
+      out,
+      `NAME    STATE   LABELS             VERSION  SINCE                 LAST SEEN  RTT   CALLS
+edge-1  ONLINE  env=prod,site=ams  -        2023-11-14T22:13:20Z  -          12ms  3 (1 now)
+`,
+    );
+  });
+  await t.step("a terminal gets the table", async () => {
+    const args = ["hub", "servers", "-n", "-s", hub.address];
+    assert.match((await runClient(args, { terminal: true })).out, /^NAME /);
+  });
+  await t.step("list-clients, with its options", async () => {
+    const args = ["hub", "list-clients", "-n", "-s", hub.address, "-a", "-l", "env=prod"];
+    assert.equal((await runClient(args)).code, 0);
+    assert.partialDeepStrictEqual(hub.calls.at(-1)?.request, {
+      includeOffline: true,
+      labels: { env: "prod" },
+    });
+  });
+});
+
+hubTest("hub activity streams until it is cancelled", async (hub) => {
+  let cancelled = false;
+  hub.script.activity = async function* (signal) {
+    yield { seq: 1, kind: "SERVER_REGISTERED", server: "edge-1", time: { seconds: 1_700_000_000 } };
+    yield { seq: 2, kind: "CALL_ENDED", server: "edge-1", method: "/a.B/C", status: 5 };
+    await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+    cancelled = true;
+  };
+  const controller = new AbortController();
+  let lines = 0;
+  const { out } = await runClient([
+    "hub",
+    "activity-feed",
+    "edge-1",
+    "-n",
+    "-s",
+    hub.address,
+    "-o",
+    "table",
+  ], {
+    signal: controller.signal,
+    onOut: () => {
+      if (++lines === 2) controller.abort(new Error("enough"));
+    },
+  });
+  assert.equal(
+    out,
+    "2023-11-14T22:13:20Z  SERVER_REGISTERED  edge-1\nCALL_ENDED         edge-1  /a.B/C  NOT_FOUND\n",
+  );
+  assert.partialDeepStrictEqual(hub.calls[0]?.request, { servers: ["edge-1"] });
+  while (!cancelled) await new Promise((resolve) => setTimeout(resolve, 1));
+});
