@@ -64,8 +64,6 @@ export class RawConnection implements StreamEvents, Waiting {
   #wakeWriter: (() => void) | undefined;
   #bytesUp = 0;
   #bytesDown = 0;
-  #finSent = false;
-  #finReceived = false;
 
   constructor(upstream: Upstream, options: RawOptions) {
     this.#upstream = upstream;
@@ -137,9 +135,8 @@ export class RawConnection implements StreamEvents, Waiting {
         this.#bytesUp += n;
         this.#send({ data: buffer.subarray(0, n) });
       }
+      // The server ends the call when it has done with both directions: only then is all through.
       this.#send({ fin: true });
-      this.#finSent = true;
-      if (this.#finReceived) this.#finish(Status.OK, "");
     } catch (error) {
       if (this.#end === undefined) {
         this.#upstream.side.connection.reset(this.#stream, ErrorCode.CANCEL);
@@ -168,10 +165,6 @@ export class RawConnection implements StreamEvents, Waiting {
         return;
       }
       this.#upstream.side.connection.grant(this.#stream, cost);
-      if (chunk.fin) {
-        this.#finReceived = true;
-        if (this.#finSent) this.#finish(Status.OK, "");
-      }
     }
   }
 
@@ -185,7 +178,7 @@ export class RawConnection implements StreamEvents, Waiting {
 
   #send(chunk: Chunk): void {
     const message = prefixMessage(encodeMessage(CHUNK, chunk));
-    this.#upstream.side.connection.data(this.#stream, message, false);
+    this.#upstream.side.connection.data(this.#stream, message, chunk.fin === true);
   }
 
   #finish(status: StatusCode, reason: string): void {
