@@ -7,7 +7,7 @@
  *     the hub sends no more calls        random(0, spread); as above if early  as above
  *     no connection, no answer           random(0, 0.5 s·2ⁿ ≤ 30 s)            n + 1
  *     429, 5xx, other statuses           Retry-After, or the same              n + 1
- *     400 401 403 404 405 409 426        Retry-After, or 60 s ± 10 %, loud     n + 1
+ *     400 401 403 404 405 409 426 431 505 Retry-After, or 60 s ± 10 %, loud   n + 1
  *
  * No outcome is fatal: what is wrong at the hub today may be right tomorrow, and nobody may be
  * near this machine then.
@@ -24,7 +24,7 @@ export const SLOW_RETRY_MS = 60_000;
 const JITTER = 0.1;
 
 /** Statuses that say: not like this. */
-const SLOW_STATUSES: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 409, 426]);
+const SLOW_STATUSES: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 409, 426, 431, 505]);
 
 /** How a try ended. */
 export type Outcome =

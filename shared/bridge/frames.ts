@@ -15,9 +15,13 @@
  * @see https://www.rfc-editor.org/rfc/rfc6455#section-5.2
  * @module
  */
+import { HEADROOM } from "../bytes/out_buffer.ts";
 import { CloseCode, isSendable } from "./close_codes.ts";
 import { unmask } from "./unmask.ts";
 import { WebSocketError } from "./web_socket_error.ts";
+
+/** Bytes to leave free in front of a payload for {@linkcode sealFrame}. */
+export { HEADROOM };
 
 /** Opcodes of §5.2; all others are reserved. */
 export const Opcode = {
@@ -291,9 +295,6 @@ function readClose(payload: Uint8Array): { code: number; reason: string } {
     throw new WebSocketError(CloseCode.INVALID_PAYLOAD, "The reason of a close is no UTF-8"); // §8.1
   }
 }
-
-/** Bytes to leave free in front of a payload for {@linkcode sealFrame}. */
-export const HEADROOM = 10;
 
 /**
  * Makes `buffer[start, end)` one unmasked binary message, by writing the header directly before
