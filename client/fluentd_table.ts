@@ -73,7 +73,8 @@ export function changeTable(change: StartResponse | StopResponse | RestartRespon
 }
 
 function shortState({ health, supervisor, workers = [] }: FluentdState): string {
-  const pid = supervisor?.pid ? ` (pid ${supervisor.pid}, ${workers.length} workers)` : "";
+  const count = `${workers.length} worker${workers.length === 1 ? "" : "s"}`;
+  const pid = supervisor?.pid ? ` (pid ${supervisor.pid}, ${count})` : "";
   return `${health ?? "HEALTH_UNKNOWN"}${pid}`;
 }
 

@@ -115,6 +115,32 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "gclient on a terminal says what it waits for, and takes it back",
+  ignore: !hasScript,
+  async fn() {
+    await using hub = await startFakeHub();
+    const shown = Promise.withResolvers<void>();
+    // Answers once the line is there.
+    hub.script.before = () => shown.promise;
+    await withGclient(async (directory) => {
+      const command = `${directory}/gclient fluentd status edge-1 -s ${hub.address} --timeout 60s`;
+      const child = new Deno.Command("script", {
+        args: ["-qec", command, "/dev/null"],
+        stdin: "null",
+        stdout: "piped",
+      }).spawn();
+      let text = "";
+      for await (const chunk of child.stdout) {
+        text += decoder.decode(chunk);
+        if (/fluentd\.status on edge-1: \d+ s of at most 60 s/.test(text)) shown.resolve();
+      }
+      assert.equal((await child.status).code, 0);
+      assert.match(text, / …\r\x1b\[K.*health {2}HEALTHY/s);
+    });
+  },
+});
+
 Deno.test("a call that could not be sent was not delivered", async (t) => {
   await withGclient(async (directory) => {
     await t.step("refused", async () => {
