@@ -52,6 +52,12 @@ export interface WatchOptions {
    * @default 0
    */
   readonly history?: number;
+  /**
+   * Which servers the watcher may know of; asked with the empty name for what concerns none.
+   *
+   * @default all
+   */
+  readonly sees?: (server: string) => boolean;
 }
 
 export interface ActivityOptions {
@@ -114,14 +120,16 @@ export class ActivityFeed {
    *
    * @throws {RpcError} `RESOURCE_EXHAUSTED` if too many watch already; at once, not at the first event.
    */
-  watch({ signal, servers = [], history = 0 }: WatchOptions): AsyncGenerator<Activity> {
+  watch(
+    { signal, servers = [], history = 0, sees = () => true }: WatchOptions,
+  ): AsyncGenerator<Activity> {
     if (this.#watchers.size >= this.#maxWatchers) {
       throw new RpcError(
         Status.RESOURCE_EXHAUSTED,
         `Cannot watch activity: ${this.#maxWatchers} watchers are there already`,
       );
     }
-    const watcher = new Watcher(new Set(servers), this.#maxQueued);
+    const watcher = new Watcher({ servers: new Set(servers), sees, max: this.#maxQueued });
     if (history > 0) {
       const past = this.#past().map(toActivity).filter((activity) => watcher.wants(activity));
       for (const activity of past.slice(-history)) watcher.offer(activity);
@@ -172,18 +180,26 @@ export class ActivityFeed {
 /** One watcher's queue. */
 class Watcher {
   readonly #servers: ReadonlySet<string>;
+  readonly #sees: (server: string) => boolean;
   readonly #max: number;
   #queue: Activity[] = [];
   #dropped = 0;
   #wake: (() => void) | undefined;
 
-  constructor(servers: ReadonlySet<string>, max: number) {
+  constructor(
+    { servers, sees, max }: {
+      readonly servers: ReadonlySet<string>;
+      readonly sees: (server: string) => boolean;
+      readonly max: number;
+    },
+  ) {
     this.#servers = servers;
+    this.#sees = sees;
     this.#max = max;
   }
 
   wants({ server = "" }: Activity): boolean {
-    return this.#servers.size === 0 || this.#servers.has(server);
+    return (this.#servers.size === 0 || this.#servers.has(server)) && this.#sees(server);
   }
 
   offer(activity: Activity): void {

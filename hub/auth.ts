@@ -1,30 +1,39 @@
 /**
- * Who may register and who may call: docs/protocol.md §12.
+ * Who may register and who may call: docs/protocol.md §12. This is what the rest of the hub
+ * sees of it; the folder `auth/` decides.
  *
- *     credential   from loopback, no proxy   from elsewhere or through a proxy
- *     none         accepted                  refused
- *     right token  accepted                  accepted
- *     any other    refused                   refused
- *
- * There are two tokens: with the join token a server registers, with the operator token an
- * operator calls. Neither opens the other's door.
+ *     tunnel ─▶ authorizeTunnel ─▶ Identity │ Refusal
+ *     call   ─▶ authorizeCall   ─▶ Operator │ RpcError       Operator.grant: what it may do
  *
  * @module
  */
-import { createHash, timingSafeEqual } from "node:crypto";
-import { errorInfo, RpcError } from "../shared/grpc/rpc_error.ts";
-import { Status } from "../shared/grpc/status.ts";
-import { ERROR_DOMAIN } from "./director.ts";
-import { isForwarded } from "./forwarded.ts";
+import type { RpcError } from "../shared/grpc/rpc_error.ts";
+import type { Grant } from "./auth/rules.ts";
 import type { Refusal } from "./refusal.ts";
-import { openToken, randomToken } from "./token_file.ts";
+import type { ServerInfo } from "./tunnel.ts";
 
 /** Who was let in. */
 export interface Identity {
   readonly kind: "operator" | "server";
   /** As it stands in the audit line: who, not with which secret. */
   readonly name: string;
-  readonly how: "loopback" | "token";
+  readonly how: "loopback" | "token" | "jwt" | "certificate";
+  /** Who it is in the words of its own credential: a JWT's `sub`, a certificate's name. */
+  readonly subject?: string;
+  /** `Date.now()` at which its credential is no longer good. */
+  readonly expiresAtMs?: number;
+}
+
+/** An operator, and what it may do. */
+export interface Operator extends Identity {
+  readonly grant: Grant;
+}
+
+/** A certificate that a peer has shown, and that an authority of ours has signed. */
+export interface ClientCertificate {
+  /** Its subject alternative names: `dns:…`, `uri:…`, `email:…`, `ip:…`. */
+  readonly names: readonly string[];
+  readonly notAfterMs: number;
 }
 
 /** What is asked for a tunnel. */
@@ -33,6 +42,9 @@ export interface TunnelRequest {
   readonly remote: string;
   /** Looks a header of the upgrade request up; names are given in lower case. */
   readonly header: (name: string) => string | null | undefined;
+  readonly certificate?: ClientCertificate | undefined;
+  /** What is to be registered. */
+  readonly info: Pick<ServerInfo, "name" | "labels">;
 }
 
 /** What is asked for a call or a raw connection. */
@@ -41,129 +53,23 @@ export interface CallRequest {
   readonly remote: string;
   /** The `authorization` metadata; a handshake's token as `Bearer …`. */
   readonly authorization: string | undefined;
+  readonly certificate?: ClientCertificate | undefined;
   /** It came through a proxy: see `forwarded.ts`. */
   readonly forwarded?: boolean;
 }
 
+/** Some answers need a key that has to be fetched first. */
+export type Answer<T> = T | Promise<T>;
+
 export interface Auth {
-  authorizeTunnel(request: TunnelRequest): Identity | Refusal;
-  authorizeCall(request: CallRequest): Identity | RpcError;
-}
-
-/** Where the tokens of a state folder are. */
-export function tokenFiles(stateDir: string): { readonly join: string; readonly operator: string } {
-  return { join: `${stateDir}/join.token`, operator: `${stateDir}/operator.token` };
-}
-
-/**
- * Makes the hub's doorkeeper, and at the first start its tokens.
- *
- * @param stateDir Folder of the tokens. Without one they are in memory only and nobody knows
- * them, so that only loopback gets in.
- * @throws {Error} If the folder cannot be made, or a token file is not safe.
- */
-export function openAuth(stateDir: string | undefined): Auth {
-  if (stateDir === undefined) return new TokenAuth(randomToken(), randomToken());
-  try {
-    Deno.mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    const message = (cause as Error).message;
-    throw new Error(`Cannot make state folder ${stateDir}: ${message}`, { cause });
-  }
-  const { join, operator } = tokenFiles(stateDir);
-  return new TokenAuth(openToken(join), openToken(operator));
-}
-
-type Door = "server" | "operator";
-
-/** What is wrong with a credential. */
-type Fault = "missing" | "malformed" | "wrong" | "other door";
-
-/** Door → the token that opens it. */
-const TOKEN_OF = { server: "join token", operator: "operator token" } as const;
-const NAME_OF = { server: "join-token", operator: "operator" } as const;
-
-/** The two tokens of this hub. */
-export class TokenAuth implements Auth {
-  /** Digests all have one length, as a comparison in constant time needs. */
-  readonly #digests: Readonly<Record<Door, Uint8Array>>;
-
-  /** @throws {Error} If both tokens are the same. */
-  constructor(joinToken: string, operatorToken: string) {
-    if (joinToken === operatorToken) {
-      throw new Error("Cannot use one token as join token and as operator token");
-    }
-    this.#digests = { server: digest(joinToken), operator: digest(operatorToken) };
-  }
-
-  authorizeTunnel({ remote, header }: TunnelRequest): Identity | Refusal {
-    const result = this.#check("server", {
-      authorization: header("authorization") ?? undefined,
-      local: isLoopback(remote) && !isForwarded(header),
-    });
-    if (typeof result !== "string") return result;
-    const message = faultMessage("server", result);
-    return result === "other door"
-      ? { status: 403, code: "PERMISSION_DENIED", message }
-      : { status: 401, code: "UNAUTHENTICATED", message };
-  }
-
-  authorizeCall({ remote, authorization, forwarded = false }: CallRequest): Identity | RpcError {
-    const result = this.#check("operator", {
-      authorization,
-      local: isLoopback(remote) && !forwarded,
-    });
-    if (typeof result !== "string") return result;
-    const code = result === "other door" ? Status.PERMISSION_DENIED : Status.UNAUTHENTICATED;
-    return new RpcError(code, faultMessage("operator", result), {
-      details: [errorInfo(FAULT_REASON[result], ERROR_DOMAIN)],
-    });
-  }
-
-  #check(
-    door: Door,
-    { authorization, local }: { authorization: string | undefined; local: boolean },
-  ): Identity | Fault {
-    if (authorization === undefined) {
-      return local ? { kind: door, name: "loopback", how: "loopback" } : "missing";
-    }
-    const token = /^bearer +(\S+)$/i.exec(authorization)?.[1];
-    if (token === undefined) return "malformed";
-    const given = digest(token);
-    if (timingSafeEqual(given, this.#digests[door])) {
-      return { kind: door, name: NAME_OF[door], how: "token" };
-    }
-    const other = door === "server" ? "operator" : "server";
-    return timingSafeEqual(given, this.#digests[other]) ? "other door" : "wrong";
-  }
-}
-
-/** `ErrorInfo.reason` of each fault. */
-const FAULT_REASON: Record<Fault, string> = {
-  "missing": "TOKEN_MISSING",
-  "malformed": "TOKEN_MALFORMED",
-  "wrong": "TOKEN_WRONG",
-  "other door": "TOKEN_NOT_FOR_THIS",
-};
-
-function faultMessage(door: Door, fault: Fault): string {
-  const token = TOKEN_OF[door];
-  const whose = door === "server" ? "Servers" : "Operators";
-  switch (fault) {
-    case "missing":
-      return `${whose} that do not come from the hub's own machine need its ${token} ` +
-        "(--token-file), sent as Authorization: Bearer";
-    case "malformed":
-      return "Cannot read Authorization: it must be Bearer <token>";
-    case "wrong":
-      return `Wrong token: it is not the ${token} of this hub`;
-    case "other door":
-      return `Wrong kind of token: ${whose.toLowerCase()} need the ${token} of this hub`;
-  }
-}
-
-function digest(token: string): Uint8Array {
-  return createHash("sha256").update(token).digest();
+  authorizeTunnel(request: TunnelRequest): Answer<Identity | Refusal>;
+  authorizeCall(request: CallRequest): Answer<Operator | RpcError>;
+  /** What an operator of this name may do now. */
+  grantOf(operator: string): Grant;
+  /** Called when other answers may be given from now on. */
+  onChange(listener: () => void): void;
+  /** Ends what goes on in the background. */
+  close(): void;
 }
 
 /** Whether an address is of this machine itself. */

@@ -11,8 +11,8 @@
 import { getLogger } from "@logtape/logtape";
 import { errorInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
-import type { Auth, Identity } from "./auth.ts";
-import { directRaw } from "./director.ts";
+import type { CallRequest, Operator } from "./auth.ts";
+import type { Gatekeeper } from "./gatekeeper.ts";
 import {
   acceptance,
   type Handshake,
@@ -26,7 +26,7 @@ import { RawConnection, type RawResult } from "./raw.ts";
 import type { Registry } from "./registry.ts";
 import { Caller, type RelayContext } from "./relay.ts";
 import { MAX_SNIFF_BYTES, sniff, type Sniffed } from "./sniff.ts";
-import { closeQuietly, hostOf, noDelay, remoteAddressOf, writeAll } from "./socket.ts";
+import { closeQuietly, hostOf, noDelay, type Peer, peerOf, writeAll } from "./socket.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "./tunnel_listener.ts";
 
 /** Connections of callers at a time; more are closed at once. */
@@ -37,15 +37,16 @@ export interface RawRecord {
   readonly id: string;
   readonly server: string;
   readonly remoteAddress: string;
-  readonly identity: Identity;
+  readonly identity: Operator;
 }
 
 /** What the call listener needs of the hub. */
 export interface CallListenerContext {
   readonly relay: RelayContext;
-  readonly auth: Auth;
+  readonly gate: Gatekeeper;
   readonly registry: Registry<OpenTunnel>;
   nextId(): string;
+  onRawRefused(raw: Omit<RawRecord, "identity"> & { readonly who: string }, error: RpcError): void;
   onRawOpened(raw: RawRecord): void;
   onRawEnded(raw: RawRecord, result: RawResult & { readonly durationMs: number }): void;
 }
@@ -74,7 +75,8 @@ export class CallListener {
 
   /** Takes one connection from its first byte to its end. */
   async serve(conn: Deno.Conn): Promise<void> {
-    const remoteAddress = remoteAddressOf(conn);
+    const peer = peerOf(conn);
+    const { remoteAddress } = peer;
     this.#connections++;
     try {
       if (this.#connections > MAX_CALLERS) return;
@@ -82,9 +84,10 @@ export class CallListener {
       const first = await firstBytes(conn);
       if (first === undefined) return;
       const { is, bytes } = first;
-      if (is === "http2") await this.#routed(conn, remoteAddress, bytes);
-      else if (is === "json" || is === "connect") await this.#rawMode(conn, is, bytes);
-      else await writeAll(conn, helpfulAnswer(is));
+      if (is === "http2") await this.#routed(conn, peer, bytes);
+      else if (is === "json" || is === "connect") {
+        await this.#rawMode(conn, { mode: is, peer, first: bytes });
+      } else await writeAll(conn, helpfulAnswer(is));
     } catch (error) {
       getLogger(["hub", "call"]).debug("Connection of {remoteAddress} failed: {error}", {
         remoteAddress,
@@ -96,8 +99,8 @@ export class CallListener {
     }
   }
 
-  async #routed(conn: Deno.Conn, remoteAddress: string, first: Uint8Array): Promise<void> {
-    const caller = new Caller(this.#context.relay, conn, remoteAddress);
+  async #routed(conn: Deno.Conn, peer: Peer, first: Uint8Array): Promise<void> {
+    const caller = new Caller(this.#context.relay, conn, peer);
     this.callers.add(caller);
     try {
       await caller.run(first);
@@ -106,25 +109,32 @@ export class CallListener {
     }
   }
 
-  async #rawMode(conn: Deno.Conn, mode: HandshakeMode, first: Uint8Array): Promise<void> {
-    const remoteAddress = remoteAddressOf(conn);
-    const { auth, registry } = this.#context;
-    let identity: Identity | undefined;
-    let raw: RawConnection, handshake: Handshake, server: string, tunnel: OpenTunnel;
+  async #rawMode(
+    conn: Deno.Conn,
+    { mode, peer, first }: { mode: HandshakeMode; peer: Peer; first: Uint8Array },
+  ): Promise<void> {
+    const { remoteAddress } = peer;
+    const { gate, registry } = this.#context;
+    let identity: Operator | undefined;
+    let request: CallRequest;
+    let raw: RawConnection, handshake: Handshake, server = "", tunnel: OpenTunnel;
     const deadline = AbortSignal.timeout(HANDSHAKE_TIMEOUT_MS);
     try {
       const read = await readHandshake(conn, mode, first);
       if (read === undefined) return;
       handshake = read;
       const { candidates, token, forwarded } = handshake.request;
-      const who = auth.authorizeCall({
+      server = candidates[0] ?? "";
+      request = {
         remote: hostOf(remoteAddress),
         authorization: token === undefined ? undefined : `Bearer ${token}`,
+        certificate: peer.certificate,
         forwarded,
-      });
+      };
+      const who = await gate.authorizeRequest(request, peer);
       if (who instanceof RpcError) throw who;
       identity = who;
-      const route = directRaw(candidates, registry);
+      const route = gate.directRaw(candidates, who);
       if (route instanceof RpcError) throw route;
       if (route.to === "hub") throw new RpcError(Status.INVALID_ARGUMENT, "No server is named");
       server = route.name;
@@ -135,18 +145,36 @@ export class CallListener {
       raw = new RawConnection(tunnel, { expose, operator: identity.name });
       await raw.open(deadline);
     } catch (error) {
-      const names = identity === undefined ? [] : registry.names();
-      await writeAll(conn, rejection(mode, RpcError.from(error), names));
+      const refusal = RpcError.from(error);
+      const names = identity === undefined ? [] : gate.view(identity).names();
+      const who = identity?.name ?? "";
+      this.#context.onRawRefused(
+        { id: this.#context.nextId(), server, remoteAddress, who },
+        refusal,
+      );
+      await writeAll(conn, rejection(mode, refusal, names));
       return;
     }
     await writeAll(conn, acceptance(mode, { server, tunnel: tunnel.id }));
     const record = { id: this.#context.nextId(), server, remoteAddress, identity };
     this.#context.onRawOpened(record);
     this.#raw.add(conn);
+    let ended: RpcError | undefined;
+    using _ = gate.keepRaw({
+      server,
+      identity,
+      request,
+      end: (error) => {
+        ended ??= error;
+        closeQuietly(conn);
+      },
+    });
     const startedMs = performance.now();
     const result = await raw.join(conn, handshake.rest);
     this.#raw.delete(conn);
-    this.#context.onRawEnded(record, { ...result, durationMs: performance.now() - startedMs });
+    const how = ended === undefined ? {} : { status: ended.code, reason: ended.message };
+    const durationMs = performance.now() - startedMs;
+    this.#context.onRawEnded(record, { ...result, ...how, durationMs });
   }
 }
 

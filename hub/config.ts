@@ -18,6 +18,7 @@ const MAX_STREAMS = 100_000;
 
 const LISTEN = "Addresses";
 const TLS = "TLS";
+const AUTH = "Who may get in";
 const TIMES = "Times and limits";
 const LOG = "Log";
 
@@ -79,6 +80,18 @@ export const options = {
     flag: "--call-tls",
     help: "Serves calls with TLS too, with the same certificate",
     group: TLS,
+  },
+  authFile: {
+    flag: "--auth-file",
+    value: "FILE",
+    help: "Who may register and who may call, as YAML; it is watched (ghub auth check FILE)",
+    group: AUTH,
+    complete: "file",
+  },
+  allowPlaintextCalls: {
+    flag: "--allow-plaintext-calls",
+    help: "Takes calls from other machines without TLS: their tokens can be read on the way",
+    group: AUTH,
   },
   stateDir: {
     flag: "--state-dir",
@@ -203,6 +216,8 @@ export async function toConfig(values: Values, env: Env): Promise<Config> {
       tunnelTls: tunnel ? certificate : undefined,
       callTls: call ? certificate : undefined,
       stateDir: values.stateDir ?? usableFolder(defaultStateDir(env), warnings),
+      authFile: values.authFile,
+      allowPlaintextCalls: values.allowPlaintextCalls,
       auditLog: values.auditLog,
       pingIntervalMs,
       deadAfterMs,

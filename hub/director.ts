@@ -24,6 +24,8 @@ export interface RouteView {
   has(name: ServerName): boolean;
   nearest(name: string): readonly string[];
   lastSeen(name: ServerName): { readonly lastSeenMs: number; readonly reason: string } | undefined;
+  /** The one answer about a name of which this caller may learn nothing. */
+  hidden?(name: ServerName): RpcError | undefined;
 }
 
 export type Route =
@@ -101,6 +103,8 @@ function toServer(
   waitMs: number | undefined,
   view: RouteView,
 ): Route | RpcError {
+  const hidden = view.hidden?.(name);
+  if (hidden !== undefined) return hidden;
   if (view.isOnline(name)) return { to: "server", name };
   // Also for a name that was never here: after a restart the hub has to learn them all again.
   if (waitMs !== undefined) return { to: "server", name, waitMs };

@@ -14,11 +14,12 @@ import { VERSION } from "../shared/version.ts";
 import { acceptLoop } from "./accept_loop.ts";
 import { ActivityFeed } from "./activity.ts";
 import { type Audit, openAudit } from "./audit.ts";
-import { type Auth, type Identity, openAuth } from "./auth.ts";
+import type { Answer, Auth, Identity, Operator } from "./auth.ts";
+import { openAuth } from "./auth/mod.ts";
 import { CallListener, type RawRecord } from "./call_listener.ts";
 import { Deadlines } from "./deadlines.ts";
-import { direct, notHere } from "./director.ts";
 import type { Exchange } from "./exchange.ts";
+import { Gatekeeper } from "./gatekeeper.ts";
 import type { HubOptions, RunningHub } from "./hub_options.ts";
 import { listen } from "./listen.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
@@ -29,7 +30,7 @@ import type { RawResult } from "./raw.ts";
 import { Registry } from "./registry.ts";
 import type { CallIdentity, RelayContext } from "./relay.ts";
 import type { RequestHead } from "./request_head.ts";
-import { hostOf } from "./socket.ts";
+import type { Peer } from "./socket.ts";
 import { TunnelListener } from "./tunnel_listener.ts";
 import { welcome } from "./welcome.ts";
 
@@ -45,7 +46,7 @@ const LATE_SWEEP_MS = 3_000;
  */
 export async function startHub(options: HubOptions): Promise<RunningHub> {
   await using stack = new AsyncDisposableStack();
-  const auth = openAuth(options.stateDir);
+  const auth = stack.adopt(openAuth(options), close);
   const audit = stack.use(openAudit(options.auditLog));
   const { tunnelListen, callListen, tunnelTls, callTls } = options;
   const tunnels = stack.adopt(
@@ -82,6 +83,7 @@ class Hub implements RunningHub {
   readonly #id = crypto.randomUUID();
   readonly #options: HubOptions;
   readonly #auth: Auth;
+  readonly #gate: Gatekeeper;
   readonly #audit: Audit;
   readonly #registry = new Registry<OpenTunnel>();
   readonly #activity = new ActivityFeed();
@@ -103,6 +105,11 @@ class Hub implements RunningHub {
   constructor(options: HubOptions, { auth, audit, tunnels, calls }: Parts) {
     this.#options = options;
     this.#auth = auth;
+    this.#gate = new Gatekeeper({
+      auth,
+      registry: this.#registry,
+      allowPlaintextCalls: options.allowPlaintextCalls ?? true,
+    });
     this.#audit = audit;
     this.#pingIntervalMs = options.pingIntervalMs ?? 5_000;
     this.#deadAfterMs = options.deadAfterMs ?? 15_000;
@@ -110,15 +117,20 @@ class Hub implements RunningHub {
     const scheme = options.tunnelTls === undefined ? "ws" : "wss";
     this.tunnelAddress = `${scheme}://${shownAddress(tunnels.addr)}${path}`;
     this.callAddress = shownAddress(calls.addr);
-    this.#ownServices = createOwnServices({ registry: this.#registry, activity: this.#activity });
+    this.#ownServices = createOwnServices({
+      registry: this.#registry,
+      activity: this.#activity,
+      sees: (operator, server) => this.#gate.sees(operator, server),
+    });
     this.#own = new OwnUpstream(this.#ownServices.connect());
     this.#watchRegistry();
     const tunnelListener = new TunnelListener(this.#tunnelContext(path));
     this.#callListener = new CallListener({
       relay: this.#relayContext(),
-      auth,
+      gate: this.#gate,
       registry: this.#registry,
       nextId: () => this.#makeId(),
+      onRawRefused: (raw, error) => this.#onRawRefused(raw, error),
       onRawOpened: (raw) => this.#onRawOpened(raw),
       onRawEnded: (raw, result) => this.#onRawEnded(raw, result),
     });
@@ -151,6 +163,7 @@ class Hub implements RunningHub {
   async #close(): Promise<void> {
     this.#accepting.abort();
     clearInterval(this.#sweeper);
+    this.#auth.close();
     for (const tunnel of this.#registry.list()) {
       tunnel.close({ reason: "The hub goes away", by: "hub" }, 1001);
     }
@@ -177,7 +190,7 @@ class Hub implements RunningHub {
   #tunnelContext(path: string) {
     return {
       path,
-      auth: this.#auth,
+      gate: this.#gate,
       registry: this.#registry,
       isDraining: () => this.#state !== "serving",
       nextId: () => this.#makeId(),
@@ -227,24 +240,28 @@ class Hub implements RunningHub {
       deadlines: this.#deadlines,
       maxStreams: this.#options.maxStreamsPerConnection ?? 1_000,
       own: this.#own,
-      authorize: (head, remoteAddress) => this.#authorize(head, remoteAddress),
-      direct: (head) => direct(head, this.#registry),
+      authorize: (head, peer) => this.#authorize(head, peer),
+      direct: (head, identity) => this.#gate.direct(head, identity),
       pick: (name) => this.#registry.pick(name),
-      waitFor: (name, signal) => this.#registry.waitFor(name, signal),
-      notHere: (name) => notHere(name, this.#registry),
+      waitFor: (call, signal) => this.#waitFor(call, signal),
+      notHere: (name) => this.#gate.notHere(name),
       onRefused: (head, peer, error) => this.#onRefused(head, peer, error),
+      onCallStarted: (call) => this.#gate.keepCall(call),
       onCallEnded: (call, status, reason) => this.#onCallEnded(call, status, reason),
     };
   }
 
-  #authorize(head: RequestHead, remoteAddress: string): CallIdentity | RpcError {
-    const identity = this.#auth.authorizeCall({
-      remote: hostOf(remoteAddress),
-      authorization: head.authorization,
-      forwarded: head.forwarded,
-    });
-    if (identity instanceof RpcError) return identity;
-    return { name: identity.name, credentialUsed: identity.how === "token" };
+  #authorize(head: RequestHead, peer: Peer): Answer<CallIdentity | RpcError> {
+    const answer = this.#gate.authorizeCall(head, peer);
+    return answer instanceof Promise ? answer.then(callIdentity) : callIdentity(answer);
+  }
+
+  /** Whose labels were not known before may be another one than the caller is allowed to call. */
+  async #waitFor({ head, server, identity }: Exchange, signal: AbortSignal): Promise<OpenTunnel> {
+    const tunnel = await this.#registry.waitFor(server, signal);
+    const error = this.#gate.permit(head, { operator: identity, server });
+    if (error !== undefined) throw error;
+    return tunnel;
   }
 
   #watchRegistry(): void {
@@ -287,6 +304,7 @@ class Hub implements RunningHub {
 
   #onCallEnded(call: Exchange, status: StatusCode, reason: string): void {
     const { server, head, identity, bytesUp, bytesDown } = call;
+    this.#gate.dropCall(call);
     const durationMs = performance.now() - call.startedMs;
     const id = this.#makeId();
     const peer = call.remoteAddress;
@@ -323,6 +341,19 @@ class Hub implements RunningHub {
     const record = { peer, method: head.path, id: this.#makeId(), reason };
     this.#activity.publish({ kind: "CALL_ENDED", ...record, status: code });
     this.#audit.record({ kind: "call", who: "", server: "", ...record, status: statusName(code) });
+  }
+
+  #onRawRefused(
+    { id, server, remoteAddress: peer, who }: {
+      id: string;
+      server: string;
+      remoteAddress: string;
+      who: string;
+    },
+    { code, message: reason }: RpcError,
+  ): void {
+    this.#activity.publish({ kind: "RAW_ENDED", server, peer, id, status: code, reason });
+    this.#audit.record({ kind: "raw", who, peer, server, status: statusName(code), reason, id });
   }
 
   #onRawOpened({ id, server, remoteAddress }: RawRecord): void {
@@ -364,7 +395,15 @@ class Hub implements RunningHub {
     }
     for (const caller of this.#callListener.callers) caller.tick();
     this.#own.tick();
+    this.#gate.tick();
   }
+}
+
+function callIdentity(answer: Operator | RpcError): CallIdentity | RpcError {
+  if (answer instanceof RpcError) return answer;
+  const { name, grant, how, subject } = answer;
+  const credentialUsed = how === "token" || how === "jwt";
+  return { name, grant, credentialUsed, ...(subject === undefined ? {} : { subject }) };
 }
 
 /** A wildcard address is shown as the loopback address that it includes. */

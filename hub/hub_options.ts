@@ -38,6 +38,16 @@ export interface HubOptions {
    */
   readonly stateDir?: string | undefined;
   /**
+   * Who may get in: docs/security.md. Without it the two tokens and loopback.
+   */
+  readonly authFile?: string | undefined;
+  /**
+   * Takes calls in plain text from other machines too.
+   *
+   * @default true
+   */
+  readonly allowPlaintextCalls?: boolean;
+  /**
    * Where audit lines go: a file, or `stderr`. Without it no audit is kept.
    */
   readonly auditLog?: string | undefined;

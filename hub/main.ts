@@ -79,14 +79,15 @@ function aborted(signal: AbortSignal): Promise<void> {
 }
 
 function quickStartOf({ hub: options, certificate }: Config, hub: RunningHub): string[] {
-  const { stateDir, tunnelListen, callListen, callTls } = options;
-  if (stateDir === undefined) return [];
+  const { stateDir, authFile, tunnelListen, callListen, callTls, allowPlaintextCalls } = options;
+  if (stateDir === undefined || authFile !== undefined) return [];
   return quickStart({
     tunnelAddress: hub.tunnelAddress,
     tunnelHost: tunnelListen.hostname,
     callAddress: hub.callAddress,
     callHost: callListen.hostname,
     callTls: callTls !== undefined,
+    allowPlaintextCalls: allowPlaintextCalls ?? true,
     stateDir,
     machine: Deno.hostname(),
     caFile: certificate?.selfSigned ? certificate.certFile : undefined,

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { type Metadata, Server, ServerCredentials } from "@grpc/grpc-js";
 import type { Duplex } from "node:stream";
 import { duplexPair } from "../shared/bytes/duplex_pair.ts";
 import type {
@@ -24,6 +24,7 @@ import { serviceDefinition } from "../shared/grpc/service.ts";
 import type { ActivityFeed } from "./activity.ts";
 import { duration, timestamp } from "./proto_time.ts";
 import type { Departure, Registry } from "./registry.ts";
+import { OPERATOR_FIELD } from "./request_head.ts";
 import type { Tunnel } from "./tunnel.ts";
 
 const HUB = "ghub.v1.Hub";
@@ -35,6 +36,12 @@ export type RegistryView = Pick<Registry, "list" | "away" | "lastSeen">;
 export interface OwnServicesOptions {
   readonly registry: RegistryView;
   readonly activity: ActivityFeed;
+  /**
+   * Whether an operator of this name may see a server; the empty name stands for all of them.
+   *
+   * @default everybody sees everything
+   */
+  readonly sees?: (operator: string, server: string) => boolean;
 }
 
 export interface OwnServices {
@@ -49,12 +56,22 @@ export interface OwnServices {
 }
 
 /** Makes the hub's own gRPC server. */
-export function createOwnServices({ registry, activity }: OwnServicesOptions): OwnServices {
+export function createOwnServices(
+  { registry, activity, sees = () => true }: OwnServicesOptions,
+): OwnServices {
   const server = new Server();
   server.addService(serviceDefinition(HUB), {
-    ListServers: unary((request: ListServersRequest) => listServers(request, registry)),
+    ListServers: unary((request: ListServersRequest, { metadata }) =>
+      listServers(request, registry, (server) => sees(operatorOf(metadata), server))
+    ),
     WatchActivity: serverStream<WatchActivityRequest, Activity>(
-      ({ servers = [], history = 0 }, { signal }) => activity.watch({ signal, servers, history }),
+      ({ servers = [], history = 0 }, { signal, metadata }) =>
+        activity.watch({
+          signal,
+          servers,
+          history,
+          sees: (server) => sees(operatorOf(metadata), server),
+        }),
     ),
   });
   const health = addHealth(server);
@@ -95,10 +112,16 @@ export function createOwnServices({ registry, activity }: OwnServicesOptions): O
   };
 }
 
+/** The relay writes this field, whatever a caller has sent. */
+function operatorOf(metadata: Metadata): string {
+  return String(metadata.get(OPERATOR_FIELD)[0] ?? "");
+}
+
 /** Answers `ListServers`. */
 export function listServers(
   request: ListServersRequest,
   registry: RegistryView,
+  sees: (server: string) => boolean = () => true,
 ): ListServersResponse {
   const { includeOffline = false, labels = {} } = request;
   const wanted = Object.entries(labels);
@@ -108,6 +131,7 @@ export function listServers(
   if (includeOffline) servers.push(...registry.away().map(offlineServer));
   return {
     servers: servers
+      .filter(({ name }) => sees(name))
       .filter((server) => wanted.every(([key, value]) => server.labels[key] === value))
       .sort((a, b) => a.name < b.name ? -1 : 1),
   };

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { isLoopback, tokenFiles } from "./auth.ts";
+import { isLoopback } from "./auth.ts";
+import { tokenFiles } from "./auth/hub_tokens.ts";
 
 export interface QuickStartOptions {
   /** `wss://127.0.0.1:8080/ws` and the address that it listens on. */
@@ -14,6 +15,8 @@ export interface QuickStartOptions {
   readonly callAddress: string;
   readonly callHost: string;
   readonly callTls: boolean;
+  /** Calls from elsewhere are taken without TLS too. */
+  readonly allowPlaintextCalls: boolean;
   readonly stateDir: string;
   /** What other machines may call this one. */
   readonly machine: string;
@@ -40,7 +43,12 @@ export function quickStart(options: QuickStartOptions): string[] {
         `gserver serve --hub-uri ${uri} --token-file ${baseName(files.join)}${trust(tls)}`,
     );
   }
-  if (!isLocal(callHost)) {
+  if (!isLocal(callHost) && !callTls && !options.allowPlaintextCalls) {
+    lines.push(
+      "Calls from other machines are refused without TLS: start with --call-tls and --tls-cert " +
+        "(deno task gencert makes a certificate to try), or with --allow-plaintext-calls",
+    );
+  } else if (!isLocal(callHost)) {
     const address = reachable(callAddress, callHost);
     lines.push(
       `To call from elsewhere, copy ${copies(files.operator, callTls)} there and run: ` +

@@ -7,6 +7,7 @@ const BASE: QuickStartOptions = {
   callAddress: "127.0.0.1:9090",
   callHost: "0.0.0.0",
   callTls: false,
+  allowPlaintextCalls: true,
   stateDir: "/var/lib/ghub",
   machine: "soc-1",
 };
@@ -35,6 +36,10 @@ Deno.test("quickStart() gives lines to paste, with files in the place of tokens"
         "gserver serve --hub-uri ws://192.0.2.1:80/ws --token-file join.token",
       ],
     ],
+    ["no TLS for calls", { allowPlaintextCalls: false, tunnelHost: "::1" }, [
+      "Calls from other machines are refused without TLS: start with --call-tls and --tls-cert " +
+      "(deno task gencert makes a certificate to try), or with --allow-plaintext-calls",
+    ]],
     ["loopback alone", { tunnelHost: "::1", callHost: "localhost" }, []],
   ];
   for (const [what, options, lines] of table) {

@@ -202,6 +202,12 @@ export class Registry<T extends Tunnel = Tunnel> {
     return departure && { lastSeenMs: departure.lastSeenMs, reason: departure.reason };
   }
 
+  /** The labels of a server that is or was here. The object is the same for as long as it stays. */
+  labelsOf(name: ServerName): ServerInfo["labels"] | undefined {
+    const entry = this.#entries.get(name);
+    return (entry?.tunnels.at(-1) ?? entry?.departure)?.info.labels;
+  }
+
   /** Names like this one, those that are here before those that are away. */
   nearest(name: string, max = 3): string[] {
     const known = function* (registry: Registry<T>) {

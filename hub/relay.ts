@@ -12,6 +12,8 @@ import { ErrorCode, type Http2Error } from "../shared/http2/frames.ts";
 import type { HeaderList } from "../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../shared/http2/stream.ts";
+import type { Answer } from "./auth.ts";
+import { type Grant, NOTHING } from "./auth/rules.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Route } from "./director.ts";
 import { Exchange } from "./exchange.ts";
@@ -19,13 +21,17 @@ import { errorBlock } from "./hop.ts";
 import { Link, type LinkProtocol, type Socket } from "./link.ts";
 import { RequestHead } from "./request_head.ts";
 import { Side } from "./side.ts";
+import type { Peer } from "./socket.ts";
 import type { Upstream } from "./upstream.ts";
 
-/** Who calls. */
+/** Who calls. It is filled in later for a call whose credential is still being looked at. */
 export interface CallIdentity {
-  readonly name: string;
+  name: string;
+  subject?: string;
+  /** What it may do; replaced when that has changed. */
+  grant: Grant;
   /** The call's `authorization` was meant for the hub: it is not sent on. */
-  readonly credentialUsed: boolean;
+  credentialUsed: boolean;
 }
 
 /** What the relay needs of the hub. */
@@ -33,18 +39,22 @@ export interface RelayContext {
   readonly deadlines: Deadlines;
   readonly maxStreams: number;
   /** Who calls, or why they may not. */
-  authorize(head: RequestHead, remoteAddress: string): CallIdentity | RpcError;
-  direct(head: RequestHead): Route | RpcError;
+  authorize(head: RequestHead, peer: Peer): Answer<CallIdentity | RpcError>;
+  /** Where a call goes, or why its caller may not go there. */
+  direct(head: RequestHead, identity: CallIdentity): Route | RpcError;
   /** The open tunnel of a server that `direct` has named. */
   pick(name: string): Upstream | undefined;
-  waitFor(name: string, signal: AbortSignal): Promise<Upstream>;
+  /** The tunnel of a call's server, once it is here and the caller still may use it. */
+  waitFor(call: Exchange, signal: AbortSignal): Promise<Upstream>;
   /** What a call gets whose server is not here. */
   notHere(name: string): RpcError;
   /** The hub's own services. */
   readonly own: Upstream;
   /** Called for each call whose caller was not let in. */
   onRefused(head: RequestHead, remoteAddress: string, error: RpcError): void;
-  /** Called once for each other call. */
+  /** Called for each other call when it goes on. */
+  onCallStarted(call: Exchange): void;
+  /** Called once for each of them. */
   onCallEnded(call: Exchange, status: StatusCode, reason: string): void;
 }
 
@@ -61,7 +71,7 @@ const NOT_GRPC_TEXT = new TextEncoder().encode(
 /** One connection of a caller. */
 export class Caller implements ConnectionEvents, LinkProtocol {
   readonly #context: RelayContext;
-  readonly remoteAddress: string;
+  readonly #peer: Peer;
   readonly #connection: Connection;
   readonly #link: Link;
   readonly #side: Side;
@@ -69,9 +79,9 @@ export class Caller implements ConnectionEvents, LinkProtocol {
   readonly #heads = new WeakMap<HeaderList, RequestHead>();
   #draining = false;
 
-  constructor(context: RelayContext, socket: Socket, remoteAddress: string) {
+  constructor(context: RelayContext, socket: Socket, peer: Peer) {
     this.#context = context;
-    this.remoteAddress = remoteAddress;
+    this.#peer = peer;
     this.#link = new Link(socket, this);
     this.#connection = new Connection(this, {
       role: "server",
@@ -146,12 +156,15 @@ export class Caller implements ConnectionEvents, LinkProtocol {
     }
     const head = this.#readHead(fields);
     if (!head.isGrpc) return this.#refuseOther(stream);
-    const identity = this.#context.authorize(head, this.remoteAddress);
-    if (identity instanceof RpcError) {
-      this.#context.onRefused(head, this.remoteAddress, identity);
-      return this.#refuse(stream, identity);
+    const { remoteAddress } = this.#peer;
+    const answer = this.#context.authorize(head, this.#peer);
+    if (answer instanceof RpcError) {
+      this.#context.onRefused(head, remoteAddress, answer);
+      return this.#refuse(stream, answer);
     }
-    const { remoteAddress } = this;
+    const identity = answer instanceof Promise
+      ? { name: "", grant: NOTHING, credentialUsed: true }
+      : answer;
     const call = new Exchange(this.#context, {
       near: this.#side,
       stream,
@@ -159,7 +172,9 @@ export class Caller implements ConnectionEvents, LinkProtocol {
       identity,
       remoteAddress,
     });
-    this.#route(call, endStream);
+    call.watchDeadline();
+    if (answer instanceof Promise) this.#routeLater(call, answer, endStream);
+    else this.#route(call, endStream);
     return call;
   }
 
@@ -188,14 +203,38 @@ export class Caller implements ConnectionEvents, LinkProtocol {
 
   #route(call: Exchange, endStream: boolean): void {
     const context = this.#context;
-    const route = context.direct(call.head);
+    const route = context.direct(call.head, call.identity);
     if (route instanceof RpcError) return call.fail(route);
-    call.watchDeadline();
+    context.onCallStarted(call);
     if (route.to === "hub") return call.forward(context.own, endStream);
     call.server = route.name;
     const upstream = context.pick(route.name);
     if (upstream !== undefined) call.forward(upstream, endStream);
-    else call.hold(route.waitMs ?? 0, (signal) => context.waitFor(route.name, signal), endStream);
+    else call.hold(route.waitMs ?? 0, (signal) => context.waitFor(call, signal), endStream);
+  }
+
+  /** For a credential that has to be asked about elsewhere. */
+  #routeLater(call: Exchange, answer: Promise<CallIdentity | RpcError>, endStream: boolean): void {
+    const context = this.#context;
+    call.hold(Infinity, async (signal) => {
+      const identity = await answer;
+      signal.throwIfAborted();
+      if (identity instanceof RpcError) throw identity;
+      Object.assign(call.identity, identity);
+      const route = context.direct(call.head, identity);
+      if (route instanceof RpcError) throw route;
+      context.onCallStarted(call);
+      if (route.to === "hub") return context.own;
+      call.server = route.name;
+      const upstream = context.pick(route.name);
+      if (upstream !== undefined) return upstream;
+      const wait = AbortSignal.timeout(route.waitMs ?? 0);
+      try {
+        return await context.waitFor(call, AbortSignal.any([signal, wait]));
+      } catch (error) {
+        throw wait.aborted && !signal.aborted ? context.notHere(call.server) : error;
+      }
+    }, endStream);
   }
 
   #refuse(stream: Stream, error: RpcError): StreamEvents {

@@ -3,6 +3,22 @@
  *
  * @module
  */
+import type { ClientCertificate } from "./auth.ts";
+
+/** Who is at the other end of a connection, as far as the network tells. */
+export interface Peer {
+  /** `host:port`. */
+  readonly remoteAddress: string;
+  /** It speaks TLS with this hub. */
+  readonly encrypted: boolean;
+  readonly certificate?: ClientCertificate | undefined;
+}
+
+/** What a connection tells of its peer. */
+export function peerOf(conn: Deno.Conn & Partial<Omit<Peer, "remoteAddress">>): Peer {
+  const { encrypted = "handshake" in conn, certificate } = conn;
+  return { remoteAddress: remoteAddressOf(conn), encrypted, certificate };
+}
 
 /** `host:port` of the peer; an IPv4 address in IPv6's clothes is shown as what it is. */
 export function remoteAddressOf(conn: Deno.Conn): string {

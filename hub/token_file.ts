@@ -11,6 +11,7 @@ import { randomBytes } from "node:crypto";
 const TOKEN_BYTES = 32;
 /** A token that a person wrote may be longer, but not guessable. */
 const TOKEN = /^[!-~]{32,512}$/;
+const MAX_FILE_BYTES = 1024;
 const OWNER_ONLY = 0o600;
 const OTHERS = 0o077;
 
@@ -52,16 +53,7 @@ export function openToken(path: string): string {
 function readToken(path: string): string {
   let text: string;
   try {
-    using file = Deno.openSync(path);
-    const { mode, uid } = file.statSync();
-    if (mode !== null && (mode & OTHERS) !== 0) {
-      throw new Error(`others may read it; run: chmod 600 ${path}`);
-    }
-    if (uid !== null && uid !== 0 && uid !== Deno.uid()) {
-      throw new Error(`it belongs to user ${uid}, who could change it`);
-    }
-    const bytes = Buffer.alloc(1024);
-    text = bytes.subarray(0, file.readSync(bytes) ?? 0).toString().trim();
+    text = readSecretFile(path, MAX_FILE_BYTES).trim();
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) throw cause;
     throw new Error(`Cannot use token file ${path}: ${messageOf(cause)}`, { cause });
@@ -73,6 +65,31 @@ function readToken(path: string): string {
     );
   }
   return text;
+}
+
+/**
+ * The text of a file that only its owner may read or change.
+ *
+ * @throws {Error} That says why not, without the path.
+ * @throws {Deno.errors.NotFound} If there is no such file.
+ */
+export function readSecretFile(path: string, maxBytes: number): string {
+  using file = Deno.openSync(path);
+  const { mode, uid } = file.statSync();
+  if (mode !== null && (mode & OTHERS) !== 0) {
+    throw new Error(`others may read it; run: chmod 600 ${path}`);
+  }
+  if (uid !== null && uid !== 0 && uid !== Deno.uid()) {
+    throw new Error(`it belongs to user ${uid}, who could change it`);
+  }
+  const bytes = Buffer.alloc(maxBytes + 1);
+  let length = 0;
+  while (length <= maxBytes) {
+    const n = file.readSync(bytes.subarray(length));
+    if (n === null) return bytes.subarray(0, length).toString();
+    length += n;
+  }
+  throw new Error(`it has more than ${maxBytes} bytes`);
 }
 
 function messageOf(error: unknown): string {

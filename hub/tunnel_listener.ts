@@ -11,12 +11,13 @@ import { getLogger } from "@logtape/logtape";
 import { HttpError } from "../shared/bridge/http_error.ts";
 import { type ReadHead, readRequestHead } from "../shared/bridge/request_head.ts";
 import { checkUpgrade, errorResponse, upgradeResponse } from "../shared/bridge/upgrade.ts";
-import type { Auth, Identity } from "./auth.ts";
+import type { Identity, TunnelRequest } from "./auth.ts";
+import type { Gatekeeper } from "./gatekeeper.ts";
 import { parseMeta } from "./meta.ts";
 import { OpenTunnel } from "./open_tunnel.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Registry } from "./registry.ts";
-import { closeQuietly, hostOf, noDelay, remoteAddressOf, writeAll } from "./socket.ts";
+import { closeQuietly, hostOf, noDelay, type Peer, peerOf, writeAll } from "./socket.ts";
 
 /** A connection that is no tunnel by then is closed. */
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -28,7 +29,7 @@ const BUSY_RETRY_S = 2;
 /** What the tunnel listener needs of the hub. */
 export interface TunnelListenerContext {
   readonly path: string;
-  readonly auth: Auth;
+  readonly gate: Gatekeeper;
   readonly registry: Registry<OpenTunnel>;
   /** True while the hub drains: nobody registers any more. */
   isDraining(): boolean;
@@ -48,13 +49,13 @@ export class TunnelListener {
 
   /** Takes one connection from its first byte to its end. */
   async serve(conn: Deno.Conn): Promise<void> {
-    const remoteAddress = remoteAddressOf(conn);
+    const { remoteAddress, certificate } = peerOf(conn);
     const timer = setTimeout(() => closeQuietly(conn), HANDSHAKE_TIMEOUT_MS);
     let opened: { tunnel: OpenTunnel; rest: Uint8Array } | undefined;
     this.#handshakes++;
     try {
       noDelay(conn);
-      opened = await this.#handshake(conn, remoteAddress);
+      opened = await this.#handshake(conn, { remoteAddress, certificate });
     } catch (error) {
       getLogger(["hub", "tunnel"]).debug("Handshake of {remoteAddress} failed: {error}", {
         remoteAddress,
@@ -70,7 +71,7 @@ export class TunnelListener {
 
   async #handshake(
     conn: Deno.Conn,
-    remoteAddress: string,
+    { remoteAddress, certificate }: Pick<Peer, "remoteAddress" | "certificate">,
   ): Promise<{ tunnel: OpenTunnel; rest: Uint8Array } | undefined> {
     let name = "";
     try {
@@ -86,8 +87,9 @@ export class TunnelListener {
       const header = (field: string) => head.one(field);
       const info = accept(parseMeta(header, remoteAddress));
       name = info.name;
-      const { auth, registry } = this.#context;
-      const identity = accept(auth.authorizeTunnel({ remote: hostOf(remoteAddress), header }));
+      const { gate, registry } = this.#context;
+      const request: TunnelRequest = { remote: hostOf(remoteAddress), header, certificate, info };
+      const identity = accept(await gate.authorizeTunnel(request));
       const refusal = this.#context.isDraining() ? goingAway() : registry.admit(info);
       if (refusal !== undefined) throw toHttpError(refusal);
       const tunnel = new OpenTunnel(conn, {
@@ -98,6 +100,7 @@ export class TunnelListener {
       });
       // Before the 101: a server that reads it is registered.
       registry.add(tunnel);
+      gate.keepTunnel(tunnel, request, identity);
       this.#context.onRegistered(tunnel, identity);
       return { tunnel, rest };
     } catch (error) {

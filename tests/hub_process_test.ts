@@ -44,7 +44,10 @@ Deno.test("ghub tells where it listens, serves, and ends with 0 at SIGTERM and S
 
 Deno.test("ghub shows loopback for all interfaces, and how to get in, but no token", () =>
   inFolder(async (folder) => {
-    await using hub = start(folder, "--tunnel-listen", ":0", "--call-listen", ":0");
+    await using hub = start(
+      folder,
+      ...["--tunnel-listen", ":0", "--call-listen", ":0", "--allow-plaintext-calls"],
+    );
     const [, tunnel = "", call = ""] = await hub.line(READY);
     assert.match(tunnel, /^ws:\/\/127\.0\.0\.1:\d+\/ws$/);
     assert.match(call, /^127\.0\.0\.1:\d+$/);

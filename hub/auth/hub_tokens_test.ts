@@ -1,30 +1,38 @@
 import assert from "node:assert/strict";
-import { RpcError } from "../shared/grpc/rpc_error.ts";
-import { statusName } from "../shared/grpc/status.ts";
-import { type Auth, type Identity, isLoopback, openAuth, TokenAuth, tokenFiles } from "./auth.ts";
-import { FORWARDED_FIELDS } from "./forwarded.ts";
+import { RpcError } from "../../shared/grpc/rpc_error.ts";
+import { statusName } from "../../shared/grpc/status.ts";
+import { type Identity, isLoopback } from "../auth.ts";
+import { FORWARDED_FIELDS } from "../forwarded.ts";
+import { HubTokens, openHubTokens, tokenFiles } from "./hub_tokens.ts";
 
 const JOIN = "join-token-of-the-hub-under-test-000";
 const OPERATOR = "operator-token-of-the-hub-under-test";
 
 type Ask = (remote: string, headers?: Record<string, string>) => Identity | string;
 
-function tunnelDoor(auth: Auth): Ask {
+function tunnelDoor(auth: HubTokens): Ask {
   return (remote, headers = {}) => {
     const all = new Headers(headers);
-    const result = auth.authorizeTunnel({ remote, header: (name) => all.get(name) });
+    const result = auth.authorizeTunnel({
+      remote,
+      header: (name) => all.get(name),
+      info: { name: "edge-1", labels: {} },
+    });
     if (!("status" in result)) return result;
     assert.ok(!result.message.includes(JOIN) && !result.message.includes(OPERATOR));
     return `${result.status} ${result.code}`;
   };
 }
 
-function callDoor(auth: Auth): Ask {
+function callDoor(auth: HubTokens): Ask {
   return (remote, headers = {}) => {
     const { authorization } = headers;
     const forwarded = FORWARDED_FIELDS.some((name) => name in headers);
     const result = auth.authorizeCall({ remote, authorization, forwarded });
-    if (!(result instanceof RpcError)) return result;
+    if (!(result instanceof RpcError)) {
+      const { grant: _, ...identity } = result;
+      return identity;
+    }
     assert.ok(!result.message.includes(JOIN) && !result.message.includes(OPERATOR));
     return statusName(result.code);
   };
@@ -32,8 +40,8 @@ function callDoor(auth: Auth): Ask {
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
-Deno.test("TokenAuth opens each door by the rules, and only by them", async (t) => {
-  const auth = new TokenAuth(JOIN, OPERATOR);
+Deno.test("HubTokens opens each door by the rules, and only by them", async (t) => {
+  const auth = new HubTokens(JOIN, OPERATOR);
   const doors = [
     {
       door: "tunnel",
@@ -89,8 +97,8 @@ Deno.test("TokenAuth opens each door by the rules, and only by them", async (t) 
   }
 });
 
-Deno.test("TokenAuth refuses one token for both doors", () => {
-  assert.throws(() => new TokenAuth(JOIN, JOIN), /one token/);
+Deno.test("HubTokens refuses one token for both doors", () => {
+  assert.throws(() => new HubTokens(JOIN, JOIN), /one token/);
 });
 
 Deno.test("isLoopback() is not fooled by what looks alike", async (t) => {
@@ -114,26 +122,26 @@ Deno.test("isLoopback() is not fooled by what looks alike", async (t) => {
   }
 });
 
-Deno.test("openAuth() keeps its tokens in the state folder", async () => {
+Deno.test("openHubTokens() keeps its tokens in the state folder", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const stateDir = `${folder}/new/ghub`;
-    openAuth(stateDir);
+    openHubTokens(stateDir);
     const { join, operator } = tokenFiles(stateDir);
-    const ask = tunnelDoor(openAuth(stateDir));
+    const ask = tunnelDoor(openHubTokens(stateDir));
     const read = (path: string) => Deno.readTextFileSync(path).trim();
     assert.notEqual(typeof ask("192.0.2.7", bearer(read(join))), "string");
     assert.equal(ask("192.0.2.7", bearer(read(operator))), "403 PERMISSION_DENIED");
     assert.equal(Deno.statSync(stateDir).mode! & 0o777, 0o700);
     await Deno.writeTextFile(`${folder}/file`, "");
-    assert.throws(() => openAuth(`${folder}/file/ghub`), /Cannot make state folder/);
+    assert.throws(() => openHubTokens(`${folder}/file/ghub`), /Cannot make state folder/);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 });
 
-Deno.test("openAuth() without a folder lets only loopback in", () => {
-  const ask = callDoor(openAuth(undefined));
+Deno.test("openHubTokens() without a folder lets only loopback in", () => {
+  const ask = callDoor(openHubTokens(undefined));
   assert.notEqual(typeof ask("127.0.0.1"), "string");
   assert.equal(ask("192.0.2.7"), "UNAUTHENTICATED");
 });

@@ -1,0 +1,163 @@
+/**
+ * The answers that one version of an auth file gives. It never changes; `watched_auth.ts` puts
+ * another one in its place.
+ *
+ * @module
+ */
+import { errorInfo, retryInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
+import { Status } from "../../shared/grpc/status.ts";
+import {
+  type Answer,
+  type CallRequest,
+  type Identity,
+  isLoopback,
+  type Operator,
+  type TunnelRequest,
+} from "../auth.ts";
+import { ERROR_DOMAIN } from "../director.ts";
+import { isForwarded } from "../forwarded.ts";
+import { isServerName, quote } from "../meta.ts";
+import type { Refusal } from "../refusal.ts";
+import type { AuthFile, OperatorEntry, ServerEntry } from "./auth_file.ts";
+import { anyMatches, glob, MAX_PATTERN_LENGTH } from "./glob.ts";
+import { JwtVerifier } from "./jwt.ts";
+import { type Entry, Fault, type FaultReason, type Proof, Prover } from "./prover.ts";
+import { EVERYTHING, type Grant, NOTHING, RuleGrant } from "./rules.ts";
+
+/** What a fault is to a server and to an operator. */
+const UNAUTHENTICATED = {
+  http: 401,
+  code: Status.UNAUTHENTICATED,
+  name: "UNAUTHENTICATED",
+} as const;
+const FORBIDDEN = { http: 403, code: Status.PERMISSION_DENIED, name: "PERMISSION_DENIED" } as const;
+const UNAVAILABLE = { http: 503, code: Status.UNAVAILABLE, name: "UNAVAILABLE" } as const;
+
+const ANSWER_TO: Record<
+  FaultReason,
+  typeof UNAUTHENTICATED | typeof FORBIDDEN | typeof UNAVAILABLE
+> = {
+  CREDENTIAL_MISSING: UNAUTHENTICATED,
+  CREDENTIAL_MALFORMED: UNAUTHENTICATED,
+  CREDENTIAL_WRONG: UNAUTHENTICATED,
+  CREDENTIAL_EXPIRED: UNAUTHENTICATED,
+  CREDENTIAL_NOT_FOR_THIS: FORBIDDEN,
+  KEYS_UNAVAILABLE: UNAVAILABLE,
+};
+
+/** When an issuer's keys may be there again. */
+const RETRY_S = 5;
+
+/** See the module's head. */
+export class FileAuth {
+  readonly #allowLoopback: boolean;
+  readonly #servers: Prover<ServerEntry>;
+  readonly #operators: Prover<OperatorEntry>;
+  readonly #grants: ReadonlyMap<string, Grant>;
+
+  /**
+   * @param path The file's; key files are looked for beside it.
+   * @throws {Error} If a key file cannot be used.
+   */
+  constructor(path: string, { allowLoopback, issuers, servers, operators }: AuthFile) {
+    const jwt = JwtVerifier.load(path, issuers);
+    this.#allowLoopback = allowLoopback;
+    this.#servers = new Prover("server", { entries: servers, others: operators, jwt });
+    this.#operators = new Prover("operator", { entries: operators, others: servers, jwt });
+    this.#grants = new Map(operators.map(({ id, rules }) => [id, new RuleGrant(rules)]));
+  }
+
+  authorizeTunnel(request: TunnelRequest): Answer<Identity | Refusal> {
+    const { header, certificate, info } = request;
+    const authorization = header("authorization") ?? undefined;
+    if (this.#isLocal({ ...request, authorization, forwarded: isForwarded(header) })) {
+      return { kind: "server", name: "loopback", how: "loopback" };
+    }
+    return after(
+      this.#servers.prove(authorization, certificate),
+      (proof) => proof instanceof Fault ? toRefusal(proof) : admit(proof, info),
+    );
+  }
+
+  authorizeCall(request: CallRequest): Answer<Operator | RpcError> {
+    if (this.#isLocal(request)) {
+      return { kind: "operator", name: "loopback", how: "loopback", grant: EVERYTHING };
+    }
+    return after(this.#operators.prove(request.authorization, request.certificate), (proof) => {
+      if (proof instanceof Fault) return toRpcError(proof);
+      return { ...identityOf("operator", proof), grant: this.grantOf(proof.entry.id) };
+    });
+  }
+
+  grantOf(operator: string): Grant {
+    if (operator === "loopback" && this.#allowLoopback) return EVERYTHING;
+    return this.#grants.get(operator) ?? NOTHING;
+  }
+
+  #isLocal({ remote, authorization, certificate, forwarded = false }: CallRequest): boolean {
+    return this.#allowLoopback && authorization === undefined && certificate === undefined &&
+      isLoopback(remote) && !forwarded;
+  }
+}
+
+function identityOf(kind: Identity["kind"], proof: Proof<Entry>): Identity {
+  const { entry, how, subject, expiresAtMs } = proof;
+  return {
+    kind,
+    name: entry.id,
+    how,
+    ...(subject === undefined ? {} : { subject }),
+    ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
+  };
+}
+
+/** Whether a server may have the name and the labels that it claims. */
+function admit(proof: Proof<ServerEntry>, info: TunnelRequest["info"]): Identity | Refusal {
+  const { entry, values } = proof;
+  const named = entry.names.some((pattern) => {
+    const filled = fill(pattern, values);
+    return filled !== undefined && glob(filled).matches(info.name);
+  });
+  if (!named) return forbidden(`"${entry.id}" may not register the name ${quote(info.name)}`);
+  for (const [key, value] of Object.entries(info.labels)) {
+    const may = entry.labels.some((label) =>
+      label.key.matches(key) && anyMatches(label.values, value)
+    );
+    if (!may) {
+      return forbidden(`"${entry.id}" may not claim the label ${quote(`${key}=${value}`)}`);
+    }
+  }
+  return identityOf("server", proof);
+}
+
+/** `undefined` if a placeholder has no value that could be part of a name. */
+function fill(pattern: string, values: ReadonlyMap<string, string>): string | undefined {
+  let whole = true;
+  const filled = pattern.replace(/\{([A-Za-z_]+)\}/g, (_, key) => {
+    const value = values.get(key) ?? "";
+    // A star or a slash that came from outside would widen the pattern.
+    if (!isServerName(value) || value.includes("/")) whole = false;
+    return value;
+  });
+  return whole && filled.length <= MAX_PATTERN_LENGTH ? filled : undefined;
+}
+
+function forbidden(message: string): Refusal {
+  return { status: FORBIDDEN.http, code: FORBIDDEN.name, message };
+}
+
+function toRefusal({ reason, message }: Fault): Refusal {
+  const { http, name } = ANSWER_TO[reason];
+  const refusal = { status: http, code: name, message };
+  return http === 503 ? { ...refusal, retryAfterS: RETRY_S } : refusal;
+}
+
+function toRpcError({ reason, message }: Fault): RpcError {
+  const { code } = ANSWER_TO[reason];
+  const retry = code === Status.UNAVAILABLE ? [retryInfo(RETRY_S * 1000)] : [];
+  return new RpcError(code, message, { details: [errorInfo(reason, ERROR_DOMAIN), ...retry] });
+}
+
+function after<T, R>(answer: Answer<T>, then: (value: T) => R): Answer<R> {
+  return answer instanceof Promise ? answer.then(then) : then(answer as Awaited<T>);
+}

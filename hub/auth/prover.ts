@@ -1,0 +1,182 @@
+/**
+ * Finds out who somebody is: from a credential to an entry of the auth file.
+ *
+ *     authorization ─▶ token's hash ─▶ entry            certificate ─▶ first entry that it fits
+ *                   └▶ JWT ─▶ issuer, claims ─▶ first entry that they fit
+ *
+ * Who sends `Authorization` is judged by it alone; a certificate counts for who sends none.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import type { Answer, ClientCertificate, Identity } from "../auth.ts";
+import type { Credentials } from "./auth_file.ts";
+import { bearerToken } from "./bearer.ts";
+import { anyMatches } from "./glob.ts";
+import { JwtFault, type JwtVerifier, looksLikeJwt, type VerifiedJwt } from "./jwt.ts";
+
+/** What an entry needs to be found. */
+export interface Entry extends Credentials {
+  readonly id: string;
+}
+
+/** Somebody whose credential is good. */
+export interface Proof<E extends Entry> {
+  readonly entry: E;
+  readonly how: "token" | "jwt" | "certificate";
+  readonly subject?: string;
+  readonly expiresAtMs?: number;
+  /** What `{…}` in a server's names stands for. */
+  readonly values: ReadonlyMap<string, string>;
+}
+
+/** `ErrorInfo.reason` of each fault. */
+export type FaultReason =
+  | "CREDENTIAL_MISSING"
+  | "CREDENTIAL_MALFORMED"
+  | "CREDENTIAL_WRONG"
+  | "CREDENTIAL_EXPIRED"
+  | "CREDENTIAL_NOT_FOR_THIS"
+  | "KEYS_UNAVAILABLE";
+
+/** Why a credential is not good. */
+export class Fault {
+  readonly reason: FaultReason;
+  readonly message: string;
+
+  constructor(reason: FaultReason, message: string) {
+    this.reason = reason;
+    this.message = message;
+  }
+}
+
+const NEEDED = "This hub lets nobody in without a credential: a token or JWT as " +
+  "Authorization: Bearer (--token-file), or a client certificate";
+
+/** Knows those who may pass one door, and those who are meant for the other one. */
+export class Prover<E extends Entry> {
+  readonly #kind: Identity["kind"];
+  readonly #entries: readonly E[];
+  readonly #others: readonly Entry[];
+  readonly #byHash: ReadonlyMap<string, E>;
+  readonly #otherHashes: ReadonlySet<string>;
+  readonly #jwt: JwtVerifier;
+
+  constructor(
+    kind: Identity["kind"],
+    { entries, others, jwt }: {
+      readonly entries: readonly E[];
+      readonly others: readonly Entry[];
+      readonly jwt: JwtVerifier;
+    },
+  ) {
+    this.#kind = kind;
+    this.#entries = entries;
+    this.#others = others;
+    this.#jwt = jwt;
+    this.#byHash = new Map(
+      entries.flatMap((entry) => entry.tokens.map(({ sha256 }): [string, E] => [sha256, entry])),
+    );
+    this.#otherHashes = new Set(others.flatMap(({ tokens }) => tokens.map((one) => one.sha256)));
+  }
+
+  prove(
+    authorization: string | undefined,
+    certificate: ClientCertificate | undefined,
+  ): Answer<Proof<E> | Fault> {
+    if (authorization !== undefined) return this.#proveBearer(authorization);
+    if (certificate === undefined) return new Fault("CREDENTIAL_MISSING", NEEDED);
+    if (certificate.notAfterMs <= Date.now()) {
+      return new Fault("CREDENTIAL_EXPIRED", "The client certificate has expired");
+    }
+    return findByCertificate(this.#entries, certificate) ??
+      this.#stranger(findByCertificate(this.#others, certificate));
+  }
+
+  #proveBearer(authorization: string): Answer<Proof<E> | Fault> {
+    const token = bearerToken(authorization);
+    if (token === undefined) {
+      const message = "Cannot read Authorization: it must be Bearer <token>, once";
+      return new Fault("CREDENTIAL_MALFORMED", message);
+    }
+    const byHash = this.#proveToken(token);
+    if (byHash !== undefined) return byHash;
+    if (!looksLikeJwt(token)) return new Fault("CREDENTIAL_WRONG", "Wrong token");
+    const find = (jwt: VerifiedJwt) =>
+      findByJwt(this.#entries, jwt) ?? this.#stranger(findByJwt(this.#others, jwt));
+    const known = this.#jwt.recall(token);
+    return known === undefined ? this.#jwt.verify(token).then(find, faultOf) : find(known);
+  }
+
+  /**
+   * The table is asked for a hash of what was sent. How long that takes tells of the hash alone,
+   * from which nobody can come nearer to a token.
+   */
+  #proveToken(token: string): Proof<E> | Fault | undefined {
+    const hash = createHash("sha256").update(token).digest("hex");
+    const entry = this.#byHash.get(hash);
+    if (entry === undefined) return this.#otherHashes.has(hash) ? this.#notForThis() : undefined;
+    const expiresAtMs = entry.tokens.find(({ sha256 }) => sha256 === hash)?.expiresAtMs;
+    if (expiresAtMs === undefined) return { entry, how: "token", values: new Map() };
+    if (expiresAtMs <= Date.now()) {
+      return new Fault("CREDENTIAL_EXPIRED", `The token of "${entry.id}" has expired`);
+    }
+    return { entry, how: "token", expiresAtMs, values: new Map() };
+  }
+
+  #stranger(found: unknown): Fault {
+    if (found !== undefined) return this.#notForThis();
+    const message = `This credential is of no ${this.#kind} that this hub knows`;
+    return new Fault("CREDENTIAL_WRONG", message);
+  }
+
+  #notForThis(): Fault {
+    const other = this.#kind === "server" ? "an operator" : "a server";
+    return new Fault("CREDENTIAL_NOT_FOR_THIS", `Wrong kind of credential: it is ${other}'s`);
+  }
+}
+
+function faultOf(error: unknown): Fault {
+  if (!(error instanceof JwtFault)) throw error;
+  return new Fault(error.unavailable ? "KEYS_UNAVAILABLE" : "CREDENTIAL_WRONG", error.message);
+}
+
+function findByJwt<E extends Entry>(
+  entries: readonly E[],
+  { issuer, claims, expiresAtMs }: VerifiedJwt,
+): Proof<E> | undefined {
+  const entry = entries.find(({ jwt }) =>
+    jwt.some((match) =>
+      match.issuer === issuer &&
+      [...match.claims].every(([claim, pattern]) =>
+        texts(Object.hasOwn(claims, claim) ? claims[claim] : undefined)
+          .some((value) => pattern.matches(value))
+      )
+    )
+  );
+  if (entry === undefined) return undefined;
+  const values = new Map(
+    Object.entries(claims).filter((pair): pair is [string, string] => typeof pair[1] === "string"),
+  );
+  const subject = typeof claims.sub === "string" ? { subject: claims.sub } : {};
+  return { entry, how: "jwt", expiresAtMs, values, ...subject };
+}
+
+/** A claim's values: some, such as groups, are lists. */
+function texts(value: unknown): string[] {
+  const list = Array.isArray(value) ? value : [value];
+  return list.filter((one) => typeof one === "string");
+}
+
+function findByCertificate<E extends Entry>(
+  entries: readonly E[],
+  { names, notAfterMs }: ClientCertificate,
+): Proof<E> | undefined {
+  for (const entry of entries) {
+    const subject = names.find((name) => anyMatches(entry.certificates, name));
+    if (subject === undefined) continue;
+    const values = new Map([["san", subject.slice(subject.indexOf(":") + 1)]]);
+    return { entry, how: "certificate", subject, expiresAtMs: notAfterMs, values };
+  }
+  return undefined;
+}

@@ -1,0 +1,184 @@
+/**
+ * A YAML document, read element by element against what is expected there. What is wrong is
+ * collected with its place, so that one look at a file tells all of it.
+ *
+ *     auth.yaml:12:15: operators[0].rules[1].effect: must be allow or deny
+ *
+ * @module
+ */
+import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
+
+/** More faults than this are not listed. */
+const MAX_FAULTS = 50;
+
+/** What is wrong with a file: one line for each fault. */
+export class FaultyFileError extends Error {
+  override readonly name = "FaultyFileError";
+  readonly faults: readonly string[];
+
+  constructor(path: string, faults: readonly string[]) {
+    super(`Cannot use ${path}:\n${faults.map((fault) => `  ${fault}`).join("\n")}`);
+    this.faults = faults;
+  }
+}
+
+/** The faults of one file. */
+class Faults {
+  readonly lines: string[] = [];
+  readonly #path: string;
+  readonly #counter: LineCounter;
+
+  constructor(path: string, counter: LineCounter) {
+    this.#path = path;
+    this.#counter = counter;
+  }
+
+  add(offset: number, what: string, problem: string): void {
+    if (this.lines.length === MAX_FAULTS) return;
+    const { line, col } = this.#counter.linePos(offset);
+    const where = what === "" ? "" : `${what}: `;
+    this.lines.push(`${this.#path}:${line}:${col}: ${where}${problem}`);
+  }
+}
+
+/** One value in the document, with its place and its name. */
+export class Element {
+  readonly name: string;
+  readonly #node: Node | null;
+  readonly #offset: number;
+  readonly #faults: Faults;
+
+  constructor(name: string, node: Node | null, outside: { offset: number; faults: Faults }) {
+    this.name = name;
+    this.#node = node;
+    this.#offset = node?.range?.[0] ?? outside.offset;
+    this.#faults = outside.faults;
+  }
+
+  /** Records what is wrong here. */
+  fault(problem: string): void {
+    this.#faults.add(this.#offset, this.name, problem);
+  }
+
+  /** Calls `read`; what it throws as a SyntaxError is a fault of this element. */
+  attempt<T>(read: () => T, otherwise: T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      this.fault(error.message);
+      return otherwise;
+    }
+  }
+
+  /** The members of a mapping that may have only these keys. */
+  fields<K extends string>(...known: readonly K[]): Partial<Record<K, Element>> {
+    const found: Partial<Record<K, Element>> = {};
+    for (const [key, element] of this.entries()) {
+      if ((known as readonly string[]).includes(key)) found[key as K] = element;
+      else element.fault(`is unknown here; known are: ${known.join(", ")}`);
+    }
+    return found;
+  }
+
+  /** All members of a mapping. */
+  entries(): [key: string, value: Element][] {
+    if (!isMap(this.#node)) {
+      this.fault("must be a mapping (key: value)");
+      return [];
+    }
+    return this.#node.items.flatMap(({ key, value }): [string, Element][] => {
+      const at = { offset: (key as Node).range?.[0] ?? this.#offset, faults: this.#faults };
+      if (!isScalar(key) || typeof key.value !== "string") {
+        this.fault("has a key that is no text");
+        return [];
+      }
+      const name = this.name === "" ? key.value : `${this.name}.${key.value}`;
+      return [[key.value, new Element(name, value as Node | null, at)]];
+    });
+  }
+
+  /** The items of a list. */
+  items(): Element[] {
+    if (!isSeq(this.#node)) {
+      this.fault("must be a list");
+      return [];
+    }
+    const outside = { offset: this.#offset, faults: this.#faults };
+    return this.#node.items.map((item, i) =>
+      new Element(`${this.name}[${i}]`, item as Node | null, outside)
+    );
+  }
+
+  /** The items of a list, or the one thing that stands in its place. */
+  oneOrMore(): Element[] {
+    return isSeq(this.#node) ? this.items() : [this];
+  }
+
+  get isMapping(): boolean {
+    return isMap(this.#node);
+  }
+
+  /** A text that is not empty. */
+  text(): string {
+    const value = isScalar(this.#node) ? this.#node.value : undefined;
+    if (typeof value === "string" && value !== "") return value;
+    this.fault("must be a text (put it into quotes if it looks like a number)");
+    return "";
+  }
+
+  choice<C extends string>(choices: readonly C[], otherwise: C): C {
+    const value = isScalar(this.#node) ? this.#node.value : undefined;
+    if ((choices as readonly unknown[]).includes(value)) return value as C;
+    this.fault(`must be ${choices.join(" or ")}`);
+    return otherwise;
+  }
+
+  boolean(): boolean {
+    const value = isScalar(this.#node) ? this.#node.value : undefined;
+    if (typeof value === "boolean") return value;
+    this.fault("must be true or false");
+    return false;
+  }
+
+  /** A whole number. */
+  integer(): number {
+    const value = isScalar(this.#node) ? this.#node.value : undefined;
+    if (typeof value === "number" && Number.isSafeInteger(value)) return value;
+    this.fault("must be a whole number");
+    return NaN;
+  }
+
+  /** A moment, as `Date.now()` tells it. */
+  moment(): number {
+    const text = this.text();
+    const ms = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d)?Z)?$/.test(text) ? Date.parse(text) : NaN;
+    if (Number.isNaN(ms) && text !== "") this.fault("must be like 2027-01-31 or 2027-01-31T18:00Z");
+    return ms;
+  }
+}
+
+/**
+ * Reads a document.
+ *
+ * @param path For messages.
+ * @throws {FaultyFileError} If it is no YAML, or `read` found faults.
+ */
+export function readYamlFile<T>(path: string, text: string, read: (root: Element) => T): T {
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, {
+    lineCounter,
+    schema: "core",
+    uniqueKeys: true,
+    merge: false,
+    prettyErrors: false,
+  });
+  const faults = new Faults(path, lineCounter);
+  for (const { pos, message } of [...document.errors, ...document.warnings]) {
+    faults.add(pos[0], "", message);
+  }
+  if (faults.lines.length > 0) throw new FaultyFileError(path, faults.lines);
+  const result = read(new Element("", document.contents, { offset: 0, faults }));
+  if (faults.lines.length > 0) throw new FaultyFileError(path, faults.lines);
+  return result;
+}

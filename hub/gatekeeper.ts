@@ -1,0 +1,354 @@
+/**
+ * Stands between those who ask and what they ask for: lets in, directs within what may be
+ * seen, and puts out whose credential or permission has ended.
+ *
+ *     call ─▶ authorize ─▶ direct (sees only what the operator may see) ─▶ permit ─▶ leaves the hub
+ *     auth file changes, credential expires ─▶ look at everything that is open again
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { errorInfo, RpcError } from "../shared/grpc/rpc_error.ts";
+import { Status } from "../shared/grpc/status.ts";
+import {
+  type Answer,
+  type Auth,
+  type CallRequest,
+  type Identity,
+  isLoopback,
+  type Operator,
+  type TunnelRequest,
+} from "./auth.ts";
+import type { Grant } from "./auth/rules.ts";
+import {
+  direct,
+  directRaw,
+  ERROR_DOMAIN,
+  notHere,
+  type Route,
+  type RouteView,
+} from "./director.ts";
+import { quote } from "./meta.ts";
+import { nearest } from "./nearest.ts";
+import type { Refusal } from "./refusal.ts";
+import type { Registry } from "./registry.ts";
+import type { RequestHead } from "./request_head.ts";
+import { hostOf, type Peer } from "./socket.ts";
+import type { CloseReason, ServerName, Tunnel } from "./tunnel.ts";
+
+/** An answer for one list of metadata on one connection is good for this long. */
+const REMEMBER_MS = 60_000;
+/** WebSocket close code: policy violation (RFC 6455 §7.4.1). */
+const POLICY_VIOLATION = 1008;
+
+const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
+
+/** A call that was let in and has not ended. */
+export interface LiveCall {
+  readonly head: RequestHead;
+  /** Who calls; a new look may find that it may do something else. */
+  readonly identity: { grant: Grant };
+  /** Name of its server; empty for the hub's own services. */
+  readonly server: ServerName;
+  fail(error: RpcError): void;
+}
+
+/** A raw connection that was let in and has not ended. */
+export interface LiveRaw {
+  readonly server: ServerName;
+  readonly identity: Operator;
+  readonly request: CallRequest;
+  end(error: RpcError): void;
+}
+
+/** A tunnel as the gatekeeper closes it. */
+export interface LiveTunnel extends Tunnel {
+  close(reason: CloseReason, code?: number): void;
+}
+
+interface Known {
+  readonly request: CallRequest;
+  readonly operator: Operator;
+  readonly untilMs: number;
+  /** The auth's state in which this was the answer. */
+  readonly epoch: number;
+}
+
+/** What must be known of the registry. */
+type View = RouteView & Pick<Registry, "away" | "labelsOf">;
+
+export interface GatekeeperOptions {
+  readonly auth: Auth;
+  readonly registry: View;
+  /** Takes calls in plain text from other machines too. */
+  readonly allowPlaintextCalls: boolean;
+}
+
+/** See the module's head. */
+export class Gatekeeper {
+  readonly #auth: Auth;
+  readonly #registry: View;
+  readonly #allowPlaintext: boolean;
+  readonly #known = new WeakMap<RequestHead, Known>();
+  readonly #calls = new Map<LiveCall, Known>();
+  readonly #raws = new Set<LiveRaw>();
+  readonly #tunnels = new Map<LiveTunnel, { request: TunnelRequest; identity: Identity }>();
+  #epoch = 0;
+  #looking: Promise<void> | undefined;
+
+  constructor({ auth, registry, allowPlaintextCalls }: GatekeeperOptions) {
+    this.#auth = auth;
+    this.#registry = registry;
+    this.#allowPlaintext = allowPlaintextCalls;
+    auth.onChange(() => {
+      this.#epoch++;
+      void this.#lookAgain();
+    });
+  }
+
+  // ---- Getting in
+
+  /** Who dials in, and whether it may have the name and labels that it claims. */
+  authorizeTunnel(request: TunnelRequest): Answer<Identity | Refusal> {
+    return this.#auth.authorizeTunnel(request);
+  }
+
+  /** Who calls, or why it may not. The same metadata on the same connection is looked at once. */
+  authorizeCall(head: RequestHead, peer: Peer): Answer<Operator | RpcError> {
+    const known = this.#known.get(head);
+    if (known !== undefined && known.epoch === this.#epoch && Date.now() < known.untilMs) {
+      return known.operator;
+    }
+    const given = head.fields.filter(([name]) => name === "authorization");
+    const request: CallRequest = {
+      remote: hostOf(peer.remoteAddress),
+      // Of two, nobody knows which one counts: together they are none.
+      authorization: given.length === 0 ? undefined : given.map(([, value]) => value).join(", "),
+      certificate: peer.certificate,
+      forwarded: head.forwarded,
+    };
+    const epoch = this.#epoch;
+    const remember = (answer: Operator | RpcError) => {
+      if (!(answer instanceof RpcError)) {
+        const untilMs = Math.min(answer.expiresAtMs ?? Infinity, Date.now() + REMEMBER_MS);
+        this.#known.set(head, { request, operator: answer, untilMs, epoch });
+      }
+      return answer;
+    };
+    const answer = this.authorizeRequest(request, peer);
+    return answer instanceof Promise ? answer.then(remember) : remember(answer);
+  }
+
+  /** The same for a handshake. */
+  authorizeRequest(request: CallRequest, peer: Peer): Answer<Operator | RpcError> {
+    if (!peer.encrypted && !this.#allowPlaintext && !isLoopback(request.remote)) {
+      return plaintextError();
+    }
+    return this.#auth.authorizeCall(request);
+  }
+
+  // ---- What may be seen
+
+  /** The registry as an operator may see it. */
+  view({ name, grant }: Pick<Operator, "name" | "grant">): RouteView {
+    const registry = this.#registry;
+    if (grant.everything) return registry;
+    const sees = (server: ServerName) => grant.maySee(this.#target(server));
+    const names = () => registry.names().filter(sees);
+    return {
+      names,
+      isOnline: (server) => sees(server) && registry.isOnline(server),
+      has: (server) => sees(server) && registry.has(server),
+      lastSeen: (server) => sees(server) ? registry.lastSeen(server) : undefined,
+      nearest: (server) => {
+        const away = registry.away().map(({ info }) => info.name).filter(sees);
+        return nearest(server, [...names(), ...away]);
+      },
+      hidden: (server) => sees(server) ? undefined : hiddenError(name, server),
+    };
+  }
+
+  /** Whether an operator of this name may see a server; the empty name stands for all of them. */
+  sees(operator: string, server: ServerName): boolean {
+    const grant = this.#auth.grantOf(operator);
+    if (grant.everything) return true;
+    return server !== "" && grant.maySee(this.#target(server));
+  }
+
+  /** What a call is told whose server did not come. It may call this name, but perhaps no others. */
+  notHere(server: ServerName): RpcError {
+    const registry = this.#registry;
+    return notHere(server, {
+      names: () => [],
+      isOnline: (name) => registry.isOnline(name),
+      has: (name) => registry.has(name),
+      lastSeen: (name) => registry.lastSeen(name),
+      nearest: () => [],
+    });
+  }
+
+  // ---- Where it may go
+
+  /** Directs a routed call, if its operator may make it. */
+  direct(head: RequestHead, operator: Pick<Operator, "name" | "grant">): Route | RpcError {
+    const route = direct(head, this.view(operator));
+    if (route instanceof RpcError || route.to === "hub") return route;
+    return this.permit(head, { operator, server: route.name }) ?? route;
+  }
+
+  /** Directs a raw connection, if its operator may call everything there. */
+  directRaw(candidates: readonly ServerName[], operator: Operator): Route | RpcError {
+    const route = directRaw(candidates, this.view(operator));
+    if (route instanceof RpcError || route.to === "hub") return route;
+    return this.#permitRaw(operator, route.name) ?? route;
+  }
+
+  /** Why an operator may not make this call of this server, as the server is now. */
+  permit(
+    { path }: Pick<RequestHead, "path">,
+    { operator, server }: { operator: Pick<Operator, "name" | "grant">; server: ServerName },
+  ): RpcError | undefined {
+    const { name, grant } = operator;
+    if (grant.everything) return undefined;
+    const target = this.#target(server);
+    if (!grant.maySee(target)) return hiddenError(name, server);
+    if (grant.mayCall(target, path)) return undefined;
+    return denied(`"${name}" may not call ${quote(path)} of server ${quote(server)}`);
+  }
+
+  #permitRaw({ name, grant }: Operator, server: ServerName): RpcError | undefined {
+    if (grant.everything) return undefined;
+    const target = this.#target(server);
+    if (!grant.maySee(target)) return hiddenError(name, server);
+    if (grant.mayCallAll(target)) return undefined;
+    return denied(
+      `"${name}" may not open a raw connection to server ${quote(server)}: the hub cannot see ` +
+        "what is called there, so that it needs the permission to call every method",
+    );
+  }
+
+  #target(name: ServerName) {
+    return { name, labels: this.#registry.labelsOf(name) ?? NO_LABELS };
+  }
+
+  // ---- Putting out
+
+  /** A tunnel that is registered now. */
+  keepTunnel(tunnel: LiveTunnel, request: TunnelRequest, identity: Identity): void {
+    this.#tunnels.set(tunnel, { request, identity });
+    void tunnel.closed.then(() => this.#tunnels.delete(tunnel));
+  }
+
+  /** A call that goes on from now. */
+  keepCall(call: LiveCall): void {
+    const known = this.#known.get(call.head);
+    if (known !== undefined) this.#calls.set(call, known);
+  }
+
+  /** It has ended. */
+  dropCall(call: LiveCall): void {
+    this.#calls.delete(call);
+  }
+
+  /** A raw connection that stands now. */
+  keepRaw(raw: LiveRaw): Disposable {
+    this.#raws.add(raw);
+    return { [Symbol.dispose]: () => this.#raws.delete(raw) };
+  }
+
+  /** Once a second: ends what hangs on a credential whose time is over. */
+  tick(): void {
+    const now = Date.now();
+    const isOver = ({ expiresAtMs = Infinity }: Identity) => expiresAtMs <= now;
+    const over = [...this.#tunnels.values()].some(({ identity }) => isOver(identity)) ||
+      [...this.#calls.values()].some(({ operator }) => isOver(operator)) ||
+      [...this.#raws].some(({ identity }) => isOver(identity));
+    if (over) void this.#lookAgain();
+  }
+
+  /** Asks again for all that is open. A change in the middle of it makes it begin anew. */
+  #lookAgain(): Promise<void> {
+    return this.#looking ??= this.#look().catch((error) =>
+      getLogger(["hub", "auth"]).error("Cannot look at what is open again: {error}", { error })
+    ).finally(() => this.#looking = undefined);
+  }
+
+  async #look(): Promise<void> {
+    let epoch;
+    do {
+      epoch = this.#epoch;
+      await this.#lookAtTunnels();
+      await this.#lookAtCalls();
+      await this.#lookAtRaws();
+    } while (epoch !== this.#epoch);
+  }
+
+  async #lookAtTunnels(): Promise<void> {
+    for (const [tunnel, kept] of this.#tunnels) {
+      const answer = await this.#auth.authorizeTunnel(kept.request);
+      if (!("status" in answer)) kept.identity = answer;
+      else if (answer.status !== 503) {
+        tunnel.close({ reason: ended(kept.identity, answer.message), by: "hub" }, POLICY_VIOLATION);
+      }
+    }
+  }
+
+  async #lookAtCalls(): Promise<void> {
+    const answers = new Map<CallRequest, Operator | RpcError>();
+    for (const [call, { request, operator }] of this.#calls) {
+      const answer = answers.get(request) ?? await this.#auth.authorizeCall(request);
+      answers.set(request, answer);
+      if (!this.#calls.has(call)) continue;
+      if (answer instanceof RpcError) {
+        if (answer.code === Status.UNAVAILABLE) continue;
+        call.fail(endedError(operator, answer));
+        continue;
+      }
+      const error = call.server === ""
+        ? undefined
+        : this.permit(call.head, { operator: answer, server: call.server });
+      if (error !== undefined) call.fail(endedError(operator, error));
+      else {
+        call.identity.grant = answer.grant;
+        this.#calls.set(call, { request, operator: answer, untilMs: 0, epoch: this.#epoch });
+      }
+    }
+  }
+
+  async #lookAtRaws(): Promise<void> {
+    for (const raw of this.#raws) {
+      const answer = await this.#auth.authorizeCall(raw.request);
+      const error = answer instanceof RpcError ? answer : this.#permitRaw(answer, raw.server);
+      if (error === undefined || error.code === Status.UNAVAILABLE) continue;
+      raw.end(endedError(raw.identity, error));
+    }
+  }
+}
+
+function ended({ name }: Identity, why: string): string {
+  return `The hub no longer lets "${name}" in: ${why}`;
+}
+
+function endedError(identity: Identity, { code, message, details }: RpcError): RpcError {
+  return new RpcError(code, ended(identity, message), { details });
+}
+
+/** The same for a server that is here and for one that was never heard of. */
+function hiddenError(operator: string, server: ServerName): RpcError {
+  return denied(`"${operator}" may not call server ${quote(server)}, whether it exists or not`);
+}
+
+function denied(message: string): RpcError {
+  return new RpcError(Status.PERMISSION_DENIED, message, {
+    details: [errorInfo("NOT_PERMITTED", ERROR_DOMAIN)],
+  });
+}
+
+function plaintextError(): RpcError {
+  return new RpcError(
+    Status.PERMISSION_DENIED,
+    "This hub takes calls from other machines over TLS only: start it with --call-tls, or with " +
+      "--allow-plaintext-calls if the network between is trusted",
+    { details: [errorInfo("PLAINTEXT_REFUSED", ERROR_DOMAIN)] },
+  );
+}
