@@ -18,6 +18,7 @@ import { Monitor } from "./monitor.ts";
 import { Observer } from "./observer.ts";
 import { isJournal, Operations } from "./operations.ts";
 import { FluentdService } from "./service.ts";
+import { configOrStarter } from "./starter_config.ts";
 import { StateFile } from "./state_file.ts";
 
 const log = getLogger(["fluentd"]);
@@ -41,7 +42,7 @@ export interface FluentdOptions {
    * @default ["fluentd"]
    */
   readonly command?: readonly string[];
-  /** Given to it with `-c`. Needed with systemd only where the unit's command does not tell. */
+  /** Given to it with `-c`; see starter_config.ts for the default. Needed with systemd only where the unit's command does not tell. */
   readonly configPath?: string | undefined;
   /** @default "fluentd.service" */
   readonly unit?: string;
@@ -120,7 +121,8 @@ async function openManager(
       return systemd;
     }
   }
-  return await SpawnManager.open({ command, configPath, stateDir, logPath });
+  const config = await configOrStarter({ command, configPath, stateDir });
+  return await SpawnManager.open({ command, configPath: config, stateDir, logPath });
 }
 
 async function isSystemdWith(systemd: SystemdManager, options: WaitOptions): Promise<boolean> {
