@@ -16,6 +16,9 @@ import type { HubOptions, ListenAddress } from "./hub_options.ts";
 /** The most calls that one connection may be allowed to have open. */
 const MAX_STREAMS = 100_000;
 
+/** The most handshakes per second that can be allowed. */
+const MAX_HANDSHAKES = 10_000;
+
 const LISTEN = "Addresses";
 const TLS = "TLS";
 const AUTH = "Who may get in";
@@ -136,6 +139,14 @@ export const options = {
     help: "Servers that lost their tunnel dial again within this time, each at a random moment",
     group: TIMES,
   },
+  maxHandshakesPerS: {
+    flag: "--max-handshakes-per-second",
+    value: "NUMBER",
+    parse: parseHandshakes,
+    default: 200,
+    help: "Tunnels that may be opened in any second; more are told when to come back",
+    group: TIMES,
+  },
   maxStreamsPerConnection: {
     flag: "--max-streams-per-connection",
     value: "NUMBER",
@@ -222,6 +233,7 @@ export async function toConfig(values: Values, env: Env): Promise<Config> {
       pingIntervalMs,
       deadAfterMs,
       reconnectSpreadMs: values.reconnectSpreadMs,
+      maxHandshakesPerS: values.maxHandshakesPerS,
       maxStreamsPerConnection: values.maxStreamsPerConnection,
     },
   };
@@ -304,6 +316,12 @@ function parsePositive(text: string): number {
   const ms = parseDuration(text);
   if (ms > 0) return ms;
   throw new UsageError(`"${text}" is too short`, { hint: "Write 5s or 500ms" });
+}
+
+function parseHandshakes(text: string): number {
+  const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (count >= 1 && count <= MAX_HANDSHAKES) return count;
+  throw new UsageError(`"${text}" is not a number from 1 to ${MAX_HANDSHAKES}`);
 }
 
 function parseStreams(text: string): number {

@@ -73,6 +73,7 @@ Deno.test("toConfig() has the defaults of the documentation", async () => {
     pingIntervalMs: 5_000,
     deadAfterMs: 15_000,
     reconnectSpreadMs: 1_000,
+    maxHandshakesPerS: 200,
     maxStreamsPerConnection: 1_000,
   });
 });

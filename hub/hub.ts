@@ -36,8 +36,6 @@ import { welcome } from "./welcome.ts";
 
 /** How often everything is looked at that has no event of its own. */
 const SWEEP_MS = 1_000;
-/** A sweep that comes this late was held up by us: the silence of the tunnels proves nothing. */
-const LATE_SWEEP_MS = 3_000;
 
 /**
  * Starts a hub.
@@ -193,6 +191,7 @@ class Hub implements RunningHub {
       gate: this.#gate,
       registry: this.#registry,
       isDraining: () => this.#state !== "serving",
+      maxHandshakesPerS: this.#options.maxHandshakesPerS,
       nextId: () => this.#makeId(),
       onRefused: (peer: string, server: string, error: { code: string; message: string }) => {
         this.#activity.publish({ kind: "SERVER_REFUSED", server, peer, reason: error.message });
@@ -385,10 +384,11 @@ class Hub implements RunningHub {
     this.#sincePingMs += sinceMs;
     const ping = this.#sincePingMs >= this.#pingIntervalMs;
     if (ping) this.#sincePingMs = 0;
-    const late = sinceMs > LATE_SWEEP_MS;
+    // Time in which we did not run: what came meanwhile has not been read yet.
+    const lateMs = Math.max(0, sinceMs - SWEEP_MS);
     for (const tunnel of this.#registry.list()) {
       tunnel.tick();
-      if (!late && tunnel.silentMs > this.#deadAfterMs) {
+      if (tunnel.silentMs - lateMs > this.#deadAfterMs) {
         const reason = `No byte for ${Math.round(tunnel.silentMs / 1000)} s`;
         tunnel.close({ reason, by: "network" });
       } else if (ping) tunnel.ping();

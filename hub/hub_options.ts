@@ -71,6 +71,12 @@ export interface HubOptions {
    */
   readonly reconnectSpreadMs?: number;
   /**
+   * Tunnels that may be opened in any second; more are told when to come back.
+   *
+   * @default 200
+   */
+  readonly maxHandshakesPerS?: number;
+  /**
    * Calls that one connection to the call port may have open at a time.
    *
    * @default 1000

@@ -11,6 +11,7 @@ import { getLogger } from "@logtape/logtape";
 import { HttpError } from "../shared/bridge/http_error.ts";
 import { type ReadHead, readRequestHead } from "../shared/bridge/request_head.ts";
 import { checkUpgrade, errorResponse, upgradeResponse } from "../shared/bridge/upgrade.ts";
+import { Admission } from "./admission.ts";
 import type { Identity, TunnelRequest } from "./auth.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
 import { parseMeta } from "./meta.ts";
@@ -33,6 +34,7 @@ export interface TunnelListenerContext {
   readonly registry: Registry<OpenTunnel>;
   /** True while the hub drains: nobody registers any more. */
   isDraining(): boolean;
+  readonly maxHandshakesPerS?: number | undefined;
   nextId(): string;
   onRefused(remoteAddress: string, name: string, refusal: HttpError): void;
   onRegistered(tunnel: OpenTunnel, identity: Identity): void;
@@ -41,10 +43,13 @@ export interface TunnelListenerContext {
 /** Serves connections of servers. */
 export class TunnelListener {
   readonly #context: TunnelListenerContext;
+  readonly #admission: Admission;
   #handshakes = 0;
 
   constructor(context: TunnelListenerContext) {
     this.#context = context;
+    const { maxHandshakesPerS: perSecond } = context;
+    this.#admission = new Admission(perSecond === undefined ? {} : { perSecond });
   }
 
   /** Takes one connection from its first byte to its end. */
@@ -87,6 +92,8 @@ export class TunnelListener {
       const header = (field: string) => head.one(field);
       const info = accept(parseMeta(header, remoteAddress));
       name = info.name;
+      const retryAfterS = this.#admission.retryAfterS();
+      if (retryAfterS !== undefined) throw tooMany(this.#admission.perSecond, retryAfterS);
       const { gate, registry } = this.#context;
       const request: TunnelRequest = { remote: hostOf(remoteAddress), header, certificate, info };
       const identity = accept(await gate.authorizeTunnel(request));
@@ -146,6 +153,15 @@ function busy(): HttpError {
     code: "UNAVAILABLE",
     message: `The hub has ${MAX_HANDSHAKES} handshakes under way`,
     retryAfterS: BUSY_RETRY_S,
+  });
+}
+
+function tooMany(perSecond: number, retryAfterS: number): HttpError {
+  return toHttpError({
+    status: 503,
+    code: "UNAVAILABLE",
+    message: `The hub opens at most ${perSecond} tunnels per second: come back in ${retryAfterS} s`,
+    retryAfterS,
   });
 }
 
