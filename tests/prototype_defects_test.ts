@@ -10,9 +10,9 @@ import { assertSameBytes, joined, noise, ok, requestId, text, texts } from "./ca
 import { BadNetwork } from "./support/bad_network.ts";
 import { dialTcp } from "./support/path.ts";
 import { Process, source } from "./support/process.ts";
-import { readLine } from "./support/raw_path.ts";
 import { listServers } from "./support/typed_client.ts";
 import { until } from "./support/until.ts";
+import { upgrade } from "./support/upgrade.ts";
 import { World } from "./support/world.ts";
 
 /** Open files and sockets of a process. */
@@ -22,25 +22,6 @@ const openFiles = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length
 async function reached(world: World, server: string): Promise<void> {
   using client = world.path(server).client();
   await until(`"${server}" to answer`, async () => (await client.unary({})).code === Status.OK);
-}
-
-/** Sends an upgrade request and returns the status line of the answer. */
-async function upgrade(world: World, headers: Readonly<Record<string, string>>): Promise<string> {
-  const { host, pathname } = new URL(world.tunnelUri);
-  const socket = await dialTcp(host);
-  const all = {
-    host,
-    connection: "Upgrade",
-    upgrade: "websocket",
-    "sec-websocket-version": "13",
-    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
-    ...headers,
-  };
-  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.write(`GET ${pathname} HTTP/1.1\r\n${lines.join("")}\r\n`);
-  const line = await readLine(socket);
-  socket.destroy();
-  return line.trim();
 }
 
 Deno.test("a second server of a name does no harm by its own failure", async (t) => {
@@ -57,20 +38,14 @@ Deno.test("a second server of a name does no harm by its own failure", async (t)
   const before = (await listServers(world.callAddress)).get("edge-1");
 
   await t.step("it is refused for its credential", async () => {
-    const status = await upgrade(world, {
-      "x-hub-meta-name": "edge-1",
-      authorization: "Bearer wrong",
-    });
-    assert.match(status, /^HTTP\/1\.1 401 /);
+    const headers = { name: "edge-1", authorization: "Bearer wrong" };
+    assert.equal(await upgrade(world.tunnelUri, headers), 401);
     await say("after a refusal");
   });
 
   await t.step("it is refused for its labels", async () => {
-    const status = await upgrade(world, {
-      "x-hub-meta-name": "edge-1",
-      "x-hub-meta-labels": "no equals sign",
-    });
-    assert.match(status, /^HTTP\/1\.1 400 /);
+    const headers = { name: "edge-1", "x-hub-meta-labels": "no equals sign" };
+    assert.equal(await upgrade(world.tunnelUri, headers), 400);
     await say("after a bad request");
   });
 
