@@ -21,6 +21,18 @@ export interface ProcessOptions {
   readonly cwd?: string;
 }
 
+export interface RunOptions extends ProcessOptions {
+  /** What it reads. @default nothing, and the end */
+  readonly stdin?: string;
+}
+
+/** What a program did that ran to its end. */
+export interface Output {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** How a process ended. */
 export interface Exit {
   readonly code: number;
@@ -112,11 +124,17 @@ export class Process implements AsyncDisposable {
   }
 
   /** Runs Deno with these arguments to its end. */
-  static async run(
+  static run(args: readonly string[], options: RunOptions = {}): Promise<Output> {
+    return Process.output(Deno.execPath(), args, options);
+  }
+
+  /** Runs any program to its end. */
+  static async output(
+    command: string,
     args: readonly string[],
-    { stdin = "", env = {}, cwd = REPOSITORY }: ProcessOptions & { readonly stdin?: string } = {},
-  ): Promise<{ code: number; stdout: string; stderr: string }> {
-    const child = new Deno.Command(Deno.execPath(), {
+    { stdin = "", env = {}, cwd = REPOSITORY }: RunOptions = {},
+  ): Promise<Output> {
+    const child = new Deno.Command(command, {
       args: [...args],
       cwd,
       clearEnv: true,
@@ -129,7 +147,7 @@ export class Process implements AsyncDisposable {
     // A program that has ended without reading its input is no error of the test.
     const written = writer.write(new TextEncoder().encode(stdin))
       .then(() => writer.close()).catch(() => {});
-    const output = await within(`the end of deno ${args.join(" ")}`, child.output())
+    const output = await within(`the end of ${command} ${args.join(" ")}`, child.output())
       .catch((error) => {
         child.kill("SIGKILL");
         throw error;

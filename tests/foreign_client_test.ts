@@ -1,0 +1,80 @@
+/**
+ * A gRPC client that is not grpc-js: Debian's grpcio for /usr/bin/python3, through the hub.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { Process } from "./support/process.ts";
+import { World } from "./support/world.ts";
+
+const PYTHON = "/usr/bin/python3";
+const SCRIPT = fileURLToPath(new URL("./support/foreign_client.py", import.meta.url));
+
+/** Whether the client is here. Where CI asks for it, its absence is a failure. */
+function hasClient(): boolean {
+  try {
+    const { success } = new Deno.Command(PYTHON, { args: ["-c", "import grpc"] }).outputSync();
+    if (success) return true;
+  } catch {
+    // No python3 either.
+  }
+  const message = `${PYTHON} has no module grpc: apt-get install python3-grpcio`;
+  if (Deno.env.get("CI") === "true") throw new Error(`${message} (CI=true)`);
+  console.warn(`\n*** ${message}. Tests of a foreign client are IGNORED.\n`);
+  return false;
+}
+
+/** What the script prints when all is as it should be. */
+const EXPECTED = {
+  unary: "hello",
+  initial: "there and back",
+  trailer: [0, 1, 255],
+  server_stream: ["x", "x", "x", "x", "x"],
+  client_stream: "99",
+  bidi_in_order: true,
+  "8_mib": true,
+  gzip: 80_000,
+  error: ["FAILED_PRECONDITION", "größer"],
+  deadline: ["DEADLINE_EXCEEDED", ""],
+  cancel: "CANCELLED",
+  unknown: "UNIMPLEMENTED",
+};
+
+async function run(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const { code, stdout, stderr } = await Process.output(PYTHON, [SCRIPT, ...args], { env });
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout);
+}
+
+Deno.test({
+  name: "grpcio calls through the hub",
+  ignore: !hasClient(),
+  fn: async (t) => {
+    await using world = await World.start({ servers: ["edge-1", "edge-2"] });
+
+    await t.step("routed by metadata", async () => {
+      assert.deepEqual(
+        await run([world.callAddress, "x-hub-server=edge-1"]),
+        { ...EXPECTED, hop: "server" },
+      );
+    });
+
+    await t.step("by http_proxy", async () => {
+      const proxy = `http://${world.callAddress}`;
+      assert.deepEqual(
+        await run(["dns:///edge-2:443"], { http_proxy: proxy, no_proxy: "" }),
+        { ...EXPECTED, hop: null },
+      );
+    });
+
+    await t.step("to an upstream, by metadata", async () => {
+      const address = await world.startUpstream();
+      await world.startServer({ name: "edge-3", expose: { echo: address } });
+      assert.deepEqual(
+        await run([world.callAddress, "x-hub-server=edge-3/echo"]),
+        { ...EXPECTED, hop: "server" },
+      );
+    });
+  },
+});
