@@ -30,6 +30,8 @@ const PROGRAM: Program = {
             reject(signal.reason);
           });
         });
+        // The signal may come while the next line is being written.
+        ended.catch(() => {});
         // Last, because at this word the test sends the signal.
         await io.stdout.write("ready\n");
         return await ended;
