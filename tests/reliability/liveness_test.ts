@@ -1,0 +1,195 @@
+/**
+ * Links and processes that are there and are not: rows 1, 10, 11, 21, 22 and 26 of
+ * docs/reliability.md. Times are a tenth of the defaults; the facts are the same.
+ */
+import assert from "node:assert/strict";
+import http2 from "node:http2";
+import { Status } from "../../shared/grpc/status.ts";
+import { ok, requestId } from "../call_suite/expect.ts";
+import {
+  assertSameTunnel,
+  hopOf,
+  listed,
+  reached,
+  reasonOf,
+  untilState,
+} from "../support/facts.ts";
+import { type Direction, FaultyLink, type FaultyLinkOptions } from "../support/faulty_link.ts";
+import type { Process } from "../support/process.ts";
+import { RawTunnel } from "../support/raw_tunnel.ts";
+import { until } from "../support/until.ts";
+import { World } from "../support/world.ts";
+
+const DEAD_AFTER_MS = 1_500;
+const FAST = ["--ping-interval", "300ms", "--dead-after", `${DEAD_AFTER_MS}ms`];
+const READY = /^gserver ready server=/;
+
+/** A world whose servers are at the far end of links of their own. */
+async function linked(
+  world: World,
+  name: string,
+  options: FaultyLinkOptions = {},
+): Promise<{ link: FaultyLink; server: Process }> {
+  const { host, protocol, pathname } = new URL(world.tunnelUri);
+  const link = await FaultyLink.to(host, options);
+  const hubUri = `${protocol}//${link.address}${pathname}`;
+  return { link, server: await world.startServer({ name, hubUri }) };
+}
+
+Deno.test("row 1, half-open link: both ends notice by themselves, and the server is back", async (t) => {
+  await using world = await World.start({
+    servers: [],
+    hubArgs: [...FAST, "--reconnect-spread", "100ms"],
+  });
+  const table: [name: string, lost: Direction[]][] = [
+    ["both", ["up", "down"]],
+    ["up", ["up"]],
+    ["down", ["down"]],
+  ];
+  await Promise.all(table.map(async ([name, lost]) => {
+    const { link, server } = await linked(world, name);
+    await using _link = link;
+    using client = world.path(name).client();
+    const id = requestId();
+    const call = client.unary({ hang: true }, { metadata: { "x-echo-id": id } });
+    await client.record(id, ({ received }) => received === 1);
+    link.holdsNew = true; // So that no new registration tells an end what it must find out.
+    link.blackHole(...lost);
+    const { lastCloseReason = "" } = await untilState(world, name, "OFFLINE");
+    assert.match(lastCloseReason, lost.includes("up") ? /^No byte for \d+ s/ : /closed|cut|reset/i);
+    // Where it still hears the hub, the hub's last words tell it.
+    const noticed = lost.includes("down") ? /Nothing came in for \d+ ms/ : /closed .*: No byte for/;
+    await until(`"${name}" to notice`, () => noticed.test(server.stderr));
+    const outcome = await call;
+    assert.equal(outcome.code, Status.UNAVAILABLE);
+    assert.equal(reasonOf(outcome), "OUTCOME_UNKNOWN");
+    assert.equal(hopOf(outcome), "hub 1");
+    link.holdsNew = false;
+    link.cut();
+    await server.line(READY);
+    await reached(world, name);
+    await server.stop();
+  }));
+
+  await t.step("SIGKILL: the kernel says so at once", async () => {
+    const server = await world.startServer("killed");
+    await server.kill();
+    await untilState(world, "killed", "OFFLINE");
+  });
+});
+
+Deno.test("row 10, a large transfer on a slow link is no death, in either direction", async (t) => {
+  await using world = await World.start({ servers: [], hubArgs: FAST });
+  const bytesPerS = 2_000_000;
+  const { link } = await linked(world, "edge-1", { bytesPerS });
+  await using _link = link;
+  using client = world.path("edge-1").client();
+  const before = await listed(world, "edge-1");
+  // Longer on its way than the silence that would close the tunnel.
+  const bytes = 2.5 * bytesPerS * DEAD_AFTER_MS / 1000;
+  await t.step("down to the server", async () => {
+    const { call, outcome } = client.clientStream();
+    for (let sent = 0; sent < bytes; sent += 2 ** 16) call.write({ data: new Uint8Array(2 ** 16) });
+    call.end();
+    const { responses } = ok(await outcome);
+    assert.ok(Number(responses[0]?.receivedBytes) >= bytes);
+    await assertSameTunnel(world, before);
+  });
+  await t.step("up to the hub", async () => {
+    const { outcome } = client.serverStream({ count: Math.ceil(bytes / 2 ** 16), size: 2 ** 16 });
+    ok(await outcome);
+    await assertSameTunnel(world, before);
+  });
+});
+
+Deno.test("row 21, a middlebox that forgets the idle: pings keep the tunnel", async () => {
+  await using world = await World.start({ servers: [], hubArgs: FAST });
+  const { link } = await linked(world, "edge-1", { idleMs: 1_000 });
+  await using _link = link;
+  const before = await listed(world, "edge-1");
+  const { connectedAt } = before ?? {};
+  await until("three times the idle time to pass", async () => {
+    const server = await listed(world, "edge-1");
+    return Number(server?.lastSeen?.seconds) - Number(connectedAt?.seconds) >= 4;
+  });
+  await assertSameTunnel(world, before);
+  assert.equal(link.accepted, 1);
+});
+
+Deno.test("row 22, the pings of a gRPC client are answered, and are no offence", async () => {
+  await using world = await World.start();
+  const session = http2.connect(`http://${world.callAddress}`);
+  let goaway: number | undefined;
+  session.on("goaway", (code) => goaway = code);
+  session.on("error", () => {});
+  await new Promise((resolve) => session.once("connect", resolve));
+  for (let i = 0; i < 100; i++) {
+    await new Promise<void>((resolve, reject) =>
+      session.ping((error) => error === null ? resolve() : reject(error))
+    );
+  }
+  assert.equal(goaway, undefined);
+  const closed = new Promise((resolve) => session.once("close", resolve));
+  session.destroy();
+  await closed;
+  // Nor do they go through: the server's tunnel has its own.
+  await reached(world, "edge-1");
+});
+
+Deno.test("row 26, alive but deaf: a stopped server is away, and comes back by itself", async () => {
+  await using world = await World.start({ hubArgs: FAST });
+  const server = world.server("edge-1");
+  using client = world.path("edge-1").client();
+  const id = requestId();
+  const inFlight = client.unary({ hang: true }, { metadata: { "x-echo-id": id } });
+  await client.record(id, ({ received }) => received === 1);
+  server.pause();
+  const { lastCloseReason = "" } = await untilState(world, "edge-1", "OFFLINE");
+  assert.match(lastCloseReason, /^No byte for/);
+  assert.equal(reasonOf(await inFlight), "OUTCOME_UNKNOWN");
+  const next = await client.unary({});
+  assert.deepEqual([next.code, hopOf(next), reasonOf(next)], [
+    Status.UNAVAILABLE,
+    "hub 0",
+    "SERVER_OFFLINE",
+  ]);
+  server.resume();
+  await server.line(READY);
+  await reached(world, "edge-1");
+});
+
+Deno.test("row 26, a hub that was stopped itself blames nobody for the silence", async () => {
+  await using world = await World.start({ servers: [], hubArgs: FAST });
+  using peer = await RawTunnel.open(world.tunnelUri, { name: "raw" });
+  peer.ping(100);
+  const before = await untilState(world, "raw", "ONLINE");
+  world.hub.pause();
+  // By the kernel's clock, which is what the hub will see.
+  const pausedAtMs = performance.now();
+  await until(
+    "the hub to have slept too long",
+    () => performance.now() - pausedAtMs > 1.5 * DEAD_AFTER_MS,
+  );
+  world.hub.resume();
+  // Two sweeps later: what it would have done is done.
+  await until("the hub to go on", async () => {
+    const { lastSeen } = await listed(world, "raw") ?? {};
+    return Number(lastSeen?.seconds) * 1000 > performance.timeOrigin + pausedAtMs + 4_500;
+  });
+  await assertSameTunnel(world, before);
+});
+
+Deno.test("row 26, a server that was stopped itself blames nobody for the silence", async () => {
+  // The hub waits longer than the server sleeps; the server's own number would be over.
+  await using world = await World.start({
+    hubArgs: ["--ping-interval", "300ms", "--dead-after", "4s"],
+  });
+  const server = world.server("edge-1");
+  const before = await listed(world, "edge-1");
+  server.pause();
+  const pausedAtMs = performance.now();
+  await until("the server to have slept", () => performance.now() - pausedAtMs > 2_500);
+  server.resume();
+  await reached(world, "edge-1");
+  await assertSameTunnel(world, before);
+});
