@@ -24,6 +24,8 @@ export interface AuditRecord {
   readonly kind: "call" | "raw" | "registration";
   /** Who was let in (an Identity's name), or empty for who was not. */
   readonly who: string;
+  /** Who it is in the words of its credential: a JWT's `sub`, a name in a certificate. */
+  readonly subject?: string;
   /** `host:port` it came from. */
   readonly peer: string;
   readonly server: string;

@@ -60,6 +60,7 @@ const OWN_SERVICES: readonly string[] = [
 const OWN_PACKAGE = "ghub.v1.";
 /** Spoken by the hub alone: through it anybody could open raw connections unseen. */
 const TUNNEL_SERVICE = "ghub.v1.Tunnel";
+const TUNNEL_PATH = "ghub.v1.tunnel/";
 
 const WAIT = /^(\d{1,9})(ms|s|m|h)$/;
 const WAIT_UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
@@ -67,7 +68,7 @@ const WAIT_UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
 /** Directs one routed call. */
 export function direct(head: CallHead, view: RouteView): Route | RpcError {
   const service = serviceOf(head.path);
-  if (service === TUNNEL_SERVICE) {
+  if (isTunnelService(head.path)) {
     return new RpcError(
       Status.PERMISSION_DENIED,
       `${TUNNEL_SERVICE} is spoken between hub and servers only`,
@@ -123,6 +124,11 @@ function onlyServer(view: RouteView): Route | undefined {
   const [only, ...others] = servers.length > 0 ? servers : names;
   if (only === undefined || others.length > 0) return undefined;
   return { to: "server", name: only };
+}
+
+/** Some gRPC servers ignore case, or all that stands before the last two parts of a path. */
+function isTunnelService(path: string): boolean {
+  return path.toLowerCase().includes(TUNNEL_PATH);
 }
 
 /** The service of `/package.Service/Method`. */

@@ -7,26 +7,24 @@
  *
  * @module
  */
-import { getLogger } from "@logtape/logtape";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
-import { Status, type StatusCode, type StatusName, statusName } from "../shared/grpc/status.ts";
 import { VERSION } from "../shared/version.ts";
 import { acceptLoop } from "./accept_loop.ts";
 import { ActivityFeed } from "./activity.ts";
 import { type Audit, openAudit } from "./audit.ts";
 import type { Answer, Auth, Identity, Operator } from "./auth.ts";
 import { openAuth } from "./auth/mod.ts";
-import { CallListener, type RawRecord } from "./call_listener.ts";
+import { CallListener } from "./call_listener.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Exchange } from "./exchange.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
 import type { HubOptions, RunningHub } from "./hub_options.ts";
+import { Journal } from "./journal.ts";
 import { listen } from "./listen.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
 import { OwnUpstream } from "./own_upstream.ts";
 import { createOwnServices } from "./own_services.ts";
 import { duration } from "./proto_time.ts";
-import type { RawResult } from "./raw.ts";
 import { Registry } from "./registry.ts";
 import type { CallIdentity, RelayContext } from "./relay.ts";
 import type { RequestHead } from "./request_head.ts";
@@ -83,6 +81,7 @@ class Hub implements RunningHub {
   readonly #auth: Auth;
   readonly #gate: Gatekeeper;
   readonly #audit: Audit;
+  readonly #journal: Journal;
   readonly #registry = new Registry<OpenTunnel>();
   readonly #activity = new ActivityFeed();
   readonly #deadlines = new Deadlines();
@@ -121,16 +120,21 @@ class Hub implements RunningHub {
       sees: (operator, server) => this.#gate.sees(operator, server),
     });
     this.#own = new OwnUpstream(this.#ownServices.connect());
-    this.#watchRegistry();
+    this.#journal = new Journal({
+      activity: this.#activity,
+      audit,
+      nextId: () => this.#makeId(),
+    });
+    this.#registry.onChange((event) => this.#journal.registryChanged(event));
     const tunnelListener = new TunnelListener(this.#tunnelContext(path));
     this.#callListener = new CallListener({
       relay: this.#relayContext(),
       gate: this.#gate,
       registry: this.#registry,
       nextId: () => this.#makeId(),
-      onRawRefused: (raw, error) => this.#onRawRefused(raw, error),
-      onRawOpened: (raw) => this.#onRawOpened(raw),
-      onRawEnded: (raw, result) => this.#onRawEnded(raw, result),
+      onRawRefused: (raw, error) => this.#journal.rawRefused(raw, error),
+      onRawOpened: (raw) => this.#journal.rawOpened(raw),
+      onRawEnded: (raw, result) => this.#journal.rawEnded(raw, result),
     });
     const { signal } = this.#accepting;
     this.closed = Promise.all([
@@ -193,33 +197,10 @@ class Hub implements RunningHub {
       isDraining: () => this.#state !== "serving",
       maxHandshakesPerS: this.#options.maxHandshakesPerS,
       nextId: () => this.#makeId(),
-      onRefused: (peer: string, server: string, error: { code: string; message: string }) => {
-        this.#activity.publish({ kind: "SERVER_REFUSED", server, peer, reason: error.message });
-        getLogger(["hub", "tunnel"]).warn('Refused server "{server}" from {peer}: {message}', {
-          server,
-          peer,
-          message: error.message,
-        });
-        const status = error.code in Status ? error.code as StatusName : "INVALID_ARGUMENT";
-        this.#audit.record({
-          kind: "registration",
-          who: "",
-          peer,
-          server,
-          status,
-          reason: error.message,
-          id: this.#makeId(),
-        });
-      },
+      onRefused: (peer: string, server: string, error: { code: string; message: string }) =>
+        this.#journal.serverRefused({ peer, server }, error),
       onRegistered: (tunnel: OpenTunnel, identity: Identity) => {
-        this.#audit.record({
-          kind: "registration",
-          who: identity.name,
-          peer: tunnel.info.remoteAddress,
-          server: tunnel.name,
-          status: "OK",
-          id: tunnel.id,
-        });
+        this.#journal.serverRegistered(tunnel, identity);
         if (tunnel.name.includes("/")) return;
         welcome(tunnel, {
           hubId: this.#id,
@@ -244,9 +225,12 @@ class Hub implements RunningHub {
       pick: (name) => this.#registry.pick(name),
       waitFor: (call, signal) => this.#waitFor(call, signal),
       notHere: (name) => this.#gate.notHere(name),
-      onRefused: (head, peer, error) => this.#onRefused(head, peer, error),
+      onRefused: (head, peer, error) => this.#journal.callRefused(head, peer, error),
       onCallStarted: (call) => this.#gate.keepCall(call),
-      onCallEnded: (call, status, reason) => this.#onCallEnded(call, status, reason),
+      onCallEnded: (call, status, reason) => {
+        this.#gate.dropCall(call);
+        this.#journal.callEnded(call, status, reason);
+      },
     };
   }
 
@@ -261,119 +245,6 @@ class Hub implements RunningHub {
     const error = this.#gate.permit(head, { operator: identity, server });
     if (error !== undefined) throw error;
     return tunnel;
-  }
-
-  #watchRegistry(): void {
-    const log = getLogger(["hub", "registry"]);
-    this.#registry.onChange((event) => {
-      if (event.type === "flapping") {
-        const { holder, displaced, turns } = event;
-        const reason = `${holder.remoteAddress} and ${displaced.remoteAddress} both claim the name`;
-        this.#activity.publish({ kind: "SERVER_FLAPPING", server: holder.name, reason });
-        log.error('Server "{name}" is there twice: {reason}, {turns} turns in a minute', {
-          name: holder.name,
-          reason,
-          turns,
-        });
-        return;
-      }
-      const { name, remoteAddress } = event.tunnel.info;
-      const { id } = event.tunnel;
-      if (event.type === "added") {
-        this.#activity.publish({
-          kind: "SERVER_REGISTERED",
-          server: name,
-          peer: remoteAddress,
-          id,
-        });
-        log.info('Server "{name}" registered from {remoteAddress}', { name, remoteAddress });
-      } else {
-        const { reason } = event.reason;
-        this.#activity.publish({
-          kind: "SERVER_LEFT",
-          server: name,
-          peer: remoteAddress,
-          id,
-          reason,
-        });
-        log.info('Server "{name}" left: {reason}', { name, reason });
-      }
-    });
-  }
-
-  #onCallEnded(call: Exchange, status: StatusCode, reason: string): void {
-    const { server, head, identity, bytesUp, bytesDown } = call;
-    this.#gate.dropCall(call);
-    const durationMs = performance.now() - call.startedMs;
-    const id = this.#makeId();
-    const peer = call.remoteAddress;
-    const method = head.path;
-    // Each call comes here: literals, since spreading a shared record costs ten times as much.
-    this.#activity.publish({
-      kind: "CALL_ENDED",
-      server,
-      peer,
-      method,
-      status,
-      durationMs,
-      bytesUp,
-      bytesDown,
-      reason,
-      id,
-    });
-    this.#audit.record({
-      kind: "call",
-      who: identity.name,
-      peer,
-      server,
-      method,
-      status: statusName(status),
-      bytesUp,
-      bytesDown,
-      durationMs,
-      ...(reason !== "" && { reason }),
-      id,
-    });
-  }
-
-  #onRefused(head: RequestHead, peer: string, { code, message: reason }: RpcError): void {
-    const record = { peer, method: head.path, id: this.#makeId(), reason };
-    this.#activity.publish({ kind: "CALL_ENDED", ...record, status: code });
-    this.#audit.record({ kind: "call", who: "", server: "", ...record, status: statusName(code) });
-  }
-
-  #onRawRefused(
-    { id, server, remoteAddress: peer, who }: {
-      id: string;
-      server: string;
-      remoteAddress: string;
-      who: string;
-    },
-    { code, message: reason }: RpcError,
-  ): void {
-    this.#activity.publish({ kind: "RAW_ENDED", server, peer, id, status: code, reason });
-    this.#audit.record({ kind: "raw", who, peer, server, status: statusName(code), reason, id });
-  }
-
-  #onRawOpened({ id, server, remoteAddress }: RawRecord): void {
-    this.#activity.publish({ kind: "RAW_OPENED", server, peer: remoteAddress, id });
-  }
-
-  #onRawEnded(
-    { id, server, remoteAddress: peer, identity }: RawRecord,
-    { status, reason, ...numbers }: RawResult & { readonly durationMs: number },
-  ): void {
-    this.#activity.publish({ kind: "RAW_ENDED", server, peer, id, status, reason, ...numbers });
-    this.#audit.record({
-      kind: "raw",
-      who: identity.name,
-      peer,
-      server,
-      ...numbers,
-      status: statusName(status),
-      ...(reason === "" ? {} : { reason }),
-      id,
-    });
   }
 
   /** Once a second: pings, silence, floods. */

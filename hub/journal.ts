@@ -1,0 +1,171 @@
+/**
+ * What happened at the hub, told to those who watch (`activity.ts`), to the audit, and to the log.
+ *
+ *                       activity           audit          log
+ *     server refused    SERVER_REFUSED     registration   warn
+ *     server came       SERVER_REGISTERED  registration   info
+ *     server left       SERVER_LEFT                       info
+ *     name fought for   SERVER_FLAPPING                   error
+ *     call ended        CALL_ENDED         call
+ *     raw opened        RAW_OPENED
+ *     raw ended         RAW_ENDED          raw
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import type { RpcError } from "../shared/grpc/rpc_error.ts";
+import { Status, type StatusCode, type StatusName, statusName } from "../shared/grpc/status.ts";
+import type { ActivityFeed } from "./activity.ts";
+import type { Audit } from "./audit.ts";
+import type { Identity } from "./auth.ts";
+import type { RawRecord } from "./call_listener.ts";
+import type { Exchange } from "./exchange.ts";
+import type { RawResult } from "./raw.ts";
+import type { RegistryEvent } from "./registry.ts";
+import type { RequestHead } from "./request_head.ts";
+import type { Tunnel } from "./tunnel.ts";
+
+/** More of a method's name is not written down: only strangers send such. */
+const MAX_METHOD = 256;
+
+export interface JournalOptions {
+  readonly activity: ActivityFeed;
+  readonly audit: Audit;
+  nextId(): string;
+}
+
+/** See the module's head. Nothing here waits or throws. */
+export class Journal {
+  readonly #activity: ActivityFeed;
+  readonly #audit: Audit;
+  readonly #nextId: () => string;
+
+  constructor({ activity, audit, nextId }: JournalOptions) {
+    this.#activity = activity;
+    this.#audit = audit;
+    this.#nextId = nextId;
+  }
+
+  serverRefused(
+    { peer, server }: { readonly peer: string; readonly server: string },
+    { code, message: reason }: { readonly code: string; readonly message: string },
+  ): void {
+    this.#activity.publish({ kind: "SERVER_REFUSED", server, peer, reason });
+    getLogger(["hub", "tunnel"]).warn('Refused server "{server}" from {peer}: {reason}', {
+      server,
+      peer,
+      reason,
+    });
+    const status = code in Status ? code as StatusName : "INVALID_ARGUMENT";
+    const id = this.#nextId();
+    this.#audit.record({ kind: "registration", who: "", peer, server, status, reason, id });
+  }
+
+  serverRegistered({ id, info }: Tunnel, { name, subject }: Identity): void {
+    this.#audit.record({
+      kind: "registration",
+      who: name,
+      ...(subject !== undefined && { subject }),
+      peer: info.remoteAddress,
+      server: info.name,
+      status: "OK",
+      id,
+    });
+  }
+
+  registryChanged(event: RegistryEvent): void {
+    const log = getLogger(["hub", "registry"]);
+    if (event.type === "flapping") {
+      const { holder: { name, remoteAddress }, displaced, turns } = event;
+      const reason = `${remoteAddress} and ${displaced.remoteAddress} both claim the name`;
+      this.#activity.publish({ kind: "SERVER_FLAPPING", server: name, reason });
+      const details = { name, reason, turns };
+      log.error('Server "{name}" is there twice: {reason}, {turns} turns in a minute', details);
+      return;
+    }
+    const { id, info: { name, remoteAddress } } = event.tunnel;
+    const what = { server: name, peer: remoteAddress, id };
+    if (event.type === "added") {
+      this.#activity.publish({ kind: "SERVER_REGISTERED", ...what });
+      log.info('Server "{name}" registered from {remoteAddress}', { name, remoteAddress });
+    } else {
+      const { reason } = event.reason;
+      this.#activity.publish({ kind: "SERVER_LEFT", ...what, reason });
+      log.info('Server "{name}" left: {reason}', { name, reason });
+    }
+  }
+
+  callRefused(head: RequestHead, peer: string, { code, message: reason }: RpcError): void {
+    const method = head.path.slice(0, MAX_METHOD);
+    const record = { peer, method, id: this.#nextId(), reason };
+    this.#activity.publish({ kind: "CALL_ENDED", ...record, status: code });
+    this.#audit.record({ kind: "call", who: "", server: "", ...record, status: statusName(code) });
+  }
+
+  callEnded(call: Exchange, status: StatusCode, reason: string): void {
+    const { server, head, identity: { name, subject }, bytesUp, bytesDown } = call;
+    const durationMs = performance.now() - call.startedMs;
+    const id = this.#nextId();
+    const peer = call.remoteAddress;
+    const method = head.path.length > MAX_METHOD ? head.path.slice(0, MAX_METHOD) : head.path;
+    // Each call comes here: literals, since spreading a shared record costs ten times as much.
+    this.#activity.publish({
+      kind: "CALL_ENDED",
+      server,
+      peer,
+      method,
+      status,
+      durationMs,
+      bytesUp,
+      bytesDown,
+      reason,
+      id,
+    });
+    this.#audit.record({
+      kind: "call",
+      who: name,
+      ...(subject !== undefined && { subject }),
+      peer,
+      server,
+      method,
+      status: statusName(status),
+      bytesUp,
+      bytesDown,
+      durationMs,
+      ...(reason !== "" && { reason }),
+      id,
+    });
+  }
+
+  rawRefused(
+    { id, server, remoteAddress: peer, who }: Omit<RawRecord, "identity"> & {
+      readonly who: string;
+    },
+    { code, message: reason }: RpcError,
+  ): void {
+    this.#activity.publish({ kind: "RAW_ENDED", server, peer, id, status: code, reason });
+    this.#audit.record({ kind: "raw", who, peer, server, status: statusName(code), reason, id });
+  }
+
+  rawOpened({ id, server, remoteAddress: peer }: RawRecord): void {
+    this.#activity.publish({ kind: "RAW_OPENED", server, peer, id });
+  }
+
+  rawEnded(
+    { id, server, remoteAddress: peer, identity: { name, subject } }: RawRecord,
+    { status, reason, ...numbers }: RawResult & { readonly durationMs: number },
+  ): void {
+    this.#activity.publish({ kind: "RAW_ENDED", server, peer, id, status, reason, ...numbers });
+    this.#audit.record({
+      kind: "raw",
+      who: name,
+      ...(subject !== undefined && { subject }),
+      peer,
+      server,
+      ...numbers,
+      status: statusName(status),
+      ...(reason !== "" && { reason }),
+      id,
+    });
+  }
+}
