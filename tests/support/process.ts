@@ -15,6 +15,9 @@ const MAX_LINES = 1000;
 /** Between SIGTERM and SIGKILL when a test disposes of a process. */
 const GRACE_MS = 10_000;
 
+/** Signals after which the end of a process is no surprise. */
+const ENDING: ReadonlySet<Deno.Signal> = new Set(["SIGTERM", "SIGINT", "SIGKILL"]);
+
 export interface ProcessOptions {
   /** Set beside the environment of {@linkcode cleanEnv}. */
   readonly env?: Readonly<Record<string, string>>;
@@ -198,6 +201,7 @@ export class Process implements AsyncDisposable {
   }
 
   signal(signal: Deno.Signal): void {
+    if (ENDING.has(signal)) this.#asked = true;
     this.#child.kill(signal);
   }
 
@@ -208,6 +212,13 @@ export class Process implements AsyncDisposable {
 
   resume(): void {
     this.signal("SIGCONT");
+  }
+
+  /** Waits until it has ended. */
+  async ended(): Promise<Exit> {
+    return await within(`the end of ${this.name}`, this.exit).catch((error) => {
+      throw this.#error(error.message);
+    });
   }
 
   /** Asks it to end by SIGTERM and waits until it has. */
@@ -236,7 +247,7 @@ export class Process implements AsyncDisposable {
   async #end(signal: Deno.Signal): Promise<Exit> {
     this.#asked = true;
     if (this.#exit === undefined) this.signal(signal);
-    return await within(`the end of ${this.name}\n${this.#stderr}`, this.exit);
+    return await this.ended();
   }
 
   #error(what: string): Error {
