@@ -8,6 +8,7 @@ import { deadline } from "../shared/async/deadline.ts";
 import { configureLog } from "../shared/cli/log.ts";
 import { type Context, defineCommand, type Program, runProgram } from "../shared/cli/program.ts";
 import { VERSION } from "../shared/version.ts";
+import { authCommand } from "./auth/commands.ts";
 import { type Config, options, toConfig } from "./config.ts";
 import { startHub } from "./hub.ts";
 import type { RunningHub } from "./hub_options.ts";
@@ -37,7 +38,7 @@ export const program: Program = {
   version: VERSION,
   summary: "Carries gRPC calls to servers that nobody can dial",
   defaultCommand: "serve",
-  commands: [serve],
+  commands: [serve, authCommand],
 };
 
 async function serveHub(context: Context<typeof options>): Promise<number> {

@@ -15,6 +15,14 @@ const MAX_FILE_BYTES = 1024;
 const OWNER_ONLY = 0o600;
 const OTHERS = 0o077;
 
+/** What a token must look like, for the end of error messages. */
+export const TOKEN_RULE = "one line of 32 to 512 visible ASCII characters";
+
+/** Whether a text can be a token. */
+export function isToken(text: string): boolean {
+  return TOKEN.test(text);
+}
+
 /** A new secret, as base64url. */
 export function randomToken(): string {
   return randomBytes(TOKEN_BYTES).toString("base64url");
@@ -58,10 +66,10 @@ function readToken(path: string): string {
     if (cause instanceof Deno.errors.NotFound) throw cause;
     throw new Error(`Cannot use token file ${path}: ${messageOf(cause)}`, { cause });
   }
-  if (!TOKEN.test(text)) {
+  if (!isToken(text)) {
     throw new Error(
-      `Cannot use token file ${path}: it must hold one line of 32 to 512 visible ASCII ` +
-        "characters; remove it, and the hub makes a new one",
+      `Cannot use token file ${path}: it must hold ${TOKEN_RULE}; remove it, and the hub makes ` +
+        "a new one",
     );
   }
   return text;

@@ -82,7 +82,11 @@ export class JwtVerifier {
    * @param path The auth file: key files are looked for beside it.
    * @throws {Error} If a key cannot be read or used.
    */
-  static load(path: string, issuers: readonly Issuer[]): JwtVerifier {
+  static load(
+    path: string,
+    issuers: readonly Issuer[],
+    { fetchCooldownMs = FETCH_COOLDOWN_MS } = {},
+  ): JwtVerifier {
     const sources = new Map<string, Source>();
     for (const issuer of issuers) {
       if (sources.has(issuer.issuer)) {
@@ -91,7 +95,7 @@ export class JwtVerifier {
       const { keysUrl, keysFile = "" } = issuer;
       const keys = keysUrl === undefined
         ? fileKeys(resolve(dirname(path), keysFile), issuer)
-        : remoteKeys(keysUrl);
+        : remoteKeys(keysUrl, fetchCooldownMs);
       sources.set(issuer.issuer, { ...issuer, keys });
     }
     return new JwtVerifier(sources);
@@ -197,10 +201,10 @@ function readText(path: string): string {
   return Deno.readTextFileSync(path);
 }
 
-function remoteKeys(url: URL): JWTVerifyGetKey {
+function remoteKeys(url: URL, cooldownDuration: number): JWTVerifyGetKey {
   return createRemoteJWKSet(url, {
     timeoutDuration: FETCH_TIMEOUT_MS,
-    cooldownDuration: FETCH_COOLDOWN_MS,
+    cooldownDuration,
     cacheMaxAge: KEYS_MAX_AGE_MS,
     [customFetch]: fetchBounded,
   });

@@ -1,5 +1,5 @@
 /**
- * The auth file as it stands on disk now. It is looked at every two seconds, and as a whole: by the
+ * The auth file as it stands on disk now. It is looked at every second, and as a whole: by the
  * content of the file and of the key files that it names, since tools that replace files keep
  * no promise about their times.
  *
@@ -19,7 +19,7 @@ import { FileAuth } from "./file_auth.ts";
 import type { Grant } from "./rules.ts";
 
 /** How often the file is looked at. */
-export const POLL_MS = 2_000;
+export const POLL_MS = 1_000;
 /** A file that stays broken is complained of this often. */
 const COMPLAIN_MS = 60_000;
 

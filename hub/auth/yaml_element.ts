@@ -24,7 +24,7 @@ export class FaultyFileError extends Error {
 
 /** The faults of one file. */
 class Faults {
-  readonly lines: string[] = [];
+  readonly #found: { readonly offset: number; readonly line: string }[] = [];
   readonly #path: string;
   readonly #counter: LineCounter;
 
@@ -34,10 +34,17 @@ class Faults {
   }
 
   add(offset: number, what: string, problem: string): void {
-    if (this.lines.length === MAX_FAULTS) return;
+    if (this.#found.length === MAX_FAULTS) return;
     const { line, col } = this.#counter.linePos(offset);
     const where = what === "" ? "" : `${what}: `;
-    this.lines.push(`${this.#path}:${line}:${col}: ${where}${problem}`);
+    this.#found.push({ offset, line: `${this.#path}:${line}:${col}: ${where}${problem}` });
+  }
+
+  /** @throws {FaultyFileError} If there are any; in the order of the file. */
+  throwAny(): void {
+    if (this.#found.length === 0) return;
+    const lines = this.#found.sort((a, b) => a.offset - b.offset).map(({ line }) => line);
+    throw new FaultyFileError(this.#path, lines);
   }
 }
 
@@ -177,8 +184,8 @@ export function readYamlFile<T>(path: string, text: string, read: (root: Element
   for (const { pos, message } of [...document.errors, ...document.warnings]) {
     faults.add(pos[0], "", message);
   }
-  if (faults.lines.length > 0) throw new FaultyFileError(path, faults.lines);
+  faults.throwAny();
   const result = read(new Element("", document.contents, { offset: 0, faults }));
-  if (faults.lines.length > 0) throw new FaultyFileError(path, faults.lines);
+  faults.throwAny();
   return result;
 }

@@ -79,7 +79,8 @@ export async function jwt(options: JwtOptions = {}): Promise<string> {
   return await token.sign(new TextEncoder().encode(secret));
 }
 
-function hash(who: string): string {
+/** Its hash as it stands in the file. */
+export function hashOf(who: string): string {
   return `sha256:${createHash("sha256").update(tokenOf(who)).digest("hex")}`;
 }
 
@@ -88,40 +89,40 @@ export function authYaml(): string {
   return `
 version: 1
 issuers:
-  - { id: corp, issuer: "${ISSUER}", audience: ghub, algorithms: [HS256], keysFile: hmac.key }
+  - { id: corp, issuer: "${ISSUER}", audience: ghub, algorithms: [HS256], keysFile: hmac.key, clockSkewS: 0 }
 servers:
-  - { id: edges, tokens: ["${hash("edges")}", "${
-    hash("edges-next")
+  - { id: edges, tokens: ["${hashOf("edges")}", "${
+    hashOf("edges-next")
   }"], names: [edge-*, edge-*/*], labels: { env: [prod, dev] } }
-  - { id: labs, tokens: ["${hash("labs")}"], names: [lab-*], labels: { env: dev } }
-  - { id: vault, tokens: ["${hash("vault")}"], names: [secret], labels: { env: prod } }
+  - { id: labs, tokens: ["${hashOf("labs")}"], names: [lab-*], labels: { env: dev } }
+  - { id: vault, tokens: ["${hashOf("vault")}"], names: [secret], labels: { env: prod } }
   - { id: plants, jwt: { issuer: corp, claims: { role: plant } }, names: ["plant-{sub}"] }
 operators:
   - id: root
-    tokens: ["${hash("root")}"]
+    tokens: ["${hashOf("root")}"]
     rules: [{ servers: "**", methods: "*", effect: allow }]
   - id: stopper
-    tokens: ["${hash("stopper")}"]
+    tokens: ["${hashOf("stopper")}"]
     rules:
       - { servers: "**", methods: "*", effect: allow }
       - { servers: edge-1, methods: ${STOP}, effect: deny }
   - id: reader
-    tokens: ["${hash("reader")}"]
+    tokens: ["${hashOf("reader")}"]
     rules: [{ servers: [edge-1, edge-2], methods: [/fluentd.v1.Fluentd/Get*, /fluentd.v1.Fluentd/List], effect: allow }]
   - id: prod
-    tokens: ["${hash("prod")}"]
+    tokens: ["${hashOf("prod")}"]
     rules: [{ servers: "**", labels: { env: prod }, methods: "*", effect: allow }]
   - id: lab
-    tokens: ["${hash("lab")}"]
+    tokens: ["${hashOf("lab")}"]
     rules: [{ servers: lab-*, methods: "*", effect: allow }]
   - id: idle
-    tokens: ["${hash("idle")}"]
+    tokens: ["${hashOf("idle")}"]
     rules: []
   - id: soc
     jwt: { issuer: corp, claims: { role: soc } }
     rules: [{ servers: edge-2, methods: "*", effect: allow }]
   - id: retired
-    tokens: [{ sha256: "${hash("retired").slice(7)}", expires: 2020-01-01 }]
+    tokens: [{ sha256: "${hashOf("retired").slice(7)}", expires: 2020-01-01 }]
     rules: [{ servers: "**", methods: "*", effect: allow }]
 `;
 }

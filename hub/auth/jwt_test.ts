@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from "jose";
+import type { Issuer } from "./issuer.ts";
+import { JwtFault, JwtVerifier } from "./jwt.ts";
+
+const BASE: Issuer = {
+  id: "corp",
+  issuer: "https://id.test",
+  audience: ["ghub"],
+  algorithms: [],
+  keysFile: "key",
+  keysUrl: undefined,
+  clockSkewS: 0,
+};
+
+async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await test(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+function sign(key: Parameters<SignJWT["sign"]>[0], alg: string, kid = "1"): Promise<string> {
+  return new SignJWT({ sub: "alice" })
+    .setProtectedHeader({ alg, kid })
+    .setIssuer(BASE.issuer)
+    .setAudience("ghub")
+    .setExpirationTime("5m")
+    .sign(key);
+}
+
+Deno.test("JwtVerifier takes each algorithm, by PEM and by JWKS, and only by its own key", async (t) => {
+  for (const alg of ["RS256", "PS256", "ES256", "ES384", "EdDSA"]) {
+    await t.step(alg, () =>
+      inFolder(async (folder) => {
+        const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
+        const other = await generateKeyPair(alg, { extractable: true });
+        const jwk = { ...await exportJWK(publicKey), kid: "1", alg };
+        for (const text of [await exportSPKI(publicKey), JSON.stringify({ keys: [jwk] })]) {
+          await Deno.writeTextFile(`${folder}/key`, text);
+          const verifier = JwtVerifier.load(`${folder}/auth.yaml`, [{
+            ...BASE,
+            algorithms: [alg],
+          }]);
+          const token = await sign(privateKey, alg);
+          assert.equal(verifier.recall(token), undefined);
+          assert.equal((await verifier.verify(token)).claims.sub, "alice");
+          assert.equal(verifier.recall(token)?.issuer, "corp");
+          await assert.rejects(verifier.verify(await sign(other.privateKey, alg)), JwtFault);
+        }
+      }));
+  }
+});
+
+Deno.test("JwtVerifier does not take a public key for a secret", () =>
+  inFolder(async (folder) => {
+    const { publicKey } = await generateKeyPair("RS256", { extractable: true });
+    const pem = await exportSPKI(publicKey);
+    await Deno.writeTextFile(`${folder}/key`, pem);
+    const verifier = JwtVerifier.load(`${folder}/auth.yaml`, [{ ...BASE, algorithms: ["RS256"] }]);
+    const forged = await new SignJWT({ sub: "alice" })
+      .setProtectedHeader({ alg: "HS256" })
+      .setIssuer(BASE.issuer).setAudience("ghub").setExpirationTime("5m")
+      .sign(new TextEncoder().encode(pem));
+    await assert.rejects(verifier.verify(forged), /algorithm that is not allowed/);
+  }));
+
+Deno.test("JwtVerifier.load() refuses keys that are not safe", async (t) => {
+  const { privateKey } = await generateKeyPair("ES256", { extractable: true });
+  const jwk = JSON.stringify({ keys: [await exportJWK(privateKey)] });
+  const table: [what: string, text: string, alg: string, mode: number, says: RegExp][] = [
+    ["a private JWK", jwk, "ES256", 0o644, /holds a private key/],
+    ["a private PEM", "-----BEGIN PRIVATE KEY-----", "ES256", 0o644, /holds a private key/],
+    ["a secret among public keys", '{"keys":[{"kty":"oct","k":"eA"}]}', "ES256", 0o644, /private/],
+    ["a short secret", "short", "HS256", 0o600, /at least 32 bytes/],
+    ["a secret that others may read", "s".repeat(40), "HS256", 0o644, /chmod 600/],
+    ["nonsense", "nonsense", "ES256", 0o644, /Cannot use key file/],
+  ];
+  for (const [what, text, alg, mode, says] of table) {
+    await t.step(what, () =>
+      inFolder(async (folder) => {
+        await Deno.writeTextFile(`${folder}/key`, text);
+        await Deno.chmod(`${folder}/key`, mode);
+        const issuer = { ...BASE, algorithms: [alg] };
+        assert.throws(() => JwtVerifier.load(`${folder}/auth.yaml`, [issuer]), says);
+      }));
+  }
+});
+
+Deno.test("JwtVerifier fetches a key set, keeps it, and follows a rotation", async () => {
+  const alg = "ES256";
+  const first = await generateKeyPair(alg, { extractable: true });
+  const second = await generateKeyPair(alg, { extractable: true });
+  let fetched = 0;
+  let keys: object[] | undefined = [{ ...await exportJWK(first.publicKey), kid: "1", alg }];
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => {
+    fetched++;
+    return keys === undefined ? new Response("", { status: 500 }) : Response.json({ keys });
+  });
+  const keysUrl = new URL(`http://127.0.0.1:${server.addr.port}/jwks`);
+  const issuer = { ...BASE, algorithms: [alg], keysFile: undefined, keysUrl };
+  const verifier = JwtVerifier.load("auth.yaml", [issuer], { fetchCooldownMs: 0 });
+  for (let i = 0; i < 3; i++) await verifier.verify(await sign(first.privateKey, alg));
+  assert.equal(fetched, 1);
+  keys = [{ ...await exportJWK(second.publicKey), kid: "2", alg }];
+  await verifier.verify(await sign(second.privateKey, alg, "2"));
+  assert.equal(fetched, 2, "an unknown key is asked for");
+  await assert.rejects(verifier.verify(await sign(first.privateKey, alg)), { unavailable: false });
+  keys = undefined;
+  const without = JwtVerifier.load("auth.yaml", [issuer]);
+  await assert.rejects(without.verify(await sign(first.privateKey, alg)), { unavailable: true });
+});
