@@ -18,23 +18,32 @@ export interface Acceptor {
 /**
  * Calls `serve` for each connection. One peer's failure, in whatever stage, is that peer's alone.
  *
- * @param serve Owns the connection. Must not reject.
- * @returns When the listener was closed.
+ * @param serve Owns the connection, and ends when it ends.
+ * @returns When the listener was closed by `signal` and the last connection has ended.
+ * @throws {Error} If the listener died by itself.
  */
 export async function acceptLoop(
   listener: Acceptor,
   serve: (conn: Deno.Conn) => Promise<void>,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<void> {
+  const log = getLogger(["hub", "accept"]);
+  const serving = new Set<Promise<void>>();
   signal.addEventListener("abort", () => listener.close(), { once: true });
   while (!signal.aborted) {
     try {
-      void serve(await listener.accept());
+      const conn = await listener.accept();
+      const served = serve(conn)
+        .catch((error) => log.error("A connection met a fault: {error}", { error }))
+        .finally(() => serving.delete(served));
+      serving.add(served);
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted) break;
+      if (error instanceof Deno.errors.BadResource) throw error;
       // EMFILE, or a connection that was gone before it was taken: the listener itself lives on.
-      getLogger(["hub", "accept"]).warn("Cannot accept a connection: {error}", { error });
+      log.warn("Cannot accept a connection: {error}", { error });
       await delay(PAUSE_MS, { signal }).catch(() => {});
     }
   }
+  await Promise.all(serving);
 }

@@ -51,13 +51,31 @@ export interface CallListenerContext {
   onRawEnded(raw: RawRecord, result: RawResult & { readonly durationMs: number }): void;
 }
 
+/** A connection that asks for raw mode. */
+interface Arrived {
+  readonly mode: HandshakeMode;
+  readonly peer: Peer;
+  readonly first: Uint8Array;
+}
+
+/** A raw connection that its server has accepted. */
+interface OpenedRaw {
+  readonly raw: RawConnection;
+  readonly handshake: Handshake;
+  readonly server: string;
+  readonly tunnel: OpenTunnel;
+  readonly identity: Operator;
+  readonly request: CallRequest;
+}
+
 /** Serves connections of operators. */
 export class CallListener {
   readonly #context: CallListenerContext;
   /** Routed connections. */
   readonly callers: Set<Caller> = new Set();
-  readonly #raw = new Set<Deno.Conn>();
-  #connections = 0;
+  readonly #connections = new Set<Deno.Conn>();
+  #rawCount = 0;
+  #closed = false;
 
   constructor(context: CallListenerContext) {
     this.#context = context;
@@ -65,24 +83,26 @@ export class CallListener {
 
   /** Raw connections now. */
   get rawCount(): number {
-    return this.#raw.size;
+    return this.#rawCount;
   }
 
-  /** Closes all raw connections: there is no way to tell their ends to hurry. */
-  closeRaw(): void {
-    for (const conn of this.#raw) closeQuietly(conn);
+  /** Ends all connections at once, whatever they are about. */
+  close(): void {
+    this.#closed = true;
+    for (const caller of this.callers) caller.close();
+    for (const conn of this.#connections) closeQuietly(conn);
   }
 
   /** Takes one connection from its first byte to its end. */
   async serve(conn: Deno.Conn): Promise<void> {
     const peer = peerOf(conn);
     const { remoteAddress } = peer;
-    this.#connections++;
+    this.#connections.add(conn);
     try {
-      if (this.#connections > MAX_CALLERS) return;
+      if (this.#connections.size > MAX_CALLERS || this.#closed) return;
       noDelay(conn);
       const first = await firstBytes(conn);
-      if (first === undefined) return;
+      if (first === undefined || this.#closed) return;
       const { is, bytes } = first;
       if (is === "http2") await this.#routed(conn, peer, bytes);
       else if (is === "json" || is === "connect") {
@@ -94,7 +114,7 @@ export class CallListener {
         error,
       });
     } finally {
-      this.#connections--;
+      this.#connections.delete(conn);
       closeQuietly(conn);
     }
   }
@@ -109,23 +129,52 @@ export class CallListener {
     }
   }
 
-  async #rawMode(
+  async #rawMode(conn: Deno.Conn, arrived: Arrived): Promise<void> {
+    const opened = await this.#openRaw(conn, arrived);
+    if (opened === undefined) return;
+    using raw = opened.raw;
+    const { handshake, server, tunnel, identity, request } = opened;
+    const { remoteAddress } = arrived.peer;
+    await writeAll(conn, acceptance(arrived.mode, { server, tunnel: tunnel.id }));
+    const record = { id: this.#context.nextId(), server, remoteAddress, identity };
+    this.#context.onRawOpened(record);
+    this.#rawCount++;
+    let ended: RpcError | undefined;
+    using _ = this.#context.gate.keepRaw({
+      server,
+      identity,
+      request,
+      end: (error) => {
+        ended ??= error;
+        closeQuietly(conn);
+      },
+    });
+    const startedMs = performance.now();
+    const result = await raw.join(conn, handshake.rest);
+    this.#rawCount--;
+    const how = ended === undefined ? {} : { status: ended.code, reason: ended.message };
+    const durationMs = performance.now() - startedMs;
+    this.#context.onRawEnded(record, { ...result, ...how, durationMs });
+  }
+
+  /** From the handshake to a server that has accepted; a refusal is answered here. */
+  async #openRaw(
     conn: Deno.Conn,
-    { mode, peer, first }: { mode: HandshakeMode; peer: Peer; first: Uint8Array },
-  ): Promise<void> {
+    { mode, peer, first }: Arrived,
+  ): Promise<OpenedRaw | undefined> {
     const { remoteAddress } = peer;
     const { gate, registry } = this.#context;
     let identity: Operator | undefined;
-    let request: CallRequest;
-    let raw: RawConnection, handshake: Handshake, server = "", tunnel: OpenTunnel;
-    const deadline = AbortSignal.timeout(HANDSHAKE_TIMEOUT_MS);
+    let server = "";
+    let raw: RawConnection | undefined;
+    const tooLate = new AbortController();
+    const timer = setTimeout(() => tooLate.abort(), HANDSHAKE_TIMEOUT_MS);
     try {
-      const read = await readHandshake(conn, mode, first);
-      if (read === undefined) return;
-      handshake = read;
+      const handshake = await readHandshake(conn, mode, first);
+      if (handshake === undefined) return undefined;
       const { candidates, token, forwarded } = handshake.request;
       server = candidates[0] ?? "";
-      request = {
+      const request: CallRequest = {
         remote: hostOf(remoteAddress),
         authorization: token === undefined ? undefined : `Bearer ${token}`,
         certificate: peer.certificate,
@@ -139,42 +188,23 @@ export class CallListener {
       if (route.to === "hub") throw new RpcError(Status.INVALID_ARGUMENT, "No server is named");
       server = route.name;
       const [name = "", expose = ""] = server.split("/");
-      const picked = registry.pick(name);
-      if (picked === undefined) throw parentAway(server, name);
-      tunnel = picked;
+      const tunnel = registry.pick(name);
+      if (tunnel === undefined) throw parentAway(server, name);
       raw = new RawConnection(tunnel, { expose, operator: identity.name });
-      await raw.open(deadline);
+      await raw.open(tooLate.signal);
+      return { raw, handshake, server, tunnel, identity, request };
     } catch (error) {
+      raw?.[Symbol.dispose]();
       const refusal = RpcError.from(error);
       const names = identity === undefined ? [] : gate.view(identity).names();
       const who = identity?.name ?? "";
-      this.#context.onRawRefused(
-        { id: this.#context.nextId(), server, remoteAddress, who },
-        refusal,
-      );
+      const id = this.#context.nextId();
+      this.#context.onRawRefused({ id, server, remoteAddress, who }, refusal);
       await writeAll(conn, rejection(mode, refusal, names));
-      return;
+      return undefined;
+    } finally {
+      clearTimeout(timer);
     }
-    await writeAll(conn, acceptance(mode, { server, tunnel: tunnel.id }));
-    const record = { id: this.#context.nextId(), server, remoteAddress, identity };
-    this.#context.onRawOpened(record);
-    this.#raw.add(conn);
-    let ended: RpcError | undefined;
-    using _ = gate.keepRaw({
-      server,
-      identity,
-      request,
-      end: (error) => {
-        ended ??= error;
-        closeQuietly(conn);
-      },
-    });
-    const startedMs = performance.now();
-    const result = await raw.join(conn, handshake.rest);
-    this.#raw.delete(conn);
-    const how = ended === undefined ? {} : { status: ended.code, reason: ended.message };
-    const durationMs = performance.now() - startedMs;
-    this.#context.onRawEnded(record, { ...result, ...how, durationMs });
   }
 }
 

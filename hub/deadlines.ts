@@ -4,12 +4,14 @@
  *
  * @module
  */
+import { getLogger } from "@logtape/logtape";
 
 /** Deadlines are looked at this often; a call ends at most this much late. */
 const SLOT_MS = 50;
 
 /** Something that ends at its deadline. */
 export interface Expiring {
+  /** What it throws is logged, and ends nobody else. */
   onDeadline(): void;
 }
 
@@ -66,12 +68,24 @@ export class Deadlines {
     this.#done = Math.max(this.#done, now);
     for (const slot of due) {
       const set = this.#slots.get(slot);
+      for (const expiring of set ?? []) {
+        // One by one: whoever ends may take others out that are due as well.
+        set?.delete(expiring);
+        expire(expiring);
+      }
       this.#slots.delete(slot);
-      for (const expiring of set ?? []) expiring.onDeadline();
     }
     if (this.#slots.size === 0) {
       clearInterval(this.#timer);
       this.#timer = undefined;
     }
+  }
+}
+
+function expire(expiring: Expiring): void {
+  try {
+    expiring.onDeadline();
+  } catch (error) {
+    getLogger(["hub", "deadlines"]).error("Cannot end what is overdue: {error}", { error });
   }
 }

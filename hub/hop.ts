@@ -67,10 +67,13 @@ export function errorBlock(error: RpcError, options: {
   ]);
 }
 
+/** `Number` alone would take an empty status for `OK`. */
+const STATUS = /^(?:\d|1[0-6])$/;
+
 /** The status in a server's trailers; what is none that gRPC knows counts as `UNKNOWN`. */
 export function statusOf(fields: HeaderList): StatusCode {
-  const code = Number(firstValue(fields, "grpc-status") ?? NaN);
-  return code >= 0 && code <= 16 && Number.isInteger(code) ? code as StatusCode : Status.UNKNOWN;
+  const text = firstValue(fields, "grpc-status");
+  return text !== undefined && STATUS.test(text) ? Number(text) as StatusCode : Status.UNKNOWN;
 }
 
 /**
@@ -93,6 +96,29 @@ export function resetError(server: string, code: number): RpcError {
     ? [errorInfo("NOT_DELIVERED", "ghub", { server }), retryInfo(0)]
     : [errorInfo("RESET_BY_SERVER", "ghub", { server, code: errorName(code) })];
   return new RpcError(RESET_STATUS[code] ?? Status.INTERNAL, message, { details });
+}
+
+/** Why the hub reset what a server sent: it could not be passed on. */
+const BROKEN: Readonly<Record<number, readonly [StatusCode, string]>> = {
+  [ErrorCode.ENHANCE_YOUR_CALM]: [Status.RESOURCE_EXHAUSTED, "has more than 32 KiB of metadata"],
+  [ErrorCode.INTERNAL_ERROR]: [Status.INTERNAL, "met a fault of the hub"],
+};
+
+/** The hub's own RST_STREAM to a server as an error for the caller. */
+export function brokenError(server: string, code: number): RpcError {
+  const [status, what] = BROKEN[code] ?? [Status.INTERNAL, `is not HTTP/2: ${errorName(code)}`];
+  return new RpcError(status, `Answer of server "${server}" ${what}`, {
+    details: [errorInfo("ANSWER_NOT_USABLE", "ghub", { server, code: errorName(code) })],
+  });
+}
+
+/** The server has as many calls as it wants, or its tunnel does not keep up. */
+export function busyError(server: string): RpcError {
+  return new RpcError(
+    Status.UNAVAILABLE,
+    `Server "${server}" takes no more calls at the moment, nothing was delivered`,
+    { details: [errorInfo("NOT_DELIVERED", "ghub", { server })] },
+  );
 }
 
 /** The tunnel was lost in mid-call: nobody knows how far the server came. */

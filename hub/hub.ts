@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { getLogger } from "@logtape/logtape";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { VERSION } from "../shared/version.ts";
 import { acceptLoop } from "./accept_loop.ts";
@@ -86,9 +87,13 @@ class Hub implements RunningHub {
   readonly #activity = new ActivityFeed();
   readonly #deadlines = new Deadlines();
   readonly #ownServices: ReturnType<typeof createOwnServices>;
-  readonly #own: OwnUpstream;
+  #own: OwnUpstream;
+  readonly #tunnelListener: TunnelListener;
   readonly #callListener: CallListener;
-  readonly #accepting = new AbortController();
+  /** Until the end: a draining hub tells servers when to come back. */
+  readonly #acceptingTunnels = new AbortController();
+  /** Until the drain: a caller finds another hub, or waits for the next one. */
+  readonly #acceptingCalls = new AbortController();
   readonly #sweeper: ReturnType<typeof setInterval>;
   readonly #pingIntervalMs: number;
   readonly #deadAfterMs: number;
@@ -126,7 +131,7 @@ class Hub implements RunningHub {
       nextId: () => this.#makeId(),
     });
     this.#registry.onChange((event) => this.#journal.registryChanged(event));
-    const tunnelListener = new TunnelListener(this.#tunnelContext(path));
+    this.#tunnelListener = new TunnelListener(this.#tunnelContext(path));
     this.#callListener = new CallListener({
       relay: this.#relayContext(),
       gate: this.#gate,
@@ -136,16 +141,20 @@ class Hub implements RunningHub {
       onRawOpened: (raw) => this.#journal.rawOpened(raw),
       onRawEnded: (raw, result) => this.#journal.rawEnded(raw, result),
     });
-    const { signal } = this.#accepting;
     this.closed = Promise.all([
-      acceptLoop(tunnels, (conn) => tunnelListener.serve(conn), { signal }),
-      acceptLoop(calls, (conn) => this.#callListener.serve(conn), { signal }),
+      acceptLoop(tunnels, (conn) => this.#tunnelListener.serve(conn), {
+        signal: this.#acceptingTunnels.signal,
+      }),
+      acceptLoop(calls, (conn) => this.#callListener.serve(conn), {
+        signal: this.#acceptingCalls.signal,
+      }),
     ]).then(() => this.#closing);
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
   }
 
   async drain(signal?: AbortSignal): Promise<void> {
     if (this.#state === "serving") this.#state = "draining";
+    this.#acceptingCalls.abort();
     this.#ownServices.drain();
     for (const caller of this.#callListener.callers) caller.drain();
     const options = signal === undefined ? {} : { signal };
@@ -163,14 +172,15 @@ class Hub implements RunningHub {
   }
 
   async #close(): Promise<void> {
-    this.#accepting.abort();
+    this.#acceptingTunnels.abort();
+    this.#acceptingCalls.abort();
     clearInterval(this.#sweeper);
     this.#auth.close();
     for (const tunnel of this.#registry.list()) {
       tunnel.close({ reason: "The hub goes away", by: "hub" }, 1001);
     }
-    for (const caller of this.#callListener.callers) caller.close();
-    this.#callListener.closeRaw();
+    this.#tunnelListener.close();
+    this.#callListener.close();
     this.#own.close();
     this.#deadlines.close();
     await this.#ownServices.close();
@@ -179,7 +189,7 @@ class Hub implements RunningHub {
 
   async #untilCallersAreGone(signal: AbortSignal | undefined): Promise<void> {
     while (!signal?.aborted) {
-      const busy = [...this.#callListener.callers].some((caller) => caller.callCount > 0);
+      const busy = [...this.#callListener.callers].some((caller) => caller.isBusy);
       if (!busy && this.#callListener.rawCount === 0) return;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -202,7 +212,7 @@ class Hub implements RunningHub {
       onRegistered: (tunnel: OpenTunnel, identity: Identity) => {
         this.#journal.serverRegistered(tunnel, identity);
         if (tunnel.name.includes("/")) return;
-        welcome(tunnel, {
+        const request = {
           hubId: this.#id,
           hubVersion: VERSION,
           tunnelId: tunnel.id,
@@ -210,7 +220,8 @@ class Hub implements RunningHub {
           pingInterval: duration(this.#pingIntervalMs),
           deadAfter: duration(this.#deadAfterMs),
           reconnectSpread: duration(this.#options.reconnectSpreadMs ?? 1_000),
-        });
+        };
+        welcome(tunnel, { request, deadlines: this.#deadlines });
       },
     };
   }
@@ -219,7 +230,7 @@ class Hub implements RunningHub {
     return {
       deadlines: this.#deadlines,
       maxStreams: this.#options.maxStreamsPerConnection ?? 1_000,
-      own: this.#own,
+      own: () => this.#openOwn(),
       authorize: (head, peer) => this.#authorize(head, peer),
       direct: (head, identity) => this.#gate.direct(head, identity),
       pick: (name) => this.#registry.pick(name),
@@ -237,6 +248,14 @@ class Hub implements RunningHub {
   #authorize(head: RequestHead, peer: Peer): Answer<CallIdentity | RpcError> {
     const answer = this.#gate.authorizeCall(head, peer);
     return answer instanceof Promise ? answer.then(callIdentity) : callIdentity(answer);
+  }
+
+  /** The hub's own services, on a new connection if they have ended the last one. */
+  #openOwn(): OwnUpstream {
+    if (this.#own.lost !== undefined || this.#own.isLeaving) {
+      this.#own = new OwnUpstream(this.#ownServices.connect());
+    }
+    return this.#own;
   }
 
   /** Whose labels were not known before may be another one than the caller is allowed to call. */
@@ -257,16 +276,26 @@ class Hub implements RunningHub {
     if (ping) this.#sincePingMs = 0;
     // Time in which we did not run: what came meanwhile has not been read yet.
     const lateMs = Math.max(0, sinceMs - SWEEP_MS);
-    for (const tunnel of this.#registry.list()) {
+    each(this.#registry.list(), (tunnel) => {
       tunnel.tick();
       if (tunnel.silentMs - lateMs > this.#deadAfterMs) {
         const reason = `No byte for ${Math.round(tunnel.silentMs / 1000)} s`;
         tunnel.close({ reason, by: "network" });
       } else if (ping) tunnel.ping();
+    });
+    each(this.#callListener.callers, (caller) => caller.tick());
+    each([this.#own, this.#gate], (part) => part.tick());
+  }
+}
+
+/** What goes wrong with one must not keep the others from their turn. */
+function each<T>(items: Iterable<T>, look: (item: T) => void): void {
+  for (const item of items) {
+    try {
+      look(item);
+    } catch (error) {
+      getLogger(["hub"]).error("The sweep met a fault: {error}", { error });
     }
-    for (const caller of this.#callListener.callers) caller.tick();
-    this.#own.tick();
-    this.#gate.tick();
   }
 }
 

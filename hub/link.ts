@@ -4,6 +4,8 @@
  *     socket ──read──▶ onBytes(view)          one buffer, reused for every read
  *     socket ◀─write── take() ◀── wake()      all that one turn of the event loop made, at once
  *
+ * A peer that sends and does not read is not read either, once `isFull` says so.
+ *
  * @module
  */
 import { release } from "../shared/bytes/out_buffer.ts";
@@ -22,9 +24,12 @@ export interface LinkProtocol {
   onBytes(bytes: Uint8Array): void;
   /** Everything that waits to be sent: views of `OutBuffer`, released when they have left. */
   take(): readonly Uint8Array[];
-  /** All that was taken has been handed to the socket. */
-  onDrained(): void;
+  /** Whether so much waits to be sent that nothing more should be read. */
+  readonly isFull: boolean;
 }
+
+/** How long `end()` gives the peer to take the last bytes and to end its half. */
+export const GOODBYE_MS = 1_000;
 
 /** Read buffer of a quiet connection: enough for most calls, and cheap in thousands. */
 const SMALL_READ = 4 << 10;
@@ -44,27 +49,43 @@ function flushAll(): void {
   for (const link of waking.splice(0)) link.flush();
 }
 
-/** Reads until the socket ends, writes what `take()` gives. Nothing here times out: owners do. */
+/** Reads until the socket ends, writes what `take()` gives. Its owner ticks, and looks at the counts. */
 export class Link {
   readonly #socket: Socket;
   readonly #protocol: LinkProtocol;
+  readonly #ended = Promise.withResolvers<void>();
   #awake = false;
   #writing = false;
   #closed = false;
-  #inFlight = 0;
+  /** Resolves when something has been written, or never will be; made when somebody waits. */
+  #progress: PromiseWithResolvers<void> | undefined;
+  #stalledTicks = 0;
+  #quietTicks = 0;
+  #writeError: unknown;
 
   constructor(socket: Socket, protocol: LinkProtocol) {
     this.#socket = socket;
     this.#protocol = protocol;
   }
 
-  /** Bytes handed to the socket that it has not taken yet. */
-  get inFlight(): number {
-    return this.#inFlight;
-  }
-
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** Ticks since the peer took something, while something waits for it. */
+  get stalledTicks(): number {
+    return this.#stalledTicks;
+  }
+
+  /** Ticks since the peer sent something. */
+  get quietTicks(): number {
+    return this.#quietTicks;
+  }
+
+  /** Counts: once a second. A clock would have to be read for each byte that moves. */
+  tick(): void {
+    if (this.#writing) this.#stalledTicks++;
+    this.#quietTicks++;
   }
 
   /** Says that `take()` has something: it is written at the end of this turn. */
@@ -87,8 +108,10 @@ export class Link {
     try {
       while (!this.#closed) {
         const n = await this.#socket.read(buffer);
-        if (n === null) return undefined;
+        if (n === null) break;
+        this.#quietTicks = 0;
         this.#protocol.onBytes(buffer.subarray(0, n));
+        if (this.#protocol.isFull) await this.#until(() => !this.#protocol.isFull);
         if (buffer.length === SMALL_READ) {
           if (n === SMALL_READ) buffer = largeReads.pop() ?? new Uint8Array(LARGE_READ);
           quiet = 0;
@@ -98,35 +121,56 @@ export class Link {
           buffer = new Uint8Array(SMALL_READ);
         }
       }
-      return undefined;
+      return this.#writeError;
     } catch (error) {
-      return this.#closed ? undefined : error;
+      return this.#closed ? this.#writeError : error;
+    } finally {
+      this.#ended.resolve();
     }
   }
 
-  /** Resolves when what waits has been handed to the socket, or the link is closed. */
-  async finish(): Promise<void> {
-    if (!this.#writing) await this.#write();
-    else await new Promise<void>((resolve) => this.#onIdle = resolve);
-    if (this.#closed) return;
+  /**
+   * Closes the socket when what waits has been written and the peer has ended its half, so that
+   * it reads our last words before it learns that we are gone; after `GOODBYE_MS` in any case.
+   */
+  async end(): Promise<void> {
+    const timer = setTimeout(() => this.close(), GOODBYE_MS);
     try {
-      await this.#socket.closeWrite();
+      this.wake();
+      await this.#until(() => !this.#writing && !this.#awake);
+      if (!this.#closed) await this.#socket.closeWrite();
+      await this.#ended.promise;
     } catch {
       // The peer was faster.
+    } finally {
+      clearTimeout(timer);
+      this.close();
     }
   }
-
-  #onIdle: (() => void) | undefined;
 
   /** Closes the socket at once. What waits is lost. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#ended.resolve();
+    this.#tellProgress();
     try {
       this.#socket.close();
     } catch {
       // Closed already, by an error of its own.
     }
+  }
+
+  async #until(reached: () => boolean): Promise<void> {
+    while (!this.#closed && !reached()) {
+      this.#progress ??= Promise.withResolvers();
+      await this.#progress.promise;
+    }
+  }
+
+  #tellProgress(): void {
+    this.#progress?.resolve();
+    this.#progress = undefined;
   }
 
   async #write(): Promise<void> {
@@ -135,22 +179,21 @@ export class Link {
       while (!this.#closed) {
         const views = this.#protocol.take();
         if (views.length === 0) break;
-        for (const view of views) this.#inFlight += view.length;
         for (const view of views) {
           for (let at = 0; at < view.length;) {
             at += await this.#socket.write(at === 0 ? view : view.subarray(at));
+            this.#stalledTicks = 0;
           }
-          this.#inFlight -= view.length;
           release(view);
         }
-        this.#protocol.onDrained();
+        this.#tellProgress();
       }
-    } catch {
-      // The reading side sees the same end and tells why.
+    } catch (error) {
+      if (!this.#closed) this.#writeError = error;
       this.close();
     }
+    this.#stalledTicks = 0;
     this.#writing = false;
-    this.#onIdle?.();
-    this.#onIdle = undefined;
+    this.#tellProgress();
   }
 }

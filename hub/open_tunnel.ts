@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { getLogger } from "@logtape/logtape";
 import { CloseCode } from "../shared/bridge/close_codes.ts";
 import {
   closeFrame,
@@ -23,8 +24,8 @@ import { Side } from "./side.ts";
 import type { CloseReason, ServerInfo, Tunnel, TunnelStats } from "./tunnel.ts";
 import type { Upstream } from "./upstream.ts";
 
-/** How long a tunnel's socket stays open for its last words. */
-const GOODBYE_MS = 1_000;
+/** A tunnel whose socket takes no byte of what waits for so long is closed. */
+export const MAX_STALL_S = 15;
 
 export interface OpenTunnelOptions {
   readonly id: string;
@@ -59,7 +60,8 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
   #lastByteMs: number = performance.now();
   #pingSentMs = 0;
   #rttMs: number | undefined;
-  #onIdle: (() => void) | undefined;
+  /** Resolves when a draining tunnel has no calls left; made when somebody waits. */
+  #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(socket: Socket, options: OpenTunnelOptions) {
     this.id = options.id;
@@ -77,7 +79,7 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
       pong: () => this.#onPongFrame(),
       close: (code, reason) => this.#onCloseFrame(code, reason),
     }, { requireMask: true });
-    this.side = new Side(this.#connection, () => this.#link.inFlight);
+    this.side = new Side(this.#connection);
     this.#connection.start();
   }
 
@@ -134,11 +136,17 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
     this.#link.wake();
   }
 
-  /** Once a second: floods, worn-out stream ids, the end of a drain. */
+  /** Once a second: floods, stalls, worn-out stream ids, the end of a drain. */
   tick(): void {
     this.#connection.tick();
-    if (this.#connection.isWornOut) void this.drain();
-    if (this.#state === "draining" && this.#connection.streamCount === 0) this.#onIdle?.();
+    this.#link.tick();
+    if (this.#link.stalledTicks >= MAX_STALL_S) {
+      this.close({ reason: `The server has read nothing for ${MAX_STALL_S} s`, by: "network" });
+    }
+    if (this.#connection.isWornOut && this.#state === "open") void this.drain();
+    if (this.#state !== "draining" || this.#connection.streamCount > 0) return;
+    if (this.#idle !== undefined) this.#idle.resolve();
+    else this.close({ reason: "The server took no more calls", by: "server" });
   }
 
   close(reason: CloseReason, code: number = CloseCode.NORMAL): void {
@@ -148,13 +156,8 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
     this.#goodbye = closeFrame(code, reason.reason);
     this.#resolveClosed(reason);
     this.#connection.abort(ErrorCode.INTERNAL_ERROR);
-    this.#onIdle?.();
-    if (this.#link.closed) return;
-    const timer = setTimeout(() => this.#link.close(), GOODBYE_MS);
-    void this.#link.finish().finally(() => {
-      clearTimeout(timer);
-      this.#link.close();
-    });
+    this.#idle?.resolve();
+    void this.#link.end();
   }
 
   async drain({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
@@ -166,10 +169,11 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
       });
     }
     if (this.#connection.streamCount > 0 && !signal?.aborted) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#onIdle = resolve;
-      signal?.addEventListener("abort", () => resolve(), { once: true });
-      await promise;
+      const idle = this.#idle ??= Promise.withResolvers();
+      const stop = () => idle.resolve();
+      signal?.addEventListener("abort", stop);
+      await idle.promise;
+      signal?.removeEventListener("abort", stop);
     }
     this.close({ reason: "The hub drained the tunnel", by: "hub" }, CloseCode.GOING_AWAY);
   }
@@ -208,9 +212,8 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
     return frames;
   }
 
-  onDrained(): void {
-    this.side.release();
-  }
+  /** Not paused: what makes it speak is bounded, and its silence would look like death. */
+  readonly isFull = false;
 
   // ---- ConnectionEvents
 
@@ -231,6 +234,11 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
   }
 
   onPong(): void {}
+
+  onFault(error: unknown): void {
+    const { name } = this;
+    getLogger(["hub", "tunnel"]).error('A call to "{name}" met a fault: {error}', { name, error });
+  }
 
   onError(error: Http2Error): void {
     this.close({ reason: error.message, by: "hub" }, CloseCode.PROTOCOL_ERROR);

@@ -4,20 +4,23 @@
  *
  * @module
  */
+import { getLogger } from "@logtape/logtape";
 import type { Duplex } from "node:stream";
 import { Connection, type ConnectionEvents } from "../shared/http2/connection.ts";
-import { ErrorCode } from "../shared/http2/frames.ts";
+import { ErrorCode, errorName, type Http2Error } from "../shared/http2/frames.ts";
 import { release } from "../shared/bytes/out_buffer.ts";
 import { Side } from "./side.ts";
 import type { Upstream } from "./upstream.ts";
 
-/** See the module's head. It lives as long as the hub. */
+/** See the module's head. When it is lost, the hub makes a new one for the next call. */
 export class OwnUpstream implements Upstream, ConnectionEvents {
   readonly name = "hub";
   readonly hop = "hub";
   readonly side: Side;
   lost: string | undefined;
   callsTotal = 0;
+  /** It takes no new calls. */
+  isLeaving = false;
   readonly #connection: Connection;
   readonly #duplex: Duplex;
   #awake = false;
@@ -26,10 +29,11 @@ export class OwnUpstream implements Upstream, ConnectionEvents {
   constructor(duplex: Duplex) {
     this.#duplex = duplex;
     this.#connection = new Connection(this, { role: "client" });
-    this.side = new Side(this.#connection, () => duplex.writableLength);
+    this.side = new Side(this.#connection);
     duplex.on("data", (bytes: Uint8Array) => this.#connection.receive(bytes));
-    duplex.on("drain", () => this.side.release());
     duplex.on("close", () => this.close());
+    // `close` follows, and says all that there is to say.
+    duplex.on("error", () => {});
     this.#connection.start();
   }
 
@@ -41,7 +45,7 @@ export class OwnUpstream implements Upstream, ConnectionEvents {
   /** Ends all calls. */
   close(): void {
     if (this.lost !== undefined) return;
-    this.lost = "The hub goes away";
+    this.lost = "The hub's own services closed the connection";
     this.#connection.abort(ErrorCode.CANCEL);
     this.#duplex.destroy();
   }
@@ -62,10 +66,26 @@ export class OwnUpstream implements Upstream, ConnectionEvents {
     throw new Error("The hub's own server opened a stream");
   }
 
-  onGoaway(): void {}
+  /** It takes no more calls: those in flight end, and the next one goes to a new connection. */
+  onGoaway(_lastId: number, code: number, debug: string): void {
+    this.isLeaving = true;
+    if (code === ErrorCode.NO_ERROR) return;
+    getLogger(["hub", "own"]).warn("The hub's own services ended HTTP/2: {code} {debug}", {
+      code: errorName(code),
+      debug,
+    });
+  }
+
   onPong(): void {}
 
-  onError(): void {
+  onError(error: Http2Error): void {
+    this.onFault(error);
     this.close();
+  }
+
+  onFault(error: unknown): void {
+    getLogger(["hub", "own"]).error("A call to the hub's own services met a fault: {error}", {
+      error,
+    });
   }
 }

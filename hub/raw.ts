@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { OutBuffer, release } from "../shared/bytes/out_buffer.ts";
 import { errorInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { MessageReader, prefixMessage } from "../shared/grpc/message_prefix.ts";
 import { percentDecode } from "../shared/grpc/percent.ts";
@@ -23,7 +24,6 @@ import type { Stream, StreamEvents } from "../shared/http2/stream.ts";
 import { lostError, resetError, statusOf } from "./hop.ts";
 import type { Socket } from "./link.ts";
 import { OPERATOR_FIELD } from "./request_head.ts";
-import type { Waiting } from "./side.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** What a server may have sent that the caller's socket has not taken. */
@@ -34,8 +34,10 @@ const READ_BYTES = 32 << 10;
 /** The largest chunk that a server may send. */
 const MAX_CHUNK_BYTES = 1 << 20;
 
+/** After the end, a caller has so long to take what came before it. */
+const LINGER_MS = 30_000;
+
 const CHUNK = root.lookupType("ghub.v1.Chunk");
-const NO_BYTES = new Uint8Array();
 
 export interface RawOptions {
   /** Name of an upstream of the server, or empty for the server's own services. */
@@ -51,17 +53,22 @@ export interface RawResult {
   readonly reason: string;
 }
 
-/** One raw connection. `open()`, then `join()`. */
-export class RawConnection implements StreamEvents, Waiting {
+/** One raw connection: `open()`, then `join()`. Disposing ends it, wherever it is. */
+export class RawConnection implements StreamEvents, Disposable {
   readonly #upstream: Upstream;
   readonly #stream: Stream;
   readonly #opened = Promise.withResolvers<void>();
   readonly #reader = new MessageReader(MAX_CHUNK_BYTES);
-  /** What the server sent: bytes for the caller, `fin`, or the end with its status. */
-  readonly #inbox: { chunk: Chunk; cost: number }[] = [];
+  /** What the server sent and the caller's socket has not taken; bounded by the stream's window. */
+  readonly #down = new OutBuffer();
+  /** Credit that the server gets for it. */
+  #downCost = 0;
+  #finReceived = false;
   #end: { status: StatusCode; reason: string } | undefined;
   #wakeReader: (() => void) | undefined;
   #wakeWriter: (() => void) | undefined;
+  #linger: ReturnType<typeof setTimeout> | undefined;
+  #socket: Socket | undefined;
   #bytesUp = 0;
   #bytesDown = 0;
 
@@ -89,44 +96,47 @@ export class RawConnection implements StreamEvents, Waiting {
   /**
    * Resolves when the server has accepted the connection.
    *
-   * @throws {RpcError} If it does not, or `signal` fires.
+   * @throws {RpcError} If it does not, or not before `signal` fires.
    */
   async open(signal: AbortSignal): Promise<void> {
-    const abort = () => this.#opened.reject(RpcError.from(signal.reason));
-    signal.addEventListener("abort", abort, { once: true });
+    const abort = () => this.#opened.reject(tooLate(this.#upstream.name));
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort);
     try {
       await this.#opened.promise;
-    } catch (error) {
-      this.#upstream.side.connection.reset(this.#stream, ErrorCode.CANCEL);
-      throw error;
     } finally {
       signal.removeEventListener("abort", abort);
     }
   }
 
   /**
-   * Moves bytes both ways until either end is done. Closes the socket.
+   * Moves bytes both ways until both ends are done, or one is gone. Closes the socket.
    *
    * @param first What came behind the handshake.
    */
   async join(socket: Socket, first: Uint8Array): Promise<RawResult> {
+    this.#socket = socket;
+    if (this.#end !== undefined) this.#startLinger();
     const down = this.#pumpDown(socket);
     const up = this.#pumpUp(socket, first);
     await down;
-    try {
-      socket.close();
-    } catch {
-      // Closed by its own error.
-    }
+    this.#closeSocket();
     await up;
-    this.#upstream.side.connection.reset(this.#stream, ErrorCode.CANCEL);
+    this[Symbol.dispose]();
     const { status, reason } = this.#end ?? { status: Status.OK, reason: "" };
     return { bytesUp: this.#bytesUp, bytesDown: this.#bytesDown, status, reason };
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#linger);
+    this.#upstream.side.connection.reset(this.#stream, ErrorCode.CANCEL);
+    for (const view of this.#down.take()) release(view);
   }
 
   async #pumpUp(socket: Socket, first: Uint8Array): Promise<void> {
     try {
       if (first.length > 0) this.#send({ data: first });
+      this.#bytesUp += first.length;
       const buffer = new Uint8Array(READ_BYTES);
       while (this.#end === undefined) {
         await this.#untilRoom();
@@ -138,42 +148,47 @@ export class RawConnection implements StreamEvents, Waiting {
       // The server ends the call when it has done with both directions: only then is all through.
       this.#send({ fin: true });
     } catch (error) {
-      if (this.#end === undefined) {
-        this.#upstream.side.connection.reset(this.#stream, ErrorCode.CANCEL);
-        this.#finish(Status.CANCELLED, `The caller is gone: ${(error as Error).message}`);
-      }
+      this.#callerLost(error);
     }
   }
 
   async #pumpDown(socket: Socket): Promise<void> {
-    for (;;) {
-      const next = this.#inbox.shift();
-      if (next === undefined) {
+    let halfClosed = false;
+    try {
+      for (;;) {
+        const cost = this.#downCost;
+        this.#downCost = 0;
+        for (const view of this.#down.take()) {
+          for (let at = 0; at < view.length;) at += await socket.write(view.subarray(at));
+          this.#bytesDown += view.length;
+          release(view);
+        }
+        this.#upstream.side.connection.grant(this.#stream, cost);
+        if (this.#down.bytes > 0) continue;
+        if (this.#finReceived && !halfClosed) {
+          halfClosed = true;
+          await socket.closeWrite();
+        }
+        if (this.#down.bytes > 0) continue;
         if (this.#end !== undefined) return;
         await new Promise<void>((resolve) => this.#wakeWriter = resolve);
-        continue;
       }
-      const { chunk, cost } = next;
-      const data = chunk.data ?? NO_BYTES;
-      try {
-        for (let at = 0; at < data.length;) at += await socket.write(data.subarray(at));
-        this.#bytesDown += data.length;
-        if (chunk.fin) await socket.closeWrite();
-      } catch (error) {
-        this.#upstream.side.connection.reset(this.#stream, ErrorCode.CANCEL);
-        this.#finish(Status.CANCELLED, `The caller is gone: ${(error as Error).message}`);
-        return;
-      }
-      this.#upstream.side.connection.grant(this.#stream, cost);
+    } catch (error) {
+      this.#callerLost(error);
     }
   }
 
   async #untilRoom(): Promise<void> {
-    const { side } = this.#upstream;
-    while (this.#end === undefined && (this.#stream.queuedBytes > MAX_QUEUED || side.isFull)) {
-      if (side.isFull) side.await(this);
+    while (this.#end === undefined && this.#stream.queuedBytes > MAX_QUEUED) {
       await new Promise<void>((resolve) => this.#wakeReader = resolve);
     }
+  }
+
+  #callerLost(error: unknown): void {
+    if (this.#end !== undefined) return;
+    this.#upstream.side.connection.reset(this.#stream, ErrorCode.CANCEL);
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#finish(Status.CANCELLED, `The caller is gone: ${reason}`);
   }
 
   #send(chunk: Chunk): void {
@@ -182,8 +197,23 @@ export class RawConnection implements StreamEvents, Waiting {
   }
 
   #finish(status: StatusCode, reason: string): void {
-    this.#end ??= { status, reason };
+    if (this.#end !== undefined) return;
+    this.#end = { status, reason };
+    if (this.#socket !== undefined) this.#startLinger();
     this.#wake();
+  }
+
+  /** A caller that never takes the rest must not stay for ever. */
+  #startLinger(): void {
+    this.#linger ??= setTimeout(() => this.#closeSocket(), LINGER_MS);
+  }
+
+  #closeSocket(): void {
+    try {
+      this.#socket?.close();
+    } catch {
+      // Closed by its own error.
+    }
   }
 
   #wake(): void {
@@ -192,7 +222,7 @@ export class RawConnection implements StreamEvents, Waiting {
     this.#wakeReader = this.#wakeWriter = undefined;
   }
 
-  // ---- StreamEvents, Waiting
+  // ---- StreamEvents
 
   onHeaders(_stream: Stream, fields: HeaderList, endStream: boolean): void {
     if (!endStream) return this.#opened.resolve();
@@ -206,14 +236,13 @@ export class RawConnection implements StreamEvents, Waiting {
   onData(_stream: Stream, piece: Uint8Array, endStream: boolean): void {
     const { connection } = this.#upstream.side;
     connection.consumed(piece.length);
+    this.#downCost += piece.length;
     try {
-      let cost = piece.length;
       for (const message of this.#reader.push(piece)) {
-        this.#inbox.push({ chunk: decodeMessage<Chunk>(CHUNK, message), cost });
-        cost = 0;
+        const { data, fin } = decodeMessage<Chunk>(CHUNK, message);
+        if (data !== undefined) this.#down.write(data);
+        this.#finReceived ||= fin === true;
       }
-      // Half a message: nobody will pay for these bytes later.
-      if (cost > 0) connection.grant(this.#stream, cost);
     } catch (error) {
       connection.reset(this.#stream, ErrorCode.CANCEL);
       this.#finish(Status.INTERNAL, RpcError.from(error).message);
@@ -235,10 +264,14 @@ export class RawConnection implements StreamEvents, Waiting {
   onDrained(): void {
     this.#wake();
   }
+}
 
-  onRoom(): void {
-    this.#wake();
-  }
+function tooLate(server: string): RpcError {
+  return new RpcError(
+    Status.DEADLINE_EXCEEDED,
+    `Server "${server}" did not accept the connection in time`,
+    { details: [errorInfo("RAW_NOT_ACCEPTED", "ghub", { server })] },
+  );
 }
 
 /** A server's refusal, in words that help: most often it is one that knows nothing of hubs. */

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { getLogger } from "@logtape/logtape";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status, type StatusCode } from "../shared/grpc/status.ts";
 import { Connection, type ConnectionEvents } from "../shared/http2/connection.ts";
@@ -49,7 +50,7 @@ export interface RelayContext {
   /** What a call gets whose server is not here. */
   notHere(name: string): RpcError;
   /** The hub's own services. */
-  readonly own: Upstream;
+  own(): Upstream;
   /** Called for each call whose caller was not let in. */
   onRefused(head: RequestHead, remoteAddress: string, error: RpcError): void;
   /** Called for each other call when it goes on. */
@@ -68,6 +69,15 @@ const NOT_GRPC_TEXT = new TextEncoder().encode(
   "This port takes gRPC calls: POST with content-type application/grpc.\n",
 );
 
+/** A caller that is silent for so many seconds is asked for a sign of life. */
+export const PING_AFTER_S = 60;
+/** A caller that gives none is closed when it has been silent for so long. */
+export const DEAD_AFTER_S = 80;
+/** A caller's socket that takes no byte of what waits for so long is closed. */
+export const MAX_STALL_S = 60;
+/** A draining caller gets the last word after so many seconds, if it does not answer our ping. */
+const MAX_DRAIN_PING_S = 5;
+
 /** One connection of a caller. */
 export class Caller implements ConnectionEvents, LinkProtocol {
   readonly #context: RelayContext;
@@ -77,7 +87,10 @@ export class Caller implements ConnectionEvents, LinkProtocol {
   readonly #side: Side;
   /** A caller repeats its header blocks, and with them the lists. */
   readonly #heads = new WeakMap<HeaderList, RequestHead>();
-  #draining = false;
+  /** Seconds since the drain began; `undefined` before. */
+  #drainingS: number | undefined;
+  /** The GOAWAY that draws the line is sent: no call can be on its way. */
+  #lineDrawn = false;
 
   constructor(context: RelayContext, socket: Socket, peer: Peer) {
     this.#context = context;
@@ -87,12 +100,12 @@ export class Caller implements ConnectionEvents, LinkProtocol {
       role: "server",
       maxConcurrentStreams: context.maxStreams,
     });
-    this.#side = new Side(this.#connection, () => this.#link.inFlight);
+    this.#side = new Side(this.#connection);
   }
 
-  /** Calls in flight. */
-  get callCount(): number {
-    return this.#connection.streamCount;
+  /** Calls are in flight, or their last bytes are. */
+  get isBusy(): boolean {
+    return this.#connection.streamCount > 0 || this.#connection.outputBytes > 0;
   }
 
   /**
@@ -101,32 +114,40 @@ export class Caller implements ConnectionEvents, LinkProtocol {
    * @param first What was read already, to find out that this is HTTP/2.
    */
   async run(first: Uint8Array): Promise<void> {
-    this.#connection.start();
-    this.onBytes(first);
-    await this.#link.run();
-    this.#connection.abort(ErrorCode.CANCEL);
-    this.#link.close();
+    try {
+      this.#connection.start();
+      this.onBytes(first);
+      await this.#link.run();
+    } finally {
+      this.close();
+    }
   }
 
   /** Takes no new calls; the connection closes when the last one has ended. */
   drain(): void {
-    if (this.#draining) return;
-    this.#draining = true;
+    if (this.#drainingS !== undefined) return;
+    this.#drainingS = 0;
     // Calls that are on their way are still taken: only the second GOAWAY draws the line.
     this.#connection.goaway(ErrorCode.NO_ERROR, { now: false, debug: "The hub goes away" });
     this.#connection.ping();
   }
 
-  /** Ends everything at once. */
+  /** Ends all calls at once; what is on its way to the caller still gets there. */
   close(): void {
     this.#connection.abort(ErrorCode.CANCEL);
-    this.#link.close();
+    void this.#link.end();
   }
 
-  /** Once a second. */
+  /** Once a second: floods, signs of life, the end of a drain. */
   tick(): void {
     this.#connection.tick();
-    if (this.#draining && this.callCount === 0 && this.#side.backlog === 0) this.#link.close();
+    this.#link.tick();
+    const { quietTicks, stalledTicks } = this.#link;
+    if (quietTicks >= DEAD_AFTER_S || stalledTicks >= MAX_STALL_S) return this.#link.close();
+    if (quietTicks === PING_AFTER_S) this.#connection.ping();
+    if (this.#drainingS === undefined) return;
+    if (++this.#drainingS === MAX_DRAIN_PING_S) this.#drawLine();
+    if (this.#lineDrawn && !this.isBusy) void this.#link.end();
   }
 
   // ---- LinkProtocol
@@ -139,8 +160,8 @@ export class Caller implements ConnectionEvents, LinkProtocol {
     return this.#connection.take();
   }
 
-  onDrained(): void {
-    this.#side.release();
+  get isFull(): boolean {
+    return this.#side.isFull;
   }
 
   // ---- ConnectionEvents
@@ -183,12 +204,28 @@ export class Caller implements ConnectionEvents, LinkProtocol {
   }
 
   onPong(): void {
-    if (this.#draining) this.#connection.goaway();
+    if (this.#drainingS !== undefined) this.#drawLine();
   }
 
-  onError(_error: Http2Error): void {
-    this.#connection.abort(ErrorCode.CANCEL);
-    void this.#link.finish().then(() => this.#link.close());
+  onError(error: Http2Error): void {
+    const { remoteAddress } = this.#peer;
+    getLogger(["hub", "relay"]).info("Caller {remoteAddress} broke HTTP/2: {error}", {
+      remoteAddress,
+      error,
+    });
+    this.close();
+  }
+
+  onFault(error: unknown): void {
+    getLogger(["hub", "relay"]).error("A call of {remoteAddress} met a fault: {error}", {
+      remoteAddress: this.#peer.remoteAddress,
+      error,
+    });
+  }
+
+  #drawLine(): void {
+    if (!this.#lineDrawn) this.#connection.goaway();
+    this.#lineDrawn = true;
   }
 
   #readHead(fields: HeaderList): RequestHead {
@@ -206,7 +243,7 @@ export class Caller implements ConnectionEvents, LinkProtocol {
     const route = context.direct(call.head, call.identity);
     if (route instanceof RpcError) return call.fail(route);
     context.onCallStarted(call);
-    if (route.to === "hub") return call.forward(context.own, endStream);
+    if (route.to === "hub") return call.forward(context.own(), endStream);
     call.server = route.name;
     const upstream = context.pick(route.name);
     if (upstream !== undefined) call.forward(upstream, endStream);
@@ -224,7 +261,7 @@ export class Caller implements ConnectionEvents, LinkProtocol {
       const route = context.direct(call.head, identity);
       if (route instanceof RpcError) throw route;
       context.onCallStarted(call);
-      if (route.to === "hub") return context.own;
+      if (route.to === "hub") return context.own();
       call.server = route.name;
       const upstream = context.pick(route.name);
       if (upstream !== undefined) return upstream;

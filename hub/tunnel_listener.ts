@@ -44,7 +44,8 @@ export interface TunnelListenerContext {
 export class TunnelListener {
   readonly #context: TunnelListenerContext;
   readonly #admission: Admission;
-  #handshakes = 0;
+  /** Connections that are no tunnels yet. */
+  readonly #handshakes = new Set<Deno.Conn>();
 
   constructor(context: TunnelListenerContext) {
     this.#context = context;
@@ -52,12 +53,17 @@ export class TunnelListener {
     this.#admission = new Admission(perSecond === undefined ? {} : { perSecond });
   }
 
+  /** Ends all handshakes under way; tunnels belong to the registry. */
+  close(): void {
+    for (const conn of this.#handshakes) closeQuietly(conn);
+  }
+
   /** Takes one connection from its first byte to its end. */
   async serve(conn: Deno.Conn): Promise<void> {
     const { remoteAddress, certificate } = peerOf(conn);
     const timer = setTimeout(() => closeQuietly(conn), HANDSHAKE_TIMEOUT_MS);
     let opened: { tunnel: OpenTunnel; rest: Uint8Array } | undefined;
-    this.#handshakes++;
+    this.#handshakes.add(conn);
     try {
       noDelay(conn);
       opened = await this.#handshake(conn, { remoteAddress, certificate });
@@ -68,7 +74,7 @@ export class TunnelListener {
       });
     } finally {
       clearTimeout(timer);
-      this.#handshakes--;
+      this.#handshakes.delete(conn);
     }
     if (opened === undefined) return closeQuietly(conn);
     await opened.tunnel.run(opened.rest);
@@ -80,7 +86,7 @@ export class TunnelListener {
   ): Promise<{ tunnel: OpenTunnel; rest: Uint8Array } | undefined> {
     let name = "";
     try {
-      if (this.#handshakes > MAX_HANDSHAKES) throw busy();
+      if (this.#handshakes.size > MAX_HANDSHAKES) throw busy();
       const read = await readHead(conn);
       if (read === undefined) return undefined;
       const { head, rest } = read;

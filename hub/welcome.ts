@@ -11,18 +11,23 @@ import { percentDecode } from "../shared/grpc/percent.ts";
 import { root } from "../shared/grpc/root.ts";
 import { encodeMessage } from "../shared/grpc/service.ts";
 import { Status, statusName } from "../shared/grpc/status.ts";
+import { formatTimeout } from "../shared/grpc/timeout.ts";
 import { ErrorCode } from "../shared/http2/frames.ts";
 import { firstValue, type HeaderList } from "../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../shared/http2/stream.ts";
+import type { Deadlines, Expiring } from "./deadlines.ts";
 import { statusOf } from "./hop.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** A server that says nothing by then is not asked again. */
-const WELCOME_TIMEOUT = "10S";
+const WELCOME_TIMEOUT_MS = 10_000;
 
 /** Sends it. The answer is only logged. */
-export function welcome(upstream: Upstream, request: WelcomeRequest): void {
+export function welcome(
+  upstream: Upstream,
+  { request, deadlines }: { readonly request: WelcomeRequest; readonly deadlines: Deadlines },
+): void {
   const { connection } = upstream.side;
   if (!connection.canRequest) return;
   const head: HeaderList = [
@@ -32,23 +37,34 @@ export function welcome(upstream: Upstream, request: WelcomeRequest): void {
     [":authority", upstream.name],
     ["content-type", "application/grpc"],
     ["te", "trailers"],
-    ["grpc-timeout", WELCOME_TIMEOUT],
+    ["grpc-timeout", formatTimeout(WELCOME_TIMEOUT_MS)],
   ];
-  const events = new WelcomeCall(upstream);
-  const stream = connection.request(encodeHeaderList(head), false, events);
+  const call = new WelcomeCall(upstream, deadlines);
   const message = encodeMessage(root.lookupType("ghub.v1.WelcomeRequest"), request);
-  connection.data(stream, prefixMessage(message), true);
+  call.start(encodeHeaderList(head), prefixMessage(message));
 }
 
-class WelcomeCall implements StreamEvents {
+class WelcomeCall implements StreamEvents, Expiring {
   readonly #upstream: Upstream;
+  readonly #deadlines: Deadlines;
+  #stream: Stream | undefined;
+  #deadlineSlot = 0;
 
-  constructor(upstream: Upstream) {
+  constructor(upstream: Upstream, deadlines: Deadlines) {
     this.#upstream = upstream;
+    this.#deadlines = deadlines;
+  }
+
+  start(head: Uint8Array, message: Uint8Array): void {
+    const { connection } = this.#upstream.side;
+    this.#deadlineSlot = this.#deadlines.add(this, performance.now() + WELCOME_TIMEOUT_MS);
+    this.#stream = connection.request(head, false, this);
+    connection.data(this.#stream, message, true);
   }
 
   onHeaders(stream: Stream, fields: HeaderList, endStream: boolean): void {
     if (!endStream) return;
+    this.#deadlines.remove(this, this.#deadlineSlot);
     const status = statusOf(fields);
     if (status !== Status.OK && status !== Status.UNIMPLEMENTED) {
       getLogger(["hub", "welcome"]).info(
@@ -67,7 +83,15 @@ class WelcomeCall implements StreamEvents {
     this.#upstream.side.connection.consumed(piece.length);
   }
 
-  onReset(): void {}
+  onReset(): void {
+    this.#deadlines.remove(this, this.#deadlineSlot);
+  }
+
+  /** A call that nobody answers must not keep a draining tunnel open. */
+  onDeadline(): void {
+    this.#upstream.side.connection.reset(this.#stream!, ErrorCode.CANCEL);
+  }
+
   onCredit(): void {}
   onDrained(): void {}
 }

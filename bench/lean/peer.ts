@@ -77,6 +77,10 @@ export class Peer implements ConnectionEvents {
     this.#error = error;
   }
 
+  onFault(error: unknown): never {
+    throw error;
+  }
+
   async #write(): Promise<void> {
     this.#writing = true;
     try {

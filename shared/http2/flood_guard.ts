@@ -15,11 +15,13 @@ export const FLOOD_LIMITS = {
   ping: 20_000,
   /** SETTINGS without ACK: the same (CVE-2019-9515). */
   settings: 30,
+  /** GOAWAY: an honest peer sends two. */
+  goaway: 30,
   /** DATA without bytes and without END_STREAM (CVE-2019-9518). */
   emptyData: 1000,
   /** Streams that the peer opened and reset before any answer came (rapid reset, CVE-2023-44487). */
   rapidReset: 1000,
-  /** PRIORITY and frames of unknown types: allowed, and of no use. */
+  /** PRIORITY, frames of unknown types, informational responses: allowed, and of no use. */
   ignored: 1000,
   /** Errors of single streams, and frames on closed streams. */
   streamError: 500,

@@ -40,6 +40,7 @@ export class FrameReader {
   #id = 0;
   /** Bytes of a DATA payload still to come. */
   #dataLeft = 0;
+  #stopped = false;
 
   constructor(sink: FrameSink) {
     this.#sink = sink;
@@ -49,7 +50,7 @@ export class FrameReader {
   push(input: Uint8Array): void {
     let at = 0;
     const end = input.length;
-    while (at < end) {
+    while (at < end && !this.#stopped) {
       if (this.#dataLeft > 0) {
         const n = Math.min(this.#dataLeft, end - at);
         this.#dataLeft -= n;
@@ -70,6 +71,11 @@ export class FrameReader {
         at = this.#begin(input, at, input, at + FRAME_HEADER_BYTES);
       }
     }
+  }
+
+  /** Reads no further, not even what is left of the input under way. */
+  stop(): void {
+    this.#stopped = true;
   }
 
   /** Reads a header at `head[from]`; the payload starts at `input[at]`. Returns where to go on. */

@@ -95,6 +95,11 @@ export class Http2Error extends Error {
   }
 }
 
+/** The most common one: the peer broke a rule that has no code of its own. */
+export function protocolError(message: string): Http2Error {
+  return new Http2Error(ErrorCode.PROTOCOL_ERROR, message);
+}
+
 /** Reads 31 bits, the reserved one ignored. */
 export function readUint31(bytes: Uint8Array, at: number): number {
   return (bytes[at]! & 0x7f) << 24 | bytes[at + 1]! << 16 | bytes[at + 2]! << 8 | bytes[at + 3]!;

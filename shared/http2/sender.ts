@@ -2,11 +2,13 @@
  * The sending half of a connection: frames into an `OutBuffer`, within the peer's windows
  * (RFC 9113 §5.2, §6.9).
  *
- * DATA that no window has room for is queued at its stream; streams that wait for the
- * connection's window take turns, one frame each.
+ * DATA waits at its stream for three things: the stream's window, the connection's, and room in
+ * the output. Streams that wait for the last two take turns, one frame each: so neither a slow
+ * socket nor a large message makes the others wait long, and what nobody reads is bounded.
  *
  * @module
  */
+import { ByteQueue } from "../bytes/byte_queue.ts";
 import { OutBuffer } from "../bytes/out_buffer.ts";
 import {
   DEFAULT_WINDOW,
@@ -16,11 +18,15 @@ import {
   FrameType,
   Http2Error,
   MAX_WINDOW,
+  PREFACE,
   writeUint32,
 } from "./frames.ts";
 import { TABLE_SIZE_ZERO } from "./hpack/encoder.ts";
 import { defaultPeerSettings, type PeerSettings } from "./settings.ts";
 import type { Stream } from "./stream.ts";
+
+/** Output beyond which DATA waits at its stream until some is taken. */
+export const MAX_OUTPUT_DATA = 1 << 20;
 
 /** Writes frames. Knows streams' windows and queues, not their life. */
 export class Sender {
@@ -32,7 +38,7 @@ export class Sender {
   #window = DEFAULT_WINDOW;
   /** Our encoder uses no dynamic table, and has said so: RFC 7541 §4.2. */
   #tableSizeSent = false;
-  /** Streams with queued bytes and a window of their own, which wait for the connection's. */
+  /** Streams with queued bytes and a window of their own: they wait for what all share. */
   readonly #waiting = new Set<Stream>();
 
   /**
@@ -42,6 +48,12 @@ export class Sender {
   constructor(onEnd: (stream: Stream) => void, onOutput: () => void) {
     this.#onEnd = onEnd;
     this.#onOutput = onOutput;
+  }
+
+  /** Writes what a client says first. */
+  preface(): void {
+    this.#onOutput();
+    this.out.write(PREFACE);
   }
 
   /** Writes one frame. */
@@ -107,27 +119,27 @@ export class Sender {
     if (end) this.#end(stream);
   }
 
-  /**
-   * Writes DATA as far as the windows go and queues a copy of the rest.
-   *
-   * @returns How many bytes had to be queued.
-   */
-  data(stream: Stream, bytes: Uint8Array, end: boolean): number {
+  /** Writes DATA as far as it goes and queues a copy of the rest. */
+  data(stream: Stream, bytes: Uint8Array, end: boolean): void {
     const room = stream.queuedBytes > 0 ? 0 : this.#room(stream, bytes.length);
     if (room === bytes.length && stream.queuedBytes === 0) {
       this.#write(stream, bytes, end);
-      return 0;
+      return;
     }
     if (room > 0) this.#write(stream, bytes.subarray(0, room), false);
-    const rest = bytes.slice(room);
-    if (rest.length > 0) {
-      if (stream.queuedBytes === 0) stream.queue = [];
-      stream.queue.push(rest);
-      stream.queuedBytes += rest.length;
+    if (room < bytes.length) {
+      stream.queue ??= new ByteQueue();
+      stream.queue.push(bytes.subarray(room));
     }
     if (end) stream.queuedEnd = true;
     if (stream.sendWindow > 0) this.#waiting.add(stream);
-    return rest.length;
+  }
+
+  /** Everything that waits to be sent, see `OutBuffer.take()`; what waited for room follows. */
+  take(): Uint8Array[] {
+    const views = this.out.take();
+    if (this.#waiting.size > 0) this.#drainWaiting();
+    return views;
   }
 
   /**
@@ -138,7 +150,9 @@ export class Sender {
   streamCredit(stream: Stream, bytes: number): boolean {
     stream.sendWindow += bytes;
     if (stream.sendWindow > MAX_WINDOW) return false;
-    if (stream.queuedBytes > 0 && stream.sendWindow > 0) {
+    if (stream.queuedBytes === 0) return true;
+    if (stream.sendWindow <= 0) this.#waiting.delete(stream);
+    else {
       this.#waiting.add(stream);
       this.#drainWaiting();
     }
@@ -161,15 +175,14 @@ export class Sender {
   /** Forgets a stream's queue, whose bytes count as drained. */
   drop(stream: Stream): void {
     if (stream.queuedBytes === 0) return;
-    const dropped = stream.queuedBytes;
     this.#waiting.delete(stream);
-    stream.queue = [];
-    stream.queuedBytes = 0;
+    stream.queue = undefined;
     stream.queuedEnd = undefined;
-    stream.events.onDrained(stream, dropped);
+    stream.events.onDrained(stream);
   }
 
   #room(stream: Stream, wanted: number): number {
+    if (this.out.bytes >= MAX_OUTPUT_DATA) return 0;
     return Math.max(0, Math.min(wanted, stream.sendWindow, this.#window));
   }
 
@@ -199,27 +212,26 @@ export class Sender {
   /** Gives each waiting stream one frame at a time, in turn, while there is room. */
   #drainWaiting(): void {
     for (const stream of this.#waiting) {
-      if (this.#window <= 0) return;
+      if (this.#window <= 0 || this.out.bytes >= MAX_OUTPUT_DATA) return;
       this.#waiting.delete(stream);
-      this.#drainOne(stream);
+      this.#drainOne(stream, stream.queue!);
       // Added again, it comes last: a Set iterates over what is added on the way.
       if (stream.queuedBytes > 0 && stream.sendWindow > 0) this.#waiting.add(stream);
     }
   }
 
-  #drainOne(stream: Stream): void {
-    const first = stream.queue[0]!;
-    const room = this.#room(stream, Math.min(first.length, this.peer.maxFrameBytes));
-    if (room === first.length) stream.queue.shift();
-    else stream.queue[0] = first.subarray(room);
-    stream.queuedBytes -= room;
-    const last = stream.queuedBytes === 0;
-    this.#write(stream, first.subarray(0, room), last && stream.queuedEnd === true);
-    if (last && stream.queuedEnd instanceof Uint8Array) {
+  #drainOne(stream: Stream, queue: ByteQueue): void {
+    const bytes = queue.peek(this.#room(stream, this.peer.maxFrameBytes));
+    const last = bytes.length === queue.length;
+    // Before END_STREAM, which may close the stream and drop its queue.
+    if (last) stream.queue = undefined;
+    this.#write(stream, bytes, last && stream.queuedEnd === true);
+    if (!last) queue.drop(bytes.length);
+    else if (stream.queuedEnd instanceof Uint8Array) {
       const block = stream.queuedEnd;
       stream.queuedEnd = undefined;
       this.headers(stream, block, true);
     }
-    stream.events.onDrained(stream, room);
+    stream.events.onDrained(stream);
   }
 }

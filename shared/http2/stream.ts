@@ -9,6 +9,7 @@
  *
  * @module
  */
+import type { ByteQueue } from "../bytes/byte_queue.ts";
 import type { HeaderList } from "./header_list.ts";
 
 /** Hears what happens on a stream. One object may hear of several streams. */
@@ -19,16 +20,13 @@ export interface StreamEvents {
   onData(stream: Stream, piece: Uint8Array, endStream: boolean): void;
   /** The stream is gone: reset by the peer, or by us because of the peer's error. */
   onReset(stream: Stream, code: number, by: "peer" | "us"): void;
-  /** The peer will take this many bytes more. */
+  /** The peer will take this many bytes more; or less, if its settings have changed. */
   onCredit(stream: Stream, bytes: number): void;
-  /** This many bytes, which had to be queued, have gone out. */
-  onDrained(stream: Stream, bytes: number): void;
+  /** Bytes that had to be queued have gone out, or were dropped with the stream. */
+  onDrained(stream: Stream): void;
 }
 
-/** Shared by all streams that queue nothing, which is nearly all of them; never pushed to. */
-const NOTHING: Uint8Array[] = [];
-
-/** State of an open or half-closed stream; written by `Connection` only. */
+/** State of an open or half-closed stream; written by the connection only. */
 export class Stream {
   readonly id: number;
   events: StreamEvents;
@@ -47,14 +45,18 @@ export class Stream {
   headersReceived = false;
   /** Bytes still to come by `content-length`; −1 if unknown. */
   expectedBytes = -1;
-  /** Bytes that wait for a window. */
-  queue: Uint8Array[] = NOTHING;
-  queuedBytes = 0;
+  /** Bytes that wait for a window, or for room in the output. */
+  queue: ByteQueue | undefined = undefined;
   /** What follows the queue: END_STREAM, or trailers. */
   queuedEnd: true | Uint8Array | undefined = undefined;
 
   constructor(id: number, events: StreamEvents) {
     this.id = id;
     this.events = events;
+  }
+
+  /** Bytes that have not gone out. */
+  get queuedBytes(): number {
+    return this.queue === undefined ? 0 : this.queue.length;
   }
 }

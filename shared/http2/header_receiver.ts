@@ -1,0 +1,149 @@
+/**
+ * HEADERS and CONTINUATION: header blocks, decoded, become requests, responses and trailers
+ * (RFC 9113 §4.3, §8.1).
+ *
+ * @module
+ */
+import { ErrorCode, protocolError } from "./frames.ts";
+import { HeaderBlock } from "./header_block.ts";
+import type { HeaderList } from "./header_list.ts";
+import { contentLength, requestProblem, responseProblem, trailersProblem } from "./header_rules.ts";
+import { HpackDecoder } from "./hpack/decoder.ts";
+import { HeaderListTooLargeError } from "./hpack/errors.ts";
+import type { ReceiverParts } from "./receiver_parts.ts";
+import type { Stream, StreamEvents } from "./stream.ts";
+
+export interface HeaderReceiverOptions {
+  readonly maxConcurrentStreams: number;
+  readonly maxHeaderListBytes: number;
+}
+
+/** Throws `Http2Error` and `HpackError` for what the connection cannot survive. */
+export class HeaderReceiver {
+  readonly #parts: ReceiverParts;
+  readonly #options: HeaderReceiverOptions;
+  readonly #decoder: HpackDecoder;
+  /** The block that is being received, if CONTINUATION must follow. */
+  #block: HeaderBlock | undefined;
+
+  constructor(parts: ReceiverParts, options: HeaderReceiverOptions) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#decoder = new HpackDecoder({ maxListBytes: options.maxHeaderListBytes });
+  }
+
+  /** The stream whose block goes on in the next frame: no other frame may come (§6.10). */
+  get continues(): number | undefined {
+    return this.#block?.id;
+  }
+
+  /** Whether the last header section is one that came before, as the same list. */
+  get repeated(): boolean {
+    return this.#decoder.repeated;
+  }
+
+  onHeaders(flags: number, id: number, payload: Uint8Array): void {
+    if (id === 0) throw protocolError("HEADERS on stream 0");
+    const block = new HeaderBlock(id, flags, payload);
+    if (block.complete) this.#onBlock(block);
+    else this.#block = block;
+  }
+
+  onContinuation(flags: number, payload: Uint8Array): void {
+    const block = this.#block!;
+    // Huffman's longest codes and the overhead of fields make at most twice of a list's bytes.
+    block.add(flags, payload, 2 * this.#options.maxHeaderListBytes);
+    if (!block.complete) return;
+    this.#block = undefined;
+    this.#onBlock(block);
+  }
+
+  /** A header section is complete. It is decoded in every case: the HPACK table must keep pace. */
+  #onBlock(block: HeaderBlock): void {
+    let fields: HeaderList | undefined;
+    try {
+      fields = this.#decoder.decode(block.bytes());
+    } catch (error) {
+      if (!(error instanceof HeaderListTooLargeError)) throw error;
+    }
+    const { streams, faults } = this.#parts;
+    const stream = streams.get(block.id);
+    if (stream !== undefined) this.#onSection(stream, fields, block);
+    else if (streams.isServer) this.#onRequest(fields, block);
+    else faults.notOpen(block.id, "HEADERS");
+  }
+
+  #onRequest(
+    fields: HeaderList | undefined,
+    { id, endStream, dependsOnItself }: HeaderBlock,
+  ): void {
+    const { events, streams, faults } = this.#parts;
+    if (id % 2 === 0) throw protocolError(`HEADERS on stream ${id}, which is not the client's`);
+    if (!streams.isIdle(id)) return faults.notOpen(id, "HEADERS");
+    streams.use(id);
+    if (!streams.accepts(id) || streams.size >= this.#options.maxConcurrentStreams) {
+      return faults.refuse(id, ErrorCode.REFUSED_STREAM);
+    }
+    const length = fields === undefined ? -1 : contentLength(fields);
+    if (
+      dependsOnItself || length === undefined || (length > 0 && endStream) ||
+      (fields !== undefined && requestProblem(fields) !== undefined)
+    ) {
+      return faults.refuse(id, ErrorCode.PROTOCOL_ERROR);
+    }
+    const stream = streams.open(id, SILENT);
+    stream.headersReceived = true;
+    stream.expectedBytes = length;
+    stream.remoteEnd = endStream;
+    stream.events = events.onRequest(stream, fields, endStream);
+    if (endStream) streams.settle(stream);
+  }
+
+  /** A header section on an open stream: a response (client role) or trailers. */
+  #onSection(
+    stream: Stream,
+    fields: HeaderList | undefined,
+    { endStream, dependsOnItself }: HeaderBlock,
+  ): void {
+    const { streams, faults, flood } = this.#parts;
+    if (stream.remoteEnd) return faults.error(stream, ErrorCode.STREAM_CLOSED);
+    if (fields === undefined) return faults.error(stream, ErrorCode.ENHANCE_YOUR_CALM);
+    const isResponse = !stream.headersReceived;
+    const valid = isResponse
+      ? isValidResponse(stream, fields, endStream)
+      : areValidTrailers(stream, fields, endStream);
+    if (!valid || dependsOnItself) return faults.error(stream, ErrorCode.PROTOCOL_ERROR);
+    // An informational response is none that gRPC knows: it is dropped (§8.1).
+    if (isResponse && isInformational(fields)) return flood.count("ignored");
+    stream.headersReceived = true;
+    stream.remoteEnd = endStream;
+    stream.events.onHeaders(stream, fields, endStream);
+    if (endStream) streams.settle(stream);
+  }
+}
+
+/** Hears a stream's events before `onRequest` has said who does. */
+const SILENT: StreamEvents = {
+  onHeaders() {},
+  onData() {},
+  onReset() {},
+  onCredit() {},
+  onDrained() {},
+};
+
+function isValidResponse(stream: Stream, fields: HeaderList, endStream: boolean): boolean {
+  const length = contentLength(fields);
+  if (length === undefined || responseProblem(fields) !== undefined) return false;
+  if (endStream) return !isInformational(fields); // Content may have a length and be left out.
+  stream.expectedBytes = length;
+  return true;
+}
+
+function areValidTrailers(stream: Stream, fields: HeaderList, endStream: boolean): boolean {
+  return endStream && stream.expectedBytes <= 0 && trailersProblem(fields) === undefined;
+}
+
+/** Whether a valid response is only a forerunner of the real one. */
+function isInformational(fields: HeaderList): boolean {
+  return fields[0]![1].startsWith("1");
+}
