@@ -8,9 +8,11 @@ import { LOG_FORMATS, LOG_LEVELS } from "../shared/cli/log.ts";
 import type { Options, OptionValues } from "../shared/cli/option.ts";
 import { parseDuration } from "../shared/cli/parse_duration.ts";
 import { type HostPort, parseHostPort } from "../shared/cli/parse_host_port.ts";
+import { parseSize } from "../shared/cli/parse_size.ts";
 import type { Env } from "../shared/cli/program.ts";
 import { UsageError } from "../shared/cli/usage_error.ts";
 import { loadCertificate, type LoadedCertificate } from "../shared/tls/load.ts";
+import { DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES } from "./audit_file.ts";
 import type { HubOptions, ListenAddress } from "./hub_options.ts";
 
 /** The most calls that one connection may be allowed to have open. */
@@ -158,9 +160,27 @@ export const options = {
   auditLog: {
     flag: "--audit-log",
     value: "FILE",
-    help: "Appends a line of JSON for each call and registration to this file; or stderr",
+    defaultText: "audit.jsonl in the state folder",
+    help: "Appends a line of JSON for each call and registration to this file; or stderr, or none",
     group: LOG,
     complete: "file",
+  },
+  auditMaxSize: {
+    flag: "--audit-max-size",
+    value: "SIZE",
+    parse: parseSize,
+    default: DEFAULT_MAX_BYTES,
+    defaultText: "64MiB",
+    help: "An audit file that has this size is put aside",
+    group: LOG,
+  },
+  auditFiles: {
+    flag: "--audit-files",
+    value: "NUMBER",
+    parse: parseFiles,
+    default: DEFAULT_MAX_FILES,
+    help: "Audit files that are kept beside the current one; older ones are removed",
+    group: LOG,
   },
   logLevel: {
     flag: "--log-level",
@@ -216,6 +236,7 @@ export async function toConfig(values: Values, env: Env): Promise<Config> {
     warnings.push(`Certificate ${certificate.certFile} ended ${when}: peers will refuse it`);
   }
   const wildcard = wildcardHost();
+  const stateDir = values.stateDir ?? usableFolder(defaultStateDir(env), warnings);
   const { tunnel, call } = usesOfTls(values);
   return {
     certificate,
@@ -226,10 +247,12 @@ export async function toConfig(values: Values, env: Env): Promise<Config> {
       tunnelPath: values.tunnelPath,
       tunnelTls: tunnel ? certificate : undefined,
       callTls: call ? certificate : undefined,
-      stateDir: values.stateDir ?? usableFolder(defaultStateDir(env), warnings),
+      stateDir,
       authFile: values.authFile,
       allowPlaintextCalls: values.allowPlaintextCalls,
-      auditLog: values.auditLog,
+      auditLog: auditTarget(values.auditLog, stateDir),
+      auditMaxBytes: values.auditMaxSize,
+      auditFiles: values.auditFiles,
       pingIntervalMs,
       deadAfterMs,
       reconnectSpreadMs: values.reconnectSpreadMs,
@@ -322,6 +345,16 @@ function parseHandshakes(text: string): number {
   const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
   if (count >= 1 && count <= MAX_HANDSHAKES) return count;
   throw new UsageError(`"${text}" is not a number from 1 to ${MAX_HANDSHAKES}`);
+}
+
+function auditTarget(given: string | undefined, stateDir: string | undefined): string | undefined {
+  if (given === "none") return undefined;
+  return given ?? (stateDir === undefined ? undefined : `${stateDir}/audit.jsonl`);
+}
+
+function parseFiles(text: string): number {
+  if (/^\d{1,4}$/.test(text)) return Number(text);
+  throw new UsageError(`"${text}" is not a number of files from 0 to 9999`);
 }
 
 function parseStreams(text: string): number {

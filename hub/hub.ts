@@ -44,7 +44,12 @@ const SWEEP_MS = 1_000;
 export async function startHub(options: HubOptions): Promise<RunningHub> {
   await using stack = new AsyncDisposableStack();
   const auth = stack.adopt(openAuth(options), close);
-  const audit = stack.use(openAudit(options.auditLog));
+  const audit = stack.use(
+    openAudit(options.auditLog, {
+      ...(options.auditMaxBytes !== undefined && { maxBytes: options.auditMaxBytes }),
+      ...(options.auditFiles !== undefined && { maxFiles: options.auditFiles }),
+    }),
+  );
   const { tunnelListen, callListen, tunnelTls, callTls } = options;
   const tunnels = stack.adopt(
     listen({ ...tunnelListen, tls: tunnelTls, alpn: ["http/1.1"], flag: "--tunnel-listen" }),

@@ -52,6 +52,18 @@ export interface HubOptions {
    */
   readonly auditLog?: string | undefined;
   /**
+   * An audit file of this size is put aside.
+   *
+   * @default 67108864
+   */
+  readonly auditMaxBytes?: number;
+  /**
+   * Audit files that are kept beside the current one.
+   *
+   * @default 10
+   */
+  readonly auditFiles?: number;
+  /**
    * How often both ends of a tunnel ping.
    *
    * @default 5000

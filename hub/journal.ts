@@ -104,7 +104,7 @@ export class Journal {
 
   callEnded(call: Exchange, status: StatusCode, reason: string): void {
     const { server, head, identity: { name, subject }, bytesUp, bytesDown } = call;
-    const durationMs = performance.now() - call.startedMs;
+    const durationMs = rounded(performance.now() - call.startedMs);
     const id = this.#nextId();
     const peer = call.remoteAddress;
     const method = head.path.length > MAX_METHOD ? head.path.slice(0, MAX_METHOD) : head.path;
@@ -153,8 +153,9 @@ export class Journal {
 
   rawEnded(
     { id, server, remoteAddress: peer, identity: { name, subject } }: RawRecord,
-    { status, reason, ...numbers }: RawResult & { readonly durationMs: number },
+    { status, reason, ...rest }: RawResult & { readonly durationMs: number },
   ): void {
+    const numbers = { ...rest, durationMs: rounded(rest.durationMs) };
     this.#activity.publish({ kind: "RAW_ENDED", server, peer, id, status, reason, ...numbers });
     this.#audit.record({
       kind: "raw",
@@ -168,4 +169,9 @@ export class Journal {
       id,
     });
   }
+}
+
+/** To microseconds. */
+function rounded(ms: number): number {
+  return Math.round(ms * 1e3) / 1e3;
 }

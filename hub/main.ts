@@ -8,6 +8,7 @@ import { deadline } from "../shared/async/deadline.ts";
 import { configureLog } from "../shared/cli/log.ts";
 import { type Context, defineCommand, type Program, runProgram } from "../shared/cli/program.ts";
 import { VERSION } from "../shared/version.ts";
+import { auditCommand } from "./audit_command.ts";
 import { authCommand } from "./auth/commands.ts";
 import { type Config, options, toConfig } from "./config.ts";
 import { startHub } from "./hub.ts";
@@ -38,7 +39,7 @@ export const program: Program = {
   version: VERSION,
   summary: "Carries gRPC calls to servers that nobody can dial",
   defaultCommand: "serve",
-  commands: [serve, authCommand],
+  commands: [serve, authCommand, auditCommand],
 };
 
 async function serveHub(context: Context<typeof options>): Promise<number> {

@@ -1,0 +1,142 @@
+/**
+ * The audit's file, put aside when it has grown:
+ *
+ *     audit.jsonl  →  audit.jsonl.1  →  audit.jsonl.2  →  …  →  removed
+ *
+ * Its chain goes on over the files, and over restarts of the hub.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { dirname } from "node:path";
+import { lineHash, NO_LINE } from "./audit_chain.ts";
+import type { AuditSink } from "./audit_writer.ts";
+
+export const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
+export const DEFAULT_MAX_FILES = 10;
+/** A line is shorter. */
+export const MAX_LINE_BYTES = 64 * 1024;
+const OWNER_ONLY = 0o600;
+const LF = 10;
+
+export interface AuditFileOptions {
+  readonly maxBytes: number;
+  readonly maxFiles: number;
+}
+
+/** See the module's head. */
+export class AuditFile implements AuditSink {
+  readonly #path: string;
+  readonly #options: AuditFileOptions;
+  #file: Deno.FsFile;
+  /** Bytes of whole lines. */
+  #size: number;
+  #pending = 0;
+  /** The hash of the last line that was there when it was opened. */
+  readonly head: string;
+
+  private constructor(
+    path: string,
+    options: AuditFileOptions,
+    { file, size, head }: { file: Deno.FsFile; size: number; head: string },
+  ) {
+    this.#path = path;
+    this.#options = options;
+    this.#file = file;
+    this.#size = size;
+    this.head = head;
+  }
+
+  /** @throws {Error} If it cannot be opened. */
+  static open(path: string, options: AuditFileOptions): AuditFile {
+    try {
+      Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      const file = openFile(path);
+      const { size, head } = mend(file, path);
+      return new AuditFile(path, options, { file, size, head: head ?? headOfOlder(path) });
+    } catch (cause) {
+      throw new Error(`Cannot open audit log ${path}: ${(cause as Error).message}`, { cause });
+    }
+  }
+
+  async begin(bytes: number): Promise<void> {
+    if (this.#size > 0 && this.#size + bytes > this.#options.maxBytes) await this.#rotate();
+    this.#pending = 0;
+  }
+
+  async write(bytes: Uint8Array): Promise<number> {
+    const n = await this.#file.write(bytes);
+    this.#size += n;
+    this.#pending += n;
+    return n;
+  }
+
+  /** Takes back the part of the last lines that was written: half a line is none. */
+  async undo(): Promise<void> {
+    this.#size -= this.#pending;
+    this.#pending = 0;
+    await this.#file.truncate(this.#size);
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+
+  async #rotate(): Promise<void> {
+    const { maxFiles } = this.#options;
+    for (let i = maxFiles; i >= 1; i--) {
+      const from = i === 1 ? this.#path : `${this.#path}.${i - 1}`;
+      await Deno.rename(from, `${this.#path}.${i}`).catch((error) => {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      });
+    }
+    if (maxFiles === 0) await Deno.remove(this.#path);
+    const next = openFile(this.#path);
+    this.#file.close();
+    this.#file = next;
+    this.#size = 0;
+  }
+}
+
+function openFile(path: string): Deno.FsFile {
+  return Deno.openSync(path, { read: true, append: true, create: true, mode: OWNER_ONLY });
+}
+
+/**
+ * Looks at the end of a file: a line that a crash has cut off is taken away.
+ *
+ * @returns `head` is `undefined` for a file without lines.
+ */
+function mend(file: Deno.FsFile, path: string): { size: number; head: string | undefined } {
+  const { size, isFile } = file.statSync();
+  if (!isFile || size === 0) return { size: 0, head: isFile ? undefined : NO_LINE };
+  const from = Math.max(0, size - 2 * MAX_LINE_BYTES);
+  file.seekSync(from, Deno.SeekMode.Start);
+  const tail = new Uint8Array(size - from);
+  let length = 0;
+  for (let n; length < tail.length && (n = file.readSync(tail.subarray(length))) !== null;) {
+    length += n;
+  }
+  const end = tail.lastIndexOf(LF);
+  if (end < tail.length - 1) {
+    getLogger(["hub", "audit"]).warn(
+      "The last line of {path} was cut off, perhaps by a crash: {count} bytes are taken away",
+      { path, count: tail.length - 1 - end },
+    );
+    file.truncateSync(from + end + 1);
+  }
+  if (end < 0) return { size: from, head: undefined };
+  const start = tail.lastIndexOf(LF, end - 1) + 1;
+  return { size: from + end + 1, head: lineHash(tail.subarray(start, end)) };
+}
+
+/** Where the chain goes on when the hub ended right after it had put a file aside. */
+function headOfOlder(path: string): string {
+  try {
+    using file = Deno.openSync(`${path}.1`, { read: true, append: true });
+    return mend(file, `${path}.1`).head ?? NO_LINE;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return NO_LINE;
+    throw error;
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * Checks that an audit is whole: `ghub audit verify`.
+ *
+ *     line n    {…,"prev":h(n-1)}        h: SHA-256 of the line's bytes
+ *     line n+1  {…,"prev":h(n)}
+ *
+ * What it cannot show is that lines at the very end were taken away: compare the head that it
+ * prints with one that was written down elsewhere.
+ *
+ * @module
+ */
+import { lineHash, NO_LINE, prevOf } from "./audit_chain.ts";
+import { MAX_LINE_BYTES } from "./audit_file.ts";
+
+/** What an audit's lines are. */
+export interface Verified {
+  readonly lines: number;
+  /** Lines that the hub itself says it could not write. */
+  readonly dropped: number;
+  /** `time` of the first and the last line. */
+  readonly from: string;
+  readonly to: string;
+  /** Whether the first line of all is there; older files may have been removed. */
+  readonly whole: boolean;
+  /** Hash of the last line. */
+  readonly head: string;
+}
+
+/** Why an audit is not whole. */
+export class BrokenAuditError extends Error {
+  override readonly name = "BrokenAuditError";
+}
+
+/** One file, whole in itself. */
+interface Part extends Omit<Verified, "whole"> {
+  readonly path: string;
+  /** The hash that its first line carries. */
+  readonly continues: string;
+}
+
+/**
+ * Reads the files as one chain, in the order in which they were written, whatever the order in which
+ * they are given.
+ *
+ * @throws {BrokenAuditError} That names the first line that does not fit.
+ */
+export async function verifyAudit(paths: readonly string[]): Promise<Verified> {
+  const parts: Part[] = [];
+  for (const path of new Set(paths)) {
+    const part = await verifyFile(path);
+    if (part !== undefined) parts.push(part);
+  }
+  const ordered = inOrder(parts);
+  const [first] = ordered;
+  const last = ordered.at(-1);
+  const sum = (key: "lines" | "dropped") => ordered.reduce((all, part) => all + part[key], 0);
+  return {
+    lines: sum("lines"),
+    dropped: sum("dropped"),
+    from: first?.from ?? "",
+    to: last?.to ?? "",
+    whole: first === undefined || first.continues === NO_LINE,
+    head: last?.head ?? NO_LINE,
+  };
+}
+
+/** `undefined` for a file without lines. */
+async function verifyFile(path: string): Promise<Part | undefined> {
+  let prev: string | undefined;
+  let [lines, dropped] = [0, 0];
+  let [continues, from, to] = ["", "", ""];
+  for await (const bytes of linesOf(path)) {
+    const where = `${path}:${++lines}`;
+    const line = decode(bytes, where);
+    const carried = prevOf(line);
+    if (carried === undefined) throw new BrokenAuditError(`${where}: is no line of an audit`);
+    const parsed = parse(line, where);
+    if (prev === undefined) [continues, from] = [carried, parsed.time];
+    else if (carried !== prev) throw broken(where, `${path}:${lines - 1}`);
+    to = parsed.time;
+    dropped += parsed.dropped ?? 0;
+    prev = lineHash(bytes);
+  }
+  return prev === undefined ? undefined : { path, lines, dropped, continues, from, to, head: prev };
+}
+
+/** Follows the hashes from file to file: many files can be of one millisecond. */
+function inOrder(parts: readonly Part[]): Part[] {
+  const heads = new Set(parts.map(({ head }) => head));
+  const next = new Map(parts.map((part) => [part.continues, part]));
+  const starts = parts.filter(({ continues }) => !heads.has(continues))
+    .sort((a, b) => a.from < b.from ? -1 : 1);
+  const ordered: Part[] = [];
+  for (let part = starts[0]; part !== undefined; part = next.get(part.head)) ordered.push(part);
+  const [, other] = starts;
+  const last = ordered.at(-1);
+  if (other !== undefined && last !== undefined) {
+    throw broken(`${other.path}:1`, `${last.path}:${last.lines}`);
+  }
+  return ordered;
+}
+
+function broken(where: string, before: string): BrokenAuditError {
+  return new BrokenAuditError(
+    `${where}: does not continue ${before}: one of them was changed, or lines between are missing`,
+  );
+}
+
+function decode(bytes: Uint8Array, where: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new BrokenAuditError(`${where}: is no text`);
+  }
+}
+
+function parse(line: string, where: string): { time: string; dropped?: number } {
+  try {
+    const { time, dropped } = JSON.parse(line);
+    if (typeof time === "string") return typeof dropped === "number" ? { time, dropped } : { time };
+  } catch { /* Said below. */ }
+  throw new BrokenAuditError(`${where}: is no line of an audit`);
+}
+
+/** The lines of a file without their line breaks; each is good until the next one. */
+async function* linesOf(path: string): AsyncGenerator<Uint8Array> {
+  using file = await Deno.open(path);
+  const buffer = new Uint8Array(4 * MAX_LINE_BYTES);
+  let length = 0;
+  for (let number = 1;;) {
+    const n = await file.read(buffer.subarray(length));
+    length += n ?? 0;
+    let start = 0;
+    for (let end; (end = buffer.subarray(0, length).indexOf(10, start)) >= 0; number++) {
+      yield buffer.subarray(start, end);
+      start = end + 1;
+    }
+    buffer.copyWithin(0, start, length);
+    length -= start;
+    if (n === null && length > 0) {
+      throw new BrokenAuditError(`${path}:${number}: is cut off`);
+    }
+    if (n === null) return;
+    if (length === buffer.length) throw new BrokenAuditError(`${path}:${number}: is too long`);
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * Writes the audit without anybody waiting for it: lines are made and hashed in batches, and when
+ * the disk is slower than the calls, lines are dropped and the next one that is written says how
+ * many.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { deadline } from "../shared/async/deadline.ts";
+import type { Audit, AuditRecord } from "./audit.ts";
+import { chained, lineHash, NO_LINE } from "./audit_chain.ts";
+
+/** Bytes that wait for the disk; lines beyond are dropped. */
+export const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
+/** Lines that are hashed in one go: about a millisecond of the event loop. */
+const MAX_BATCH_LINES = 512;
+/** How long the end of the hub waits for a disk that does not write. */
+const FLUSH_MS = 2_000;
+
+/** Where lines go: the part of a `Deno.FsFile` that is needed. */
+export interface AuditSink {
+  write(bytes: Uint8Array): Promise<number>;
+  /** Called before whole lines of so many bytes. */
+  begin?(bytes: number): Promise<void>;
+  /** Called when they could not be written as a whole. */
+  undo?(): Promise<void>;
+  close?(): void;
+}
+
+export interface AuditOptions {
+  /** @default MAX_BUFFERED_BYTES */
+  readonly maxBufferedBytes?: number;
+  /** The hash of the line that the sink ends with. @default NO_LINE */
+  readonly prev?: string;
+  /** @default Date.now */
+  readonly now?: () => number;
+}
+
+/** Writes lines to a sink, in their order. Disposing writes what is left, then closes the sink. */
+export class AuditWriter implements Audit {
+  readonly #sink: AuditSink;
+  readonly #max: number;
+  readonly #now: () => number;
+  /** JSON texts, not yet in the chain. */
+  #lines: string[] = [];
+  /** Length of what waits, in characters: near enough to bytes for a bound. */
+  #buffered = 0;
+  #dropped = 0;
+  #prev: string;
+  #writing: Promise<void> | undefined;
+  #closed = false;
+  /** Many lines are of one millisecond. */
+  #timeMs = NaN;
+  #time = "";
+
+  constructor(sink: AuditSink, options: AuditOptions = {}) {
+    this.#sink = sink;
+    this.#max = options.maxBufferedBytes ?? MAX_BUFFERED_BYTES;
+    this.#prev = options.prev ?? NO_LINE;
+    this.#now = options.now ?? Date.now;
+  }
+
+  record(record: AuditRecord): void {
+    if (this.#closed) return;
+    const now = this.#now();
+    if (now !== this.#timeMs) {
+      this.#timeMs = now;
+      this.#time = new Date(now).toISOString();
+    }
+    const dropped = this.#dropped === 0 ? "" : `"dropped":${this.#dropped},`;
+    const line = `{"time":"${this.#time}",${dropped}${JSON.stringify(record).slice(1)}`;
+    if (this.#buffered + line.length > this.#max) {
+      this.#dropped++;
+      return;
+    }
+    this.#dropped = 0;
+    this.#buffered += line.length;
+    this.#lines.push(line);
+    this.#writing ??= this.#write();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await deadline(this.#writing ?? Promise.resolve(), FLUSH_MS).catch(() => {});
+    const count = this.#dropped + this.#lines.length;
+    if (count > 0) getLogger(["hub", "audit"]).warn("Lost the last {count} audit lines", { count });
+    this.#sink.close?.();
+  }
+
+  async #write(): Promise<void> {
+    // Lets the lines of this turn of the event loop leave together.
+    await Promise.resolve();
+    for (let at = 0; at < this.#lines.length;) {
+      const batch = this.#lines.slice(at, at + MAX_BATCH_LINES);
+      at += batch.length;
+      await this.#writeBatch(batch);
+      for (const line of batch) this.#buffered -= line.length;
+      if (at < this.#lines.length) continue;
+      this.#lines = [];
+      at = 0;
+    }
+    this.#writing = undefined;
+  }
+
+  async #writeBatch(batch: readonly string[]): Promise<void> {
+    let prev = this.#prev;
+    let text = "";
+    for (const json of batch) {
+      const line = chained(json, prev);
+      prev = lineHash(line);
+      text += `${line}\n`;
+    }
+    try {
+      const bytes = new TextEncoder().encode(text);
+      await this.#sink.begin?.(bytes.length);
+      for (let rest = bytes; rest.length > 0;) {
+        rest = rest.subarray(await this.#sink.write(rest));
+      }
+      this.#prev = prev;
+    } catch (error) {
+      // The next line continues the last one that is there.
+      this.#dropped += batch.length;
+      const log = getLogger(["hub", "audit"]);
+      log.error("Cannot write {count} audit lines: {error}", { count: batch.length, error });
+      await this.#sink.undo?.().catch(() => {});
+    }
+  }
+}
