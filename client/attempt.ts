@@ -44,6 +44,8 @@ export interface Attempt {
   readonly error?: RpcError;
   /** Was there ever a connection? */
   readonly connected: boolean;
+  /** Did the peer leave without looking at the call? */
+  readonly refused: boolean;
   readonly headers: Metadata | undefined;
   readonly trailers: Metadata | undefined;
 }
@@ -73,18 +75,26 @@ export async function attemptCall(
     await trace(
       connected ? `* connected to ${to} in ${ms} ms (${how})` : `* no connection to ${to}`,
     );
+    if (channel.leaving) throw refusal(plan);
     const metadata = requestMetadata(plan);
     await trace(`> ${methodPath(method)}${deadlineText(deadline)}`);
     for (const line of metadataLines(metadata)) await trace(`> ${line}`);
     call = startCall(channel.client, { method, requests, metadata, deadline, signal });
     for await (const message of call.responses) await take(message, call);
     await traceEnd(trace, call, "OK");
-    return { connected, headers: call.headers, trailers: call.trailers };
+    return { connected, refused: false, headers: call.headers, trailers: call.trailers };
   } catch (error) {
     if (signal.aborted || !(error instanceof RpcError)) throw error;
     await traceEnd(trace, call, statusName(error.code));
     const trailers = error.metadata ?? call?.trailers;
-    return { error: readable(error), connected, headers: call?.headers, trailers };
+    const refused = connected && (call === undefined ? channel.leaving : channel.refused);
+    return {
+      error: refused && error.code === Status.UNAVAILABLE ? refusal(plan) : readable(error),
+      connected,
+      refused,
+      headers: call?.headers,
+      trailers,
+    };
   }
 }
 
@@ -101,6 +111,15 @@ function requestMetadata(plan: CallPlan): Metadata {
     metadata.add(key, key.endsWith("-bin") ? Buffer.from(value, "base64") : value);
   }
   return metadata;
+}
+
+/** In raw mode the peer is the server. */
+function refusal({ raw }: CallPlan): RpcError {
+  const peer = raw ? "server" : "hub";
+  return new RpcError(
+    Status.UNAVAILABLE,
+    `The ${peer} is shutting down: it did not take the call`,
+  );
 }
 
 /** grpc-js wraps the reason of a failed connection in words for developers. */

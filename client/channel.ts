@@ -69,6 +69,16 @@ export class Channel implements Disposable {
     }
   }
 
+  /** The peer wants no more calls on this connection: it has sent GOAWAY. */
+  get leaving(): boolean {
+    return this.#credentials.leaving;
+  }
+
+  /** The peer certainly did not look at the last call, as HTTP/2 tells. */
+  get refused(): boolean {
+    return this.#credentials.refused;
+  }
+
   [Symbol.dispose](): void {
     this.client.close();
   }

@@ -25,6 +25,12 @@ export type Hop = "client → hub" | "hub" | "hub → server" | "server" | undef
 export interface Way {
   /** Was there ever a connection on which it could have been sent? */
   readonly connected: boolean;
+  /**
+   * Did the peer leave without looking at it? HTTP/2 tells that for certain (RFC 9113 §6.8).
+   *
+   * @default false
+   */
+  readonly refused?: boolean;
 }
 
 /** Codes that gRPC itself makes when a connection breaks or time runs out. All others only a peer sends. */
@@ -38,8 +44,8 @@ const LOCAL_CODES: ReadonlySet<StatusName> = new Set([
   "DATA_LOSS",
 ]);
 
-export function deliveryOf(error: RpcError, { connected }: Way): Delivery {
-  if (!connected) return "not-delivered";
+export function deliveryOf(error: RpcError, { connected, refused = false }: Way): Delivery {
+  if (!connected || refused) return "not-delivered";
   if (trailer(error, HOP) === "server") return "answered";
   if (trailer(error, FORWARDED) === "0") return "not-delivered";
   if (trailer(error, FORWARDED) === "1") return "unknown";

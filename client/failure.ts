@@ -15,12 +15,12 @@ import type { google_rpc_ErrorInfo as ErrorInfo } from "../shared/gen/types.ts";
 import { root } from "../shared/grpc/root.ts";
 import { type Detail, encodeStatus, type RpcError } from "../shared/grpc/rpc_error.ts";
 import { statusName } from "../shared/grpc/status.ts";
-import { deliveryOf, hopOf } from "./delivery.ts";
+import { deliveryOf, hopOf, type Way } from "./delivery.ts";
 import { hintOf } from "./hints.ts";
 import { printable } from "./printable.ts";
 
 /** What is known about a failed call. */
-export interface Failure {
+export interface Failure extends Way {
   /** As people call it: "fluentd.start". */
   readonly title: string;
   /** As given; the hub may have picked its only one. */
@@ -29,8 +29,6 @@ export interface Failure {
   readonly address: string;
   readonly method: protobuf.Method;
   readonly error: RpcError;
-  /** Was there ever a connection on which it could have been sent? */
-  readonly connected: boolean;
   readonly secure: boolean;
   readonly hasToken: boolean;
 }
@@ -70,14 +68,15 @@ function idempotency(method: protobuf.Method): string | undefined {
 }
 
 /** Is it safe to send the call once more? */
-export function mayRepeat({ error, connected, method }: Failure): boolean {
-  return deliveryOf(error, { connected }) === "not-delivered" || idempotency(method) !== undefined;
+export function mayRepeat(failure: Failure): boolean {
+  return deliveryOf(failure.error, failure) === "not-delivered" ||
+    idempotency(failure.method) !== undefined;
 }
 
 /** What is known of the outcome, as a sentence; nothing when the server itself said it. */
 export function deliveryText(failure: Failure): string | undefined {
-  const { error, connected, method } = failure;
-  const delivery = deliveryOf(error, { connected });
+  const { error, method } = failure;
+  const delivery = deliveryOf(error, failure);
   if (delivery === "answered") return undefined;
   if (delivery === "not-delivered") return "The call was not delivered: nothing was done";
   if (idempotency(method) === "NO_SIDE_EFFECTS") return undefined;

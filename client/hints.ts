@@ -50,6 +50,10 @@ const RULES: readonly Rule[] = [
     hint: ({ address }) => `Is ${address} the hub's call port? If it wants TLS, add --tls`,
   },
   {
+    when: ({ refused = false }) => refused,
+    hint: () => "--retry 5 tries until it is back",
+  },
+  {
     when: reason("SERVER_NOT_FOUND"),
     hint: ({ error }) => {
       const nearest = errorInfoOf(error)?.metadata?.["nearest"];

@@ -9,14 +9,19 @@
  * TLS is done here and not by grpc-js, because that always sends a server name, which an address of
  * digits must not be (RFC 6066 §3), and which Deno therefore refuses.
  *
+ * Here too GOAWAY is taken out of the bytes before Deno's HTTP/2 sees it (docs/decisions/0009).
+ *
  * @module
  */
 import { CallCredentials, ChannelCredentials } from "@grpc/grpc-js";
 import type { Buffer } from "node:buffer";
 import { isIP, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
+import { GoawayFilter } from "../shared/http2/goaway_filter.ts";
+import { FilteredSocket } from "./filtered_socket.ts";
 import { type HandshakeRequest, shakeHands } from "./handshake.ts";
 
 type SecureConnector = ReturnType<ChannelCredentials["_createSecureConnector"]>;
@@ -43,6 +48,7 @@ export interface HubCredentialsOptions {
 export class HubCredentials extends ChannelCredentials {
   readonly #options: HubCredentialsOptions;
   #failure: RpcError | undefined;
+  #filter: GoawayFilter | undefined;
 
   constructor(options: HubCredentialsOptions) {
     super();
@@ -52,6 +58,16 @@ export class HubCredentials extends ChannelCredentials {
   /** Why TLS or the handshake failed last: grpc-js tells it only as text. */
   get failure(): RpcError | undefined {
     return this.#failure;
+  }
+
+  /** The peer of the last connection wants no more calls on it. */
+  get leaving(): boolean {
+    return this.#filter?.leaving ?? false;
+  }
+
+  /** The peer of the last connection certainly did not look at the last call. */
+  get refused(): boolean {
+    return this.#filter?.refused ?? false;
   }
 
   _isSecure(): boolean {
@@ -71,7 +87,11 @@ export class HubCredentials extends ChannelCredentials {
       connect: async (tcp: Socket) => {
         this.#failure = undefined;
         try {
-          return { socket: await this.#prepare(tcp), secure: this._isSecure() };
+          const socket = await this.#prepare(tcp);
+          this.#filter = new GoawayFilter();
+          const filtered = new FilteredSocket(socket, this.#filter);
+          // The type asks for a socket; grpc-js and node:http2 use nothing but what this has.
+          return { socket: filtered as Duplex as Socket, secure: this._isSecure() };
         } catch (error) {
           this.#failure = toRpcError(error);
           tcp.destroy();
@@ -86,6 +106,7 @@ export class HubCredentials extends ChannelCredentials {
 
   async #prepare(tcp: Socket): Promise<Socket> {
     const { tls, handshake } = this.#options;
+    tcp.setNoDelay(true);
     const options = tls && tlsOptions(tls, { raw: handshake !== undefined });
     const socket = options === undefined ? tcp : await secure(tcp, options);
     if (handshake !== undefined) await shakeHands(socket, handshake);

@@ -157,7 +157,7 @@ async function run<Response extends object>(
   for (let tries = 0;; tries++) {
     const attempt = await attemptCall(plan, take);
     progress.clear();
-    const { error, headers, trailers, connected } = attempt;
+    const { error, headers, trailers, connected, refused } = attempt;
     if (error !== undefined) {
       const failure: Failure = {
         title: rpc.title,
@@ -166,6 +166,7 @@ async function run<Response extends object>(
         method,
         error,
         connected,
+        refused,
         secure: plan.tls !== undefined,
         hasToken: plan.token !== undefined,
       };

@@ -14,8 +14,8 @@ import type { ghub_v1_Chunk as Chunk } from "../shared/gen/types.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import type { GrpcServer } from "./grpc_server.ts";
-import { Http2Scan } from "./http2_scan.ts";
-import { OpenStreams } from "./open_streams.ts";
+import { Http2Scan } from "../shared/http2/http2_scan.ts";
+import { OpenStreams } from "../shared/http2/open_streams.ts";
 import { scannedPair } from "./scanned_pair.ts";
 
 /** A chunk is not longer: long ones would keep other calls of the tunnel waiting. */

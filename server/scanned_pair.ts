@@ -7,7 +7,7 @@
  */
 import type { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
-import type { Http2Scan } from "./http2_scan.ts";
+import type { Http2Scan } from "../shared/http2/http2_scan.ts";
 
 /** Bytes that wait in each direction. */
 const BUFFER_BYTES = 64 * 1024;

@@ -14,7 +14,8 @@ import { CloseCode } from "../shared/bridge/close_codes.ts";
 import { type WebSocket, WebSocketServer } from "../shared/bridge/ws.ts";
 import { root } from "../shared/grpc/root.ts";
 import { decodeMessage, encodeMessage } from "../shared/grpc/service.ts";
-import { FrameType, goawayFrame, Http2Scan } from "./http2_scan.ts";
+import { FrameType } from "../shared/http2/frames.ts";
+import { goawayFrame, Http2Scan } from "../shared/http2/http2_scan.ts";
 import { WebSocketStream } from "./web_socket_stream.ts";
 
 export interface TestHubOptions {

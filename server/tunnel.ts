@@ -8,8 +8,9 @@ import type { Buffer } from "node:buffer";
 import { CloseCode } from "../shared/bridge/close_codes.ts";
 import type { OpenSocket } from "./dial.ts";
 import { Heartbeat, type HeartbeatNumbers } from "./heartbeat.ts";
-import { FrameType, goawayFrame, Http2Scan } from "./http2_scan.ts";
-import { OpenStreams } from "./open_streams.ts";
+import { FrameType } from "../shared/http2/frames.ts";
+import { goawayFrame, Http2Scan } from "../shared/http2/http2_scan.ts";
+import { OpenStreams } from "../shared/http2/open_streams.ts";
 import { closeSocket, WebSocketStream } from "./web_socket_stream.ts";
 
 const log = getLogger(["server", "tunnel"]);

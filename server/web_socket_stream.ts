@@ -13,7 +13,7 @@ import type { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
 import { CloseCode, isSendable } from "../shared/bridge/close_codes.ts";
 import type { WebSocket } from "../shared/bridge/ws.ts";
-import type { Http2Scan } from "./http2_scan.ts";
+import type { Http2Scan } from "../shared/http2/http2_scan.ts";
 
 /** Bytes that wait in each direction before the other end has to. */
 export const STREAM_BUFFER_BYTES = 256 * 1024;

@@ -5,22 +5,23 @@
  *     | Length (24) | Type (8) | Flags (8) | R | Id (31) |  payload …
  *     +-----------------------------------------------+
  *
- * Two things need it. The GOAWAY of a peer must reach the agent, and must *not* reach Deno's
- * `node:http2`: on a stream that is no socket of its own, Deno 2.9.6 ends its session inside
- * the parser's callback and aborts the whole process (`find_stream_on_goaway_func: Assertion
- * failed`). And a GOAWAY of our own may be put between two frames, never inside one.
+ * Two things need it. A peer's GOAWAY must be known, and must *not* reach Deno's `node:http2`, which
+ * gives up calls that still have to end, or aborts the process (docs/decisions/0009). And a frame of
+ * our own may be put between two frames, never inside one.
  *
  * @module
  */
+import {
+  FRAME_HEADER_BYTES,
+  FrameType,
+  MAX_STREAM_ID,
+  PREFACE,
+  readUint31,
+  writeUint32,
+} from "./frames.ts";
 
-/** RFC 9113 §3.4: what a client sends first, `PRI * HTTP/2.0 …`. */
-const PREFACE_BYTES = 24;
-const HEADER_BYTES = 9;
-
-/** The frame types (RFC 9113 §6) that matter here. */
-export const FrameType = { DATA: 0x00, HEADERS: 0x01, RST_STREAM: 0x03, GOAWAY: 0x07 } as const;
-/** The flag of DATA and HEADERS that ends one direction of a stream. */
-export const END_STREAM = 0x01;
+/** GOAWAY's payload (RFC 9113 §6.8), without its debug data. */
+const GOAWAY_BYTES = 8;
 
 /** The header of a frame. */
 export interface FrameHead {
@@ -37,6 +38,12 @@ export interface Http2ScanOptions {
   /** Called for each frame, when its header is complete. */
   readonly onFrame?: (head: FrameHead) => void;
   /**
+   * Called for each GOAWAY frame that is taken out.
+   *
+   * @param lastStreamId Streams above it were not looked at, and never will be.
+   */
+  readonly onGoaway?: (lastStreamId: number) => void;
+  /**
    * Takes GOAWAY frames out of the stream.
    *
    * @default false
@@ -44,19 +51,24 @@ export interface Http2ScanOptions {
   readonly dropGoaway?: boolean;
 }
 
-/** One direction of an HTTP/2 connection. Holds at most one frame header. */
+/** One direction of an HTTP/2 connection. Holds at most one frame header, and the head of a GOAWAY. */
 export class Http2Scan {
   readonly #onFrame: (head: FrameHead) => void;
+  readonly #onGoaway: (lastStreamId: number) => void;
   readonly #dropGoaway: boolean;
-  readonly #header = new Uint8Array(HEADER_BYTES);
+  readonly #header = new Uint8Array(FRAME_HEADER_BYTES);
   #have = 0;
   /** Bytes until the next frame header. */
   #skip: number;
   #dropping = false;
+  readonly #goaway = new Uint8Array(GOAWAY_BYTES);
+  #goawayHave = 0;
 
-  constructor({ fromClient, onFrame = () => {}, dropGoaway = false }: Http2ScanOptions) {
-    this.#skip = fromClient ? PREFACE_BYTES : 0;
+  constructor(options: Http2ScanOptions) {
+    const { fromClient, onFrame = () => {}, onGoaway = () => {}, dropGoaway = false } = options;
+    this.#skip = fromClient ? PREFACE.length : 0;
     this.#onFrame = onFrame;
+    this.#onGoaway = onGoaway;
     this.#dropGoaway = dropGoaway;
   }
 
@@ -84,6 +96,7 @@ export class Http2Scan {
     while (at < bytes.length) {
       if (this.#skip > 0) {
         const n = Math.min(this.#skip, bytes.length - at);
+        if (this.#dropping) this.#readGoaway(bytes.subarray(at, at + n));
         this.#skip -= n;
         at += n;
         if (this.#dropping) from = at;
@@ -92,10 +105,10 @@ export class Http2Scan {
       }
       const start = at;
       const held = this.#have;
-      while (at < bytes.length && this.#have < HEADER_BYTES) {
+      while (at < bytes.length && this.#have < FRAME_HEADER_BYTES) {
         this.#header[this.#have++] = bytes[at++]!;
       }
-      if (this.#have < HEADER_BYTES) { // the rest is in the next piece: hold it back
+      if (this.#have < FRAME_HEADER_BYTES) { // the rest is in the next piece: hold it back
         if (start > from) out.push(bytes.subarray(from, start));
         return out;
       }
@@ -108,6 +121,7 @@ export class Http2Scan {
         if (start > from) out.push(bytes.subarray(from, start));
         from = at;
         this.#dropping = this.#skip > 0;
+        this.#goawayHave = 0;
       } else if (held > 0) { // only ever at the start of a piece
         out.push(header.slice());
         from = at;
@@ -117,18 +131,30 @@ export class Http2Scan {
     if (from < bytes.length) out.push(bytes.subarray(from));
     return out;
   }
+
+  /** @param bytes The next ones of its payload. */
+  #readGoaway(bytes: Uint8Array): void {
+    if (this.#goawayHave === GOAWAY_BYTES) return; // debug data
+    const head = bytes.subarray(0, GOAWAY_BYTES - this.#goawayHave);
+    this.#goaway.set(head, this.#goawayHave);
+    this.#goawayHave += head.length;
+    if (this.#goawayHave === GOAWAY_BYTES) this.#onGoaway(readUint31(this.#goaway, 0));
+  }
 }
 
 function readHead(header: Uint8Array): FrameHead {
-  const streamId = (header[5]! & 0x7f) << 24 | header[6]! << 16 | header[7]! << 8 | header[8]!;
-  return { type: header[3]!, flags: header[4]!, streamId };
+  return { type: header[3]!, flags: header[4]!, streamId: readUint31(header, 5) };
 }
 
-/** A GOAWAY frame that draws no line: `NO_ERROR`, all streams up to the largest id may go on. */
-export function goawayFrame(): Uint8Array {
-  const frame = new Uint8Array(HEADER_BYTES + 8);
-  frame[2] = 8;
+/**
+ * A GOAWAY frame with `NO_ERROR`: streams up to this id may go on.
+ *
+ * @param lastStreamId By default it draws no line yet.
+ */
+export function goawayFrame(lastStreamId: number = MAX_STREAM_ID): Uint8Array {
+  const frame = new Uint8Array(FRAME_HEADER_BYTES + GOAWAY_BYTES);
+  frame[2] = GOAWAY_BYTES;
   frame[3] = FrameType.GOAWAY;
-  new DataView(frame.buffer).setUint32(HEADER_BYTES, 2 ** 31 - 1);
+  writeUint32(frame, FRAME_HEADER_BYTES, lastStreamId);
   return frame;
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { END_STREAM, FrameType } from "./http2_scan.ts";
+import { Flag, FrameType } from "./frames.ts";
 import { OpenStreams } from "./open_streams.ts";
 
+const { END_STREAM } = Flag;
 const headers = (streamId: number, flags = 0) => ({ type: FrameType.HEADERS, flags, streamId });
 const data = (streamId: number, flags = 0) => ({ type: FrameType.DATA, flags, streamId });
 const reset = (streamId: number) => ({ type: FrameType.RST_STREAM, flags: 0, streamId });

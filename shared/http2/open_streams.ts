@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { END_STREAM, type FrameHead, FrameType } from "./http2_scan.ts";
+import { Flag, FrameType } from "./frames.ts";
+import type { FrameHead } from "./http2_scan.ts";
 
 /** Which ends of a stream have not ended it yet. */
 interface Open {
@@ -28,6 +29,11 @@ export class OpenStreams {
     return new Promise((resolve) => this.#onIdle = resolve);
   }
 
+  /** Those whose ids are above this one. */
+  above(id: number): number[] {
+    return [...this.#streams.keys()].filter((streamId) => streamId > id);
+  }
+
   fromClient(head: FrameHead): void {
     const { type, streamId } = head;
     if (type === FrameType.HEADERS && streamId > this.#lastId) {
@@ -45,7 +51,7 @@ export class OpenStreams {
     const stream = this.#streams.get(streamId);
     if (stream === undefined) return;
     const canEnd = type === FrameType.DATA || type === FrameType.HEADERS;
-    if (canEnd && (flags & END_STREAM) !== 0) stream[by] = false;
+    if (canEnd && (flags & Flag.END_STREAM) !== 0) stream[by] = false;
     if (type !== FrameType.RST_STREAM && (stream.client || stream.server)) return;
     this.#streams.delete(streamId);
     if (this.#streams.size === 0) this.#onIdle?.();
