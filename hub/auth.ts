@@ -61,6 +61,11 @@ export interface CallRequest {
 /** Some answers need a key that has to be fetched first. */
 export type Answer<T> = T | Promise<T>;
 
+/** What follows from an answer, at once if it is there. */
+export function after<T, R>(answer: Answer<T>, then: (value: T) => R): Answer<R> {
+  return answer instanceof Promise ? answer.then(then) : then(answer as Awaited<T>);
+}
+
 export interface Auth {
   authorizeTunnel(request: TunnelRequest): Answer<Identity | Refusal>;
   authorizeCall(request: CallRequest): Answer<Operator | RpcError>;

@@ -8,9 +8,10 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import { errorInfo, RpcError } from "../shared/grpc/rpc_error.ts";
+import { errorInfo, retryInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import {
+  after,
   type Answer,
   type Auth,
   type CallRequest,
@@ -20,6 +21,7 @@ import {
   type TunnelRequest,
 } from "./auth.ts";
 import type { Grant } from "./auth/rules.ts";
+import { Throttle } from "./auth/throttle.ts";
 import {
   direct,
   directRaw,
@@ -89,6 +91,7 @@ export class Gatekeeper {
   readonly #auth: Auth;
   readonly #registry: View;
   readonly #allowPlaintext: boolean;
+  readonly #throttle = new Throttle();
   readonly #known = new WeakMap<RequestHead, Known>();
   readonly #calls = new Map<LiveCall, Known>();
   readonly #raws = new Set<LiveRaw>();
@@ -110,7 +113,15 @@ export class Gatekeeper {
 
   /** Who dials in, and whether it may have the name and labels that it claims. */
   authorizeTunnel(request: TunnelRequest): Answer<Identity | Refusal> {
-    return this.#auth.authorizeTunnel(request);
+    const waitMs = this.#throttle.waitMs(request.remote);
+    if (waitMs > 0) return tooManyRefusal(waitMs);
+    return after(this.#auth.authorizeTunnel(request), (answer) => {
+      const given = request.header("authorization") ?? undefined;
+      if ("status" in answer && answer.status === 401 && given !== undefined) {
+        this.#throttle.failed(request.remote);
+      }
+      return answer;
+    });
   }
 
   /** Who calls, or why it may not. The same metadata on the same connection is looked at once. */
@@ -135,8 +146,7 @@ export class Gatekeeper {
       }
       return answer;
     };
-    const answer = this.authorizeRequest(request, peer);
-    return answer instanceof Promise ? answer.then(remember) : remember(answer);
+    return after(this.authorizeRequest(request, peer), remember);
   }
 
   /** The same for a handshake. */
@@ -144,7 +154,14 @@ export class Gatekeeper {
     if (!peer.encrypted && !this.#allowPlaintext && !isLoopback(request.remote)) {
       return plaintextError();
     }
-    return this.#auth.authorizeCall(request);
+    const { remote, authorization } = request;
+    const waitMs = this.#throttle.waitMs(remote);
+    if (waitMs > 0) return tooManyError(waitMs);
+    return after(this.#auth.authorizeCall(request), (answer) => {
+      const wrong = answer instanceof RpcError && answer.code === Status.UNAUTHENTICATED;
+      if (wrong && authorization !== undefined) this.#throttle.failed(remote);
+      return answer;
+    });
   }
 
   // ---- What may be seen
@@ -341,6 +358,20 @@ function hiddenError(operator: string, server: ServerName): RpcError {
 function denied(message: string): RpcError {
   return new RpcError(Status.PERMISSION_DENIED, message, {
     details: [errorInfo("NOT_PERMITTED", ERROR_DOMAIN)],
+  });
+}
+
+const TOO_MANY = "Too many wrong credentials came from this address: the next one is looked at in";
+
+function tooManyRefusal(waitMs: number): Refusal {
+  const retryAfterS = Math.ceil(waitMs / 1000);
+  const message = `${TOO_MANY} ${retryAfterS} s`;
+  return { status: 429, code: "RESOURCE_EXHAUSTED", message, retryAfterS };
+}
+
+function tooManyError(waitMs: number): RpcError {
+  return new RpcError(Status.RESOURCE_EXHAUSTED, `${TOO_MANY} ${Math.ceil(waitMs / 1000)} s`, {
+    details: [errorInfo("TOO_MANY_WRONG", ERROR_DOMAIN), retryInfo(waitMs)],
   });
 }
 

@@ -7,6 +7,7 @@
 import { errorInfo, retryInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import {
+  after,
   type Answer,
   type CallRequest,
   type Identity,
@@ -156,8 +157,4 @@ function toRpcError({ reason, message }: Fault): RpcError {
   const { code } = ANSWER_TO[reason];
   const retry = code === Status.UNAVAILABLE ? [retryInfo(RETRY_S * 1000)] : [];
   return new RpcError(code, message, { details: [errorInfo(reason, ERROR_DOMAIN), ...retry] });
-}
-
-function after<T, R>(answer: Answer<T>, then: (value: T) => R): Answer<R> {
-  return answer instanceof Promise ? answer.then(then) : then(answer as Awaited<T>);
 }
