@@ -9,6 +9,16 @@ import { delay } from "../shared/async/delay.ts";
 /** Pause after a failed accept: with no file descriptors left, trying at once only burns CPU. */
 const PAUSE_MS = 100;
 
+/**
+ * Errors of one connection, which was gone before it was taken. A pause for each of them would
+ * let anybody who dials and resets keep everybody else out.
+ */
+const GONE = [
+  Deno.errors.NotConnected,
+  Deno.errors.ConnectionAborted,
+  Deno.errors.ConnectionReset,
+];
+
 /** Something that accepts. */
 export interface Acceptor {
   accept(): Promise<Deno.Conn>;
@@ -40,7 +50,8 @@ export async function acceptLoop(
     } catch (error) {
       if (signal.aborted) break;
       if (error instanceof Deno.errors.BadResource) throw error;
-      // EMFILE, or a connection that was gone before it was taken: the listener itself lives on.
+      if (GONE.some((kind) => error instanceof kind)) continue;
+      // EMFILE and the like: the listener itself lives on.
       log.warn("Cannot accept a connection: {error}", { error });
       await delay(PAUSE_MS, { signal }).catch(() => {});
     }
