@@ -9,7 +9,6 @@ import { Status, statusName } from "../shared/grpc/status.ts";
 import { EchoClient, type Headers } from "./support/echo_client.ts";
 import { connectTo, shakeHands } from "./support/raw_path.ts";
 import { callOnce, listServers } from "./support/typed_client.ts";
-import { until } from "./support/until.ts";
 import { upgrade } from "./support/upgrade.ts";
 import { World } from "./support/world.ts";
 
@@ -126,13 +125,13 @@ Deno.test({
 
     await t.step("a server without the token never gets in, and says why", async () => {
       await using server = world.spawnServer({ name: "edge-1" });
-      await until("a line that helps", () => /join token/i.test(server.stderr));
+      await server.says(/join token/i);
       assert.deepEqual(server.lines, []);
       await server.stop();
     });
     await t.step("a server with the operator token neither", async () => {
       await using server = world.spawnServer({ name: "edge-1", env: token(tokens.operator) });
-      await until("a line that helps", () => /join token/i.test(server.stderr));
+      await server.says(/join token/i);
       assert.ok(!server.stderr.includes(tokens.operator));
       await server.stop();
     });

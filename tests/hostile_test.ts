@@ -7,9 +7,8 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { once } from "node:events";
-import type net from "node:net";
 import { noise, ok, text, texts } from "./call_suite/expect.ts";
-import { dialTcp } from "./support/path.ts";
+import { closing, dialTcp, drop } from "./support/path.ts";
 import { until, within } from "./support/until.ts";
 import { World } from "./support/world.ts";
 
@@ -60,7 +59,7 @@ async function talk(address: string, ...parts: (Uint8Array | string)[]): Promise
   socket.setEncoding("latin1");
   socket.on("data", (chunk) => answer += chunk);
   socket.on("error", () => {}); // Reset is a way to close too.
-  const closed = once(socket, "close");
+  const closed = closing(socket);
   for (const part of parts) socket.write(typeof part === "string" ? bytes(part) : part);
   await within("the hub to close", closed);
   return answer;
@@ -70,20 +69,11 @@ async function talk(address: string, ...parts: (Uint8Array | string)[]): Promise
 async function sendAndGo(address: string, part: Uint8Array, reset: boolean): Promise<void> {
   const socket = await dialTcp(address);
   socket.on("error", () => {});
-  const closed = once(socket, "close");
+  const closed = closing(socket);
   if (part.length > 0) await new Promise((resolve) => socket.write(part, resolve));
   if (reset) socket.resetAndDestroy();
   else socket.destroy();
   await closed;
-}
-
-async function drop(...sockets: net.Socket[]): Promise<void> {
-  await Promise.all(sockets.map(async (socket) => {
-    if (socket.closed) return;
-    const closed = once(socket, "close");
-    socket.destroy();
-    await closed;
-  }));
 }
 
 Deno.test("the hub outlives hostile peers", async (t) => {
@@ -224,7 +214,7 @@ Deno.test("the hub outlives hostile peers", async (t) => {
       const socket = await dialTcp(address);
       socket.on("error", () => {});
       socket.resume();
-      const closed = once(socket, "close");
+      const closed = closing(socket);
       if (start !== "") socket.write(start);
       // A byte now and then must not keep it alive.
       const trickle = setInterval(() => start.length > 1 && socket.write("x"), 1000);
@@ -241,7 +231,7 @@ Deno.test("the hub outlives hostile peers", async (t) => {
     );
     for (const socket of silent) socket.on("error", () => {});
     await stillServes();
-    await drop(...silent);
+    await Promise.all(silent.map(drop));
   });
 
   await t.step("a caller that asks for much and never reads", async () => {

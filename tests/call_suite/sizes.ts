@@ -75,7 +75,7 @@ export const sizes: readonly Case[] = [
     const data = text("squeeze ".repeat(5000));
     const { responses } = ok(await client.unary({ data }, { metadata: { "x-echo-gzip": "1" } }));
     assertSameBytes(responses[0]?.data, data);
-    const { call, outcome } = client.bidi();
+    const { call, outcome } = client.bidi({ metadata: { "x-echo-gzip": "1" } });
     for (let i = 0; i < 10; i++) call.write({ data });
     call.end();
     const all = ok(await outcome).responses;

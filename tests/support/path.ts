@@ -40,3 +40,18 @@ export function dialTcp(address: string): Promise<net.Socket> {
     socket.once("error", reject);
   });
 }
+
+/** Waits until a socket is closed, by whatever. (`once()` of node:events would mind errors.) */
+export function closing(socket: net.Socket): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.closed) resolve();
+    else socket.once("close", () => resolve());
+  });
+}
+
+/** Closes a socket at once and waits until it is: the leak check of the test looks at it. */
+export async function drop(socket: net.Socket): Promise<void> {
+  socket.on("error", () => {}); // It closes.
+  socket.destroy();
+  await closing(socket);
+}

@@ -4,7 +4,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { PATIENCE_MS, within } from "./until.ts";
+import { PATIENCE_MS, until, within } from "./until.ts";
 
 /** The folder of `deno.json`. */
 export const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
@@ -198,6 +198,21 @@ export class Process implements AsyncDisposable {
       if (Date.now() >= deadline) throw this.#error(`wrote no line ${pattern}`);
       await this.#woken(deadline - Date.now());
     }
+  }
+
+  /**
+   * Waits until it has written something to stderr that matches.
+   *
+   * @param since Looks only at what came behind so many characters of {@linkcode stderr}.
+   * @throws {Error} With its stderr, if it does not.
+   */
+  async says(pattern: RegExp, since = 0): Promise<RegExpExecArray> {
+    const what = `${this.name} to write ${pattern}`;
+    const found = await until(what, () => pattern.exec(this.#stderr.slice(since)) ?? undefined)
+      .catch((error) => {
+        throw this.#error(error.message);
+      });
+    return found;
   }
 
   signal(signal: Deno.Signal): void {

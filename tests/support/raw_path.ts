@@ -5,7 +5,7 @@
  */
 import { once } from "node:events";
 import net from "node:net";
-import { dialTcp, type Path } from "./path.ts";
+import { dialTcp, drop, type Path } from "./path.ts";
 import { EchoClient } from "./echo_client.ts";
 import { within } from "./until.ts";
 
@@ -130,12 +130,7 @@ async function openDoor(
     async [Symbol.asyncDispose]() {
       const closed = once(server, "close");
       server.close();
-      const ends = [...sockets].map((socket) => {
-        const end = once(socket, "close");
-        socket.destroy();
-        return end;
-      });
-      await Promise.all([closed, ...ends]);
+      await Promise.all([closed, ...[...sockets].map(drop)]);
     },
   };
 }

@@ -9,6 +9,7 @@
 import { once } from "node:events";
 import http2 from "node:http2";
 import net from "node:net";
+import { drop } from "./path.ts";
 
 export type Handler = (socket: net.Socket) => void;
 
@@ -49,12 +50,7 @@ export class TcpUpstream implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = once(this.#server, "close");
     this.#server.close();
-    const ends = [...this.#sockets].map((socket) => {
-      const end = once(socket, "close");
-      socket.destroy();
-      return end;
-    });
-    await Promise.all([closed, ...ends]);
+    await Promise.all([closed, ...[...this.#sockets].map(drop)]);
   }
 }
 
