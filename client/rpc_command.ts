@@ -10,6 +10,7 @@ import { backoff } from "../shared/async/backoff.ts";
 import { delay } from "../shared/async/delay.ts";
 import { writeMessage } from "../shared/codec/document.ts";
 import { sampleMessage } from "../shared/codec/sample.ts";
+import type { Value } from "../shared/codec/value.ts";
 import {
   type Argument,
   type Command,
@@ -56,6 +57,8 @@ export interface RpcCommand<Response> {
   readonly title: string;
   /** `package.Service/Method`. */
   readonly method: string;
+  /** What `-p` shows in some of the request's fields, so that a server takes it as it stands. */
+  readonly sample?: Readonly<Record<string, Value>>;
   /** Does the first argument name the server that is called? Else the hub itself is. */
   readonly toServer: boolean;
   /** Puts what the command's own options and arguments say into the request. */
@@ -125,7 +128,7 @@ async function run<Response extends object>(
   const method = root.lookupService(rpc.method.split("/")[0]!).methods[rpc.method.split("/")[1]!]!;
   const { request: requestType, response: type } = messageTypes(method);
   if (values.printSampleRequest) {
-    await io.stdout.write(sampleText(requestType, values));
+    await io.stdout.write(sampleText(requestType, values, rpc.sample));
     return 0;
   }
   const decode = (message: protobuf.Message) =>
@@ -281,10 +284,13 @@ function errorText(failure: Failure, { responseFormat }: PrintValues): string {
   return writeMessage(message, { type, format: responseFormat });
 }
 
-function sampleText(type: protobuf.Type, values: Values): string {
+function sampleText(
+  type: protobuf.Type,
+  values: Values,
+  sample: Readonly<Record<string, Value>> = {},
+): string {
   const { requestFormat, responseFormat } = values;
   const asked = responseFormat === "table" ? undefined : responseFormat;
   const format = requestFormat ?? (asked === "prettyjson" ? "json" : asked) ?? "json";
-  const text = sampleMessage(type, format);
-  return text.endsWith("\n") ? text : `${text}\n`;
+  return sampleMessage(type, { format, values: sample });
 }

@@ -49,6 +49,15 @@ function timeoutHelp(kind: keyof typeof DEFAULT_WAIT_MS): string {
   }s more, so that the server's own answer comes first.`;
 }
 
+/** Texts that people replace. */
+const SAMPLE_REASON = "why this is done";
+/** How long workers must have lived when the request does not say. */
+const MIN_HEALTHY = "2s";
+
+function waitSample(kind: keyof typeof DEFAULT_WAIT_MS): string {
+  return `${DEFAULT_WAIT_MS[kind] / 1000}s`;
+}
+
 type Change = StartResponse | StopResponse | RestartResponse;
 
 /** Any status but these is no success; so is one that a newer server made up. */
@@ -98,6 +107,7 @@ export const fluentdCommand: Command = {
       ],
       title: "fluentd.start",
       method: "fluentd.v1.Fluentd/Start",
+      sample: { wait: waitSample("start"), minHealthy: MIN_HEALTHY, reason: SAMPLE_REASON },
       timeoutMs: timeoutMs("start"),
       table: changeTable,
       outcome,
@@ -115,6 +125,7 @@ export const fluentdCommand: Command = {
       ],
       title: "fluentd.stop",
       method: "fluentd.v1.Fluentd/Stop",
+      sample: { wait: waitSample("stop"), reason: SAMPLE_REASON },
       timeoutMs: timeoutMs("stop"),
       table: changeTable,
       outcome,
@@ -130,6 +141,12 @@ export const fluentdCommand: Command = {
       ],
       title: "fluentd.restart",
       method: "fluentd.v1.Fluentd/Restart",
+      sample: {
+        validateFirst: true,
+        wait: waitSample("restart"),
+        minHealthy: MIN_HEALTHY,
+        reason: SAMPLE_REASON,
+      },
       timeoutMs: timeoutMs("restart"),
       table: changeTable,
       outcome,

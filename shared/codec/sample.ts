@@ -3,7 +3,8 @@
  * XML a comment that says what may stand there. Made from the descriptor, without any server.
  *
  * Numbers are 0, texts are empty, enums have their first name: what a field means that is not
- * given. Only for messages and optional fields does it make a difference to leave them out.
+ * given. Only for messages and optional fields does it make a difference to leave them out. Who
+ * knows what a message means gives better values for some of its fields.
  *
  * @module
  */
@@ -19,11 +20,25 @@ import { writeYaml } from "./yaml.ts";
 /** Levels of messages that are shown; what is deeper is left empty. */
 const MAX_SAMPLE_DEPTH = 8;
 
+/** Options of {@linkcode sampleMessage}. */
+export interface SampleOptions {
+  readonly format: OutputFormat;
+  /**
+   * Field by its JSON name → what it is in the sample, as ProtoJSON.
+   *
+   * @default {}
+   */
+  readonly values?: Readonly<Record<string, Value>>;
+}
+
 /** Writes a sample document of a message type, ending in a newline. */
-export function sampleMessage(type: protobuf.Type, format: OutputFormat): string {
+export function sampleMessage(type: protobuf.Type, options: SampleOptions): string {
+  const { format, values = {} } = options;
   type.root.resolveAll();
   const sampler = new Sampler();
-  const value = sampler.message(type, [], []);
+  const made = sampler.message(type, [], []);
+  // An entry that is there already keeps its place.
+  const value = made instanceof Map ? new Map([...made, ...Object.entries(values)]) : made;
   const { commentOf } = sampler;
   switch (format) {
     case "yaml":

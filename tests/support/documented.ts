@@ -58,7 +58,7 @@ export const COVERAGE: Readonly<Record<string, Coverage>> = {
     not: ELSEWHERE,
   },
   "./gclient fluentd start -p -o yaml > req.yaml": { run: "to its end" },
-  "./gclient fluentd start -f req.yaml --set wait=30s -o xml": {
+  "./gclient fluentd start -f req.yaml -o xml": {
     run: "to its end",
     shows: /<status>SUCCESS<\/status>/,
   },
