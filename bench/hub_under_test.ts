@@ -25,7 +25,7 @@ export async function startHub(): Promise<RunningHub> {
     "--call-listen",
     address,
     "--log-level",
-    "warning",
+    "error",
     "--state-dir",
     stateDir,
   ], /^ghub ready tunnel=(\S+) call=(\S+)/m);
