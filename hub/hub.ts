@@ -21,6 +21,7 @@ import type { Exchange } from "./exchange.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
 import type { HubOptions, RunningHub } from "./hub_options.ts";
 import { Journal } from "./journal.ts";
+import { KnownServers } from "./known_servers.ts";
 import { listen } from "./listen.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
 import { OwnUpstream } from "./own_upstream.ts";
@@ -88,7 +89,8 @@ class Hub implements RunningHub {
   readonly #gate: Gatekeeper;
   readonly #audit: Audit;
   readonly #journal: Journal;
-  readonly #registry = new Registry<OpenTunnel>();
+  readonly #known: KnownServers | undefined;
+  readonly #registry: Registry<OpenTunnel>;
   readonly #activity = new ActivityFeed();
   readonly #deadlines = new Deadlines();
   readonly #ownServices: ReturnType<typeof createOwnServices>;
@@ -112,6 +114,9 @@ class Hub implements RunningHub {
   constructor(options: HubOptions, { auth, audit, tunnels, calls }: Parts) {
     this.#options = options;
     this.#auth = auth;
+    const { stateDir } = options;
+    this.#known = stateDir === undefined ? undefined : KnownServers.open(stateDir);
+    this.#registry = new Registry({ departures: this.#known?.departures ?? [] });
     this.#gate = new Gatekeeper({
       auth,
       registry: this.#registry,
@@ -136,6 +141,7 @@ class Hub implements RunningHub {
       nextId: () => this.#makeId(),
     });
     this.#registry.onChange((event) => this.#journal.registryChanged(event));
+    this.#registry.onChange((event) => this.#known?.onChange(event, this.#registry));
     this.#tunnelListener = new TunnelListener(this.#tunnelContext(path));
     this.#callListener = new CallListener({
       relay: this.#relayContext(),
@@ -188,6 +194,7 @@ class Hub implements RunningHub {
     this.#callListener.close();
     this.#own.close();
     this.#deadlines.close();
+    this.#known?.[Symbol.dispose]();
     await this.#ownServices.close();
     await this.#audit[Symbol.asyncDispose]();
   }
@@ -290,6 +297,7 @@ class Hub implements RunningHub {
     });
     each(this.#callListener.callers, (caller) => caller.tick());
     each([this.#own, this.#gate], (part) => part.tick());
+    this.#known?.flush();
   }
 }
 

@@ -156,7 +156,7 @@ function onlineServer(tunnel: Tunnel, registry: RegistryView): ListedServer {
   };
 }
 
-function offlineServer({ info, generation, lastSeenMs, reason }: Departure): ListedServer {
+function offlineServer({ info, generation, lastSeenMs, reason, rttMs }: Departure): ListedServer {
   return {
     ...info,
     labels: { ...info.labels },
@@ -164,5 +164,6 @@ function offlineServer({ info, generation, lastSeenMs, reason }: Departure): Lis
     generation,
     lastSeen: timestamp(lastSeenMs),
     lastCloseReason: reason,
+    ...(rttMs === undefined ? {} : { rtt: duration(rttMs) }),
   };
 }

@@ -33,6 +33,10 @@ export interface Departure {
   readonly lastSeenMs: number;
   /** Why its last tunnel closed. */
   readonly reason: string;
+  /** How often two living instances were seen to fight over the name. */
+  readonly flaps?: number;
+  /** Round trip of its last ping. */
+  readonly rttMs?: number;
 }
 
 export type RegistryEvent<T extends Tunnel = Tunnel> =
@@ -50,13 +54,19 @@ export type RegistryEvent<T extends Tunnel = Tunnel> =
   };
 
 export interface RegistryOptions {
+  /**
+   * Who was here before, the one that left first at the front.
+   *
+   * @default []
+   */
+  readonly departures?: readonly Departure[];
   /** @default MAX_SERVERS */
   readonly maxServers?: number;
   /** @default MAX_AWAY */
   readonly maxAway?: number;
   /** @default MAX_WAITERS */
   readonly maxWaiters?: number;
-  /** @default Date.now */
+  /** A clock in milliseconds that never goes back. @default performance.now */
   readonly now?: () => number;
 }
 
@@ -68,6 +78,7 @@ interface Entry<T extends Tunnel> {
   tunnels: T[];
   departure: Departure | undefined;
   flap: FlapRule | undefined;
+  flaps: number;
 }
 
 const NOTHING: Disposable = { [Symbol.dispose]() {} };
@@ -96,7 +107,13 @@ export class Registry<T extends Tunnel = Tunnel> {
     this.#maxServers = options.maxServers ?? MAX_SERVERS;
     this.#maxAway = options.maxAway ?? MAX_AWAY;
     this.#waiters = new WaitQueue(options.maxWaiters ?? MAX_WAITERS);
-    this.#now = options.now ?? Date.now;
+    this.#now = options.now ?? (() => performance.now());
+    for (const departure of options.departures ?? []) {
+      const entry = this.#entry(departure.info.name);
+      entry.generation = Math.max(entry.generation, departure.generation);
+      entry.departure = departure;
+      entry.flaps = departure.flaps ?? 0;
+    }
   }
 
   /** Whether a server may register now; to be asked before its upgrade is accepted. */
@@ -188,6 +205,11 @@ export class Registry<T extends Tunnel = Tunnel> {
     return [...this.#departures()].sort((a, b) => compare(a.info.name, b.info.name));
   }
 
+  /** How a name left the last time; it may be here again. */
+  departure(name: ServerName): Departure | undefined {
+    return this.#entries.get(name)?.departure;
+  }
+
   /** When a name was last heard of, and why its last tunnel ended (empty for its first one). */
   lastSeen(name: ServerName): { lastSeenMs: number; reason: string } | undefined {
     const entry = this.#entries.get(name);
@@ -257,6 +279,7 @@ export class Registry<T extends Tunnel = Tunnel> {
         tunnels: [],
         departure: undefined,
         flap: undefined,
+        flaps: 0,
       };
       this.#entries.set(name, entry);
       this.#setIdle(name);
@@ -311,6 +334,7 @@ export class Registry<T extends Tunnel = Tunnel> {
     entry.flap ??= new FlapRule(this.#now);
     const turn = entry.flap.replaced(displaced.info.instance, tunnel.info.instance);
     if (turn === undefined) return undefined;
+    entry.flaps++;
     return { type: "flapping", holder: tunnel.info, displaced: displaced.info, ...turn };
   }
 
@@ -328,8 +352,16 @@ export class Registry<T extends Tunnel = Tunnel> {
     entry.tunnels.splice(index, 1);
     // A draining one may end after the newer one that took its place.
     if (entry.departure === undefined || entry.departure.generation <= generation) {
-      const { lastSeenMs } = tunnel.stats();
-      entry.departure = { info, generation, lastSeenMs, reason: reason.reason };
+      const { lastSeenMs, rttMs } = tunnel.stats();
+      const { flaps } = entry;
+      entry.departure = {
+        info,
+        generation,
+        lastSeenMs,
+        reason: reason.reason,
+        flaps,
+        ...(rttMs === undefined ? {} : { rttMs }),
+      };
     }
     if (entry.tunnels.length === 0) {
       entry.flap?.end();

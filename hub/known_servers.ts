@@ -1,0 +1,256 @@
+/**
+ * What the hub knows of its servers, over its own restarts: a small SQLite file in the state folder.
+ *
+ *     registry ──event──▶ dirty names ──once a second, one transaction──▶ servers.db
+ *     registry ◀──────────────── at start: all of them, as away ───────── servers.db
+ *
+ * Who was here when the hub died was last seen when the hub was last alive: so the file holds that
+ * time too, and nothing is written for servers that just stay.
+ *
+ * The file is a memory, not a duty: a hub that cannot read or write it says so and serves.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import { type Departure, MAX_AWAY, type RegistryEvent } from "./registry.ts";
+import type { ServerName, Tunnel } from "./tunnel.ts";
+
+/** In the state folder. SQLite keeps two more files beside it while the hub runs. */
+export const KNOWN_SERVERS_FILE = "servers.db";
+/** How exactly the file knows when the hub was last alive. */
+const ALIVE_EVERY_MS = 5_000;
+/** Names written per flush; the others wait for the next one. A thousand take two milliseconds. */
+const MAX_PER_FLUSH = 1_000;
+/** Between two complaints that the file cannot be written. */
+const COMPLAIN_EVERY_MS = 60_000;
+
+/**
+ * `NORMAL` with a write-ahead log: a killed hub loses nothing, a power failure the last moments,
+ * and neither the file.
+ */
+const SCHEMA = `
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = NORMAL;
+  PRAGMA busy_timeout = 1000;
+  CREATE TABLE IF NOT EXISTS server (
+    name TEXT PRIMARY KEY,
+    labels TEXT NOT NULL,
+    instance TEXT NOT NULL,
+    version TEXT NOT NULL,
+    remote_address TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    last_seen_ms INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    flaps INTEGER NOT NULL,
+    rtt_ms REAL,
+    online INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS hub (alive_ms INTEGER NOT NULL) STRICT;
+`;
+
+/** Why a server is away that was here when the hub ended. */
+const HUB_ENDED = "The hub ended";
+
+/** What is written of a name: it is here, or how it left. */
+interface Row extends Departure {
+  readonly online: boolean;
+}
+
+export interface KnownServersOptions {
+  /** Names kept that are away. @default MAX_AWAY */
+  readonly max?: number;
+  /** @default Date.now */
+  readonly now?: () => number;
+}
+
+/** What the file must know of the registry. `Registry` fits. */
+export interface DepartureView {
+  departure(name: ServerName): Departure | undefined;
+  pick(name: ServerName): Tunnel | undefined;
+}
+
+/** See the module's head. */
+export class KnownServers implements Disposable {
+  /** Who was known when the file was opened, the one that left first at the front. */
+  readonly departures: readonly Departure[];
+  readonly #db: DatabaseSync;
+  readonly #upsert: StatementSync;
+  readonly #max: number;
+  readonly #now: () => number;
+  readonly #dirty = new Map<ServerName, Row>();
+  #aliveMs = -Infinity;
+  #complainedMs = -Infinity;
+
+  private constructor(db: DatabaseSync, { max = MAX_AWAY, now = Date.now }: KnownServersOptions) {
+    this.#db = db;
+    this.#max = max;
+    this.#now = now;
+    db.exec(SCHEMA);
+    this.#upsert = db.prepare(
+      "INSERT OR REPLACE INTO server VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    );
+    const alive = db.prepare("SELECT max(alive_ms) AS ms FROM hub").get()?.["ms"];
+    db.prepare(
+      "UPDATE server SET online = 0, reason = ?, last_seen_ms = max(last_seen_ms, ?) WHERE online = 1",
+    )
+      .run(HUB_ENDED, Number(alive ?? 0));
+    this.#trim();
+    this.departures = db.prepare("SELECT * FROM server ORDER BY last_seen_ms").all().map(
+      toDeparture,
+    );
+  }
+
+  /**
+   * Opens the file, and makes it if it is not there. One that is damaged is put aside.
+   *
+   * @returns `undefined` if there can be no file; the log says why.
+   */
+  static open(stateDir: string, options: KnownServersOptions = {}): KnownServers | undefined {
+    const path = `${stateDir}/${KNOWN_SERVERS_FILE}`;
+    const log = getLogger(["hub", "known"]);
+    try {
+      return KnownServers.#open(path, options);
+    } catch (error) {
+      if (!isDamaged(error)) {
+        log.warn("Cannot remember servers in {path}: {error}", { path, error });
+        return undefined;
+      }
+      log.warn("{path} is damaged and was renamed to {path}.broken: {error}", { path, error });
+    }
+    try {
+      Deno.renameSync(path, `${path}.broken`);
+      for (const rest of ["-wal", "-shm"]) removeIfThere(path + rest);
+      return KnownServers.#open(path, options);
+    } catch (error) {
+      log.warn("Cannot remember servers in {path}: {error}", { path, error });
+      return undefined;
+    }
+  }
+
+  static #open(path: string, options: KnownServersOptions): KnownServers {
+    const db = new DatabaseSync(path);
+    try {
+      return new KnownServers(db, options);
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  }
+
+  /** To be told what happens in the registry, after it has. */
+  onChange(event: RegistryEvent, registry: DepartureView): void {
+    const { name } = event.type === "flapping" ? event.holder : event.tunnel.info;
+    const here = registry.pick(name);
+    const left = registry.departure(name);
+    if (here !== undefined) this.#dirty.set(name, present(here, left));
+    else if (left !== undefined) this.#dirty.set(name, { ...left, online: false });
+  }
+
+  /** Writes what has changed. To be called once a second; it takes milliseconds, and never throws. */
+  flush(): void {
+    const nowMs = this.#now();
+    const aliveIsOld = nowMs - this.#aliveMs >= ALIVE_EVERY_MS;
+    if (this.#dirty.size === 0 && !aliveIsOld) return;
+    const rows = [...this.#dirty.values()].slice(0, MAX_PER_FLUSH);
+    try {
+      this.#db.exec("BEGIN IMMEDIATE");
+      try {
+        for (const row of rows) this.#write(row);
+        if (rows.length > 0) this.#trim();
+        this.#db.exec("DELETE FROM hub");
+        this.#db.prepare("INSERT INTO hub VALUES (?)").run(Math.round(nowMs));
+        this.#db.exec("COMMIT");
+      } catch (error) {
+        this.#db.exec("ROLLBACK");
+        throw error;
+      }
+      this.#aliveMs = nowMs;
+      for (const row of rows) {
+        if (this.#dirty.get(row.info.name) === row) this.#dirty.delete(row.info.name);
+      }
+    } catch (error) {
+      if (nowMs - this.#complainedMs < COMPLAIN_EVERY_MS) return;
+      this.#complainedMs = nowMs;
+      getLogger(["hub", "known"]).warn("Cannot remember servers: {error}", { error });
+    }
+  }
+
+  /** Writes all that is left, and closes the file. */
+  [Symbol.dispose](): void {
+    this.#aliveMs = -Infinity; // Alive until now.
+    this.flush();
+    for (let size = Infinity; this.#dirty.size > 0 && this.#dirty.size < size;) {
+      size = this.#dirty.size;
+      this.flush();
+    }
+    this.#db.close();
+  }
+
+  #write({ info, generation, lastSeenMs, reason, flaps = 0, rttMs, online }: Row): void {
+    this.#upsert.run(
+      info.name,
+      JSON.stringify(info.labels),
+      info.instance,
+      info.version,
+      info.remoteAddress,
+      generation,
+      Math.round(lastSeenMs),
+      reason,
+      flaps,
+      rttMs ?? null,
+      online ? 1 : 0,
+    );
+  }
+
+  #trim(): void {
+    this.#db.prepare(`DELETE FROM server WHERE online = 0 AND name NOT IN (
+      SELECT name FROM server WHERE online = 0 ORDER BY last_seen_ms DESC LIMIT ?
+    ) AND (SELECT count(*) FROM server WHERE online = 0) > ?`).run(this.#max, this.#max);
+  }
+}
+
+function present(tunnel: Tunnel, left: Departure | undefined): Row {
+  return {
+    info: tunnel.info,
+    generation: tunnel.generation,
+    lastSeenMs: tunnel.stats().lastSeenMs,
+    reason: "",
+    ...(left?.flaps === undefined ? {} : { flaps: left.flaps }),
+    online: true,
+  };
+}
+
+function toDeparture(row: Record<string, SQLOutputValue>): Departure {
+  const text = (column: string) => String(row[column]);
+  const rttMs = row["rtt_ms"];
+  return {
+    info: {
+      name: text("name"),
+      labels: JSON.parse(text("labels")),
+      instance: text("instance"),
+      version: text("version"),
+      remoteAddress: text("remote_address"),
+    },
+    generation: Number(row["generation"]),
+    lastSeenMs: Number(row["last_seen_ms"]),
+    reason: text("reason"),
+    flaps: Number(row["flaps"]),
+    ...(rttMs === null ? {} : { rttMs: Number(rttMs) }),
+  };
+}
+
+/** SQLITE_CORRUPT and SQLITE_NOTADB, or a table of another shape. */
+function isDamaged(error: unknown): boolean {
+  const message = error instanceof Error ? error.message : "";
+  return /malformed|not a database|no such column|has \d+ columns|disk image|SyntaxError|JSON/i
+    .test(message);
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
