@@ -12,7 +12,8 @@
 import { errorInfo, retryInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import type { HeaderList } from "../shared/http2/header_list.ts";
-import { isServerName, NAME_RULE, quote } from "./meta.ts";
+import { quote } from "../shared/registration/quote.ts";
+import { isServerName, NAME_RULE } from "../shared/registration/server_name.ts";
 import type { CallHead, ServerName } from "./tunnel.ts";
 
 /** What the rule must know of the registry. `Registry` fits. */

@@ -30,7 +30,7 @@ import {
   type Route,
   type RouteView,
 } from "./director.ts";
-import { quote } from "./meta.ts";
+import { quote } from "../shared/registration/quote.ts";
 import { nearest } from "./nearest.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Registry } from "./registry.ts";

@@ -19,7 +19,8 @@ import { Status, type StatusCode, statusName } from "../shared/grpc/status.ts";
 import { ErrorCode, FRAME_HEADER_BYTES, FrameType, writeUint32 } from "../shared/http2/frames.ts";
 import { ERROR_DOMAIN, MAX_NAMES_SHOWN, RETRY_DELAY_MS } from "./director.ts";
 import { isForwarded } from "./forwarded.ts";
-import { isServerName, NAME_RULE, quote } from "./meta.ts";
+import { quote } from "../shared/registration/quote.ts";
+import { isServerName, NAME_RULE } from "../shared/registration/server_name.ts";
 import type { ServerName } from "./tunnel.ts";
 
 /** A handshake that is longer is refused. */

@@ -16,7 +16,7 @@ import { parseExpose } from "./expose.ts";
 import type { FluentdOptions } from "./fluentd/mod.ts";
 import { MAX_MESSAGE_BYTES } from "./grpc_server.ts";
 import { parseHubUri } from "./hub_uri.ts";
-import { parseLabels } from "./labels.ts";
+import { parseLabelsFlag } from "./labels.ts";
 import type { Env } from "./proxy.ts";
 import { HEARTBEAT, type ServerOptions } from "./server.ts";
 import { defaultServerName, parseServerName } from "./server_name.ts";
@@ -52,7 +52,7 @@ export const options = {
   labels: {
     flag: "--labels",
     value: "KEY=VALUE,…",
-    parse: parseLabels,
+    parse: parseLabelsFlag,
     default: {},
     defaultText: "none",
     help: "Labels that operators select servers by: env=prod,site=ams",

@@ -11,6 +11,7 @@ import net from "node:net";
 import { CloseCode } from "../shared/bridge/close_codes.ts";
 import { formatHostPort, type HostPort, parseHostPort } from "../shared/cli/parse_host_port.ts";
 import { UsageError } from "../shared/cli/usage_error.ts";
+import { isNamePart, NAME_PART_RULE } from "../shared/registration/server_name.ts";
 import type { OpenSocket } from "./dial.ts";
 import type { HeartbeatNumbers } from "./heartbeat.ts";
 import { Tunnel } from "./tunnel.ts";
@@ -35,10 +36,10 @@ export interface Upstream {
  * @throws {UsageError} If it does not match.
  */
 export function parseExpose(text: string): Upstream {
-  const [, name, address] = /^([a-z0-9._-]{1,128})=(.+)$/.exec(text) ?? [];
-  if (name === undefined || address === undefined) {
+  const [, name = "", address = ""] = /^([^=]*)=(.+)$/.exec(text) ?? [];
+  if (!isNamePart(name)) {
     throw new UsageError(`"${text}" is not NAME=HOST:PORT`, {
-      hint: "Write payments=127.0.0.1:50051; a name is 1 to 128 of a-z 0-9 . _ -",
+      hint: `Write payments=127.0.0.1:50051; a name is ${NAME_PART_RULE}`,
     });
   }
   const { host, port } = parseHostPort(address);

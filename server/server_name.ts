@@ -1,12 +1,10 @@
 /**
- * Names of servers: 1–128 of `a-z 0-9 . _ -`, docs/protocol.md, "Registration".
+ * The name that this server is to have: given, or made of the machine's.
  *
  * @module
  */
 import { UsageError } from "../shared/cli/usage_error.ts";
-
-const MAX_LENGTH = 128;
-const NAME = /^[a-z0-9._-]{1,128}$/;
+import { isNamePart, MAX_NAME_LENGTH, NAME_PART_RULE } from "../shared/registration/server_name.ts";
 
 /**
  * Checks a name that was given.
@@ -14,10 +12,10 @@ const NAME = /^[a-z0-9._-]{1,128}$/;
  * @throws {UsageError} That shows one that would be valid.
  */
 export function parseServerName(text: string): string {
-  if (NAME.test(text)) return text;
+  if (isNamePart(text)) return text;
   const near = toServerName(text);
   throw new UsageError(`"${text}" is not a server name`, {
-    hint: `A name is 1 to ${MAX_LENGTH} of a-z 0-9 . _ -${near === "" ? "" : `, such as ${near}`}`,
+    hint: `A name is ${NAME_PART_RULE}${near === "" ? "" : `, such as ${near}`}`,
   });
 }
 
@@ -26,7 +24,7 @@ export function toServerName(text: string): string {
   return text.toLowerCase()
     .replace(/[^a-z0-9._-]+/g, "-")
     .replace(/^-+|-+$/g, "")
-    .slice(0, MAX_LENGTH);
+    .slice(0, MAX_NAME_LENGTH);
 }
 
 /**

@@ -17,7 +17,8 @@ import {
 } from "../auth.ts";
 import { ERROR_DOMAIN } from "../director.ts";
 import { isForwarded } from "../forwarded.ts";
-import { isServerName, quote } from "../meta.ts";
+import { quote } from "../../shared/registration/quote.ts";
+import { isServerName } from "../../shared/registration/server_name.ts";
 import type { Refusal } from "../refusal.ts";
 import type { AuthFile, OperatorEntry, ServerEntry } from "./auth_file.ts";
 import { anyMatches, glob, MAX_PATTERN_LENGTH } from "./glob.ts";
