@@ -1,7 +1,7 @@
 /**
  * What the hub knows of its servers, over its own restarts: a small SQLite file in the state folder.
  *
- *     registry ──event──▶ dirty names ──once a second, one transaction──▶ servers.db
+ *     registry ──event──▶ dirty names ──new ones at once, else each second──▶ servers.db
  *     registry ◀──────────────── at start: all of them, as away ───────── servers.db
  *
  * Who was here when the hub died was last seen when the hub was last alive: so the file holds that
@@ -79,6 +79,7 @@ export class KnownServers implements Disposable {
   readonly #max: number;
   readonly #now: () => number;
   readonly #dirty = new Map<ServerName, Row>();
+  #sinceTrim = 0;
   #aliveMs = -Infinity;
   #complainedMs = -Infinity;
 
@@ -145,6 +146,8 @@ export class KnownServers implements Disposable {
     const left = registry.departure(name);
     if (here !== undefined) this.#dirty.set(name, present(here, left));
     else if (left !== undefined) this.#dirty.set(name, { ...left, online: false });
+    // At once (20 µs): a hub that is killed a moment later must not have forgotten a new name.
+    if (event.type === "added") this.flush();
   }
 
   /** Writes what has changed. To be called once a second; it takes milliseconds, and never throws. */
@@ -157,7 +160,8 @@ export class KnownServers implements Disposable {
       this.#db.exec("BEGIN IMMEDIATE");
       try {
         for (const row of rows) this.#write(row);
-        if (rows.length > 0) this.#trim();
+        this.#sinceTrim += rows.length;
+        if (this.#sinceTrim >= MAX_PER_FLUSH) this.#trim();
         this.#db.exec("DELETE FROM hub");
         this.#db.prepare("INSERT INTO hub VALUES (?)").run(Math.round(nowMs));
         this.#db.exec("COMMIT");
@@ -204,6 +208,7 @@ export class KnownServers implements Disposable {
   }
 
   #trim(): void {
+    this.#sinceTrim = 0;
     this.#db.prepare(`DELETE FROM server WHERE online = 0 AND name NOT IN (
       SELECT name FROM server WHERE online = 0 ORDER BY last_seen_ms DESC LIMIT ?
     ) AND (SELECT count(*) FROM server WHERE online = 0) > ?`).run(this.#max, this.#max);
