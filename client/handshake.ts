@@ -11,7 +11,7 @@
 import { Metadata } from "@grpc/grpc-js";
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
-import { closest } from "../shared/cli/closest.ts";
+import { closest } from "../shared/closest.ts";
 import { type Detail, errorInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status, type StatusCode } from "../shared/grpc/status.ts";
 

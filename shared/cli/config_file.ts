@@ -8,7 +8,7 @@
  * @module
  */
 import { isMap, isScalar, LineCounter, type Pair, parseDocument } from "yaml";
-import { closest } from "./closest.ts";
+import { closest } from "../closest.ts";
 import { configKey, type Option } from "./option.ts";
 import { UsageError } from "./usage_error.ts";
 

@@ -26,7 +26,7 @@ import {
   typeOfUrl,
   wrappedField,
 } from "./fields.ts";
-import { nearest } from "./nearest.ts";
+import { closest } from "../closest.ts";
 import { type Entry, found, listed, type Node, quote } from "./node.ts";
 import { readEnum, readMapKey, readScalar } from "./scalar.ts";
 import { readListValue, readStruct, readValue } from "./struct.ts";
@@ -211,7 +211,7 @@ class MessageReader {
     const name = typeOfUrl(url.text);
     const payload = findType(root, name);
     if (payload === undefined) {
-      const meant = nearest(name, typeNames(root));
+      const meant = closest(name, typeNames(root));
       const hint = meant === undefined ? "" : `: did you mean "${meant}"?`;
       throw new Fault(url.at, `Unknown type ${quote(name)}${hint}`, fieldStep(path, "@type"));
     }
@@ -248,7 +248,7 @@ function text(type: protobuf.Type, node: Node, path: Path): protobuf.Message {
 
 function unknownField(type: protobuf.Type, name: string): string {
   const names = type.fieldsArray.map(jsonName);
-  const meant = nearest(name, names);
+  const meant = closest(name, names);
   if (meant !== undefined) return `Unknown field: did you mean "${meant}"?`;
   if (names.length === 0) return `Unknown field: ${fullName(type)} has none`;
   return `Unknown field: ${fullName(type)} has ${listed(names)}`;

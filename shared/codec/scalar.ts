@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 import protobuf from "protobufjs";
 import { Fault, type Path } from "./fault.ts";
 import { Long } from "./long.ts";
-import { nearest } from "./nearest.ts";
+import { closest } from "../closest.ts";
 import { found, listed, type Node, quote } from "./node.ts";
 import type { Value } from "./value.ts";
 
@@ -139,7 +139,7 @@ export function readEnum(type: protobuf.Enum, node: Node, path: Path): number {
 }
 
 function unknownEnum(type: protobuf.Enum, name: string): string {
-  const meant = nearest(name, Object.keys(type.values));
+  const meant = closest(name, Object.keys(type.values));
   const hint = meant === undefined ? "" : `: did you mean "${meant}"?`;
   return `Expected ${enumNames(type)}, found ${quote(name)}${hint}`;
 }

@@ -4,17 +4,19 @@
  * @module
  */
 
-/** Edits that still pass for a slip of the finger. */
-const MAX_EDITS = 3;
-
-/** The most similar of `words`, or `undefined` when none is near. */
-export function closest(word: string, words: readonly string[]): string | undefined {
-  const limit = Math.min(MAX_EDITS, Math.ceil(word.length / 3));
-  const near = words
-    .map((other) => ({ other, edits: distance(word, other) }))
-    .filter(({ edits }) => edits <= limit)
-    .sort((a, b) => a.edits - b.edits);
-  return near[0]?.other;
+/**
+ * The candidate with the fewest edits from `word`, the first of several, or `undefined` when none has
+ * two thirds of the letters right. Upper and lower case are the same.
+ */
+export function closest(word: string, candidates: Iterable<string>): string | undefined {
+  let best: string | undefined;
+  let least = Math.max(2, Math.ceil(word.length / 3)) + 1;
+  for (const candidate of candidates) {
+    if (Math.abs(candidate.length - word.length) >= least) continue;
+    const edits = distance(word.toLowerCase(), candidate.toLowerCase());
+    if (edits < least && edits < candidate.length) [best, least] = [candidate, edits];
+  }
+  return best;
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours from `a` to `b` (optimal string alignment). */

@@ -18,6 +18,24 @@ Deno.test("closest() finds slips of the finger and nothing else", async (t) => {
   }
 });
 
+Deno.test("closest() finds names in any case", async (t) => {
+  const names = ["wait", "minHealthy", "skipValidate", "requestId", "reason"];
+  const table: [name: string, meant: string | undefined][] = [
+    ["wiat", "wait"],
+    ["WAIT", "wait"],
+    ["minhealthy", "minHealthy"],
+    ["request_id", "requestId"],
+    ["skipValidation", "skipValidate"],
+    ["raeson", "reason"],
+    ["x", undefined],
+    ["somethingElse", undefined],
+    ["", undefined],
+  ];
+  for (const [name, meant] of table) {
+    await t.step(name, () => assert.equal(closest(name, names), meant));
+  }
+});
+
 Deno.test("distance() counts edits", async (t) => {
   const table: [a: string, b: string, edits: number][] = [
     ["", "", 0],
