@@ -80,6 +80,17 @@ async function tunnelOf(hub: TestHub, name: string): Promise<HubTunnel> {
   }
 }
 
+/** A server with an upstream, and its tunnel of this name. */
+async function exposing(name: string) {
+  await using made = new AsyncDisposableStack();
+  const upstreams = made.use(await Upstreams.start());
+  const hub = made.use(await TestHub.start());
+  made.use(await start(hub, upstreams.upstream));
+  const tunnel = await tunnelOf(hub, name);
+  const owned = made.move();
+  return { upstreams, hub, tunnel, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
 /** Reads to the end, and leaves the other direction open. */
 async function readAll(socket: net.Socket): Promise<string> {
   const chunks: Uint8Array[] = [];
@@ -107,10 +118,8 @@ Deno.test("parseExpose() reads NAME=HOST:PORT", async (t) => {
 });
 
 Deno.test("an exposed upstream has a tunnel of its own, piped to it when bytes come", async () => {
-  await using upstreams = await Upstreams.start();
-  await using hub = await TestHub.start();
-  await using _server = await start(hub, upstreams.upstream);
-  const tunnel = await tunnelOf(hub, "edge-1/payments");
+  await using exposed = await exposing("edge-1/payments");
+  const { tunnel, upstreams } = exposed;
   assert.equal(upstreams.count, 0);
   tunnel.stream.write("to the upstream");
   const socket = await upstreams.connection();
@@ -121,10 +130,8 @@ Deno.test("an exposed upstream has a tunnel of its own, piped to it when bytes c
 
 Deno.test("a lost upstream or tunnel ends the other one, and a new tunnel opens", async (t) => {
   await t.step("the upstream ends: what it sent arrives first", async () => {
-    await using upstreams = await Upstreams.start();
-    await using hub = await TestHub.start();
-    await using _server = await start(hub, upstreams.upstream);
-    const tunnel = await tunnelOf(hub, "edge-1/payments");
+    await using exposed = await exposing("edge-1/payments");
+    const { tunnel, upstreams } = exposed;
     tunnel.stream.write("x");
     const socket = await upstreams.connection();
     socket.end("y".repeat(300_000));
@@ -135,10 +142,8 @@ Deno.test("a lost upstream or tunnel ends the other one, and a new tunnel opens"
     await tunnelOf(hub, "edge-1/payments");
   });
   await t.step("the tunnel is cut", async () => {
-    await using upstreams = await Upstreams.start();
-    await using hub = await TestHub.start();
-    await using _server = await start(hub, upstreams.upstream);
-    const tunnel = await tunnelOf(hub, "edge-1/payments");
+    await using exposed = await exposing("edge-1/payments");
+    const { tunnel, upstreams } = exposed;
     tunnel.stream.write("x");
     const socket = await upstreams.connection();
     socket.resume();
@@ -162,10 +167,8 @@ Deno.test("a lost upstream or tunnel ends the other one, and a new tunnel opens"
 });
 
 Deno.test("an upstream that is slow to read makes the hub wait", async () => {
-  await using upstreams = await Upstreams.start();
-  await using hub = await TestHub.start();
-  await using _server = await start(hub, upstreams.upstream);
-  const tunnel = await tunnelOf(hub, "edge-1/payments");
+  await using exposed = await exposing("edge-1/payments");
+  const { tunnel, upstreams } = exposed;
   tunnel.stream.write("x");
   const socket = await upstreams.connection();
   socket.pause();
@@ -205,10 +208,8 @@ const textOf = (chunks: Chunk[]) =>
   Buffer.concat(chunks.map(({ data }) => data ?? new Uint8Array())).toString("latin1");
 
 Deno.test("Connect to an upstream pipes bytes and keeps half-close", async () => {
-  await using upstreams = await Upstreams.start();
-  await using hub = await TestHub.start();
-  await using _server = await start(hub, upstreams.upstream);
-  const tunnel = await tunnelOf(hub, "edge-1");
+  await using exposed = await exposing("edge-1");
+  const { tunnel, upstreams } = exposed;
   const { call, send, result } = connect(tunnel, { "x-hub-upstream": "payments" });
   const socket = await upstreams.connection();
   const [headers] = await once(call, "response");
@@ -226,10 +227,8 @@ Deno.test("Connect to an upstream pipes bytes and keeps half-close", async () =>
 });
 
 Deno.test("Connect lets the upstream end first", async () => {
-  await using upstreams = await Upstreams.start();
-  await using hub = await TestHub.start();
-  await using _server = await start(hub, upstreams.upstream);
-  const tunnel = await tunnelOf(hub, "edge-1");
+  await using exposed = await exposing("edge-1");
+  const { tunnel, upstreams } = exposed;
   const { call, send, result } = connect(tunnel, { "x-hub-upstream": "payments" });
   const socket = await upstreams.connection();
   const answered = once(call, "data");
@@ -263,10 +262,8 @@ Deno.test("Connect refuses what cannot be", async (t) => {
 });
 
 Deno.test("a cancelled Connect ends the upstream's connection", async () => {
-  await using upstreams = await Upstreams.start();
-  await using hub = await TestHub.start();
-  await using _server = await start(hub, upstreams.upstream);
-  const tunnel = await tunnelOf(hub, "edge-1");
+  await using exposed = await exposing("edge-1");
+  const { tunnel, upstreams } = exposed;
   const { call } = connect(tunnel, { "x-hub-upstream": "payments" });
   const socket = await upstreams.connection();
   await once(call, "response");

@@ -7,6 +7,28 @@ import { RpcError } from "./rpc_error.ts";
 import { Status } from "./status.ts";
 import { aborted, addressOf, closed, collect, echo, method, REQUEST, seen } from "./test_echo.ts";
 
+/** A method that answers with messages of 256 KiB until it is told to end. */
+function endlessStream() {
+  const returned = Promise.withResolvers<void>();
+  const handler = seen();
+  const endless = {
+    handler,
+    returned,
+    /** How many messages it was asked for. */
+    made: 0,
+    method: serverStream<Req, Res>(async function* (_, context) {
+      handler.resolve(context);
+      try {
+        const data = new Uint8Array(256 * 1024);
+        for (;;) yield { data, index: endless.made++ };
+      } finally {
+        returned.resolve();
+      }
+    }),
+  };
+  return endless;
+}
+
 Deno.test("serverStream() sends all responses, then trailers", async () => {
   await using world = await echo({
     ServerStream: serverStream<Req, Res>(async function* (request, context) {
@@ -43,50 +65,31 @@ Deno.test("serverStream() sends the responses before an error", async () => {
 });
 
 Deno.test("serverStream() asks for no more than the caller takes, and ends at a cancel", async () => {
-  let made = 0;
-  const returned = Promise.withResolvers<void>();
-  const handler = seen();
-  await using world = await echo({
-    ServerStream: serverStream<Req, Res>(async function* (_, context) {
-      handler.resolve(context);
-      try {
-        const data = new Uint8Array(256 * 1024);
-        for (;;) yield { data, index: made++ };
-      } finally {
-        returned.resolve();
-      }
-    }),
-  });
+  const endless = endlessStream();
+  const { handler, returned } = endless;
+  await using world = await echo({ ServerStream: endless.method });
   const call = world.client.makeServerStreamRequest(...method("ServerStream"), {});
   call.on("error", () => {});
   await once(call, "readable");
   assert.ok(call.read());
   // What lies between: 16 messages here, the windows and buffers of HTTP/2, 16 messages there.
   let before = -1;
-  while (before !== made) {
-    before = made;
+  while (before !== endless.made) {
+    before = endless.made;
     for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
   }
-  assert.ok(made < 200, `${made} messages of 256 KiB were made for a caller who read one`);
+  assert.ok(
+    endless.made < 200,
+    `${endless.made} messages of 256 KiB were made for a caller who read one`,
+  );
   call.cancel();
   await returned.promise;
   assert.equal((await aborted((await handler.context).signal)).code, Status.CANCELLED);
 });
 
 Deno.test("serverStream() ends at the deadline of a caller who reads nothing", async () => {
-  const returned = Promise.withResolvers<void>();
-  const handler = seen();
-  await using world = await echo({
-    ServerStream: serverStream<Req, Res>(async function* (_, context) {
-      handler.resolve(context);
-      try {
-        const data = new Uint8Array(256 * 1024);
-        for (;;) yield { data };
-      } finally {
-        returned.resolve();
-      }
-    }),
-  });
+  const { handler, returned, method: ServerStream } = endlessStream();
+  await using world = await echo({ ServerStream });
   // grpc-js would cancel at its own deadline; this caller only waits.
   const session = http2.connect(`http://${addressOf(world)}`);
   const stream = session.request({ ...REQUEST, "grpc-timeout": "100m" });
