@@ -89,6 +89,16 @@ export class RawTunnel implements Disposable {
     );
   }
 
+  /** Lets the hub send so many bytes: SETTINGS and WINDOW_UPDATE (RFC 9113 §6.5, §6.9). */
+  allow(bytes: number): void {
+    const window = Buffer.alloc(4);
+    window.writeUInt32BE(bytes);
+    const settings = [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, ...window];
+    const update = [0, 0, 4, 8, 0, 0, 0, 0, 0, ...window];
+    const frames = [...settings, ...update];
+    this.socket.write(Uint8Array.of(0x82, 0x80 | frames.length, 0, 0, 0, 0, ...frames));
+  }
+
   [Symbol.dispose](): void {
     clearInterval(this.#pinging);
     this.socket.destroy();
