@@ -34,7 +34,7 @@ export class FlapRule {
   #turns: { readonly atMs: number; readonly displaced: string }[] = [];
   #contenderSeenMs: number | undefined;
 
-  constructor(now: () => number = Date.now) {
+  constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 

@@ -1,0 +1,42 @@
+/**
+ * The table in docs/reliability.md is true: each of its rows has the test that it names.
+ */
+import assert from "node:assert/strict";
+import { REPOSITORY } from "../support/process.ts";
+
+const ROWS = 26;
+const read = (path: string) => Deno.readTextFileSync(`${REPOSITORY}${path}`);
+
+/** Where a test that is not of this folder says what the row asks for. */
+const ELSEWHERE: Readonly<Record<string, RegExp>> = {
+  "server/retry_policy_test.ts": /stable|30/,
+  "tests/call_suite/flow.ts": /slow|pause/i,
+};
+
+Deno.test("each row of docs/reliability.md has a test that is named after it", () => {
+  const rows = [...read("docs/reliability.md").matchAll(/^\| (\d+) +\|.*\| `([^`]+)` +\|$/gm)];
+  assert.deepEqual(
+    rows.map(([, row]) => Number(row)),
+    Array.from({ length: ROWS }, (_, i) => i + 1),
+  );
+  for (const [, row = "", file = ""] of rows) {
+    const named = ELSEWHERE[file] ?? new RegExp(`Deno\\.test\\(\\s*"(rows? [^,"]*\\b${row}\\b)`);
+    assert.match(read(file), named, `row ${row} in ${file}`);
+  }
+});
+
+Deno.test("what decides about life, deadlines and retries reads no wall clock", () => {
+  const files = [
+    "hub/admission.ts",
+    "hub/deadlines.ts",
+    "hub/flap_rule.ts",
+    "hub/hub.ts",
+    "hub/link.ts",
+    "hub/registry.ts",
+    "server/heartbeat.ts",
+    "server/agent.ts",
+    "server/retry_policy.ts",
+    "shared/async/backoff.ts",
+  ];
+  for (const file of files) assert.doesNotMatch(read(file), /Date\.now|new Date\(\)/, file);
+});
