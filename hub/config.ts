@@ -149,6 +149,31 @@ export const options = {
     help: "Tunnels that may be opened in any second; more are told when to come back",
     group: TIMES,
   },
+  maxCallsPerOperator: {
+    flag: "--max-calls-per-operator",
+    value: "NUMBER",
+    parse: parseStreams,
+    default: 5_000,
+    help: "Calls that one operator may have open at a time, over all connections",
+    group: TIMES,
+  },
+  maxCallsPerServer: {
+    flag: "--max-calls-per-server",
+    value: "NUMBER",
+    parse: parseStreams,
+    default: 5_000,
+    help: "Calls that one server may have open at a time",
+    group: TIMES,
+  },
+  maxMemoryBytes: {
+    flag: "--max-memory",
+    value: "SIZE",
+    parse: parseMemory,
+    default: 2 ** 31,
+    defaultText: "2GiB",
+    help: "What tunnels, calls and buffers may take together; calls beyond are refused",
+    group: TIMES,
+  },
   maxStreamsPerConnection: {
     flag: "--max-streams-per-connection",
     value: "NUMBER",
@@ -256,6 +281,9 @@ export async function toConfig(values: Values, env: Env): Promise<Config> {
       pingIntervalMs,
       deadAfterMs,
       reconnectSpreadMs: values.reconnectSpreadMs,
+      maxCallsPerOperator: values.maxCallsPerOperator,
+      maxCallsPerServer: values.maxCallsPerServer,
+      maxMemoryBytes: values.maxMemoryBytes,
       maxHandshakesPerS: values.maxHandshakesPerS,
       maxStreamsPerConnection: values.maxStreamsPerConnection,
     },
@@ -355,6 +383,14 @@ function auditTarget(given: string | undefined, stateDir: string | undefined): s
 function parseFiles(text: string): number {
   if (/^\d{1,4}$/.test(text)) return Number(text);
   throw new UsageError(`"${text}" is not a number of files from 0 to 9999`);
+}
+
+function parseMemory(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes >= 2 ** 27) return bytes;
+  throw new UsageError(`"${text}" is too little`, {
+    hint: "An idle hub takes 100MiB: give 256MiB",
+  });
 }
 
 function parseStreams(text: string): number {

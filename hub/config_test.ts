@@ -75,6 +75,9 @@ Deno.test("toConfig() has the defaults of the documentation", async () => {
     pingIntervalMs: 5_000,
     deadAfterMs: 15_000,
     reconnectSpreadMs: 1_000,
+    maxCallsPerOperator: 5_000,
+    maxCallsPerServer: 5_000,
+    maxMemoryBytes: 2 ** 31,
     maxHandshakesPerS: 200,
     maxStreamsPerConnection: 1_000,
   });

@@ -27,6 +27,7 @@ import type { HeaderList } from "../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../shared/http2/stream.ts";
 import type { Expiring } from "./deadlines.ts";
+import type { Account } from "./limits.ts";
 import { Flow } from "./flow.ts";
 import {
   answerBlock,
@@ -75,6 +76,8 @@ export class Exchange implements StreamEvents, Expiring {
   bytesDown = 0;
   /** Name of the server, once it is known. */
   server = "";
+  /** Whom this call counts for, once it is let in. */
+  account: Account | undefined;
   readonly #context: RelayContext;
   readonly #near: Side;
   readonly #nearStream: Stream;

@@ -17,11 +17,13 @@ import type { Answer, Auth, Identity, Operator } from "./auth.ts";
 import { openAuth } from "./auth/mod.ts";
 import { CallListener } from "./call_listener.ts";
 import { Deadlines } from "./deadlines.ts";
+import type { Route } from "./director.ts";
 import type { Exchange } from "./exchange.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
 import type { HubOptions, RunningHub } from "./hub_options.ts";
 import { Journal } from "./journal.ts";
 import { KnownServers } from "./known_servers.ts";
+import { Limits, type Load } from "./limits.ts";
 import { listen } from "./listen.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
 import { OwnUpstream } from "./own_upstream.ts";
@@ -93,6 +95,7 @@ class Hub implements RunningHub {
   readonly #registry: Registry<OpenTunnel>;
   readonly #activity = new ActivityFeed();
   readonly #deadlines = new Deadlines();
+  readonly #limits: Limits;
   readonly #ownServices: ReturnType<typeof createOwnServices>;
   #own: OwnUpstream;
   readonly #tunnelListener: TunnelListener;
@@ -114,6 +117,7 @@ class Hub implements RunningHub {
   constructor(options: HubOptions, { auth, audit, tunnels, calls }: Parts) {
     this.#options = options;
     this.#auth = auth;
+    this.#limits = new Limits(options);
     const { stateDir } = options;
     this.#known = stateDir === undefined ? undefined : KnownServers.open(stateDir);
     this.#registry = new Registry({ departures: this.#known?.departures ?? [] });
@@ -244,17 +248,30 @@ class Hub implements RunningHub {
       maxStreams: this.#options.maxStreamsPerConnection ?? 1_000,
       own: () => this.#openOwn(),
       authorize: (head, peer) => this.#authorize(head, peer),
-      direct: (head, identity) => this.#gate.direct(head, identity),
+      direct: (head, identity) => this.#direct(head, identity),
       pick: (name) => this.#registry.pick(name),
       waitFor: (call, signal) => this.#waitFor(call, signal),
       notHere: (name) => this.#gate.notHere(name),
       onRefused: (head, peer, error) => this.#journal.callRefused(head, peer, error),
-      onCallStarted: (call) => this.#gate.keepCall(call),
+      onCallStarted: (call) => {
+        this.#gate.keepCall(call);
+        call.account = this.#limits.enter(call.identity.name);
+      },
       onCallEnded: (call, status, reason) => {
         this.#gate.dropCall(call);
+        if (call.account !== undefined) this.#limits.leave(call.account);
         this.#journal.callEnded(call, status, reason);
       },
     };
+  }
+
+  #direct(head: RequestHead, identity: CallIdentity): Route | RpcError {
+    const route = this.#gate.direct(head, identity);
+    // The hub's own services are how a person looks at a hub that is full.
+    if (route instanceof RpcError || route.to === "hub") return route;
+    const server = route.name;
+    const callsAtServer = this.#registry.pick(server)?.side.connection.streamCount ?? 0;
+    return this.#limits.refusal(identity.name, { server, callsAtServer }) ?? route;
   }
 
   #authorize(head: RequestHead, peer: Peer): Answer<CallIdentity | RpcError> {
@@ -278,6 +295,15 @@ class Hub implements RunningHub {
     return tunnel;
   }
 
+  #load(): Load {
+    const tunnels = this.#registry.list();
+    const { callers } = this.#callListener;
+    let bufferedBytes = 0;
+    for (const { side } of tunnels) bufferedBytes += side.connection.outputBytes;
+    for (const caller of callers) bufferedBytes += caller.bufferedBytes;
+    return { connections: tunnels.length + callers.size, bufferedBytes };
+  }
+
   /** Once a second: pings, silence, floods. */
   #sweep(): void {
     const now = performance.now();
@@ -296,6 +322,7 @@ class Hub implements RunningHub {
       } else if (ping) tunnel.ping();
     });
     each(this.#callListener.callers, (caller) => caller.tick());
+    this.#limits.tick(this.#load());
     each([this.#own, this.#gate], (part) => part.tick());
     this.#known?.flush();
   }

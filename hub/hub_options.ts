@@ -89,6 +89,24 @@ export interface HubOptions {
    */
   readonly maxHandshakesPerS?: number;
   /**
+   * Calls of one operator at a time, over all of its connections.
+   *
+   * @default 5000
+   */
+  readonly maxCallsPerOperator?: number;
+  /**
+   * Calls at one server at a time.
+   *
+   * @default 5000
+   */
+  readonly maxCallsPerServer?: number;
+  /**
+   * What all tunnels, connections, calls and buffers together may take; calls beyond are refused.
+   *
+   * @default 2 GiB
+   */
+  readonly maxMemoryBytes?: number;
+  /**
    * Calls that one connection to the call port may have open at a time.
    *
    * @default 1000

@@ -223,6 +223,11 @@ export class Caller implements ConnectionEvents, LinkProtocol {
     });
   }
 
+  /** Bytes that wait for this caller to read. */
+  get bufferedBytes(): number {
+    return this.#connection.outputBytes;
+  }
+
   #drawLine(): void {
     if (!this.#lineDrawn) this.#connection.goaway();
     this.#lineDrawn = true;

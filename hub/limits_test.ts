@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { Status } from "../shared/grpc/status.ts";
+import { Limits } from "./limits.ts";
+
+const AT = { server: "edge-1", callsAtServer: 0 };
+
+Deno.test("Limits counts the calls of each operator, and lets them in again", () => {
+  const limits = new Limits({ maxCallsPerOperator: 2 });
+  const first = limits.enter("ada");
+  limits.enter("ada");
+  const refused = limits.refusal("ada", AT);
+  assert.equal(refused?.code, Status.RESOURCE_EXHAUSTED);
+  assert.match(refused?.message ?? "", /^Operator "ada" has 2 calls in flight, the limit; nothing/);
+  assert.equal(limits.refusal("bob", AT), undefined);
+  limits.leave(first);
+  assert.equal(limits.refusal("ada", AT), undefined);
+});
+
+Deno.test("Limits has a limit per server", () => {
+  const limits = new Limits({ maxCallsPerServer: 3 });
+  assert.equal(limits.refusal("ada", { server: "edge-1", callsAtServer: 2 }), undefined);
+  const refused = limits.refusal("ada", { server: "edge-1", callsAtServer: 3 });
+  assert.match(refused?.message ?? "", /^Server "edge-1" has 3 calls in flight/);
+  assert.deepEqual(refused?.details.map(({ type }) => type), [
+    "google.rpc.ErrorInfo",
+    "google.rpc.RetryInfo",
+  ]);
+});
+
+Deno.test("Limits sheds load over its budget, until there is room again", () => {
+  const limits = new Limits({ maxMemoryBytes: 200 << 20 });
+  const tick = (bufferedMiB: number) =>
+    limits.tick({ connections: 0, bufferedBytes: bufferedMiB << 20 });
+  tick(90);
+  assert.equal(limits.shedding, false);
+  tick(110);
+  assert.equal(limits.shedding, true);
+  assert.match(limits.refusal("ada", AT)?.message ?? "", /limit of 200 MiB of memory/);
+  tick(90); // Not yet: it would be over again at once.
+  assert.equal(limits.shedding, true);
+  tick(70);
+  assert.equal(limits.refusal("ada", AT), undefined);
+});
+
+Deno.test("Limits accounts for calls and connections", () => {
+  const limits = new Limits();
+  const empty = limits.memoryBytes;
+  limits.tick({ connections: 1_000, bufferedBytes: 0 });
+  const connected = limits.memoryBytes;
+  assert.ok(connected > empty);
+  const account = limits.enter("ada");
+  assert.ok(limits.memoryBytes > connected);
+  limits.leave(account);
+  assert.equal(limits.memoryBytes, connected);
+});
