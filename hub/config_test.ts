@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { defineCommand, type Program, runProgram } from "../shared/cli/program.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
-import { type Config, defaultStateDir, options, toConfig } from "./config.ts";
+import { type Config, defaultStateDir, toConfig } from "./config.ts";
+import { options } from "./options.ts";
 
 /** A folder with a certificate, which is also the HOME. */
 class World implements AsyncDisposable {

@@ -20,11 +20,11 @@ import { Deadlines } from "./deadlines.ts";
 import type { Route } from "./director.ts";
 import type { Exchange } from "./exchange.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
-import type { HubOptions, RunningHub } from "./hub_options.ts";
+import type { HubOptions, RunningHub, TlsIdentity } from "./hub_options.ts";
 import { Journal } from "./journal.ts";
 import { KnownServers } from "./known_servers.ts";
 import { Limits, type Load } from "./limits.ts";
-import { listen } from "./listen.ts";
+import { type HubListener, listen } from "./listen.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
 import { OwnUpstream } from "./own_upstream.ts";
 import { createOwnServices } from "./own_services.ts";
@@ -74,8 +74,8 @@ function close(listener: { close(): void }): void {
 interface Parts {
   readonly auth: Auth;
   readonly audit: Audit;
-  readonly tunnels: Deno.Listener<Deno.Conn>;
-  readonly calls: Deno.Listener<Deno.Conn>;
+  readonly tunnels: HubListener;
+  readonly calls: HubListener;
 }
 
 /** Where a hub stands: docs/lifecycle.md, "Drain". */
@@ -104,6 +104,7 @@ class Hub implements RunningHub {
   readonly #acceptingTunnels = new AbortController();
   /** Until the drain: a caller finds another hub, or waits for the next one. */
   readonly #acceptingCalls = new AbortController();
+  readonly #listeners: readonly HubListener[];
   readonly #sweeper: ReturnType<typeof setInterval>;
   readonly #pingIntervalMs: number;
   readonly #deadAfterMs: number;
@@ -127,6 +128,7 @@ class Hub implements RunningHub {
       allowPlaintextCalls: options.allowPlaintextCalls ?? true,
     });
     this.#audit = audit;
+    this.#listeners = [tunnels, calls];
     this.#pingIntervalMs = options.pingIntervalMs ?? 5_000;
     this.#deadAfterMs = options.deadAfterMs ?? 15_000;
     const path = options.tunnelPath ?? "/ws";
@@ -165,6 +167,10 @@ class Hub implements RunningHub {
       }),
     ]).then(() => this.#closing);
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
+  }
+
+  async useCertificate(identity: TlsIdentity): Promise<void> {
+    for (const listener of this.#listeners) await listener.use?.(identity);
   }
 
   async drain(signal?: AbortSignal): Promise<void> {

@@ -17,6 +17,8 @@ export interface ListenAddress {
 export interface TlsIdentity {
   readonly cert: string;
   readonly key: string;
+  /** Authorities whose certificates clients may show, as PEM text. */
+  readonly clientCa?: string | undefined;
 }
 
 export interface HubOptions {
@@ -122,6 +124,12 @@ export interface RunningHub {
   readonly callAddress: string;
   /** Resolves when everything has ended; rejects if a listener died by itself. */
   readonly closed: Promise<void>;
+  /**
+   * Uses another certificate from now on; connections that stand are not concerned.
+   *
+   * @throws {Error} If it cannot be used; then the one before it stays.
+   */
+  useCertificate(identity: TlsIdentity): Promise<void>;
   /** Takes nothing new and lets the calls in flight end, until `signal` fires. */
   drain(signal?: AbortSignal): Promise<void>;
   /** Ends everything at once. */

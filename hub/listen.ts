@@ -5,6 +5,16 @@
  */
 import { formatHostPort } from "../shared/cli/parse_host_port.ts";
 import type { ListenAddress, TlsIdentity } from "./hub_options.ts";
+import { listenTls } from "./tls_listener.ts";
+
+/** Where peers are accepted. */
+export interface HubListener extends Disposable {
+  readonly addr: Deno.Addr;
+  accept(): Promise<Deno.Conn>;
+  close(): void;
+  /** With TLS only: see `TlsListener`. */
+  use?(identity: TlsIdentity): Promise<void>;
+}
 
 export interface ListenOptions extends ListenAddress {
   /** The option that named the address, for errors. */
@@ -15,12 +25,12 @@ export interface ListenOptions extends ListenAddress {
 }
 
 /** @throws {Error} That says which address it is, why, and what to do. */
-export function listen(options: ListenOptions): Deno.Listener<Deno.Conn> {
+export function listen(options: ListenOptions): HubListener {
   const { hostname, port, tls, alpn, flag } = options;
   try {
     return tls === undefined
       ? Deno.listen({ hostname, port })
-      : Deno.listenTls({ hostname, port, alpnProtocols: [...alpn], cert: tls.cert, key: tls.key });
+      : listenTls({ hostname, port, alpn, tls });
   } catch (cause) {
     const address = formatHostPort({ host: hostname, port });
     const why = reasonOf(cause as Error, options);

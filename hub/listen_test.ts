@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { listen } from "./listen.ts";
+import { type HubListener, listen } from "./listen.ts";
 
 const LOOPBACK = { hostname: "127.0.0.1", port: 0, flag: "--call-listen", alpn: [] };
 
-function portOf(listener: Deno.Listener): number {
+function portOf(listener: HubListener): number {
   return (listener.addr as Deno.NetAddr).port;
 }
 

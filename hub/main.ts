@@ -10,9 +10,11 @@ import { type Context, defineCommand, type Program, runProgram } from "../shared
 import { VERSION } from "../shared/version.ts";
 import { auditCommand } from "./audit_command.ts";
 import { authCommand } from "./auth/commands.ts";
-import { type Config, options, toConfig } from "./config.ts";
+import { CertificateWatch } from "./certificate_watch.ts";
+import { type Config, toConfig } from "./config.ts";
 import { startHub } from "./hub.ts";
 import type { RunningHub } from "./hub_options.ts";
+import { options } from "./options.ts";
 import { quickStart } from "./quick_start.ts";
 
 /** What closing may take after the drain's own time. */
@@ -49,6 +51,12 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
   const config = await toConfig(values, env);
   for (const warning of config.warnings) log.warn(literal(warning));
   const hub = await startHub(config.hub);
+  const { certificate } = config;
+  using _ = certificate === undefined ? undefined : new CertificateWatch({
+    files: certificate.files,
+    current: certificate,
+    use: (identity) => hub.useCertificate(identity),
+  });
   try {
     for (const line of quickStartOf(config, hub)) log.info(literal(line));
     const { tunnelAddress, callAddress } = hub;
@@ -92,7 +100,7 @@ function quickStartOf({ hub: options, certificate }: Config, hub: RunningHub): s
     allowPlaintextCalls: allowPlaintextCalls ?? true,
     stateDir,
     machine: Deno.hostname(),
-    caFile: certificate?.selfSigned ? certificate.certFile : undefined,
+    caFile: certificate?.selfSigned ? certificate.files.certFile : undefined,
   });
 }
 

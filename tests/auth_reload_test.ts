@@ -181,6 +181,7 @@ Deno.test("a rotation in the middle of many calls loses none that is still permi
         assert.equal(status, Status.UNAUTHENTICATED, message);
         assert.ok(mayFail(), `${who} was refused: ${message}`);
         counts.refused++;
+        return;
       }
     }
   };

@@ -1,0 +1,145 @@
+/**
+ * Watches the hub's certificate: a renewed one is used at once, a broken one is not, and one that
+ * nears its end is spoken of 30, 7 and 1 days before.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { createHash } from "node:crypto";
+import { loadCertificate } from "../shared/tls/load.ts";
+import type { TlsIdentity } from "./hub_options.ts";
+
+/** How often the files are looked at. */
+export const POLL_MS = 5_000;
+const DAY_MS = 86_400_000;
+/** Days before the end at which a warning is due. */
+const WARN_DAYS: readonly number[] = [30, 7, 1];
+/** The largest bundle of authorities. */
+const MAX_CA_BYTES = 1024 * 1024;
+
+export interface CertificateFiles {
+  readonly certFile: string;
+  readonly keyFile?: string | undefined;
+  readonly clientCaFile?: string | undefined;
+}
+
+export interface LoadedIdentity extends TlsIdentity {
+  readonly notAfter: Date;
+}
+
+/**
+ * Reads the files.
+ *
+ * @throws {Error} If one cannot be used, or they do not fit together.
+ */
+export async function loadIdentity(files: CertificateFiles): Promise<LoadedIdentity> {
+  const { certFile, keyFile, clientCaFile } = files;
+  const { cert, key, notAfter } = await loadCertificate(certFile, { keyFile });
+  if (clientCaFile === undefined) return { cert, key, notAfter };
+  return { cert, key, notAfter, clientCa: await readAuthorities(clientCaFile) };
+}
+
+async function readAuthorities(path: string): Promise<string> {
+  try {
+    const { size } = await Deno.stat(path);
+    if (size > MAX_CA_BYTES) throw new Error(`it has more than ${MAX_CA_BYTES} bytes`);
+    const pem = await Deno.readTextFile(path);
+    if (pem.includes("-----BEGIN CERTIFICATE-----")) return pem;
+    throw new Error("there is no PEM certificate in it");
+  } catch (cause) {
+    const message = (cause as Error).message;
+    throw new Error(`Cannot use --client-ca ${path}: ${message}`, { cause });
+  }
+}
+
+export interface WatchOptions {
+  readonly files: CertificateFiles;
+  /** What is in use now. */
+  readonly current: LoadedIdentity;
+  /** Puts another one in use. */
+  use(identity: TlsIdentity): Promise<void>;
+  /** @default POLL_MS */
+  readonly pollMs?: number;
+  /** @default Date.now */
+  readonly now?: () => number;
+}
+
+/** See the module's head. Disposing of it ends the watch. */
+export class CertificateWatch implements Disposable {
+  readonly #options: WatchOptions;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #current: LoadedIdentity;
+  #fingerprint: string;
+  #complaint = "";
+  /** The last threshold that was spoken of. */
+  #warnedDays = Infinity;
+  #looking = false;
+
+  constructor(options: WatchOptions) {
+    this.#options = options;
+    this.#current = options.current;
+    this.#fingerprint = fingerprintOf(options.current);
+    this.#timer = setInterval(() => void this.#look(), options.pollMs ?? POLL_MS);
+    this.#warn();
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  async #look(): Promise<void> {
+    if (this.#looking) return;
+    this.#looking = true;
+    const { files, use } = this.#options;
+    const log = getLogger(["hub", "tls"]);
+    try {
+      const identity = await loadIdentity(files);
+      const fingerprint = fingerprintOf(identity);
+      this.#complaint = "";
+      if (fingerprint !== this.#fingerprint) {
+        await use(identity);
+        this.#current = identity;
+        this.#fingerprint = fingerprint;
+        this.#warnedDays = Infinity;
+        const end = identity.notAfter.toISOString();
+        log.info("{file} is another certificate, and is in use: it ends {end}", {
+          file: files.certFile,
+          end,
+        });
+      }
+    } catch (error) {
+      // While certificate and key are being replaced, one by one, they do not fit together.
+      const { message } = error as Error;
+      if (message !== this.#complaint) {
+        log.error(
+          "The certificate has changed but is NOT in use, the one before it still is. {message}",
+          {
+            message,
+          },
+        );
+      }
+      this.#complaint = message;
+    } finally {
+      this.#looking = false;
+    }
+    this.#warn();
+  }
+
+  #warn(): void {
+    const { files, now = Date.now } = this.#options;
+    const leftMs = this.#current.notAfter.getTime() - now();
+    const due = WARN_DAYS.filter((days) => leftMs <= days * DAY_MS).at(-1);
+    const threshold = leftMs <= 0 ? 0 : due;
+    if (threshold === undefined || threshold >= this.#warnedDays) return;
+    this.#warnedDays = threshold;
+    const end = this.#current.notAfter.toISOString();
+    const details = { file: files.certFile, end, days: Math.max(0, Math.floor(leftMs / DAY_MS)) };
+    const log = getLogger(["hub", "tls"]);
+    if (leftMs <= 0) log.error("Certificate {file} ended {end}: peers refuse it", details);
+    else log.warn("Certificate {file} ends {end}, in {days} days: renew it", details);
+  }
+}
+
+function fingerprintOf({ cert, key, clientCa = "" }: TlsIdentity): string {
+  return createHash("sha256").update(`${cert}\0${key}\0${clientCa}`).digest("hex");
+}
