@@ -131,7 +131,7 @@ Deno.test("an exposed upstream has a tunnel of its own, piped to it when bytes c
 Deno.test("a lost upstream or tunnel ends the other one, and a new tunnel opens", async (t) => {
   await t.step("the upstream ends: what it sent arrives first", async () => {
     await using exposed = await exposing("edge-1/payments");
-    const { tunnel, upstreams } = exposed;
+    const { tunnel, upstreams, hub } = exposed;
     tunnel.stream.write("x");
     const socket = await upstreams.connection();
     socket.end("y".repeat(300_000));
@@ -143,7 +143,7 @@ Deno.test("a lost upstream or tunnel ends the other one, and a new tunnel opens"
   });
   await t.step("the tunnel is cut", async () => {
     await using exposed = await exposing("edge-1/payments");
-    const { tunnel, upstreams } = exposed;
+    const { tunnel, upstreams, hub } = exposed;
     tunnel.stream.write("x");
     const socket = await upstreams.connection();
     socket.resume();
