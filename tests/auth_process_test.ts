@@ -1,0 +1,219 @@
+/**
+ * Who gets in, with the real programs: an auth file, client certificates, a certificate that is
+ * renewed. And that no secret of the whole run stands in anything that they write.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import tls from "node:tls";
+import { generateCertificate } from "../shared/tls/generate.ts";
+import { verifyAudit } from "../hub/audit_verify.ts";
+import { authYaml, jwt, tokenOf } from "./support/auth_world.ts";
+import { connectTo, shakeHands } from "./support/raw_path.ts";
+import { until } from "./support/until.ts";
+import { type Sighting, Witness } from "./support/witness.ts";
+import { World } from "./support/world.ts";
+
+/** A world whose hub reads an auth file, and token files of those who are in it. */
+async function start(
+  hubArgs: (dir: string) => readonly string[] = () => [],
+): Promise<{ world: World; dir: string } & AsyncDisposable> {
+  const dir = await Deno.makeTempDir({ prefix: "ghub-auth-" });
+  await Deno.writeTextFile(`${dir}/hmac.key`, HMAC_KEY, { mode: 0o600 });
+  await Deno.writeTextFile(`${dir}/auth.yaml`, authYaml(), { mode: 0o644 });
+  for (const who of ["root", "reader", "idle", "edges", "labs"]) {
+    await Deno.writeTextFile(`${dir}/${who}`, `${tokenOf(who)}\n`, { mode: 0o600 });
+  }
+  const world = await World.start({
+    servers: [],
+    tls: true,
+    hubArgs: ["--auth-file", `${dir}/auth.yaml`, ...hubArgs(dir)],
+  });
+  return {
+    world,
+    dir,
+    async [Symbol.asyncDispose]() {
+      await world[Symbol.asyncDispose]();
+      await Deno.remove(dir, { recursive: true });
+    },
+  };
+}
+
+const HMAC_KEY = "hmac-secret-of-the-issuer-under-test-0123456789";
+
+Deno.test("with an auth file, each gets as far as its token says, and no secret is written anywhere", async (t) => {
+  await using started = await start();
+  const { world, dir } = started;
+  const outputs: string[] = [];
+  const secrets = ["root", "reader", "idle", "edges", "labs"].map(tokenOf);
+  const goodJwt = await jwt();
+  const wrong = "w".repeat(43);
+  secrets.push(HMAC_KEY, goodJwt, wrong);
+  const gclient = async (args: readonly string[], env = {}) => {
+    const done = await world.gclient(args, { env });
+    outputs.push(done.stdout, done.stderr);
+    return done;
+  };
+  await world.startServer({
+    name: "edge-1",
+    program: "gserver",
+    args: ["--token-file", `${dir}/edges`, "--labels", "env=prod"],
+  });
+  await t.step("a server that claims another's name is not let in", async () => {
+    const server = world.spawnServer({
+      name: "lab-1",
+      program: "gserver",
+      args: ["--token-file", `${dir}/edges`],
+    });
+    await until("the refusal", () => /may not register the name/.test(server.stderr));
+  });
+  await t.step("root sees the server", async () => {
+    const { code, stdout, stderr } = await gclient([
+      ...["hub", "servers", "-o", "json", "--token-file", `${dir}/root`],
+    ]);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /edge-1/);
+  });
+  await t.step("idle sees nothing", async () => {
+    const { code, stdout, stderr } = await gclient([
+      ...["hub", "servers", "-o", "json", "--token-file", `${dir}/idle`],
+    ]);
+    assert.equal(code, 0, stderr);
+    assert.ok(!stdout.includes("edge-1"));
+  });
+  await t.step("who has none, or a wrong one, is told so", async () => {
+    await Deno.writeTextFile(`${dir}/wrong`, wrong, { mode: 0o600 });
+    const none = await gclient(["hub", "servers"]);
+    assert.notEqual(none.code, 0);
+    assert.match(none.stderr, /lets nobody in without a credential/);
+    const bad = await gclient(["hub", "servers", "--token-file", `${dir}/wrong`]);
+    assert.notEqual(bad.code, 0);
+    assert.match(bad.stderr, /Wrong token/);
+  });
+  await t.step("raw modes too", async () => {
+    for (const token of [tokenOf("root"), tokenOf("idle"), goodJwt, wrong]) {
+      const { socket, answer } = await shakeHands(world.callAddress, { server: "edge-1", token });
+      outputs.push(JSON.stringify(answer));
+      assert.equal(answer.ok, token === tokenOf("root"));
+      socket.destroy();
+      const by = await connectTo(world.callAddress, "edge-1:443", {
+        "proxy-authorization": `Bearer ${token}`,
+      });
+      outputs.push(by.head);
+      assert.equal(by.status === 200, token === tokenOf("root"));
+      by.socket.destroy();
+    }
+  });
+  await t.step("the audit has all of it, and is whole", async () => {
+    const path = `${world.dir}/hub/audit.jsonl`;
+    const lines = await until("all lines", async () => {
+      const text = await Deno.readTextFile(path);
+      return text.includes('"status":"UNAUTHENTICATED"') && text.includes('"kind":"raw"') && text;
+    });
+    assert.match(lines, /"kind":"registration","who":"edges",.*"server":"edge-1","status":"OK"/);
+    assert.match(lines, /"kind":"registration","who":"",.*"status":"PERMISSION_DENIED"/);
+    assert.match(lines, /"kind":"call","who":"root"/);
+    await verifyAudit([path]);
+    outputs.push(lines);
+  });
+  const processes = [world.hub, world.server("edge-1"), world.server("lab-1")];
+  for (const process of processes) await process.stop();
+  for (const { stderr, lines } of processes) outputs.push(stderr, lines.join("\n"));
+  for (const secret of secrets) {
+    for (const output of outputs) assert.ok(!output.includes(secret), `A secret is in: ${output}`);
+  }
+});
+
+Deno.test("with --client-ca, a certificate is a credential, and the hub's own is renewed in use", async (t) => {
+  const edge = await generateCertificate(["edge-1.plants.test"]);
+  const stranger = await generateCertificate(["edge-1.plants.test"]);
+  await using started = await start((dir) => {
+    Deno.writeTextFileSync(`${dir}/ca.crt`, edge.cert);
+    return ["--client-ca", `${dir}/ca.crt`];
+  });
+  const { world, dir } = started;
+  await Deno.writeTextFile(
+    `${dir}/new.yaml`,
+    authYaml().replace(
+      "servers:\n",
+      'servers:\n  - { id: plants-by-cert, certificates: "dns:*.plants.test", names: edge-1 }\n',
+    ),
+    { mode: 0o644 },
+  );
+  await Deno.rename(`${dir}/new.yaml`, `${dir}/auth.yaml`);
+  await until("the new file", () => /has changed and is in force/.test(world.hub.stderr));
+  const seen: Sighting[] = [];
+  const register = (name: string, identity: object) =>
+    Witness.start({
+      uri: world.tunnelUri,
+      name,
+      seen,
+      tls: { rejectUnauthorized: false, ...identity },
+    });
+  await t.step("who shows one gets the name that it allows", async () => {
+    await using _ = await register("edge-1", { cert: edge.cert, key: edge.key });
+  });
+  await t.step("and no other", async () => {
+    await assert.rejects(register("edge-2", { cert: edge.cert, key: edge.key }), /403/);
+  });
+  await t.step("none is no credential", async () => {
+    await assert.rejects(register("edge-1", {}), /401/);
+  });
+  await t.step("a stranger's of the same name is not even heard", async () => {
+    const { hostname, port } = new URL(world.tunnelUri);
+    const socket = tls.connect({
+      host: hostname,
+      port: Number(port),
+      rejectUnauthorized: false,
+      cert: stranger.cert,
+      key: stranger.key,
+    });
+    socket.on("error", () => {});
+    socket.write("GET /ws HTTP/1.1\r\n\r\n");
+    let answer = "";
+    socket.on("data", (bytes) => answer += bytes);
+    await once(socket, "close");
+    assert.equal(answer, "");
+  });
+  await t.step("a renewed certificate is shown to who comes, and who is here stays", async () => {
+    await using here = await register("edge-1", { cert: edge.cert, key: edge.key });
+    const renewed = await generateCertificate(["localhost"], { commonName: "renewed" });
+    await Deno.writeTextFile(`${world.dir}/hub.key`, renewed.key);
+    await Deno.writeTextFile(world.caCertFile, renewed.cert);
+    await until(
+      "the hub to use it",
+      () => /another certificate, and is in use/.test(world.hub.stderr),
+    );
+    const { hostname, port } = new URL(world.tunnelUri);
+    const socket = tls.connect({ host: hostname, port: Number(port), rejectUnauthorized: false });
+    await once(socket, "secureConnect");
+    assert.equal(socket.getPeerCertificate().subject.CN, "renewed");
+    const closed = once(socket, "close");
+    socket.destroy();
+    await closed;
+    const still = await Promise.race([here.closed.then(() => "gone"), Promise.resolve("here")]);
+    assert.equal(still, "here");
+  });
+});
+
+Deno.test("calls in plain text from another address are refused, unless asked for by name", async (t) => {
+  const address = Deno.networkInterfaces().find(({ family, address }) =>
+    family === "IPv4" && !address.startsWith("127.")
+  )?.address;
+  if (address === undefined) return; // This machine has no address but loopback.
+  for (const [args, refused] of [[[], true], [["--allow-plaintext-calls"], false]] as const) {
+    await t.step(args.join(" ") || "by default", async () => {
+      await using world = await World.start({
+        servers: [],
+        callListen: `${address}:0`,
+        hubArgs: args,
+      });
+      const { code, stderr } = await world.gclient([
+        ...["hub", "servers", "--token-file", `${world.dir}/hub/operator.token`],
+      ]);
+      assert.equal(code !== 0, refused, stderr);
+      if (refused) assert.match(stderr, /over TLS only/);
+    });
+  }
+});
