@@ -7,6 +7,7 @@ import { getLogger } from "@logtape/logtape";
 import { deadline } from "../shared/async/deadline.ts";
 import { configureLog } from "../shared/cli/log.ts";
 import { type Context, defineCommand, type Program, runProgram } from "../shared/cli/program.ts";
+import { SystemdNotifier } from "../shared/systemd/notify.ts";
 import { VERSION } from "../shared/version.ts";
 import { auditCommand } from "./audit_command.ts";
 import { authCommand } from "./auth/commands.ts";
@@ -57,12 +58,18 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
     current: certificate,
     use: (identity) => hub.useCertificate(identity),
   });
+  using systemd = new SystemdNotifier(env);
   try {
     for (const line of quickStartOf(config, hub)) log.info(literal(line));
     const { tunnelAddress, callAddress } = hub;
     await io.stdout.write(`ghub ready tunnel=${tunnelAddress} call=${callAddress}\n`);
+    await systemd.notify({
+      READY: 1,
+      STATUS: `Tunnels at ${tunnelAddress}, calls at ${callAddress}`,
+    });
     await Promise.race([aborted(signal), hub.closed]);
     if (!signal.aborted) throw new Error("The hub ended by itself");
+    void systemd.notify({ STOPPING: 1, STATUS: "Calls in flight end" });
     const { drainTimeoutMs } = values;
     log.info("Draining: calls in flight have {ms} ms", { ms: drainTimeoutMs });
     const draining = hub.drain(AbortSignal.timeout(drainTimeoutMs));

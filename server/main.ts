@@ -6,6 +6,7 @@
 import { getLogger } from "@logtape/logtape";
 import { configureLog } from "../shared/cli/log.ts";
 import { type Context, defineCommand, type Program, runProgram } from "../shared/cli/program.ts";
+import { SystemdNotifier } from "../shared/systemd/notify.ts";
 import { VERSION } from "../shared/version.ts";
 import { options, toConfig, TOKEN_VARIABLE } from "./config.ts";
 import { fluentdService } from "./fluentd/mod.ts";
@@ -65,11 +66,13 @@ async function runServer(
   await makeStateDir(config.stateDir);
   const fluentd = toService("fluentd.v1.Fluentd", await fluentdService(config.fluentd));
   await using cleanup = new AsyncDisposableStack();
+  const systemd = cleanup.use(new SystemdNotifier(env));
   cleanup.defer(() => fluentd.close?.());
   const server = await startServer({
     ...config.server,
     services: [fluentd, ...services],
     onState(name, { state }) {
+      void systemd.notify({ STATUS: `${name}: ${state}` });
       if (state !== "serving") return;
       const hub = config.server.hubUri.href;
       // Nobody may be reading: that is no reason to end.
@@ -77,7 +80,10 @@ async function runServer(
     },
   });
   cleanup.use(server);
+  // Not when it is registered: a hub that is away for now is no failed start of this machine.
+  await systemd.notify({ READY: 1 });
   await aborted(signal);
+  void systemd.notify({ STOPPING: 1 });
   log.info("Stopping: calls in flight have {ms} ms", { ms: values.drainTimeout });
   await server.stop();
   return 0;

@@ -25,6 +25,8 @@ const NO_PROCESSES = [
   "--allow-write",
   "--allow-env",
   "--allow-sys=hostname",
+  // No permission: it has datagrams to Unix sockets, by which systemd is told that we are ready.
+  "--unstable-net",
 ] as const;
 
 export const PROGRAMS: readonly ProgramSource[] = [
@@ -34,7 +36,7 @@ export const PROGRAMS: readonly ProgramSource[] = [
     entry: "server/main.ts",
     // It starts Fluentd and looks at its processes in /proc, which Deno opens to nobody who lacks
     // any permission at all. To narrow it, narrow the user it runs as: docs/operations.md.
-    permissions: ["--allow-all"],
+    permissions: ["--allow-all", "--unstable-net"],
   },
   { name: "gclient", entry: "client/main.ts", permissions: NO_PROCESSES },
 ];
