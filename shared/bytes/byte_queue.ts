@@ -7,12 +7,13 @@
  * @module
  */
 
-/** Blocks grow with what waits, up to this; a longer piece gets a block of its length. */
+/** Blocks grow with what waits, between these; a longer piece gets a block of its length. */
+const MIN_BLOCK_BYTES = 256;
 const MAX_BLOCK_BYTES = 16 << 10;
 
 const NOTHING = new Uint8Array();
 
-/** Holds about twice the memory of its bytes at most, and none when it is empty. */
+/** Holds about twice the memory of its bytes at most (but 256 bytes), and none when it is empty. */
 export class ByteQueue {
   #blocks: Uint8Array[] = [];
   /** Where the bytes of the first block begin. */
@@ -60,7 +61,8 @@ export class ByteQueue {
   }
 
   #append(bytes: Uint8Array): void {
-    const block = new Uint8Array(Math.max(bytes.length, Math.min(this.#length, MAX_BLOCK_BYTES)));
+    const size = Math.min(Math.max(this.#length, MIN_BLOCK_BYTES), MAX_BLOCK_BYTES);
+    const block = new Uint8Array(Math.max(bytes.length, size));
     block.set(bytes);
     this.#blocks.push(block);
     this.#end = bytes.length;

@@ -227,11 +227,7 @@ export class Sender {
     if (last) stream.queue = undefined;
     this.#write(stream, bytes, last && stream.queuedEnd === true);
     if (!last) queue.drop(bytes.length);
-    else if (stream.queuedEnd instanceof Uint8Array) {
-      const block = stream.queuedEnd;
-      stream.queuedEnd = undefined;
-      this.headers(stream, block, true);
-    }
+    else if (stream.queuedEnd instanceof Uint8Array) this.headers(stream, stream.queuedEnd, true);
     stream.events.onDrained(stream);
   }
 }
