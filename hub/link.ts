@@ -32,7 +32,7 @@ export interface LinkProtocol {
 export const GOODBYE_MS = 1_000;
 
 /** Read buffer of a quiet connection: enough for most calls, and cheap in thousands. */
-const SMALL_READ = 4 << 10;
+const SMALL_READ = 1 << 10;
 /** Read buffer of a busy connection. */
 const LARGE_READ = 64 << 10;
 /** Large buffers kept for reuse. */
@@ -53,11 +53,12 @@ function flushAll(): void {
 export class Link {
   readonly #socket: Socket;
   readonly #protocol: LinkProtocol;
-  readonly #ended = Promise.withResolvers<void>();
+  /** The peer sends no more. */
+  #ended = false;
   #awake = false;
   #writing = false;
   #closed = false;
-  /** Resolves when something has been written, or never will be; made when somebody waits. */
+  /** Resolves when something has been written, or has ended; made when somebody waits. */
   #progress: PromiseWithResolvers<void> | undefined;
   #stalledTicks = 0;
   #quietTicks = 0;
@@ -125,7 +126,8 @@ export class Link {
     } catch (error) {
       return this.#closed ? this.#writeError : error;
     } finally {
-      this.#ended.resolve();
+      this.#ended = true;
+      this.#tellProgress();
     }
   }
 
@@ -139,7 +141,7 @@ export class Link {
       this.wake();
       await this.#until(() => !this.#writing && !this.#awake);
       if (!this.#closed) await this.#socket.closeWrite();
-      await this.#ended.promise;
+      await this.#until(() => this.#ended);
     } catch {
       // The peer was faster.
     } finally {
@@ -152,7 +154,6 @@ export class Link {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#ended.resolve();
     this.#tellProgress();
     try {
       this.#socket.close();

@@ -12,6 +12,7 @@ import { CloseCode } from "../shared/bridge/close_codes.ts";
 import {
   closeFrame,
   controlFrame,
+  type FrameHandler,
   FrameReader,
   Opcode,
   sealFrame,
@@ -73,12 +74,7 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
     this.#link = new Link(socket, this);
     this.#connection = new Connection(this, { role: "client" });
     this.#greeting = options.greeting;
-    this.#frames = new FrameReader({
-      payload: (bytes) => this.#connection.receive(bytes),
-      ping: (bytes) => this.#onPing(bytes),
-      pong: () => this.#onPongFrame(),
-      close: (code, reason) => this.#onCloseFrame(code, reason),
-    }, { requireMask: true });
+    this.#frames = new FrameReader(new TunnelFrames(this, this.#connection), FROM_SERVER);
     this.side = new Side(this.#connection);
     this.#connection.start();
   }
@@ -105,18 +101,16 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
    *
    * @param first What came behind the upgrade request.
    */
-  async run(first: Uint8Array): Promise<void> {
-    try {
-      if (first.length > 0) this.onBytes(first.slice());
-      const error = await this.#link.run();
+  run(first: Uint8Array): void {
+    if (first.length > 0) this.onBytes(first.slice());
+    // Not awaited: a function that waits is kept as long, and there are thousands of tunnels.
+    void this.#link.run().then((error) =>
       this.close(
         error === undefined
           ? { reason: "The server closed the connection", by: "server" }
           : { reason: error instanceof Error ? error.message : String(error), by: "network" },
-      );
-    } catch (error) {
-      this.close({ reason: error instanceof Error ? error.message : String(error), by: "network" });
-    }
+      )
+    );
   }
 
   stats(): TunnelStats {
@@ -244,20 +238,47 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
     this.close({ reason: error.message, by: "hub" }, CloseCode.PROTOCOL_ERROR);
   }
 
-  // ---- WebSocket control frames
+  // ---- WebSocket control frames, from TunnelFrames
 
-  #onPing(bytes: Uint8Array): void {
+  /** @ignore */
+  pingReceived(bytes: Uint8Array): void {
     this.#pong = controlFrame(Opcode.PONG, bytes);
     this.#link.wake();
   }
 
-  #onPongFrame(): void {
+  /** @ignore */
+  pongReceived(): void {
     if (this.#pingSentMs > 0) this.#rttMs = performance.now() - this.#pingSentMs;
     this.#pingSentMs = 0;
   }
+}
 
-  #onCloseFrame(code: number, reason: string): void {
+const FROM_SERVER = { requireMask: true };
+
+/** Hands on what a tunnel's WebSocket frames bring. */
+class TunnelFrames implements FrameHandler {
+  readonly #tunnel: OpenTunnel;
+  readonly #connection: Connection;
+
+  constructor(tunnel: OpenTunnel, connection: Connection) {
+    this.#tunnel = tunnel;
+    this.#connection = connection;
+  }
+
+  payload(bytes: Uint8Array): void {
+    this.#connection.receive(bytes);
+  }
+
+  ping(bytes: Uint8Array): void {
+    this.#tunnel.pingReceived(bytes);
+  }
+
+  pong(): void {
+    this.#tunnel.pongReceived();
+  }
+
+  close(code: number, reason: string): void {
     const why = reason === "" ? `close code ${code}` : reason;
-    this.close({ reason: `The server closed the tunnel: ${why}`, by: "server" });
+    this.#tunnel.close({ reason: `The server closed the tunnel: ${why}`, by: "server" });
   }
 }

@@ -13,6 +13,7 @@ import { type ReadHead, readRequestHead } from "../shared/bridge/request_head.ts
 import { checkUpgrade, errorResponse, upgradeResponse } from "../shared/bridge/upgrade.ts";
 import { Admission } from "./admission.ts";
 import type { Identity, TunnelRequest } from "./auth.ts";
+import { FORWARDED_FIELDS } from "./forwarded.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
 import { parseMeta } from "./meta.ts";
 import { OpenTunnel } from "./open_tunnel.ts";
@@ -58,7 +59,10 @@ export class TunnelListener {
     for (const conn of this.#handshakes) closeQuietly(conn);
   }
 
-  /** Takes one connection from its first byte to its end. */
+  /**
+   * Takes one connection from its first byte until it is a tunnel, or is none. Not to its end:
+   * what waits with a tunnel is kept as long, a thousand times over.
+   */
   async serve(conn: Deno.Conn): Promise<void> {
     const { remoteAddress, certificate } = peerOf(conn);
     const timer = setTimeout(() => closeQuietly(conn), HANDSHAKE_TIMEOUT_MS);
@@ -77,7 +81,7 @@ export class TunnelListener {
       this.#handshakes.delete(conn);
     }
     if (opened === undefined) return closeQuietly(conn);
-    await opened.tunnel.run(opened.rest);
+    opened.tunnel.run(opened.rest);
   }
 
   async #handshake(
@@ -113,7 +117,7 @@ export class TunnelListener {
       });
       // Before the 101: a server that reads it is registered.
       registry.add(tunnel);
-      gate.keepTunnel(tunnel, request, identity);
+      gate.keepTunnel(tunnel, { ...request, header: keptHeader(header) }, identity);
       this.#context.onRegistered(tunnel, identity);
       return { tunnel, rest };
     } catch (error) {
@@ -123,6 +127,18 @@ export class TunnelListener {
       return undefined;
     }
   }
+}
+
+const NO_HEADER = () => undefined;
+
+/** The headers that a later look at the credential asks for, without the rest of the head. */
+function keptHeader(header: TunnelRequest["header"]): TunnelRequest["header"] {
+  const kept = new Map<string, string>();
+  for (const name of ["authorization", ...FORWARDED_FIELDS]) {
+    const value = header(name) ?? undefined;
+    if (value !== undefined) kept.set(name, value);
+  }
+  return kept.size === 0 ? NO_HEADER : (name) => kept.get(name);
 }
 
 /** Reads as far as the empty line. `undefined` if the peer was gone before. */

@@ -153,9 +153,8 @@ function seal(view: Uint8Array, start: number, end: number): Uint8Array {
     frame[2] = length >>> 8;
     frame[3] = length;
   }
-  const random = Math.random() * 2 ** 32;
-  const key = frame.subarray(headerBytes - 4, headerBytes);
-  for (let i = 0; i < 4; i++) key[i] = random / 2 ** (8 * i);
+  const key = Math.random() * 2 ** 32 | 0;
+  for (let i = 0; i < 4; i++) frame[headerBytes - 4 + i] = key >>> 8 * i;
   unmask(frame, headerBytes, frame.length, key, 0);
   return frame;
 }

@@ -90,6 +90,11 @@ export interface FrameReaderOptions {
   readonly now?: () => number;
 }
 
+/** Shared: a closure of its own would cost each of thousands of readers. */
+function monotonic(): number {
+  return performance.now();
+}
+
 /**
  * Reads frames from bytes that come in pieces of any size.
  *
@@ -107,7 +112,8 @@ export class FrameReader {
   readonly #header = new Uint8Array(MAX_HEADER);
   #headerHave = 0;
   #headerNeed = 2;
-  readonly #key = new Uint8Array(4);
+  /** The masking key (§5.3), its first byte in the lowest bits. */
+  #key = 0;
   /** Payload bytes of the current frame so far: the place in the key. */
   #phase = 0;
   /** Payload bytes of the current frame that are still to come; 0 while a header is read. */
@@ -124,7 +130,7 @@ export class FrameReader {
     this.#handler = handler;
     this.#requireMask = options.requireMask;
     this.#maxIdleFrames = options.maxIdleFrames ?? MAX_IDLE_FRAMES;
-    this.#now = options.now ?? (() => performance.now());
+    this.#now = options.now ?? monotonic;
   }
 
   /**
@@ -194,7 +200,9 @@ export class FrameReader {
     const first = header[0]!;
     this.#remaining = payloadLength(header);
     if (this.#requireMask) {
-      this.#key.set(header.subarray(this.#headerNeed - 4, this.#headerNeed));
+      const at = this.#headerNeed - 4;
+      this.#key = header[at]! | header[at + 1]! << 8 | header[at + 2]! << 16 |
+        header[at + 3]! << 24;
     }
     this.#phase = 0;
     this.#headerHave = 0;

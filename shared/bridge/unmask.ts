@@ -16,26 +16,26 @@ const rotatedWord = new Int32Array(rotated.buffer);
 /**
  * Masks or unmasks `bytes[start, end)` in place.
  *
- * @param key Four bytes.
+ * @param key The masking key (RFC 6455 §5.3), its first byte in the lowest bits.
  * @param phase How many bytes of the payload came before: where in the key to go on.
  */
 export function unmask(
   bytes: Uint8Array,
   start: number,
   end: number,
-  key: Uint8Array,
+  key: number,
   phase: number,
 ): void {
   let at = start;
   if (end - start >= WORDWISE_BYTES) {
     const aligned = start + ((4 - ((bytes.byteOffset + start) & 3)) & 3);
-    for (; at < aligned; at++) bytes[at]! ^= key[phase++ & 3]!;
-    for (let i = 0; i < 4; i++) rotated[i] = key[(phase + i) & 3]!;
+    for (; at < aligned; at++) bytes[at]! ^= key >>> ((phase++ & 3) << 3);
+    for (let i = 0; i < 4; i++) rotated[i] = key >>> ((phase + i & 3) << 3);
     const mask = rotatedWord[0]!;
     const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, (end - at) >>> 2);
     const length = words.length;
     for (let i = 0; i < length; i++) words[i]! ^= mask;
     at += length << 2;
   }
-  for (; at < end; at++) bytes[at]! ^= key[phase++ & 3]!;
+  for (; at < end; at++) bytes[at]! ^= key >>> ((phase++ & 3) << 3);
 }

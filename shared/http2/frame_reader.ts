@@ -30,7 +30,7 @@ export interface FrameSink {
 export class FrameReader {
   readonly #sink: FrameSink;
   /** A header that the last input cut in two. */
-  readonly #head = new Uint8Array(FRAME_HEADER_BYTES);
+  #head: Uint8Array | undefined;
   #headFill = 0;
   /** A payload that is being gathered. */
   #payload: Uint8Array | undefined;
@@ -60,12 +60,13 @@ export class FrameReader {
         at += this.#gather(this.#payload, input, at);
       } else if (this.#headFill > 0 || end - at < FRAME_HEADER_BYTES) {
         const n = Math.min(FRAME_HEADER_BYTES - this.#headFill, end - at);
-        this.#head.set(input.subarray(at, at + n), this.#headFill);
+        const head = this.#head ??= new Uint8Array(FRAME_HEADER_BYTES);
+        head.set(input.subarray(at, at + n), this.#headFill);
         this.#headFill += n;
         at += n;
         if (this.#headFill === FRAME_HEADER_BYTES) {
           this.#headFill = 0;
-          at = this.#begin(this.#head, 0, input, at);
+          at = this.#begin(head, 0, input, at);
         }
       } else {
         at = this.#begin(input, at, input, at + FRAME_HEADER_BYTES);
