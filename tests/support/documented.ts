@@ -50,13 +50,16 @@ export const COVERAGE: Readonly<Record<string, Coverage>> = {
     run: "to its end",
     shows: /hosts +hub\.example$/m,
   },
-  "./ghub --tls-cert hub.crt": { not: "is the first line of the quick start, with another file" },
+  "./ghub --tls-cert hub.crt --call-tls": {
+    not: "is the first line of the quick start, with another file",
+  },
   "scp gserver hub.crt ~/.local/state/ghub/join.token edge-1.customer.example:": { not: ELSEWHERE },
   "./gserver serve edge-1 --hub-uri wss://hub.example:8080/ws --tls-ca-cert-file hub.crt --token-file join.token":
     { not: ELSEWHERE },
-  "./gclient fluentd status edge-1 -s hub.example:9090 --token-file operator.token": {
-    not: ELSEWHERE,
-  },
+  "./gclient fluentd status edge-1 -s hub.example:9090 --tls --tls-ca-cert-file hub.crt --token-file operator.token":
+    {
+      not: ELSEWHERE,
+    },
   "./gclient fluentd start -p -o yaml > req.yaml": { run: "to its end" },
   "./gclient fluentd start -f req.yaml -o xml": {
     run: "to its end",
