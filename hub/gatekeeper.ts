@@ -8,7 +8,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import { errorInfo, retryInfo, RpcError } from "../shared/grpc/rpc_error.ts";
+import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import {
   after,
@@ -22,15 +22,15 @@ import {
 } from "./auth.ts";
 import type { Grant } from "./auth/rules.ts";
 import { Throttle } from "./auth/throttle.ts";
-import {
-  direct,
-  directRaw,
-  ERROR_DOMAIN,
-  notHere,
-  type Route,
-  type RouteView,
-} from "./director.ts";
+import { direct, directRaw, notHere, type Route, type RouteView } from "./director.ts";
 import { quote } from "../shared/registration/quote.ts";
+import {
+  denied,
+  hiddenError,
+  plaintextError,
+  tooManyError,
+  tooManyRefusal,
+} from "./gate_errors.ts";
 import { nearest } from "./nearest.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Registry } from "./registry.ts";
@@ -233,7 +233,10 @@ export class Gatekeeper {
     return denied(`"${name}" may not call ${quote(path)} of server ${quote(server)}`);
   }
 
-  #permitRaw({ name, grant }: Operator, server: ServerName): RpcError | undefined {
+  #permitRaw(
+    { name, grant }: Pick<Operator, "name" | "grant">,
+    server: ServerName,
+  ): RpcError | undefined {
     if (grant.everything) return undefined;
     const target = this.#target(server);
     if (!grant.maySee(target)) return hiddenError(name, server);
@@ -242,6 +245,22 @@ export class Gatekeeper {
       `"${name}" may not open a raw connection to server ${quote(server)}: the hub cannot see ` +
         "what is called there, so that it needs the permission to call every method",
     );
+  }
+
+  /** Whether an operator of this name may make a call now; an empty path asks for every method. */
+  canCall(
+    operator: string,
+    { server, path }: { server: ServerName; path: string },
+  ): RpcError | undefined {
+    const who = { name: operator, grant: this.#auth.grantOf(operator) };
+    return path === ""
+      ? this.#permitRaw(who, server)
+      : this.permit({ path }, { operator: who, server });
+  }
+
+  /** Whether an operator of this name may do everything now. */
+  mayEverything(operator: string): boolean {
+    return this.#auth.grantOf(operator).everything;
   }
 
   #target(name: ServerName) {
@@ -348,38 +367,4 @@ function ended({ name }: Identity, why: string): string {
 
 function endedError(identity: Identity, { code, message, details }: RpcError): RpcError {
   return new RpcError(code, ended(identity, message), { details });
-}
-
-/** The same for a server that is here and for one that was never heard of. */
-function hiddenError(operator: string, server: ServerName): RpcError {
-  return denied(`"${operator}" may not call server ${quote(server)}, whether it exists or not`);
-}
-
-function denied(message: string): RpcError {
-  return new RpcError(Status.PERMISSION_DENIED, message, {
-    details: [errorInfo("NOT_PERMITTED", ERROR_DOMAIN)],
-  });
-}
-
-const TOO_MANY = "Too many wrong credentials came from this address: the next one is looked at in";
-
-function tooManyRefusal(waitMs: number): Refusal {
-  const retryAfterS = Math.ceil(waitMs / 1000);
-  const message = `${TOO_MANY} ${retryAfterS} s`;
-  return { status: 429, code: "RESOURCE_EXHAUSTED", message, retryAfterS };
-}
-
-function tooManyError(waitMs: number): RpcError {
-  return new RpcError(Status.RESOURCE_EXHAUSTED, `${TOO_MANY} ${Math.ceil(waitMs / 1000)} s`, {
-    details: [errorInfo("TOO_MANY_WRONG", ERROR_DOMAIN), retryInfo(waitMs)],
-  });
-}
-
-function plaintextError(): RpcError {
-  return new RpcError(
-    Status.PERMISSION_DENIED,
-    "This hub takes calls from other machines over TLS only: start it with --call-tls, or with " +
-      "--allow-plaintext-calls if the network between is trusted",
-    { details: [errorInfo("PLAINTEXT_REFUSED", ERROR_DOMAIN)] },
-  );
 }

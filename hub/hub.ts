@@ -139,6 +139,7 @@ class Hub implements RunningHub {
       registry: this.#registry,
       activity: this.#activity,
       sees: (operator, server) => this.#gate.sees(operator, server),
+      permissions: this.#gate,
     });
     this.#own = new OwnUpstream(this.#ownServices.connect());
     this.#journal = new Journal({

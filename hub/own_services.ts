@@ -11,10 +11,14 @@ import type { Duplex } from "node:stream";
 import { duplexPair } from "../shared/bytes/duplex_pair.ts";
 import type {
   ghub_v1_Activity as Activity,
+  ghub_v1_CanIRequest as CanIRequest,
+  ghub_v1_CanIResponse as CanIResponse,
   ghub_v1_ListServersRequest as ListServersRequest,
   ghub_v1_ListServersResponse as ListServersResponse,
   ghub_v1_Server as ServerMessage,
   ghub_v1_WatchActivityRequest as WatchActivityRequest,
+  ghub_v1_WhoAmIRequest as WhoAmIRequest,
+  ghub_v1_WhoAmIResponse as WhoAmIResponse,
   ServiceName,
 } from "../shared/gen/types.ts";
 import { serverStream, unary } from "../shared/grpc/handlers.ts";
@@ -22,6 +26,10 @@ import { addHealth, type Health } from "../shared/grpc/health.ts";
 import { addReflection } from "../shared/grpc/reflection.ts";
 import { serviceDefinition } from "../shared/grpc/service.ts";
 import type { ActivityFeed } from "./activity.ts";
+import { RpcError } from "../shared/grpc/rpc_error.ts";
+import { Status } from "../shared/grpc/status.ts";
+import { isServerName, NAME_RULE } from "../shared/registration/server_name.ts";
+import type { Gatekeeper } from "./gatekeeper.ts";
 import { duration, timestamp } from "./proto_time.ts";
 import type { Departure, Registry } from "./registry.ts";
 import { OPERATOR_FIELD } from "./request_head.ts";
@@ -42,6 +50,12 @@ export interface OwnServicesOptions {
    * @default everybody sees everything
    */
   readonly sees?: (operator: string, server: string) => boolean;
+  /**
+   * What operators may do.
+   *
+   * @default everybody may do everything
+   */
+  readonly permissions?: Pick<Gatekeeper, "canCall" | "mayEverything">;
 }
 
 export interface OwnServices {
@@ -55,15 +69,28 @@ export interface OwnServices {
   close(): void;
 }
 
+const ALL = { canCall: () => undefined, mayEverything: () => true };
+
 /** Makes the hub's own gRPC server. */
 export function createOwnServices(
-  { registry, activity, sees = () => true }: OwnServicesOptions,
+  { registry, activity, sees = () => true, permissions = ALL }: OwnServicesOptions,
 ): OwnServices {
   const server = new Server();
   server.addService(serviceDefinition(HUB), {
     ListServers: unary((request: ListServersRequest, { metadata }) =>
       listServers(request, registry, (server) => sees(operatorOf(metadata), server))
     ),
+    WhoAmI: unary((_request: WhoAmIRequest, { metadata }): WhoAmIResponse => {
+      const operator = operatorOf(metadata);
+      return { operator, everything: permissions.mayEverything(operator) };
+    }),
+    CanI: unary(({ server = "", method = "" }: CanIRequest, { metadata }): CanIResponse => {
+      if (!isServerName(server)) {
+        throw new RpcError(Status.INVALID_ARGUMENT, `Bad server name: it must be ${NAME_RULE}`);
+      }
+      const error = permissions.canCall(operatorOf(metadata), { server, path: method });
+      return error === undefined ? { allowed: true } : { allowed: false, reason: error.message };
+    }),
     WatchActivity: serverStream<WatchActivityRequest, Activity>(
       ({ servers = [], history = 0 }, { signal, metadata }) =>
         activity.watch({

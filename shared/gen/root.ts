@@ -778,6 +778,30 @@ export const rootJson = {
                       "idempotency_level": "NO_SIDE_EFFECTS"
                     }
                   ]
+                },
+                "WhoAmI": {
+                  "requestType": "WhoAmIRequest",
+                  "responseType": "WhoAmIResponse",
+                  "options": {
+                    "idempotency_level": "NO_SIDE_EFFECTS"
+                  },
+                  "parsedOptions": [
+                    {
+                      "idempotency_level": "NO_SIDE_EFFECTS"
+                    }
+                  ]
+                },
+                "CanI": {
+                  "requestType": "CanIRequest",
+                  "responseType": "CanIResponse",
+                  "options": {
+                    "idempotency_level": "NO_SIDE_EFFECTS"
+                  },
+                  "parsedOptions": [
+                    {
+                      "idempotency_level": "NO_SIDE_EFFECTS"
+                    }
+                  ]
                 }
               }
             },
@@ -879,6 +903,45 @@ export const rootJson = {
                     "DRAINING": 2,
                     "OFFLINE": 3
                   }
+                }
+              }
+            },
+            "WhoAmIRequest": {
+              "fields": {}
+            },
+            "WhoAmIResponse": {
+              "fields": {
+                "operator": {
+                  "type": "string",
+                  "id": 1
+                },
+                "everything": {
+                  "type": "bool",
+                  "id": 2
+                }
+              }
+            },
+            "CanIRequest": {
+              "fields": {
+                "server": {
+                  "type": "string",
+                  "id": 1
+                },
+                "method": {
+                  "type": "string",
+                  "id": 2
+                }
+              }
+            },
+            "CanIResponse": {
+              "fields": {
+                "allowed": {
+                  "type": "bool",
+                  "id": 1
+                },
+                "reason": {
+                  "type": "string",
+                  "id": 2
                 }
               }
             },

@@ -239,6 +239,29 @@ export interface ghub_v1_Server {
 
 export type ghub_v1_Server_State = "STATE_UNKNOWN" | "ONLINE" | "DRAINING" | "OFFLINE";
 
+export interface ghub_v1_WhoAmIRequest {
+}
+
+export interface ghub_v1_WhoAmIResponse {
+  /** As in the audit. */
+  operator?: string | undefined;
+  /** It may call every method of every server. */
+  everything?: boolean | undefined;
+}
+
+export interface ghub_v1_CanIRequest {
+  /** Name of a server, or of an upstream as server/upstream. */
+  server?: string | undefined;
+  /** package.Service/Method; empty asks for every method, as raw mode needs it. */
+  method?: string | undefined;
+}
+
+export interface ghub_v1_CanIResponse {
+  allowed?: boolean | undefined;
+  /** Why not. It does not tell whether a server exists that the caller may not see. */
+  reason?: string | undefined;
+}
+
 export interface ghub_v1_WatchActivityRequest {
   /** Only what concerns these servers; empty means all. */
   servers?: string[] | undefined;

@@ -1,0 +1,45 @@
+/**
+ * What those are told whom the gatekeeper does not let pass.
+ *
+ * @module
+ */
+import { errorInfo, retryInfo, RpcError } from "../shared/grpc/rpc_error.ts";
+import { Status } from "../shared/grpc/status.ts";
+import { quote } from "../shared/registration/quote.ts";
+import { ERROR_DOMAIN } from "./director.ts";
+import type { Refusal } from "./refusal.ts";
+import type { ServerName } from "./tunnel.ts";
+
+/** The same for a server that is here and for one that was never heard of. */
+export function hiddenError(operator: string, server: ServerName): RpcError {
+  return denied(`"${operator}" may not call server ${quote(server)}, whether it exists or not`);
+}
+
+export function denied(message: string): RpcError {
+  return new RpcError(Status.PERMISSION_DENIED, message, {
+    details: [errorInfo("NOT_PERMITTED", ERROR_DOMAIN)],
+  });
+}
+
+const TOO_MANY = "Too many wrong credentials came from this address: the next one is looked at in";
+
+export function tooManyRefusal(waitMs: number): Refusal {
+  const retryAfterS = Math.ceil(waitMs / 1000);
+  const message = `${TOO_MANY} ${retryAfterS} s`;
+  return { status: 429, code: "RESOURCE_EXHAUSTED", message, retryAfterS };
+}
+
+export function tooManyError(waitMs: number): RpcError {
+  return new RpcError(Status.RESOURCE_EXHAUSTED, `${TOO_MANY} ${Math.ceil(waitMs / 1000)} s`, {
+    details: [errorInfo("TOO_MANY_WRONG", ERROR_DOMAIN), retryInfo(waitMs)],
+  });
+}
+
+export function plaintextError(): RpcError {
+  return new RpcError(
+    Status.PERMISSION_DENIED,
+    "This hub takes calls from other machines over TLS only: start it with --call-tls, or with " +
+      "--allow-plaintext-calls if the network between is trusted",
+    { details: [errorInfo("PLAINTEXT_REFUSED", ERROR_DOMAIN)] },
+  );
+}
