@@ -15,6 +15,7 @@
 import type { Metadata } from "@grpc/grpc-js";
 import protobuf from "protobufjs";
 import { rootJson } from "../shared/gen/root.ts";
+import { root as ours } from "../shared/grpc/root.ts";
 import { encodeStatus } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import type { End } from "./print.ts";
@@ -26,13 +27,14 @@ export interface EnvelopeContent {
   readonly ended: boolean;
 }
 
-const types = new Map<string, protobuf.Type>();
+const types = new WeakMap<protobuf.Type, protobuf.Type>();
 
 /** The type of envelopes around this type. Its root is one of its own: the shared one stays as it is. */
 function envelopeType(response: protobuf.Type): protobuf.Type {
-  const known = types.get(response.fullName);
+  const known = types.get(response);
   if (known !== undefined) return known;
-  const root = protobuf.Root.fromJSON(rootJson);
+  const json = response.root === ours ? rootJson : response.root.toJSON();
+  const root = protobuf.Root.fromJSON(json);
   const type = new protobuf.Type("Envelope")
     .add(new protobuf.Field("server", 1, "string"))
     .add(new protobuf.Field("status", 2, ".google.rpc.Status"))
@@ -42,7 +44,7 @@ function envelopeType(response: protobuf.Type): protobuf.Type {
     .add(new protobuf.Field("durationMs", 6, "double"));
   root.define("gclient").add(type);
   root.resolveAll();
-  types.set(response.fullName, type);
+  types.set(response, type);
   return type;
 }
 

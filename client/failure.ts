@@ -17,6 +17,7 @@ import { type Detail, encodeStatus, type RpcError } from "../shared/grpc/rpc_err
 import { statusName } from "../shared/grpc/status.ts";
 import { deliveryOf, hopOf, type Way } from "./delivery.ts";
 import { hintOf } from "./hints.ts";
+import type { ResponseFormat } from "./print.ts";
 import { printable } from "./printable.ts";
 
 /** What is known about a failed call. */
@@ -60,6 +61,13 @@ export function failureText(failure: Failure): string {
   const hint = hintOf(failure);
   if (hint !== undefined) lines.push(`hint: ${hint}`);
   return lines.map((line) => `${printable(line)}\n`).join("");
+}
+
+/** In the form that was asked for, else for people. */
+export function failureDocument(failure: Failure, format: ResponseFormat | undefined): string {
+  if (format === undefined || format === "table") return failureText(failure);
+  const { type, message } = statusMessage(failure.error);
+  return writeMessage(message, { type, format });
 }
 
 /** What `google.protobuf.MethodOptions.idempotency_level` says; absent means that it changes something. */

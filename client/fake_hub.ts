@@ -12,6 +12,7 @@ import type {
   ghub_v1_ListServersResponse as ListServersResponse,
 } from "../shared/gen/types.ts";
 import { bidi, clientStream, serverStream, unary } from "../shared/grpc/handlers.ts";
+import { addReflection } from "../shared/grpc/reflection.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { serviceDefinition } from "../shared/grpc/service.ts";
 import { Status } from "../shared/grpc/status.ts";
@@ -101,6 +102,7 @@ export async function startFakeHub(certificate?: CertificatePair): Promise<FakeH
     }),
   });
   server.addService(serviceDefinition("echo.v1.Echo"), ECHO);
+  addReflection(server, ["fluentd.v1.Fluentd", "ghub.v1.Hub", "echo.v1.Echo"]);
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const insecure = ServerCredentials.createInsecure();
   server.bindAsync("127.0.0.1:0", insecure, (error, port) => error ? reject(error) : resolve(port));

@@ -95,6 +95,10 @@ const RULES: readonly Rule[] = [
     hint: () => "--timeout gives it more time",
   },
   {
+    when: (failure) => code("UNIMPLEMENTED")(failure) && failure.title === "reflection",
+    hint: () => "There is no reflection there: gclient fluentd and gclient hub need none",
+  },
+  {
     when: code("UNIMPLEMENTED"),
     hint: ({ address }) => `Is ${address} a hub, and the server new enough for this call?`,
   },

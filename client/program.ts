@@ -7,6 +7,7 @@ import type { Program } from "../shared/cli/program.ts";
 import { VERSION } from "../shared/version.ts";
 import { fluentdCommand } from "./commands/fluentd.ts";
 import { hubCommand } from "./commands/hub.ts";
+import { callCommand, describeCommand, listCommand } from "./commands/services.ts";
 import { EXIT_CODES_HELP } from "./exit_code.ts";
 
 export const program: Program = {
@@ -21,5 +22,5 @@ export const program: Program = {
     "gclient fluentd start -p -o yaml > req.yaml; gclient fluentd start edge-1 -f req.yaml",
   ],
   notes: EXIT_CODES_HELP,
-  commands: [fluentdCommand, hubCommand],
+  commands: [fluentdCommand, hubCommand, listCommand, describeCommand, callCommand],
 };

@@ -4,7 +4,6 @@
  * @module
  */
 import { formatHostPort } from "../shared/cli/parse_host_port.ts";
-import { parseDuration } from "../shared/cli/parse_duration.ts";
 import type protobuf from "protobufjs";
 import { backoff } from "../shared/async/backoff.ts";
 import { delay } from "../shared/async/delay.ts";
@@ -16,25 +15,23 @@ import {
   type Command,
   type Context,
   type Io,
-  type Option,
   type Options,
-  UsageError,
 } from "../shared/cli/program.ts";
-import { decodeMessage } from "../shared/grpc/service.ts";
+import { decodeMessage, methodOf } from "../shared/grpc/service.ts";
 import { root } from "../shared/grpc/root.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { type Attempt, attemptCall, type CallPlan } from "./attempt.ts";
 import { messageTypes } from "./call.ts";
-import { readTlsSettings } from "./channel.ts";
-import { connectionOptions, type ConnectionValues } from "./connection_options.ts";
+import { connectionOptions } from "./connection_options.ts";
 import { EXIT_CODES_HELP, exitCodeOf } from "./exit_code.ts";
-import { type Failure, failureText, mayRepeat, statusMessage } from "./failure.ts";
+import { type Failure, failureDocument, mayRepeat } from "./failure.ts";
+import { planRoute, type RouteValues, serverOptions } from "./plan.ts";
 import { createPrinter, printOptions, type PrintValues } from "./print.ts";
 import { showProgress } from "./progress.ts";
+import { ReflectionError } from "./reflection.ts";
 import { readRequests, requestOptions, type RequestValues } from "./request.ts";
 import { processStdin } from "./stdin.ts";
 import { durationMs } from "./table.ts";
-import { readToken } from "./token.ts";
 
 /** How a call that went through counts. */
 export interface Outcome {
@@ -54,48 +51,29 @@ export interface RpcCommand<Response> {
   /** Options beside those that all have. */
   readonly options?: Options;
   /** As people call it: "fluentd.start". */
-  readonly title: string;
-  /** `package.Service/Method`. */
-  readonly method: string;
+  readonly title: string | ((context: Context) => string);
+  /** `package.Service/Method`, or what finds it. */
+  readonly method: string | ((context: Context) => Promise<protobuf.Method>);
   /** What `-p` shows in some of the request's fields, so that a server takes it as it stands. */
   readonly sample?: Readonly<Record<string, Value>>;
-  /** Does the first argument name the server that is called? Else the hub itself is. */
+  /** Does an argument name the server that is called? Else the hub itself is. */
   readonly toServer: boolean;
+  /** Which argument. @default 0 */
+  readonly serverAt?: number;
   /** Puts what the command's own options and arguments say into the request. */
   prepare?(request: protobuf.Message, context: Context): void;
   /** The time limit, unless told otherwise; `Infinity` for none. */
   timeoutMs(request: protobuf.Message): number;
-  /** A response as text for people. */
-  table(response: Response): string;
+  /** A response as text for people. @default JSON */
+  table?(response: Response): string;
   outcome?(response: Response, context: Context): Outcome;
 }
 
 /** Standard input must end within this time, or within `--timeout` when that is longer. */
 const STDIN_TIMEOUT_MS = 30_000;
 
-/** Only calls to servers can go around the hub's routing. */
-const serverOptions = {
-  raw: {
-    flag: "--raw",
-    help: "Goes through the hub by a JSON handshake: gRPC end to end, unseen by the hub",
-    group: "Connection",
-  },
-  waitForServerMs: {
-    flag: "--wait-for-server",
-    value: "DURATION",
-    parse: parseDuration,
-    default: 0,
-    defaultText: "not at all",
-    help: "Lets the hub wait so long for a server that is away; the timeout grows by it",
-    group: "Connection",
-  },
-} as const satisfies Record<string, Option>;
-
 /** The values of all options that this file gives a command. */
-type Values = RequestValues & PrintValues & ConnectionValues & {
-  readonly raw?: boolean;
-  readonly waitForServerMs?: number;
-};
+type Values = RequestValues & PrintValues & RouteValues;
 
 /** Makes the command. */
 export function rpcCommand<Response extends object>(rpc: RpcCommand<Response>): Command {
@@ -115,7 +93,16 @@ export function rpcCommand<Response extends object>(rpc: RpcCommand<Response>): 
       ...(rpc.toServer ? serverOptions : {}),
       ...connectionOptions,
     },
-    run: (context) => run(rpc, context),
+    run: async (context) => {
+      try {
+        return await run(rpc, context);
+      } catch (error) {
+        if (!(error instanceof ReflectionError)) throw error;
+        const { responseFormat } = context.options as Values;
+        await context.io.stderr.write(failureDocument(error.failure, responseFormat));
+        return exitCodeOf(error.failure.error.code);
+      }
+    },
   };
 }
 
@@ -125,7 +112,11 @@ async function run<Response extends object>(
 ): Promise<number> {
   const { io } = context;
   const values = context.options as Values;
-  const method = root.lookupService(rpc.method.split("/")[0]!).methods[rpc.method.split("/")[1]!]!;
+  const title = typeof rpc.title === "string" ? rpc.title : rpc.title(context);
+  const method = typeof rpc.method === "string"
+    ? methodOf(root, rpc.method)
+    : await rpc.method(context);
+  if (method === undefined) throw new Error(`Cannot find method ${rpc.method}`);
   const { request: requestType, response: type } = messageTypes(method);
   if (values.printSampleRequest) {
     await io.stdout.write(sampleText(requestType, values, rpc.sample));
@@ -133,14 +124,15 @@ async function run<Response extends object>(
   }
   const decode = (message: protobuf.Message) =>
     decodeMessage<Response>(type, type.encode(message).finish());
-  const table = (message: protobuf.Message) => rpc.table(decode(message));
+  const table = (message: protobuf.Message) =>
+    rpc.table?.(decode(message)) ?? writeMessage(message, { type, format: "prettyjson" });
   const printer = createPrinter({ values, stdout: io.stdout, method, type, table });
   const plan = await makePlan(rpc, context, method);
   const { server, deadline } = plan;
 
   const start = performance.now();
   const limitMs = deadline - Date.now();
-  const what = server === undefined ? rpc.title : `${rpc.title} on ${server}`;
+  const what = server === undefined ? title : `${title} on ${server}`;
   using progress = showProgress({ what, limitMs, stderr: io.stderr });
   let last: protobuf.Message | undefined;
   const take = async (message: protobuf.Message, call: Pick<Attempt, "headers" | "trailers">) => {
@@ -163,7 +155,7 @@ async function run<Response extends object>(
     const { error, headers, trailers, connected, refused } = attempt;
     if (error !== undefined) {
       const failure: Failure = {
-        title: rpc.title,
+        title,
         server,
         address: formatHostPort(plan.address),
         method,
@@ -182,7 +174,7 @@ async function run<Response extends object>(
         await delay(waitMs, { signal: plan.signal });
         continue;
       }
-      await io.stderr.write(errorText(failure, values));
+      await io.stderr.write(failureDocument(failure, values.responseFormat));
     }
     const durationMs = performance.now() - start;
     await printer.end({ server, headers, trailers, durationMs, ...(error && { error }) });
@@ -198,40 +190,16 @@ async function makePlan<Response>(
   context: Context,
   method: protobuf.Method,
 ): Promise<CallPlan> {
-  const { signal, env, io } = context;
+  const { signal, io } = context;
   const values = context.options as Values;
-  const { raw = false, waitForServerMs = 0, serverAddr: address } = values;
-  if (raw && waitForServerMs > 0) {
-    throw new UsageError("--raw and --wait-for-server cannot be combined", {
-      hint: "Use --retry N with --raw",
-    });
-  }
-  const server = rpc.toServer ? serverName(context.args[0]) : undefined;
-  const tls = await readTlsSettings(values);
-  const token = await readToken(values.tokenFile, env);
-  if (token !== undefined && tls === undefined && !isLoopback(address.host) && !values.quiet) {
-    await io.stderr.write("warning: without --tls, the token can be read on its way to the hub\n");
-  }
+  const server = rpc.toServer ? context.args[rpc.serverAt ?? 0] : undefined;
+  const route = await planRoute(context, server);
   const stdinTimeoutMs = Math.max(STDIN_TIMEOUT_MS, values.timeoutMs ?? 0);
   const requests = await readRequestsAloud(method, values, { signal, stdinTimeoutMs, io });
   for (const request of requests) rpc.prepare?.(request, context);
   const timeoutMs = values.timeoutMs ??
-    rpc.timeoutMs(requests[0] ?? messageTypes(method).request.create()) + waitForServerMs;
-  return {
-    method,
-    requests,
-    address,
-    tls,
-    server,
-    token,
-    raw,
-    waitForServerMs,
-    headers: values.headers,
-    deadline: Date.now() + timeoutMs,
-    connectTimeoutMs: values.connectTimeoutMs,
-    signal,
-    trace: values.verbose ? io.stderr : undefined,
-  };
+    rpc.timeoutMs(requests[0] ?? messageTypes(method).request.create()) + route.waitForServerMs;
+  return { ...route, method, requests, deadline: Date.now() + timeoutMs };
 }
 
 interface ReadOptions {
@@ -251,18 +219,6 @@ async function readRequestsAloud(
   return await readRequests(method, values, { stdin: processStdin, signal, stdinTimeoutMs });
 }
 
-function serverName(name: string | undefined): string | undefined {
-  // An empty variable of a script must not become "the only server".
-  if (name === undefined || /^[\x21-\x7e]+$/.test(name)) return name;
-  throw new UsageError(`"${name}" is not a server's name`, {
-    hint: 'All servers: "gclient hub servers"',
-  });
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\./.test(host);
-}
-
 /** May another try do better? A refusal stays one. */
 function isPassing({ error }: Failure): boolean {
   return error.code === Status.UNAVAILABLE;
@@ -275,13 +231,6 @@ function retryWaitMs({ error }: Failure, tries: number): number {
     ? durationMs(info.retryDelay ?? {})
     : undefined;
   return asked ?? backoff(tries);
-}
-
-/** In the form that was asked for, else for people. */
-function errorText(failure: Failure, { responseFormat }: PrintValues): string {
-  if (responseFormat === undefined || responseFormat === "table") return failureText(failure);
-  const { type, message } = statusMessage(failure.error);
-  return writeMessage(message, { type, format: responseFormat });
 }
 
 function sampleText(

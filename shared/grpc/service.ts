@@ -10,7 +10,7 @@
 import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
 import { getLogger } from "@logtape/logtape";
 import { Buffer } from "node:buffer";
-import type protobuf from "protobufjs";
+import protobuf from "protobufjs";
 import type { ServiceName } from "../gen/types.ts";
 import { root } from "./root.ts";
 
@@ -45,6 +45,14 @@ function logged(type: protobuf.Type, value: object): Buffer {
 /** The path of a method on the wire: `/package.Service/Method`. */
 export function methodPath(method: protobuf.Method): string {
   return `/${method.parent?.fullName.slice(1)}/${method.name}`;
+}
+
+/** The method that `package.Service/Method` names; `undefined` if there is none. */
+export function methodOf(root: protobuf.Root, name: string): protobuf.Method | undefined {
+  const [service = "", method = "", ...rest] = name.replace(/^\//, "").split("/");
+  const found = service === "" ? null : root.lookup(`.${service}`);
+  if (rest.length > 0 || !(found instanceof protobuf.Service)) return undefined;
+  return Object.hasOwn(found.methods, method) ? found.methods[method] : undefined;
 }
 
 /**
