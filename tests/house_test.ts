@@ -10,9 +10,7 @@ const MAX_LINES = 400;
 /** Tables of cases may be longer than what they test. */
 const MAX_TEST_LINES = 600;
 /** Longer files, each one thing that would not become clearer in pieces. */
-const LONG_FILES: ReadonlySet<string> = new Set([
-  "shared/http2/connection.ts", // the states of one connection
-]);
+const LONG_FILES: ReadonlySet<string> = new Set([]);
 const GENERATED = "shared/gen/";
 /** Made by tools or by hand for a moment, and git-ignored. */
 const SKIPPED = new Set([".git", "node_modules", ".deno_modules", "coverage", "dist"]);
