@@ -30,8 +30,8 @@ export class RequestHead implements CallHead {
   readonly authorization: string | undefined;
   /** It came through a proxy: see `forwarded.ts`. */
   readonly forwarded: boolean = false;
-  #block: Uint8Array | undefined;
-  #blockKey = "";
+  /** The last block, and for whom it was made. */
+  #block: { operator: string; dropAuthorization: boolean; bytes: Uint8Array } | undefined;
 
   constructor(fields: HeaderList) {
     this.fields = fields;
@@ -57,12 +57,13 @@ export class RequestHead implements CallHead {
    * @param dropAuthorization The credential was for the hub: the server must not see it.
    */
   block(operator: string, dropAuthorization: boolean): Uint8Array {
-    const key = dropAuthorization ? `-${operator}` : operator;
-    if (this.#block === undefined || this.#blockKey !== key) {
-      this.#block = encodeHeaderList(this.#forwarded(operator, dropAuthorization, undefined));
-      this.#blockKey = key;
+    const known = this.#block;
+    if (known?.operator === operator && known.dropAuthorization === dropAuthorization) {
+      return known.bytes;
     }
-    return this.#block;
+    const bytes = encodeHeaderList(this.#forwarded(operator, dropAuthorization, undefined));
+    this.#block = { operator, dropAuthorization, bytes };
+    return bytes;
   }
 
   /** The same for a call that had to wait: its deadline has come nearer. */

@@ -1,0 +1,213 @@
+/**
+ * A caller, the hub's two connections with exchanges between them, and a server, all in memory
+ * and without time: what happens, happens in `settle()`.
+ *
+ *     caller ⇄ near ─ Exchange ─ far ⇄ server
+ *
+ * @module
+ */
+import { release } from "../../shared/bytes/out_buffer.ts";
+import { RpcError } from "../../shared/grpc/rpc_error.ts";
+import { Status, type StatusCode } from "../../shared/grpc/status.ts";
+import { Connection, type ConnectionEvents } from "../../shared/http2/connection.ts";
+import type { HeaderList } from "../../shared/http2/header_list.ts";
+import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
+import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
+import { Recorder } from "../../shared/http2/testing/recorder.ts";
+import { NOTHING } from "../auth/rules.ts";
+import { Deadlines } from "../deadlines.ts";
+import { Exchange } from "../exchange.ts";
+import type { RelayContext } from "../relay.ts";
+import { RequestHead } from "../request_head.ts";
+import { Side } from "../side.ts";
+import type { Upstream } from "../upstream.ts";
+
+export const CALL: HeaderList = [
+  [":method", "POST"],
+  [":scheme", "http"],
+  [":path", "/echo.v1.Echo/Say"],
+  [":authority", "hub"],
+  ["content-type", "application/grpc"],
+  ["te", "trailers"],
+];
+
+export const ANSWER: Uint8Array = encodeHeaderList([[":status", "200"]]);
+
+export function trailers(...fields: HeaderList): Uint8Array {
+  return encodeHeaderList([["grpc-status", "0"], ...fields]);
+}
+
+/** How a call ended, as the hub was told. */
+export interface Ended {
+  readonly status: StatusCode;
+  readonly reason: string;
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+}
+
+export interface RelayedOptions {
+  readonly maxStreams?: number;
+  /** Where calls go. By default all are forwarded at once. */
+  readonly route?: (call: Exchange, endStream: boolean, hub: Relayed) => void;
+}
+
+/** Knows the streams that it has opened. */
+class Far extends Connection {
+  readonly streams: Stream[] = [];
+
+  override request(...args: Parameters<Connection["request"]>): Stream {
+    const stream = super.request(...args);
+    this.streams.push(stream);
+    return stream;
+  }
+}
+
+/** See the module's head. */
+export class Relayed implements Disposable {
+  readonly caller: Recorder;
+  readonly server: Recorder;
+  readonly near: Connection;
+  readonly far: Far;
+  readonly nearSide: Side;
+  readonly upstream: Upstream & { lost: string | undefined };
+  readonly calls: Exchange[] = [];
+  readonly nearStreams: Stream[] = [];
+  readonly ended: Ended[] = [];
+  readonly faults: unknown[] = [];
+  readonly deadlines: Deadlines = new Deadlines();
+  /** Nobody takes what the hub has for the caller, or the server. */
+  readonly stalled = { caller: false, server: false };
+
+  constructor({ maxStreams = 1000, route }: RelayedOptions = {}) {
+    this.caller = new Recorder({ role: "client", connectionWindow: 65_535 });
+    this.server = new Recorder({ role: "server", maxConcurrentStreams: maxStreams });
+    const forward = (call: Exchange, endStream: boolean) => call.forward(this.upstream, endStream);
+    this.near = new Connection(this.#events((call, end) => (route ?? forward)(call, end, this)), {
+      role: "server",
+      maxConcurrentStreams: 2000,
+    });
+    this.far = new Far(this.#events(), { role: "client" });
+    this.nearSide = new Side(this.near);
+    const side = new Side(this.far);
+    this.upstream = { name: "edge-1", hop: "server", side, lost: undefined, callsTotal: 0 };
+    for (const end of [this.caller.connection, this.near, this.far, this.server.connection]) {
+      end.start();
+    }
+    this.settle();
+  }
+
+  /** Moves bytes until all are silent. */
+  settle(): void {
+    for (let moved = true; moved;) {
+      moved = move(this.caller.connection, this.near);
+      moved = move(this.server.connection, this.far) || moved;
+      if (!this.stalled.caller) moved = move(this.near, this.caller.connection) || moved;
+      if (!this.stalled.server) moved = move(this.far, this.server.connection) || moved;
+    }
+  }
+
+  /** Opens a call and lets it get as far as it gets. */
+  call(fields: HeaderList = CALL, endStream = false): Stream {
+    const stream = this.caller.request(encodeHeaderList(fields), endStream);
+    this.settle();
+    return stream;
+  }
+
+  /** The server's half of a call. */
+  answering(call: Stream): Stream {
+    const index = [...this.caller.streams.keys()].indexOf(call.id);
+    return [...this.server.streams.values()][index]!;
+  }
+
+  /** What the caller heard of a call, without its credit. */
+  heard(call: Stream): string[] {
+    return heard(this.caller, call.id);
+  }
+
+  /** What the server heard of it. */
+  heardBelow(call: Stream): string[] {
+    return heard(this.server, this.answering(call).id);
+  }
+
+  /** Streams that are open anywhere, and what is still lent: both 0 when all is over. */
+  left(): { streams: number; lent: number } {
+    const { caller, server, near, far, nearSide, upstream } = this;
+    const ends = [caller.connection, server.connection, near, far];
+    const streams = ends.reduce((sum, { streamCount }) => sum + streamCount, 0);
+    return { streams, lent: nearSide.lent + upstream.side.lent };
+  }
+
+  /** Bytes that the hub keeps for the caller and for the server. */
+  kept(): { caller: number; server: number } {
+    const queued = (streams: readonly Stream[]) =>
+      streams.reduce((sum, { queuedBytes }) => sum + queuedBytes, 0);
+    return {
+      caller: queued(this.nearStreams) + this.near.outputBytes,
+      server: queued(this.far.streams) + this.far.outputBytes,
+    };
+  }
+
+  [Symbol.dispose](): void {
+    this.deadlines.close();
+  }
+
+  get context(): RelayContext {
+    const unused = () => {
+      throw new Error("No exchange asks for this");
+    };
+    return {
+      deadlines: this.deadlines,
+      maxStreams: 1000,
+      authorize: unused,
+      direct: unused,
+      pick: unused,
+      waitFor: unused,
+      own: unused,
+      onRefused: unused,
+      onCallStarted: unused,
+      notHere: (name) => new RpcError(Status.UNAVAILABLE, `Server "${name}" is away`),
+      onCallEnded: ({ bytesUp, bytesDown }, status, reason) => {
+        this.ended.push({ status, reason, bytesUp, bytesDown });
+      },
+    };
+  }
+
+  #events(route?: (call: Exchange, endStream: boolean) => void): ConnectionEvents {
+    return {
+      onOutput() {},
+      onGoaway() {},
+      onPong() {},
+      onError: (error) => this.faults.push(error),
+      onFault: (error) => this.faults.push(error),
+      onRequest: (stream: Stream, fields, endStream): StreamEvents => {
+        const identity = { name: "olga", grant: NOTHING, credentialUsed: true };
+        const call = new Exchange(this.context, {
+          near: this.nearSide,
+          stream,
+          head: new RequestHead(fields!),
+          identity,
+          remoteAddress: "192.0.2.1:1",
+        });
+        call.server = "edge-1";
+        this.calls.push(call);
+        this.nearStreams.push(stream);
+        call.watchDeadline();
+        route!(call, endStream);
+        return call;
+      },
+    };
+  }
+}
+
+function heard({ log }: Recorder, id: number): string[] {
+  return log.filter((line) => new RegExp(`^(?!credit|drained)\\w+ ${id}( |$)`).test(line));
+}
+
+function move(from: Connection, to: Connection): boolean {
+  const views = from.take();
+  for (const view of views) {
+    to.receive(view);
+    release(view);
+  }
+  return views.length > 0;
+}
