@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { SMALL_YOUNG_SPACE } from "../scripts/build/programs.ts";
 import { Program } from "./program.ts";
 
 /** A hub that runs. */
@@ -14,7 +15,7 @@ export interface RunningHub extends AsyncDisposable {
   readonly callAddress: string;
 }
 
-/** Starts ghub from source on free ports. */
+/** Starts ghub from source on free ports, as its executable would run. */
 export async function startHub(): Promise<RunningHub> {
   const stateDir = await Deno.makeTempDir({ prefix: "ghub-bench-" });
   const address = "127.0.0.1:0";
@@ -28,7 +29,7 @@ export async function startHub(): Promise<RunningHub> {
     "error",
     "--state-dir",
     stateDir,
-  ], /^ghub ready tunnel=(\S+) call=(\S+)/m);
+  ], { ready: /^ghub ready tunnel=(\S+) call=(\S+)/m, flags: [SMALL_YOUNG_SPACE] });
   return {
     program,
     tunnelUri: match[1]!,
@@ -45,7 +46,7 @@ export async function startRelay(): Promise<RunningHub> {
   const { program, match } = await Program.start(
     "bench/node_http2_relay.ts",
     [],
-    /^relay ready tunnel=(\S+) call=(\S+)/m,
+    { ready: /^relay ready tunnel=(\S+) call=(\S+)/m },
   );
   return {
     program,

@@ -27,20 +27,23 @@ export class Program implements AsyncDisposable {
   }
 
   /**
-   * Starts a file of this repository, and waits for a line of stdout that matches.
+   * Starts a file of this repository, and waits for a line of stdout that is `ready`.
+   *
+   * @param flags Flags of Deno itself.
    *
    * @throws {Error} If it ends or stays silent.
    */
   static async start(
     file: string,
     args: readonly string[],
-    ready: RegExp,
+    { ready, flags = [] }: { readonly ready: RegExp; readonly flags?: readonly string[] },
   ): Promise<{ program: Program; match: RegExpExecArray }> {
     const child = new Deno.Command(Deno.execPath(), {
       args: [
         "run",
         "-A",
         "--quiet",
+        ...flags,
         fileURLToPath(new URL(`../${file}`, import.meta.url)),
         ...args,
       ],

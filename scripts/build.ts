@@ -104,7 +104,7 @@ async function packAll(
       name: program.name,
       version: VERSION,
       bundle: await bundle(program, ROOT),
-      flags: [...RUN_FLAGS, ...program.permissions],
+      flags: [...RUN_FLAGS, ...program.flags],
       deno,
     });
     const output = `${dir}/${program.name}`;

@@ -45,7 +45,7 @@ export const calls: Suite = async ({ seconds, rounds, log }) => {
   const { program, match } = await Program.start(
     "bench/echo_end.ts",
     [`${SERVER}=${hub.tunnelUri}`, `${SERVER}=${relay.tunnelUri}`],
-    /^echo ready address=(\S+)/m,
+    { ready: /^echo ready address=(\S+)/m },
   );
   stack.use(program);
 

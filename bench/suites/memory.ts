@@ -57,7 +57,7 @@ async function openTunnels({ tunnelUri }: RunningHub, count: number): Promise<Pr
   const { program } = await Program.start(
     "bench/idle_tunnels.ts",
     [tunnelUri, String(count)],
-    /^tunnels ready /m,
+    { ready: /^tunnels ready /m },
   );
   return program;
 }

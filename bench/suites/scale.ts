@@ -24,7 +24,7 @@ export const scale: Suite = async ({ seconds, log }) => {
     const echo = await Program.start(
       "bench/echo_end.ts",
       [`${SERVER}=${hub.tunnelUri}`],
-      /^echo ready /m,
+      { ready: /^echo ready /m },
     );
     stack.use(echo.program);
     if (tunnels > 1) {
@@ -32,7 +32,7 @@ export const scale: Suite = async ({ seconds, log }) => {
       const idle = await Program.start(
         "bench/idle_tunnels.ts",
         [hub.tunnelUri, String(tunnels - 1)],
-        /^tunnels ready /m,
+        { ready: /^tunnels ready /m },
       );
       stack.use(idle.program);
     }

@@ -43,7 +43,7 @@ export async function compile(
   options: { target: string; output: string; root: string },
 ): Promise<void> {
   const { target, output, root } = options;
-  const args = ["compile", "--no-check", "--exclude-unused-npm", ...program.permissions];
+  const args = ["compile", "--no-check", "--exclude-unused-npm", ...program.flags];
   const result = await deno([...args, "--target", target, "--output", output, program.entry], {
     timeoutMs: COMPILE_TIMEOUT_MS,
     cwd: root,

@@ -8,7 +8,7 @@ import { bundle } from "../../scripts/build/bundle.ts";
 import { packDeno, type PackedDeno, selfExtracting } from "../../scripts/build/self_extracting.ts";
 import { REPOSITORY } from "./process.ts";
 
-const TINY = { name: "tiny", entry: "tests/support/tiny.ts", permissions: [] };
+const TINY = { name: "tiny", entry: "tests/support/tiny.ts", flags: [] };
 const FLAGS = [
   "--no-config",
   "--no-lock",
