@@ -15,20 +15,29 @@ export interface RunningHub extends AsyncDisposable {
   readonly callAddress: string;
 }
 
+export interface HubUnderTestOptions {
+  /** Listens where this one did, which has ended. */
+  readonly again?: RunningHub;
+  /** Further arguments of `ghub serve`. */
+  readonly args?: readonly string[];
+}
+
 /** Starts ghub from source on free ports, as its executable would run. */
-export async function startHub(): Promise<RunningHub> {
+export async function startHub(options: HubUnderTestOptions = {}): Promise<RunningHub> {
+  const { again, args = [] } = options;
   const stateDir = await Deno.makeTempDir({ prefix: "ghub-bench-" });
-  const address = "127.0.0.1:0";
+  const any = "127.0.0.1:0";
   const { program, match } = await Program.start("hub/main.ts", [
     "serve",
     "--tunnel-listen",
-    address,
+    again === undefined ? any : new URL(again.tunnelUri).host,
     "--call-listen",
-    address,
+    again?.callAddress ?? any,
     "--log-level",
     "error",
     "--state-dir",
     stateDir,
+    ...args,
   ], { ready: /^ghub ready tunnel=(\S+) call=(\S+)/m, flags: [SMALL_YOUNG_SPACE] });
   return {
     program,

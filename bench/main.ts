@@ -12,9 +12,10 @@ import { VERSION } from "../shared/version.ts";
 import type { Suite } from "./suite.ts";
 import { calls } from "./suites/calls.ts";
 import { memory } from "./suites/memory.ts";
+import { reliability } from "./suites/reliability.ts";
 import { scale } from "./suites/scale.ts";
 
-const SUITES: Readonly<Record<string, Suite>> = { calls, memory, scale };
+const SUITES: Readonly<Record<string, Suite>> = { calls, memory, scale, reliability };
 /** What runs when no suite is named: all that ends within two minutes. */
 const DEFAULT_SUITES = ["calls", "memory"];
 

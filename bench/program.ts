@@ -60,6 +60,10 @@ export class Program implements AsyncDisposable {
     }
   }
 
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   /** What it has used until now. */
   async usage(): Promise<Usage> {
     const { pid } = this.#child;

@@ -91,6 +91,7 @@ export class Caller implements ConnectionEvents, LinkProtocol {
   #drainingS: number | undefined;
   /** The GOAWAY that draws the line is sent: no call can be on its way. */
   #lineDrawn = false;
+  #leaving = false;
 
   constructor(context: RelayContext, socket: Socket, peer: Peer) {
     this.#context = context;
@@ -145,6 +146,7 @@ export class Caller implements ConnectionEvents, LinkProtocol {
     const { quietTicks, stalledTicks } = this.#link;
     if (quietTicks >= DEAD_AFTER_S || stalledTicks >= MAX_STALL_S) return this.#link.close();
     if (quietTicks === PING_AFTER_S) this.#connection.ping();
+    if (this.#leaving && !this.isBusy) void this.#link.end();
     if (this.#drainingS === undefined) return;
     if (++this.#drainingS === MAX_DRAIN_PING_S) this.#drawLine();
     if (this.#lineDrawn && !this.isBusy) void this.#link.end();
@@ -199,8 +201,9 @@ export class Caller implements ConnectionEvents, LinkProtocol {
     return call;
   }
 
+  /** The caller opens no more streams; when its last one has ended nobody needs this connection. */
   onGoaway(): void {
-    // The caller opens no more streams: nothing to do before it closes.
+    this.#leaving = true;
   }
 
   onPong(): void {

@@ -24,7 +24,7 @@ const HEADER_BYTES = 8;
 /** Opens a tunnel for a server of this name at a `ws://` URI. */
 export async function dialTunnel(uri: string, name: string): Promise<Wire> {
   for (let tries = 1;; tries++) {
-    const answer = await dialOnce(new URL(uri), name);
+    const answer = await openTunnel(uri, name);
     if ("wire" in answer) return answer.wire;
     const { head } = answer;
     const status = Number(head.split(" ", 2)[1]);
@@ -36,10 +36,12 @@ export async function dialTunnel(uri: string, name: string): Promise<Wire> {
   }
 }
 
-async function dialOnce(
-  { hostname, port, host, pathname }: URL,
+/** One try: a wire, or the head of the answer that refused it. */
+export async function openTunnel(
+  uri: string,
   name: string,
-): Promise<{ wire: Wire } | { head: string }> {
+): Promise<{ readonly wire: Wire } | { readonly head: string }> {
+  const { hostname, port, host, pathname } = new URL(uri);
   const connection = await Deno.connect({ hostname, port: Number(port) });
   connection.setNoDelay(true);
   const request = [

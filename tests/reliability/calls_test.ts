@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { Client, credentials, type MethodDefinition } from "@grpc/grpc-js";
+import http2 from "node:http2";
 import type {
   ghub_v1_Activity as Activity,
   ghub_v1_WatchActivityRequest as WatchActivityRequest,
@@ -114,6 +115,18 @@ Deno.test("rows 13 and 14, streams half-closed, abandoned and answered early are
     `as many open files as before: ${before}`,
     () => openFiles(hub.pid) <= before[0]! && openFiles(server.pid) <= before[1]!,
   );
+});
+
+Deno.test("row 13, a caller that says goodbye and keeps its connection open is let go", async () => {
+  await using world = await World.start({ servers: [] });
+  const session = http2.connect(`http://${world.callAddress}`);
+  session.on("error", () => {});
+  await new Promise((resolve) => session.once("connect", resolve));
+  await new Promise((resolve) => session.ping(resolve));
+  const before = openFiles(world.hub.pid);
+  session.goaway();
+  await until("the hub to close it", () => openFiles(world.hub.pid) < before);
+  session.destroy();
 });
 
 Deno.test("row 19, a graceful end cuts no call, at the hub and at a server", async (t) => {

@@ -1,0 +1,96 @@
+/**
+ * Many lean servers in one process, each of which comes back as a gserver does: by the same policy.
+ *
+ * @module
+ */
+import { nextTry } from "../server/retry_policy.ts";
+import { serveEcho } from "./lean/echo.ts";
+import { openTunnel } from "./lean/tunnel.ts";
+import type { Wire } from "./lean/wire.ts";
+
+/** The spread that a hub sends in its Welcome, which lean servers do not read. */
+const SPREAD_MS = 1_000;
+
+/** One server. */
+class Member {
+  readonly name: string;
+  wire: Wire | undefined;
+  /** `performance.now()` of its last registration. */
+  registeredMs = 0;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  async run(uri: string, signal: AbortSignal): Promise<void> {
+    for (let failures = 0; !signal.aborted;) {
+      const answer = await openTunnel(uri, this.name).catch(() => ({ head: "" }));
+      if (!("wire" in answer)) {
+        const status = Number(answer.head.split(" ", 2)[1] ?? NaN);
+        const retryAfter = /^retry-after: *(\d+)/im.exec(answer.head)?.[1];
+        const next = nextTry(failures, {
+          kind: "failed",
+          status: Number.isNaN(status) ? undefined : status,
+          retryAfterMs: retryAfter === undefined ? undefined : Number(retryAfter) * 1_000,
+        });
+        failures = next.failures;
+        await sleep(next.waitMs, signal);
+        continue;
+      }
+      if (signal.aborted) return answer.wire.close();
+      this.wire = answer.wire;
+      this.registeredMs = performance.now();
+      await serveEcho(answer.wire).ended.catch(() => {});
+      this.wire = undefined;
+      const ageMs = performance.now() - this.registeredMs;
+      const next = nextTry(failures, { kind: "lost", ageMs, spreadMs: SPREAD_MS });
+      failures = next.failures;
+      await sleep(next.waitMs, signal);
+    }
+  }
+}
+
+/** See the module's head. Disposing of it ends all of them. */
+export class Fleet implements AsyncDisposable {
+  readonly members: readonly Member[];
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+
+  /** @param name Each is called this, with a number. */
+  constructor(uri: string, { name, count }: { readonly name: string; readonly count: number }) {
+    this.members = Array.from({ length: count }, (_, i) => new Member(`${name}-${i}`));
+    this.#running = Promise.all(this.members.map((one) => one.run(uri, this.#stop.signal)))
+      .then(() => {});
+  }
+
+  get registered(): number {
+    return this.members.filter(({ wire }) => wire !== undefined).length;
+  }
+
+  /** When each was registered that has been since `sinceMs`, in order. */
+  registeredSince(sinceMs: number): number[] {
+    return this.members.filter(({ wire, registeredMs }) =>
+      wire !== undefined && registeredMs > sinceMs
+    )
+      .map(({ registeredMs }) => registeredMs).sort((a, b) => a - b);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    for (const { wire } of this.members) wire?.close();
+    await this.#running;
+  }
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done, { once: true });
+    if (signal.aborted) done();
+  });
+}

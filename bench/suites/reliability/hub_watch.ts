@@ -1,0 +1,51 @@
+/**
+ * What a hub says of its servers.
+ *
+ * @module
+ */
+import { Client, credentials, Metadata, type MethodDefinition } from "@grpc/grpc-js";
+import type {
+  ghub_v1_ListServersRequest as ListServersRequest,
+  ghub_v1_ListServersResponse as ListServersResponse,
+  ghub_v1_Server as ListedServer,
+} from "../../../shared/gen/types.ts";
+import { serviceDefinition } from "../../../shared/grpc/service.ts";
+
+const { path, requestSerialize, responseDeserialize } = serviceDefinition("ghub.v1.Hub")[
+  "ListServers"
+] as MethodDefinition<ListServersRequest, ListServersResponse>;
+
+export class HubWatch implements Disposable {
+  readonly #client: Client;
+
+  constructor(address: string) {
+    this.#client = new Client(address, credentials.createInsecure());
+  }
+
+  /** Names with an open tunnel. */
+  async online(): Promise<number> {
+    return (await this.#list({})).filter(({ state }) => state === "ONLINE").length;
+  }
+
+  async state(name: string): Promise<ListedServer["state"]> {
+    return (await this.#list({ includeOffline: true })).find((one) => one.name === name)?.state;
+  }
+
+  [Symbol.dispose](): void {
+    this.#client.close();
+  }
+
+  #list(request: ListServersRequest): Promise<readonly ListedServer[]> {
+    return new Promise((resolve, reject) => {
+      this.#client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        new Metadata(),
+        { deadline: Date.now() + 30_000 },
+        (error, response) => error ? reject(error) : resolve(response?.servers ?? []),
+      );
+    });
+  }
+}
