@@ -183,9 +183,8 @@ export class Exchange implements StreamEvents, Expiring {
   }
 
   onDrained(stream: Stream): void {
-    if (stream !== this.#nearStream) return this.#up?.update();
-    this.#down?.update();
-    this.#stopCaller();
+    if (stream === this.#nearStream) this.#stopCaller();
+    this.#update();
   }
 
   // ---- Expiring
@@ -278,10 +277,10 @@ export class Exchange implements StreamEvents, Expiring {
 
   /** The answer is complete, or will never be. */
   #end(status: StatusCode, reason: string): void {
-    this.#update();
-    if (this.#ended) return;
+    if (this.#ended) return this.#update();
     this.#ended = true;
     this.#stopCaller();
+    this.#update();
     if (this.#deadlineSlot >= 0) this.#context.deadlines.remove(this, this.#deadlineSlot);
     this.#context.onCallEnded(this, status, reason);
   }

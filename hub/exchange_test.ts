@@ -315,6 +315,19 @@ Deno.test("Exchange: the deadline", async (t) => {
   }
 });
 
+Deno.test("Exchange takes its deadline out when the call has ended", () => {
+  using hub = new Relayed();
+  const timeout: Field = ["grpc-timeout", "1H"];
+  const [answered, reset, cancelled] = [1, 2, 3].map(() => hub.call([...CALL, timeout]));
+  assert.equal(hub.deadlines.count, 3);
+  hub.server.connection.headers(hub.answering(answered!), ANSWER, false);
+  hub.server.connection.headers(hub.answering(answered!), trailers(), true);
+  hub.server.connection.reset(hub.answering(reset!), ErrorCode.CANCEL);
+  hub.caller.connection.reset(cancelled!, ErrorCode.CANCEL);
+  hub.settle();
+  assert.equal(hub.deadlines.count, 0);
+});
+
 Deno.test("Exchange: request trailers end the request", () => {
   using hub = new Relayed();
   const call = hub.call();

@@ -37,7 +37,7 @@ export class Flow {
     this.#to = to;
     // Both sides of the hub begin with the default window, whatever the receiver allows.
     this.#wanted = to.sendWindow - DEFAULT_WINDOW;
-    if (this.#wanted > 0) this.#grant();
+    if (this.#wanted > 0) this.update();
   }
 
   /** The sender's bytes go on. */

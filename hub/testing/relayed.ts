@@ -46,9 +46,31 @@ export interface Ended {
 }
 
 export interface RelayedOptions {
+  /** @default {1000} */
   readonly maxStreams?: number;
+  /**
+   * What the caller takes over all its streams.
+   *
+   * @default {64 MiB}
+   */
+  readonly callerWindow?: number;
   /** Where calls go. By default all are forwarded at once. */
   readonly route?: (call: Exchange, endStream: boolean, hub: Relayed) => void;
+}
+
+/** Knows how many wait for their deadline. */
+class Watched extends Deadlines {
+  count = 0;
+
+  override add(...args: Parameters<Deadlines["add"]>): number {
+    this.count++;
+    return super.add(...args);
+  }
+
+  override remove(...args: Parameters<Deadlines["remove"]>): void {
+    this.count--;
+    super.remove(...args);
+  }
 }
 
 /** Knows the streams that it has opened. */
@@ -74,12 +96,13 @@ export class Relayed implements Disposable {
   readonly nearStreams: Stream[] = [];
   readonly ended: Ended[] = [];
   readonly faults: unknown[] = [];
-  readonly deadlines: Deadlines = new Deadlines();
+  readonly deadlines: Watched = new Watched();
   /** Nobody takes what the hub has for the caller, or the server. */
   readonly stalled = { caller: false, server: false };
 
-  constructor({ maxStreams = 1000, route }: RelayedOptions = {}) {
-    this.caller = new Recorder({ role: "client", connectionWindow: 65_535 });
+  constructor(options: RelayedOptions = {}) {
+    const { maxStreams = 1000, callerWindow = 64 << 20, route } = options;
+    this.caller = new Recorder({ role: "client", connectionWindow: callerWindow });
     this.server = new Recorder({ role: "server", maxConcurrentStreams: maxStreams });
     const forward = (call: Exchange, endStream: boolean) => call.forward(this.upstream, endStream);
     this.near = new Connection(this.#events((call, end) => (route ?? forward)(call, end, this)), {
