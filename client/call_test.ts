@@ -27,6 +27,8 @@ async function withEcho(
 ): Promise<void> {
   await using hub = await startFakeHub();
   using channel = new Channel({ host: "127.0.0.1", port: hub.port }, {});
+  // Who leaves while it connects leaves timers of grpc-js behind.
+  await channel.connect({ timeoutMs: 10_000, signal: new AbortController().signal });
   await run(async (name, requests, { signal = new AbortController().signal, onResponse } = {}) => {
     const method = ECHO.methods[name]!;
     const { request, response } = messageTypes(method);

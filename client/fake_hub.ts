@@ -5,8 +5,8 @@
  * @module
  */
 import { Metadata, type MetadataValue, Server, ServerCredentials } from "@grpc/grpc-js";
-import { type AddressInfo, connect, type Socket } from "node:net";
-import { createServer } from "node:tls";
+import { type AddressInfo, createServer, type Server as NetServer, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
 import type {
   ghub_v1_Activity as Activity,
   ghub_v1_ListServersResponse as ListServersResponse,
@@ -18,6 +18,7 @@ import { serviceDefinition } from "../shared/grpc/service.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { type Io, type Output, runProgram } from "../shared/cli/program.ts";
 import type { CertificatePair } from "../shared/tls/generate.ts";
+import { withoutGoaway } from "../tests/support/without_goaway.ts";
 import { program } from "./program.ts";
 
 /** A call that came in. */
@@ -103,41 +104,29 @@ export async function startFakeHub(certificate?: CertificatePair): Promise<FakeH
   });
   server.addService(serviceDefinition("echo.v1.Echo"), ECHO);
   addReflection(server, ["fluentd.v1.Fluentd", "ghub.v1.Hub", "echo.v1.Echo"]);
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const insecure = ServerCredentials.createInsecure();
-  server.bindAsync("127.0.0.1:0", insecure, (error, port) => error ? reject(error) : resolve(port));
-  const plainPort = await promise;
-  const front = certificate && await startTlsFront(certificate, plainPort);
-  const port = front?.port ?? plainPort;
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const sockets = new Set<Socket>();
+  const serve = (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    socket.setNoDelay(true);
+    injector.injectConnection(withoutGoaway(socket));
+  };
+  // Not grpc-js's own listener: in Deno it cannot serve TLS, and a caller's GOAWAY can end the tests.
+  const listener: NetServer = certificate === undefined
+    ? createServer(serve)
+    : createTlsServer({ ...certificate, ALPNProtocols: ["h2"] }, serve);
+  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  const { port } = listener.address() as AddressInfo;
   return {
     port,
     address: `127.0.0.1:${port}`,
     calls,
     script,
     async [Symbol.asyncDispose]() {
-      await front?.[Symbol.asyncDispose]();
       server.forceShutdown();
-    },
-  };
-}
-
-/** TLS, and a byte pipe behind it: grpc-js cannot serve TLS itself in Deno. */
-async function startTlsFront(certificate: CertificatePair, plainPort: number) {
-  const sockets = new Set<Socket>();
-  const front = createServer({ ...certificate, ALPNProtocols: ["h2"] }, (socket) => {
-    const upstream = connect(plainPort, "127.0.0.1");
-    for (const each of [socket, upstream]) {
-      sockets.add(each);
-      each.on("error", () => {});
-    }
-    upstream.pipe(socket).pipe(upstream);
-  });
-  await new Promise<void>((resolve) => front.listen(0, "127.0.0.1", resolve));
-  return {
-    port: (front.address() as AddressInfo).port,
-    async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => front.close(resolve));
+      await new Promise((resolve) => listener.close(resolve));
     },
   };
 }
