@@ -1,7 +1,7 @@
 /** Our codec against others: hpack.js both ways, and `node:http2` at the other end of a socket. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import http2 from "node:http2";
+import http2, { type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import fc from "fast-check";
 import type { HeaderList } from "../header_list.ts";
@@ -125,7 +125,7 @@ async function* headerBlocks(connection: Deno.Conn) {
 
 Deno.test("node:http2 and we read each other", async () => {
   const server = http2.createServer();
-  server.on("stream", (stream, headers) => {
+  server.on("stream", (stream: ServerHttp2Stream, headers) => {
     const { ":method": _method, ":scheme": _scheme, ":authority": _authority, ...echo } = headers;
     const { ":path": path, ...rest } = echo;
     stream.respond({ ":status": 200, "x-path": path, ...rest }, { endStream: true });
