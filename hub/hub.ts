@@ -198,14 +198,14 @@ class Hub implements RunningHub {
     this.#acceptingCalls.abort();
     clearInterval(this.#sweeper);
     this.#auth.close();
-    for (const tunnel of this.#registry.list()) {
-      tunnel.close({ reason: "The hub goes away", by: "hub" }, 1001);
-    }
+    const tunnels = this.#registry.list();
+    for (const tunnel of tunnels) tunnel.close({ reason: "The hub goes away", by: "hub" }, 1001);
     this.#tunnelListener.close();
     this.#callListener.close();
     this.#own.close();
     this.#deadlines.close();
     this.#known?.[Symbol.dispose]();
+    await Promise.all(tunnels.map((tunnel) => tunnel[Symbol.asyncDispose]()));
     await this.#ownServices.close();
     await this.#audit[Symbol.asyncDispose]();
   }

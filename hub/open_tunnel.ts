@@ -63,6 +63,8 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
   #rttMs: number | undefined;
   /** Resolves when a draining tunnel has no calls left; made when somebody waits. */
   #idle: PromiseWithResolvers<void> | undefined;
+  /** Resolves when the socket of a closed tunnel is closed. */
+  #gone: Promise<void> | undefined;
 
   constructor(socket: Socket, options: OpenTunnelOptions) {
     this.id = options.id;
@@ -151,7 +153,7 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
     this.#resolveClosed(reason);
     this.#connection.abort(ErrorCode.INTERNAL_ERROR);
     this.#idle?.resolve();
-    void this.#link.end();
+    this.#gone = this.#link.end();
   }
 
   async drain({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
@@ -174,7 +176,7 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.close({ reason: "The hub closed the tunnel", by: "hub" });
-    await this.closed;
+    await this.#gone;
   }
 
   // ---- LinkProtocol
