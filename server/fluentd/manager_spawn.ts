@@ -82,6 +82,9 @@ export class SpawnManager implements FluentdManager {
   readonly #log: FileLog;
   readonly #file: StateFile<SpawnState>;
   #state: SpawnState;
+  /** The process that we started ourselves, until its exit status is recorded. */
+  #child: { readonly pid: number; readonly recorded: Promise<void> } | undefined;
+  #closed = false;
 
   private constructor(
     options: SpawnOptions,
@@ -126,6 +129,7 @@ export class SpawnManager implements FluentdManager {
 
   async observe(_options: WaitOptions): Promise<Observation> {
     const stats = await listStats();
+    await this.#recordEnd(stats);
     const mine = await this.#mine(stats);
     const processes = await readProcesses(mine);
     const { leader, lastExit } = this.#state;
@@ -134,6 +138,15 @@ export class SpawnManager implements FluentdManager {
       ...await sortProcesses(processes, main?.pid ?? this.#adopted(processes)?.pid),
       ...(lastExit === undefined ? {} : { lastExit }),
     };
+  }
+
+  /**
+   * Waits for the exit status of a child that has gone: it comes a moment later, and whoever is
+   * told that Fluentd has ended must also be told how.
+   */
+  async #recordEnd(stats: readonly ProcessStat[]): Promise<void> {
+    const child = this.#child;
+    if (child !== undefined && !stats.some(({ pid }) => pid === child.pid)) await child.recorded;
   }
 
   /** Should we have died between a start and its record: the eldest that looks as we start it. */
@@ -200,11 +213,12 @@ export class SpawnManager implements FluentdManager {
       detached: true,
     }).spawn();
     child.unref();
-    const collected = child.status.then((status) => this.#exited(child.pid, status));
+    const recorded = child.status.then((status) => this.#exited(child.pid, status));
+    this.#child = { pid: child.pid, recorded };
     const started = await readProcess(child.pid);
     if (started === undefined) {
       // It has ended already, and what is left is its exit status.
-      await collected;
+      await recorded;
     } else {
       const { pid, startTicks } = started;
       await this.#save({ leader: { pid, startTicks } });
@@ -216,10 +230,13 @@ export class SpawnManager implements FluentdManager {
     const how = signal === null ? { code } : { signal };
     log.info("Fluentd process {pid} ended: {how}", { pid, how });
     await this.#save({ lastExit: { ...how, timeMs: Date.now() } });
+    if (this.#child?.pid === pid) this.#child = undefined;
   }
 
   async #save(change: Partial<SpawnState>): Promise<void> {
     this.#state = { ...this.#state, ...change };
+    // Another gserver may own the file by now.
+    if (this.#closed) return;
     try {
       await this.#file.write(this.#state);
     } catch (error) {
@@ -292,6 +309,8 @@ export class SpawnManager implements FluentdManager {
 
   /** Leaves fluentd running. */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child !== undefined) await this.#recordEnd(await listStats());
+    this.#closed = true;
     await this.#file.flush();
   }
 }

@@ -220,6 +220,14 @@ export type Story = () => Promise<void>;
 /** More would only wait for the processor, and then for too long. */
 const STORIES_AT_ONCE = 5;
 
+/** With both errors where a disposal failed because of, or after, another one. */
+function stackOf(error: unknown): string {
+  if (error instanceof SuppressedError) {
+    return `${stackOf(error.suppressed)}\nand then, at disposal: ${stackOf(error.error)}`;
+  }
+  return error instanceof Error ? error.stack ?? error.message : String(error);
+}
+
 /**
  * Tells stories that mostly wait side by side, the first ones first. Not steps: steps at the
  * same time would need the leak sanitizers to be off.
@@ -235,7 +243,7 @@ export async function together(stories: Record<string, Story>): Promise<void> {
       try {
         await story();
       } catch (error) {
-        errors.push(new Error(`${name}: ${error instanceof Error ? error.stack : error}`));
+        errors.push(new Error(`${name}: ${stackOf(error)}`));
       }
     }
   };
