@@ -175,6 +175,8 @@ export class Exchange implements StreamEvents, Expiring {
       this.#end(Status.CANCELLED, reason);
     } else if (!this.#ended) {
       this.fail(...this.#farLost(code, by));
+    } else {
+      this.#update();
     }
   }
 
@@ -202,7 +204,9 @@ export class Exchange implements StreamEvents, Expiring {
   #open(upstream: Upstream, block: Uint8Array, endStream: boolean): void {
     const near = this.#near;
     const far = upstream.side;
-    if (!far.connection.canRequest || far.isFull) return this.fail(busyError(upstream.name));
+    if (!far.connection.canRequest || far.isFull || upstream.resets.isFull) {
+      return this.fail(busyError(upstream.name));
+    }
     const farStream = far.connection.request(block, endStream, this);
     upstream.callsTotal++;
     this.#upstream = upstream;
@@ -252,7 +256,7 @@ export class Exchange implements StreamEvents, Expiring {
     this.#held?.abort.abort(new RpcError(Status.CANCELLED, "The call has ended"));
     this.#held = undefined;
     if (this.#farStream !== undefined) {
-      this.#upstream!.side.connection.reset(this.#farStream, code);
+      this.#upstream!.resets.reset(this.#farStream, code);
     }
   }
 

@@ -21,6 +21,7 @@ import { WebSocketError } from "../shared/bridge/web_socket_error.ts";
 import { Connection, type ConnectionEvents } from "../shared/http2/connection.ts";
 import { ErrorCode, errorName, type Http2Error } from "../shared/http2/frames.ts";
 import { Link, type LinkProtocol, type Socket } from "./link.ts";
+import { PacedResets } from "./paced_resets.ts";
 import { Side } from "./side.ts";
 import type { CloseReason, ServerInfo, Tunnel, TunnelStats } from "./tunnel.ts";
 import type { Upstream } from "./upstream.ts";
@@ -44,6 +45,7 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
   readonly generation: number;
   readonly connectedAtMs: number = Date.now();
   readonly side: Side;
+  readonly resets: PacedResets;
   readonly closed: Promise<CloseReason>;
   callsTotal = 0;
   readonly #connection: Connection;
@@ -78,6 +80,7 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
     this.#greeting = options.greeting;
     this.#frames = new FrameReader(new TunnelFrames(this, this.#connection), FROM_SERVER);
     this.side = new Side(this.#connection);
+    this.resets = new PacedResets(this.#connection);
     this.#connection.start();
   }
 
@@ -136,6 +139,7 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
   tick(): void {
     this.#connection.tick();
     this.#link.tick();
+    this.resets.tick();
     if (this.#link.stalledTicks >= MAX_STALL_S) {
       this.close({ reason: `The server has read nothing for ${MAX_STALL_S} s`, by: "network" });
     }

@@ -9,6 +9,7 @@ import type { Duplex } from "node:stream";
 import { Connection, type ConnectionEvents } from "../shared/http2/connection.ts";
 import { ErrorCode, errorName, type Http2Error } from "../shared/http2/frames.ts";
 import { release } from "../shared/bytes/out_buffer.ts";
+import { PacedResets } from "./paced_resets.ts";
 import { Side } from "./side.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -17,6 +18,7 @@ export class OwnUpstream implements Upstream, ConnectionEvents {
   readonly name = "hub";
   readonly hop = "hub";
   readonly side: Side;
+  readonly resets: PacedResets;
   lost: string | undefined;
   callsTotal = 0;
   /** It takes no new calls. */
@@ -30,6 +32,7 @@ export class OwnUpstream implements Upstream, ConnectionEvents {
     this.#duplex = duplex;
     this.#connection = new Connection(this, { role: "client" });
     this.side = new Side(this.#connection);
+    this.resets = new PacedResets(this.#connection);
     duplex.on("data", (bytes: Uint8Array) => this.#connection.receive(bytes));
     duplex.on("close", () => this.close());
     // `close` follows, and says all that there is to say.
@@ -40,6 +43,7 @@ export class OwnUpstream implements Upstream, ConnectionEvents {
   /** Once a second. */
   tick(): void {
     this.#connection.tick();
+    this.resets.tick();
   }
 
   /** Ends all calls. */

@@ -75,7 +75,7 @@ export class RawConnection implements StreamEvents, Disposable {
   constructor(upstream: Upstream, options: RawOptions) {
     this.#upstream = upstream;
     const { connection } = upstream.side;
-    if (!connection.canRequest) {
+    if (!connection.canRequest || upstream.resets.isFull) {
       throw new RpcError(Status.UNAVAILABLE, `Server "${upstream.name}" takes no more calls`);
     }
     const head: HeaderList = [
@@ -129,7 +129,7 @@ export class RawConnection implements StreamEvents, Disposable {
 
   [Symbol.dispose](): void {
     clearTimeout(this.#linger);
-    this.#upstream.side.connection.reset(this.#stream, ErrorCode.CANCEL);
+    this.#upstream.resets.reset(this.#stream, ErrorCode.CANCEL);
     for (const view of this.#down.take()) release(view);
   }
 
@@ -186,7 +186,7 @@ export class RawConnection implements StreamEvents, Disposable {
 
   #callerLost(error: unknown): void {
     if (this.#end !== undefined) return;
-    this.#upstream.side.connection.reset(this.#stream, ErrorCode.CANCEL);
+    this.#upstream.resets.reset(this.#stream, ErrorCode.CANCEL);
     const reason = error instanceof Error ? error.message : String(error);
     this.#finish(Status.CANCELLED, `The caller is gone: ${reason}`);
   }
@@ -244,7 +244,7 @@ export class RawConnection implements StreamEvents, Disposable {
         this.#finReceived ||= fin === true;
       }
     } catch (error) {
-      connection.reset(this.#stream, ErrorCode.CANCEL);
+      this.#upstream.resets.reset(this.#stream, ErrorCode.CANCEL);
       this.#finish(Status.INTERNAL, RpcError.from(error).message);
     }
     if (endStream) this.#finish(Status.UNKNOWN, "The server ended without a status");

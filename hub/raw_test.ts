@@ -15,6 +15,7 @@ import { ErrorCode } from "../shared/http2/frames.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import { Recorder } from "../shared/http2/testing/recorder.ts";
 import { RawConnection } from "./raw.ts";
+import { PacedResets } from "./paced_resets.ts";
 import { Side } from "./side.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -28,6 +29,7 @@ class TunnelInMemory implements ConnectionEvents {
     name: "edge-1",
     hop: "server",
     side: new Side(this.far),
+    resets: new PacedResets(this.far),
     lost: undefined,
     callsTotal: 0,
   };

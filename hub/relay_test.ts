@@ -14,6 +14,7 @@ import { NOTHING } from "./auth/rules.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Exchange } from "./exchange.ts";
 import { Caller, DEAD_AFTER_S, MAX_STALL_S, PING_AFTER_S, type RelayContext } from "./relay.ts";
+import { PacedResets } from "./paced_resets.ts";
 import { MAX_BACKLOG, Side } from "./side.ts";
 import { FakeSocket, turns } from "./testing/socket.ts";
 import { CALL } from "./testing/relayed.ts";
@@ -35,6 +36,7 @@ function silentServer(): Upstream & { readonly connection: Connection } {
     name: "edge-1",
     hop: "server",
     side: new Side(connection),
+    resets: new PacedResets(connection),
     lost: undefined,
     callsTotal: 0,
   };

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { PacedResets } from "./paced_resets.ts";
 import type { Side } from "./side.ts";
 
 /** The hub is the HTTP/2 client of each of them. */
@@ -12,6 +13,8 @@ export interface Upstream {
   /** Who answers, as the caller is told. */
   readonly hop: "hub" | "server";
   readonly side: Side;
+  /** How its streams are reset. */
+  readonly resets: PacedResets;
   /** Why it is gone; `undefined` while it is here. */
   readonly lost: string | undefined;
   callsTotal: number;

@@ -19,6 +19,7 @@ import { Deadlines } from "../deadlines.ts";
 import { Exchange } from "../exchange.ts";
 import type { RelayContext } from "../relay.ts";
 import { RequestHead } from "../request_head.ts";
+import { PacedResets } from "../paced_resets.ts";
 import { Side } from "../side.ts";
 import type { Upstream } from "../upstream.ts";
 
@@ -112,7 +113,8 @@ export class Relayed implements Disposable {
     this.far = new Far(this.#events(), { role: "client" });
     this.nearSide = new Side(this.near);
     const side = new Side(this.far);
-    this.upstream = { name: "edge-1", hop: "server", side, lost: undefined, callsTotal: 0 };
+    const resets = new PacedResets(this.far);
+    this.upstream = { name: "edge-1", hop: "server", side, resets, lost: undefined, callsTotal: 0 };
     for (const end of [this.caller.connection, this.near, this.far, this.server.connection]) {
       end.start();
     }

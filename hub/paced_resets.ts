@@ -1,0 +1,61 @@
+/**
+ * RST_STREAM, no faster than a server forgives.
+ *
+ * Since rapid reset (CVE-2023-44487) servers end a connection on which too many streams are reset:
+ * nghttp2, and with it `node:http2`, allows 1000 at once and 33 a second. On a tunnel the calls of all
+ * operators share one connection: who cancels many calls would end those of all others. So what is
+ * too much waits; most of these streams end by themselves meanwhile, and need no reset any more.
+ *
+ * @module
+ */
+import type { Connection } from "../shared/http2/connection.ts";
+import type { Stream } from "../shared/http2/stream.ts";
+
+/** Resets that may be sent at once. */
+export const RESET_BURST = 500;
+/** Resets that may follow each second. */
+export const RESETS_PER_S = 30;
+/** Streams that may wait for their reset; until there are fewer, the server gets no new calls. */
+export const MAX_WAITING_RESETS = 1000;
+
+/** A token bucket for one connection. */
+export class PacedResets {
+  readonly #connection: Connection;
+  /** Made on first use: most tunnels never need it. */
+  #waiting: Map<Stream, number> | undefined;
+  #left = RESET_BURST;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** Whether so many wait that no stream should be opened that might be reset as well. */
+  get isFull(): boolean {
+    return this.#waiting !== undefined && this.#waiting.size >= MAX_WAITING_RESETS;
+  }
+
+  /** Resets a stream: now, or when there is room. Until then its events go on. */
+  reset(stream: Stream, code: number): void {
+    if (stream.closed || this.#waiting?.has(stream)) return;
+    if (this.#left > 0) this.#reset(stream, code);
+    else (this.#waiting ??= new Map()).set(stream, code);
+  }
+
+  /** Once a second. Who had to wait hears `onReset` by "us". */
+  tick(): void {
+    this.#left = Math.min(RESET_BURST, this.#left + RESETS_PER_S);
+    if (this.#waiting === undefined) return;
+    for (const [stream, code] of this.#waiting) {
+      if (!stream.closed && this.#left === 0) continue;
+      this.#waiting.delete(stream);
+      if (stream.closed) continue;
+      this.#reset(stream, code);
+      stream.events.onReset(stream, code, "us");
+    }
+  }
+
+  #reset(stream: Stream, code: number): void {
+    this.#left--;
+    this.#connection.reset(stream, code);
+  }
+}
