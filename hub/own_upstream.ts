@@ -34,6 +34,7 @@ export class OwnUpstream implements Upstream, ConnectionEvents {
     this.side = new Side(this.#connection);
     this.resets = new PacedResets(this.#connection);
     duplex.on("data", (bytes: Uint8Array) => this.#connection.receive(bytes));
+    duplex.on("end", () => this.close());
     duplex.on("close", () => this.close());
     // `close` follows, and says all that there is to say.
     duplex.on("error", () => {});
