@@ -51,7 +51,7 @@ export class HeaderReceiver {
 
   onContinuation(flags: number, payload: Uint8Array): void {
     const block = this.#block!;
-    // Huffman's longest codes and the overhead of fields make at most twice of a list's bytes.
+    // A block that takes twice the bytes of the largest list is no attempt to be understood.
     block.add(flags, payload, 2 * this.#options.maxHeaderListBytes);
     if (!block.complete) return;
     this.#block = undefined;
