@@ -73,7 +73,7 @@ Deno.test("openAudit() keeps none when none is asked for", async () => {
 
 Deno.test("AuditWriter writes all lines in their order, however little the sink takes", async () => {
   const sink = new SlowSink();
-  const audit = new AuditWriter(sink, { now: () => 0 });
+  const audit = new AuditWriter(sink, { now: () => 0, gatherMs: 0 });
   for (let i = 0; i < 20; i++) audit.record(call(String(i)));
   await sink.flow();
   assert.deepEqual(sink.lines.map(({ id }) => id), Array.from({ length: 20 }, (_, i) => String(i)));
@@ -83,7 +83,7 @@ Deno.test("AuditWriter writes all lines in their order, however little the sink 
 
 Deno.test("AuditWriter drops lines rather than grow, and says how many", async () => {
   const sink = new SlowSink();
-  const audit = new AuditWriter(sink, { maxBufferedBytes: 500 });
+  const audit = new AuditWriter(sink, { maxBufferedBytes: 500, gatherMs: 0 });
   for (let i = 0; i < 10; i++) audit.record(call(String(i)));
   await sink.flow();
   const kept = sink.lines.length;
@@ -109,7 +109,7 @@ Deno.test("AuditWriter goes on after a failed write", async () => {
       return Promise.resolve(bytes.length);
     },
   };
-  const audit = new AuditWriter(sink);
+  const audit = new AuditWriter(sink, { gatherMs: 0 });
   audit.record(call("1"));
   for (let i = 0; i < 9; i++) await Promise.resolve();
   fails = false;
@@ -117,6 +117,25 @@ Deno.test("AuditWriter goes on after a failed write", async () => {
   await audit[Symbol.asyncDispose]();
   assert.equal(written.length, 1);
   assert.equal(JSON.parse(written[0]!).dropped, 1);
+});
+
+Deno.test("AuditWriter writes lines together, and at once when it closes", async () => {
+  const writes: string[] = [];
+  const sink: AuditSink = {
+    write(bytes) {
+      writes.push(new TextDecoder().decode(bytes));
+      return Promise.resolve(bytes.length);
+    },
+  };
+  // Longer than any test: only closing can end the wait.
+  const audit = new AuditWriter(sink, { gatherMs: 2 ** 30 });
+  audit.record(call("1"));
+  await new Promise((resolve) => setTimeout(resolve));
+  audit.record(call("2"));
+  assert.deepEqual(writes, []);
+  await audit[Symbol.asyncDispose]();
+  assert.equal(writes.length, 1);
+  assert.equal(writes[0]!.trimEnd().split("\n").length, 2);
 });
 
 Deno.test("AuditWriter writes what is left before it closes, and nothing after", async () => {

@@ -14,6 +14,7 @@ import { chained, lineHash, NO_LINE } from "./audit_chain.ts";
 export const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 /** Lines that are hashed in one go: about a millisecond of the event loop. */
 const MAX_BATCH_LINES = 512;
+const GATHER_MS = 25;
 /** How long the end of the hub waits for a disk that does not write. */
 const FLUSH_MS = 2_000;
 
@@ -34,6 +35,13 @@ export interface AuditOptions {
   readonly prev?: string;
   /** @default Date.now */
   readonly now?: () => number;
+  /**
+   * How long lines wait for others to be written with: what a crash may cost. 0 waits for those
+   * of the same turn of the event loop.
+   *
+   * @default 25
+   */
+  readonly gatherMs?: number;
 }
 
 /** Writes lines to a sink, in their order. Disposing writes what is left, then closes the sink. */
@@ -49,6 +57,9 @@ export class AuditWriter implements Audit {
   #prev: string;
   #writing: Promise<void> | undefined;
   #closed = false;
+  readonly #gatherMs: number;
+  /** Ends the gathering of lines; while there is one. */
+  #hurry: (() => void) | undefined;
   /** Many lines are of one millisecond. */
   #timeMs = NaN;
   #time = "";
@@ -58,6 +69,7 @@ export class AuditWriter implements Audit {
     this.#max = options.maxBufferedBytes ?? MAX_BUFFERED_BYTES;
     this.#prev = options.prev ?? NO_LINE;
     this.#now = options.now ?? Date.now;
+    this.#gatherMs = options.gatherMs ?? GATHER_MS;
   }
 
   record(record: AuditRecord): void {
@@ -82,23 +94,40 @@ export class AuditWriter implements Audit {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#hurry?.();
     await deadline(this.#writing ?? Promise.resolve(), FLUSH_MS).catch(() => {});
     const count = this.#dropped + this.#lines.length;
     if (count > 0) getLogger(["hub", "audit"]).warn("Lost the last {count} audit lines", { count });
     this.#sink.close?.();
   }
 
+  /** Lets lines come together: a write costs the hub as much CPU as two calls do. */
+  #gather(): Promise<void> {
+    if (this.#gatherMs === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#hurry = undefined;
+        resolve();
+      };
+      const timer = setTimeout(done, this.#gatherMs);
+      this.#hurry = done;
+    });
+  }
+
   async #write(): Promise<void> {
-    // Lets the lines of this turn of the event loop leave together.
-    await Promise.resolve();
-    for (let at = 0; at < this.#lines.length;) {
-      const batch = this.#lines.slice(at, at + MAX_BATCH_LINES);
-      at += batch.length;
-      await this.#writeBatch(batch);
-      for (const line of batch) this.#buffered -= line.length;
-      if (at < this.#lines.length) continue;
-      this.#lines = [];
-      at = 0;
+    while (this.#lines.length > 0) {
+      if (!this.#closed) await this.#gather();
+      let at = 0;
+      while (at < this.#lines.length) {
+        const batch = this.#lines.slice(at, at + MAX_BATCH_LINES);
+        at += batch.length;
+        await this.#writeBatch(batch);
+        for (const line of batch) this.#buffered -= line.length;
+        // What came meanwhile gathers for the next round, unless it is much.
+        if (this.#lines.length - at < MAX_BATCH_LINES) break;
+      }
+      this.#lines = this.#lines.slice(at);
     }
     this.#writing = undefined;
   }
