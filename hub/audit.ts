@@ -22,7 +22,10 @@ export interface AuditRecord {
   readonly subject?: string;
   /** `host:port` it came from. */
   readonly peer: string;
+  /** Which it was for; empty for the hub itself, and where that is not known. */
   readonly server: string;
+  /** What a server that registered said of itself: rules by label can be judged later. */
+  readonly labels?: Readonly<Record<string, string>>;
   /** `/package.Service/Method` of a call. */
   readonly method?: string;
   readonly status: StatusName;
@@ -30,7 +33,7 @@ export interface AuditRecord {
   readonly bytesUp?: number;
   readonly bytesDown?: number;
   readonly durationMs?: number;
-  /** Why, for what did not end well. */
+  /** Why it did not end well, in the hub's words; absent where the server's answer is all there is. */
   readonly reason?: string;
   /** The call's or tunnel's id. */
   readonly id: string;

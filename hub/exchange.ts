@@ -36,6 +36,7 @@ import {
   errorBlock,
   lostError,
   resetError,
+  serverOf,
   statusOf,
 } from "./hop.ts";
 import type { CallIdentity, RelayContext } from "./relay.ts";
@@ -139,6 +140,8 @@ export class Exchange implements StreamEvents, Expiring {
     const block = errorBlock(error, { trailersOnly: !near.headersSent, forwarded });
     this.#near.connection.headers(near, block, true);
     this.#endFar(ErrorCode.CANCEL);
+    // Of a call that was not let through, the audit says for whom it was.
+    if (this.server === "") this.server = serverOf(error);
     this.#end(error.code, error.message);
   }
 

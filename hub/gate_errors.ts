@@ -12,12 +12,16 @@ import type { ServerName } from "./tunnel.ts";
 
 /** The same for a server that is here and for one that was never heard of. */
 export function hiddenError(operator: string, server: ServerName): RpcError {
-  return denied(`"${operator}" may not call server ${quote(server)}, whether it exists or not`);
+  return denied(
+    `"${operator}" may not call server ${quote(server)}, whether it exists or not`,
+    server,
+  );
 }
 
-export function denied(message: string): RpcError {
+/** @param server As the caller named it: told back, and written into the audit. */
+export function denied(message: string, server: ServerName): RpcError {
   return new RpcError(Status.PERMISSION_DENIED, message, {
-    details: [errorInfo("NOT_PERMITTED", ERROR_DOMAIN)],
+    details: [errorInfo("NOT_PERMITTED", ERROR_DOMAIN, { server })],
   });
 }
 

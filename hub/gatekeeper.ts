@@ -230,7 +230,7 @@ export class Gatekeeper {
     const target = this.#target(server);
     if (!grant.maySee(target)) return hiddenError(name, server);
     if (grant.mayCall(target, path)) return undefined;
-    return denied(`"${name}" may not call ${quote(path)} of server ${quote(server)}`);
+    return denied(`"${name}" may not call ${quote(path)} of server ${quote(server)}`, server);
   }
 
   #permitRaw(
@@ -244,6 +244,7 @@ export class Gatekeeper {
     return denied(
       `"${name}" may not open a raw connection to server ${quote(server)}: the hub cannot see ` +
         "what is called there, so that it needs the permission to call every method",
+      server,
     );
   }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { google_rpc_ErrorInfo as ErrorInfo } from "../shared/gen/types.ts";
 import { errorInfo, retryInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status, type StatusCode } from "../shared/grpc/status.ts";
 import { ErrorCode, errorName } from "../shared/http2/frames.ts";
@@ -128,4 +129,13 @@ export function lostError(server: string, reason: string): RpcError {
     `Tunnel of server "${server}" was lost during the call, outcome unknown: ${reason}`,
     { details: [errorInfo("OUTCOME_UNKNOWN", "ghub", { server, reason })] },
   );
+}
+
+/** The server that an error of the hub is about; empty if it names none. */
+export function serverOf({ details }: RpcError): string {
+  for (const { type, value } of details) {
+    if (type !== "google.rpc.ErrorInfo" || !("metadata" in value)) continue;
+    return (value as ErrorInfo).metadata?.["server"] ?? "";
+  }
+  return "";
 }

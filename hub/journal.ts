@@ -68,6 +68,7 @@ export class Journal {
       ...(subject !== undefined && { subject }),
       peer: info.remoteAddress,
       server: info.name,
+      labels: info.labels,
       status: "OK",
       id,
     });

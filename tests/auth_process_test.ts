@@ -82,6 +82,12 @@ Deno.test("with an auth file, each gets as far as its token says, and no secret 
     assert.equal(code, 0, stderr);
     assert.ok(!stdout.includes("edge-1"));
   });
+  await t.step("and may not call it", async () => {
+    const { code, stderr } = await gclient([
+      ...["fluentd", "status", "edge-1", "--token-file", `${dir}/idle`],
+    ]);
+    assert.equal(code, 71, stderr);
+  });
   await t.step("who has none, or a wrong one, is told so", async () => {
     await Deno.writeTextFile(`${dir}/wrong`, wrong, { mode: 0o600 });
     const none = await gclient(["hub", "servers"]);
@@ -111,9 +117,11 @@ Deno.test("with an auth file, each gets as far as its token says, and no secret 
       const text = await Deno.readTextFile(path);
       return text.includes('"status":"UNAUTHENTICATED"') && text.includes('"kind":"raw"') && text;
     });
-    assert.match(lines, /"kind":"registration","who":"edges",.*"server":"edge-1","status":"OK"/);
+    assert.match(lines, /"kind":"registration","who":"edges",.*"status":"OK"/);
     assert.match(lines, /"kind":"registration","who":"",.*"status":"PERMISSION_DENIED"/);
+    assert.match(lines, /"server":"edge-1","labels":\{"env":"prod"\},"status":"OK"/);
     assert.match(lines, /"kind":"call","who":"root"/);
+    assert.match(lines, /"who":"idle",.*"server":"edge-1",.*"status":"PERMISSION_DENIED"/);
     await verifyAudit([path]);
     outputs.push(lines);
   });
