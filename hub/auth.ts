@@ -8,7 +8,7 @@
  * @module
  */
 import type { RpcError } from "../shared/grpc/rpc_error.ts";
-import type { Grant } from "./auth/rules.ts";
+import type { Grant } from "../shared/policy/rules.ts";
 import type { Refusal } from "./refusal.ts";
 import type { ServerInfo } from "./tunnel.ts";
 

@@ -20,7 +20,7 @@ import {
   type Operator,
   type TunnelRequest,
 } from "./auth.ts";
-import type { Grant } from "./auth/rules.ts";
+import type { Grant } from "../shared/policy/rules.ts";
 import { Throttle } from "./auth/throttle.ts";
 import { direct, directRaw, notHere, type Route, type RouteView } from "./director.ts";
 import { quote } from "../shared/registration/quote.ts";

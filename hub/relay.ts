@@ -14,7 +14,7 @@ import type { HeaderList } from "../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../shared/http2/stream.ts";
 import type { Answer } from "./auth.ts";
-import { type Grant, NOTHING } from "./auth/rules.ts";
+import { type Grant, NOTHING } from "../shared/policy/rules.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Route } from "./director.ts";
 import { Exchange } from "./exchange.ts";

@@ -10,7 +10,7 @@ import type { HeaderList } from "../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import { Recorder } from "../shared/http2/testing/recorder.ts";
 import * as wire from "../shared/http2/testing/wire.ts";
-import { NOTHING } from "./auth/rules.ts";
+import { NOTHING } from "../shared/policy/rules.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Exchange } from "./exchange.ts";
 import { Caller, DEAD_AFTER_S, MAX_STALL_S, PING_AFTER_S, type RelayContext } from "./relay.ts";

@@ -12,10 +12,17 @@
  *
  * @module
  */
-import { type Glob, glob } from "./glob.ts";
+import {
+  readEffectAndMethods,
+  readGlob,
+  readGlobs,
+  readVersion,
+  requireFields,
+} from "../../shared/policy/elements.ts";
+import { type Glob, glob } from "../../shared/policy/glob.ts";
 import { type Issuer, readIssuer } from "./issuer.ts";
-import type { Rule } from "./rules.ts";
-import { type Element, readYamlFile } from "./yaml_element.ts";
+import type { Rule } from "../../shared/policy/rules.ts";
+import { type Element, readYamlFile } from "../../shared/policy/yaml_element.ts";
 
 /** Larger files are refused. */
 export const MAX_FILE_BYTES = 4 * 1024 * 1024;
@@ -83,8 +90,7 @@ export function parseAuthFile(path: string, text: string): AuthFile {
       "servers",
       "operators",
     );
-    if (version === undefined) root.fault("must begin with version: 1");
-    else if (version.integer() !== 1) version.fault("must be 1, the only one there is");
+    readVersion(root, version);
     const file: AuthFile = {
       allowLoopback: allowLoopback?.boolean() ?? false,
       issuers: issuers?.items().map(readIssuer) ?? [],
@@ -157,23 +163,11 @@ function readRule(element: Element): Rule {
     "methods",
     "effect",
   );
-  for (const [name, field] of Object.entries({ servers, methods, effect })) {
-    // What is left out must not widen a rule unseen.
-    if (field === undefined) element.fault(`must have ${name}`);
-  }
-  const choice = effect?.choice(["allow", "deny"], "deny") ?? "deny";
-  const ignoreCase = choice === "deny";
+  requireFields(element, { servers, methods, effect });
   return {
-    effect: choice,
+    ...readEffectAndMethods({ effect, methods }),
     servers: servers === undefined ? [] : readGlobs(servers),
     labels: new Map(labels?.entries().map(([key, values]) => [key, readGlobs(values)])),
-    methods: (methods?.oneOrMore() ?? []).map((method) => {
-      const text = method.text();
-      if (text !== "" && text !== "*" && text !== "**" && !text.startsWith("/")) {
-        method.fault("must be * (every method), or like /package.Service/Method or /package.*/*");
-      }
-      return readGlob(method, text, { ignoreCase });
-    }),
   };
 }
 
@@ -234,13 +228,4 @@ function readClaims(element: Element): ClaimMatch {
     issuer: issuer?.text() ?? "",
     claims: new Map(entries.map(([claim, value]) => [claim, readGlob(value, value.text())])),
   };
-}
-
-function readGlobs(element: Element): Glob[] {
-  return element.oneOrMore().map((one) => readGlob(one, one.text()));
-}
-
-function readGlob(element: Element, pattern: string, options = {}): Glob {
-  // An empty text has been complained of already.
-  return element.attempt(() => glob(pattern || "x", options), glob("x"));
 }

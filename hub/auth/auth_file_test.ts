@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parseAuthFile } from "./auth_file.ts";
-import { FaultyFileError } from "./yaml_element.ts";
+import { FaultyFileError } from "../../shared/policy/yaml_element.ts";
 
 const HASH = `sha256:${"a".repeat(64)}`;
 const OTHER = `sha256:${"b".repeat(64)}`;

@@ -21,10 +21,10 @@ import { quote } from "../../shared/registration/quote.ts";
 import { isServerName } from "../../shared/registration/server_name.ts";
 import type { Refusal } from "../refusal.ts";
 import type { AuthFile, OperatorEntry, ServerEntry } from "./auth_file.ts";
-import { anyMatches, glob, MAX_PATTERN_LENGTH } from "./glob.ts";
+import { anyMatches, glob, MAX_PATTERN_LENGTH } from "../../shared/policy/glob.ts";
 import { JwtVerifier } from "./jwt.ts";
 import { type Entry, Fault, type FaultReason, type Proof, Prover } from "./prover.ts";
-import { EVERYTHING, type Grant, NOTHING, RuleGrant } from "./rules.ts";
+import { EVERYTHING, type Grant, NOTHING, RuleGrant } from "../../shared/policy/rules.ts";
 
 /** What a fault is to a server and to an operator. */
 const UNAUTHENTICATED = {

@@ -27,7 +27,7 @@ import { isForwarded } from "../forwarded.ts";
 import type { Refusal } from "../refusal.ts";
 import { openToken, randomToken } from "../token_file.ts";
 import { bearerToken } from "./bearer.ts";
-import { EVERYTHING, type Grant } from "./rules.ts";
+import { EVERYTHING, type Grant } from "../../shared/policy/rules.ts";
 
 /** Where the tokens of a state folder are. */
 export function tokenFiles(stateDir: string): { readonly join: string; readonly operator: string } {

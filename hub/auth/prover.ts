@@ -12,7 +12,7 @@ import { createHash } from "node:crypto";
 import type { Answer, ClientCertificate, Identity } from "../auth.ts";
 import type { Credentials } from "./auth_file.ts";
 import { bearerToken } from "./bearer.ts";
-import { anyMatches } from "./glob.ts";
+import { anyMatches } from "../../shared/policy/glob.ts";
 import { JwtFault, type JwtVerifier, looksLikeJwt, type VerifiedJwt } from "./jwt.ts";
 
 /** What an entry needs to be found. */

@@ -14,7 +14,7 @@ import type { HeaderList } from "../../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
 import { Recorder } from "../../shared/http2/testing/recorder.ts";
-import { NOTHING } from "../auth/rules.ts";
+import { NOTHING } from "../../shared/policy/rules.ts";
 import { Deadlines } from "../deadlines.ts";
 import { Exchange } from "../exchange.ts";
 import type { RelayContext } from "../relay.ts";

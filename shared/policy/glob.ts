@@ -1,5 +1,5 @@
 /**
- * Patterns for names in an auth file.
+ * Patterns for names in an auth or policy file.
  *
  *     edge-*      matches  edge-1            but not  edge-1/payments
  *     edge-1/*    matches  edge-1/payments   but not  edge-1

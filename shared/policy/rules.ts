@@ -1,5 +1,6 @@
 /**
- * What an operator may do: rules of servers × methods, written in an auth file.
+ * What an operator may do: rules of servers × methods, written in a hub's auth file or in a server's
+ * own policy file.
  *
  * | a call of a method  | is allowed if an `allow` rule matches and no `deny` rule does            |
  * | ------------------- | ------------------------------------------------------------------------ |
@@ -11,12 +12,12 @@
  *
  * @module
  */
-import type { ServerName } from "../tunnel.ts";
 import { anyMatches, type Glob } from "./glob.ts";
 
 /** What a rule looks at. */
 export interface Target {
-  readonly name: ServerName;
+  /** A server's, or `server/upstream`. */
+  readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
 }
 

@@ -1,0 +1,59 @@
+/**
+ * What an auth file and a policy file have in common: how patterns, methods and effects are written.
+ *
+ * @module
+ */
+import { type Glob, glob } from "./glob.ts";
+import type { Rule } from "./rules.ts";
+import type { Element } from "./yaml_element.ts";
+
+/** What `readVersion` reads. */
+const VERSION = 1;
+
+/** `version: 1`, with which each file begins. */
+export function readVersion(root: Element, version: Element | undefined): void {
+  if (version === undefined) root.fault("must begin with version: 1");
+  else if (version.integer() !== VERSION) version.fault("must be 1, the only one there is");
+}
+
+/** One pattern or several. */
+export function readGlobs(element: Element): Glob[] {
+  return element.oneOrMore().map((one) => readGlob(one, one.text()));
+}
+
+/** @param pattern As it stands in the element, or in its key. */
+export function readGlob(element: Element, pattern: string, options = {}): Glob {
+  // An empty text has been complained of already.
+  return element.attempt(() => glob(pattern || "x", options), glob("x"));
+}
+
+/** What is left out must not widen a rule unseen. */
+export function requireFields(
+  element: Element,
+  fields: Readonly<Record<string, Element | undefined>>,
+): void {
+  for (const [name, field] of Object.entries(fields)) {
+    if (field === undefined) element.fault(`must have ${name}`);
+  }
+}
+
+/** `effect` and `methods` of a rule; methods of a deny rule ignore case. */
+export function readEffectAndMethods(
+  { effect, methods }: {
+    readonly effect: Element | undefined;
+    readonly methods: Element | undefined;
+  },
+): Pick<Rule, "effect" | "methods"> {
+  const choice = effect?.choice(["allow", "deny"], "deny") ?? "deny";
+  const ignoreCase = choice === "deny";
+  return {
+    effect: choice,
+    methods: (methods?.oneOrMore() ?? []).map((method) => {
+      const text = method.text();
+      if (text !== "" && text !== "*" && text !== "**" && !text.startsWith("/")) {
+        method.fault("must be * (every method), or like /package.Service/Method or /package.*/*");
+      }
+      return readGlob(method, text, { ignoreCase });
+    }),
+  };
+}

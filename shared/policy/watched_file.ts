@@ -1,0 +1,113 @@
+/**
+ * A file as it stands on disk now. It is looked at every second, and as a whole: by its content and
+ * that of the files that it names, since tools that replace files keep no promise about their times.
+ *
+ *     unchanged ─▶ –        changed, good ─▶ in force at once        changed, broken ─▶ a complaint,
+ *                                                                     the old one stays
+ *
+ * @module
+ */
+
+/** How often the file is looked at. */
+export const POLL_MS = 1_000;
+/** A file that stays broken is complained of this often. */
+const COMPLAIN_MS = 60_000;
+
+/** A file that was read, and what its content was. */
+export interface LoadedFile {
+  /** Changes with the content of the file, or of one that it names. */
+  readonly fingerprint: string;
+}
+
+/** Options of {@linkcode WatchedFile}. */
+export interface WatchedFileOptions<T extends LoadedFile> {
+  /**
+   * Reads it.
+   *
+   * @throws {Error} That says what is wrong, and where.
+   */
+  readonly load: () => T;
+  /**
+   * The fingerprint of what is on disk now; cheaper than to load it.
+   *
+   * @param current What is in force: it tells which other files to look at.
+   * @throws {Error} If it cannot be read.
+   */
+  readonly fingerprint: (current: T) => string;
+  /** Called when another content is in force. */
+  readonly onChange: (loaded: T) => void;
+  /** Called when the file is broken, and again each minute for as long as it is. */
+  readonly onBroken: (message: string) => void;
+  /** @default POLL_MS */
+  readonly pollMs?: number | undefined;
+}
+
+/** See the module's head. */
+export class WatchedFile<T extends LoadedFile> implements Disposable {
+  readonly #options: WatchedFileOptions<T>;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #loaded: T;
+  #complaint = "";
+  #complainedMs = 0;
+
+  /** @throws {Error} If the file cannot be used from the start. */
+  constructor(options: WatchedFileOptions<T>) {
+    this.#options = options;
+    this.#loaded = options.load();
+    this.#timer = setInterval(() => this.#look(), options.pollMs ?? POLL_MS);
+  }
+
+  /** What is in force. */
+  get current(): T {
+    return this.#loaded;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  #look(): void {
+    const { load, fingerprint, onChange } = this.#options;
+    try {
+      if (fingerprint(this.#loaded) === this.#loaded.fingerprint) {
+        this.#complaint = "";
+        return;
+      }
+      this.#loaded = load();
+      this.#complaint = "";
+    } catch (error) {
+      return this.#complain((error as Error).message);
+    }
+    onChange(this.#loaded);
+  }
+
+  #complain(message: string): void {
+    const now = performance.now();
+    if (message === this.#complaint && now - this.#complainedMs < COMPLAIN_MS) return;
+    this.#complaint = message;
+    this.#complainedMs = now;
+    this.#options.onBroken(message);
+  }
+}
+
+/**
+ * The text of a file that says who may do what: nobody but its owner may be able to change it.
+ *
+ * @param what What it is, for messages: `auth file`.
+ * @throws {Error} That says why it cannot be read.
+ */
+export function readRulesFile(
+  path: string,
+  { what, maxBytes }: { readonly what: string; readonly maxBytes: number },
+): string {
+  try {
+    const { size, mode } = Deno.statSync(path);
+    if (size > maxBytes) throw new Error(`it has more than ${maxBytes} bytes`);
+    if (mode !== null && (mode & 0o022) !== 0) {
+      throw new Error(`others may change it; run: chmod go-w ${path}`);
+    }
+    return Deno.readTextFileSync(path);
+  } catch (cause) {
+    throw new Error(`Cannot read ${what} ${path}: ${(cause as Error).message}`, { cause });
+  }
+}
