@@ -10,7 +10,7 @@ export const Exit = {
   OK: 0,
   UNEXPECTED: 1,
   USAGE: 2,
-  /** The call succeeded, what it asked for did not. */
+  /** The call succeeded, what it asked for did not; or its answer is no. */
   OUTCOME_FAILED: 3,
 } as const;
 
@@ -30,7 +30,7 @@ export const EXIT_CODES_HELP = `Exit codes:
   0       done, also when there was nothing to do
   1       unexpected error
   2       wrong usage, or a request that cannot be read
-  3       the call went through, but Fluentd did not do what was asked
+  3       the call went through, but Fluentd did not do what was asked, or the answer is no
   65-80   the call failed: 64 + gRPC status code, such as
           68 DEADLINE_EXCEEDED, 69 NOT_FOUND, 71 PERMISSION_DENIED, 78 UNAVAILABLE, 80 UNAUTHENTICATED
   130/143 ended by SIGINT / SIGTERM      141 nobody reads the output any more`;

@@ -5,6 +5,7 @@
  */
 import type { Program } from "../shared/cli/program.ts";
 import { VERSION } from "../shared/version.ts";
+import { authCommand } from "./commands/auth.ts";
 import { fluentdCommand } from "./commands/fluentd.ts";
 import { hubCommand } from "./commands/hub.ts";
 import { callCommand, describeCommand, listCommand } from "./commands/services.ts";
@@ -22,5 +23,5 @@ export const program: Program = {
     "gclient fluentd start -p -o yaml > req.yaml; gclient fluentd start edge-1 -f req.yaml",
   ],
   notes: EXIT_CODES_HELP,
-  commands: [fluentdCommand, hubCommand, listCommand, describeCommand, callCommand],
+  commands: [fluentdCommand, hubCommand, authCommand, listCommand, describeCommand, callCommand],
 };

@@ -230,7 +230,11 @@ export class Gatekeeper {
     const target = this.#target(server);
     if (!grant.maySee(target)) return hiddenError(name, server);
     if (grant.mayCall(target, path)) return undefined;
-    return denied(`"${name}" may not call ${quote(path)} of server ${quote(server)}`, server);
+    const why = grant.whyNot(target, path);
+    return denied(
+      `"${name}" may not call ${quote(path)} of server ${quote(server)}: ${why}`,
+      server,
+    );
   }
 
   #permitRaw(
@@ -241,9 +245,12 @@ export class Gatekeeper {
     const target = this.#target(server);
     if (!grant.maySee(target)) return hiddenError(name, server);
     if (grant.mayCallAll(target)) return undefined;
+    const why = grant.whyNot(target, "");
     return denied(
-      `"${name}" may not open a raw connection to server ${quote(server)}: the hub cannot see ` +
-        "what is called there, so that it needs the permission to call every method",
+      `"${name}" may not open a raw connection to server ${
+        quote(server)
+      }: ${why} (the hub cannot ` +
+        "see what is called there, so that every method must be allowed)",
       server,
     );
   }

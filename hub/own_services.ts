@@ -38,6 +38,10 @@ import type { Tunnel } from "./tunnel.ts";
 const HUB = "ghub.v1.Hub";
 const SERVICES: readonly ServiceName[] = [HUB, "grpc.health.v1.Health"];
 
+/** Why the answer of `CanI` is yes. */
+const EVERYTHING = "Every method of every server is allowed";
+const ALLOWED = "An allow rule permits it, and no deny rule forbids it";
+
 /** What the services show of the registry. */
 export type RegistryView = Pick<Registry, "list" | "away" | "lastSeen">;
 
@@ -88,8 +92,13 @@ export function createOwnServices(
       if (!isServerName(server)) {
         throw new RpcError(Status.INVALID_ARGUMENT, `Bad server name: it must be ${NAME_RULE}`);
       }
-      const error = permissions.canCall(operatorOf(metadata), { server, path: method });
-      return error === undefined ? { allowed: true } : { allowed: false, reason: error.message };
+      const operator = operatorOf(metadata);
+      const error = permissions.canCall(operator, { server, path: method });
+      if (error !== undefined) return { allowed: false, reason: error.message };
+      return {
+        allowed: true,
+        reason: permissions.mayEverything(operator) ? EVERYTHING : ALLOWED,
+      };
     }),
     WatchActivity: serverStream<WatchActivityRequest, Activity>(
       ({ servers = [], history = 0 }, { signal, metadata }) =>

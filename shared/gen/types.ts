@@ -258,7 +258,7 @@ export interface ghub_v1_CanIRequest {
 
 export interface ghub_v1_CanIResponse {
   allowed?: boolean | undefined;
-  /** Why not. It does not tell whether a server exists that the caller may not see. */
+  /** Which kind of rule decides. Of a server that the caller may not see it does not tell whether it exists. */
   reason?: string | undefined;
 }
 

@@ -39,7 +39,12 @@ export interface Grant {
   mayCall(server: Target, path: string): boolean;
   /** Also what the hub cannot look into. */
   mayCallAll(server: Target): boolean;
+  /** Why not: which kind of rule decides. An empty path stands for what the hub cannot look into. */
+  whyNot(server: Target, path: string): WhyNot;
 }
+
+/** Either is enough for a refusal. */
+export type WhyNot = "a deny rule forbids it" | "no allow rule permits it";
 
 /** Of those who are bound by no file. */
 export const EVERYTHING: Grant = {
@@ -47,6 +52,7 @@ export const EVERYTHING: Grant = {
   maySee: () => true,
   mayCall: () => true,
   mayCallAll: () => true,
+  whyNot: () => "no allow rule permits it",
 };
 
 /** Of those whose entry has gone. */
@@ -55,6 +61,7 @@ export const NOTHING: Grant = {
   maySee: () => false,
   mayCall: () => false,
   mayCallAll: () => false,
+  whyNot: () => "no allow rule permits it",
 };
 
 /**
@@ -92,7 +99,7 @@ export class RuleGrant implements Grant {
       server,
       path,
       () =>
-        PLAIN_PATH.test(path)
+        isPlain(path)
           ? this.#allow.some((rule) => isAbout(rule, server) && takes(rule, path)) &&
             !this.#deny.some((rule) => isAbout(rule, server) && takes(rule, path))
           : this.mayCallAll(server),
@@ -109,6 +116,13 @@ export class RuleGrant implements Grant {
     );
   }
 
+  whyNot(server: Target, path: string): WhyNot {
+    const denied = this.#deny.some((rule) =>
+      isAbout(rule, server) && (!isPlain(path) || takes(rule, path))
+    );
+    return denied ? "a deny rule forbids it" : "no allow rule permits it";
+  }
+
   #remember({ name, labels }: Target, what: string, decide: () => boolean): boolean {
     let known = this.#decisions.get(labels);
     if (known === undefined || known.size > MAX_REMEMBERED) {
@@ -122,6 +136,10 @@ export class RuleGrant implements Grant {
     known.set(key, decision);
     return decision;
   }
+}
+
+function isPlain(path: string): boolean {
+  return path.length <= MAX_PATH_LENGTH && PLAIN_PATH.test(path);
 }
 
 function isAbout({ effect, servers, labels }: Rule, server: Target): boolean {
