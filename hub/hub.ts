@@ -34,9 +34,10 @@ import type { CallIdentity, RelayContext } from "./relay.ts";
 import type { RequestHead } from "./request_head.ts";
 import type { Peer } from "./socket.ts";
 import { TunnelListener } from "./tunnel_listener.ts";
+import { LOOK_MS, TunnelSweep } from "./tunnel_sweep.ts";
 import { welcome } from "./welcome.ts";
 
-/** How often everything is looked at that has no event of its own. */
+/** How often everything but tunnels is looked at that has no event of its own. */
 const SWEEP_MS = 1_000;
 
 /**
@@ -105,13 +106,11 @@ class Hub implements RunningHub {
   /** Until the drain: a caller finds another hub, or waits for the next one. */
   readonly #acceptingCalls = new AbortController();
   readonly #listeners: readonly HubListener[];
-  readonly #sweeper: ReturnType<typeof setInterval>;
+  readonly #timers: readonly ReturnType<typeof setInterval>[];
   readonly #pingIntervalMs: number;
   readonly #deadAfterMs: number;
   readonly #idPrefix = this.#id.slice(0, 8);
   #nextId = 0;
-  #lastSweepMs = performance.now();
-  #sincePingMs = 0;
   #state: HubState = "serving";
   #closing: Promise<void> | undefined;
 
@@ -167,7 +166,14 @@ class Hub implements RunningHub {
         signal: this.#acceptingCalls.signal,
       }),
     ]).then(() => this.#closing);
-    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
+    const sweep = new TunnelSweep({
+      pingIntervalMs: this.#pingIntervalMs,
+      deadAfterMs: this.#deadAfterMs,
+    });
+    this.#timers = [
+      setInterval(() => sweep.look(this.#registry.tunnels()), LOOK_MS),
+      setInterval(() => this.#sweep(), SWEEP_MS),
+    ];
   }
 
   async useCertificate(identity: TlsIdentity): Promise<void> {
@@ -196,7 +202,7 @@ class Hub implements RunningHub {
   async #close(): Promise<void> {
     this.#acceptingTunnels.abort();
     this.#acceptingCalls.abort();
-    clearInterval(this.#sweeper);
+    for (const timer of this.#timers) clearInterval(timer);
     this.#auth.close();
     const tunnels = this.#registry.list();
     for (const tunnel of tunnels) tunnel.close({ reason: "The hub goes away", by: "hub" }, 1001);
@@ -303,31 +309,19 @@ class Hub implements RunningHub {
   }
 
   #load(): Load {
-    const tunnels = this.#registry.list();
     const { callers } = this.#callListener;
+    let connections = callers.size;
     let bufferedBytes = 0;
-    for (const { side } of tunnels) bufferedBytes += side.connection.outputBytes;
+    for (const { side } of this.#registry.tunnels()) {
+      connections++;
+      bufferedBytes += side.connection.outputBytes;
+    }
     for (const caller of callers) bufferedBytes += caller.bufferedBytes;
-    return { connections: tunnels.length + callers.size, bufferedBytes };
+    return { connections, bufferedBytes };
   }
 
-  /** Once a second: pings, silence, floods. */
+  /** Once a second. */
   #sweep(): void {
-    const now = performance.now();
-    const sinceMs = now - this.#lastSweepMs;
-    this.#lastSweepMs = now;
-    this.#sincePingMs += sinceMs;
-    const ping = this.#sincePingMs >= this.#pingIntervalMs;
-    if (ping) this.#sincePingMs = 0;
-    // Time in which we did not run: what came meanwhile has not been read yet.
-    const lateMs = Math.max(0, sinceMs - SWEEP_MS);
-    each(this.#registry.list(), (tunnel) => {
-      tunnel.tick();
-      if (tunnel.silentMs - lateMs > this.#deadAfterMs) {
-        const reason = `No byte for ${Math.round(tunnel.silentMs / 1000)} s`;
-        tunnel.close({ reason, by: "network" });
-      } else if (ping) tunnel.ping();
-    });
     each(this.#callListener.callers, (caller) => caller.tick());
     this.#limits.tick(this.#load());
     each([this.#own, this.#gate], (part) => part.tick());

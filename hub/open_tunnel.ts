@@ -24,6 +24,7 @@ import { Link, type LinkProtocol, type Socket } from "./link.ts";
 import { PacedResets } from "./paced_resets.ts";
 import { Side } from "./side.ts";
 import type { CloseReason, ServerInfo, Tunnel, TunnelStats } from "./tunnel.ts";
+import type { Swept } from "./tunnel_sweep.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** A tunnel whose socket takes no byte of what waits for so long is closed. */
@@ -38,7 +39,7 @@ export interface OpenTunnelOptions {
 }
 
 /** See the module's head. `run()` it once, right after it was registered. */
-export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProtocol {
+export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProtocol, Swept {
   readonly hop = "server";
   readonly id: string;
   readonly info: ServerInfo;
@@ -48,6 +49,9 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
   readonly resets: PacedResets;
   readonly closed: Promise<CloseReason>;
   callsTotal = 0;
+  lastByteMs: number = performance.now();
+  nextTickMs = 0;
+  nextPingMs = 0;
   readonly #connection: Connection;
   readonly #link: Link;
   readonly #frames: FrameReader;
@@ -60,7 +64,6 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
   /** The first bytes: the answer to the upgrade. */
   #greeting: Uint8Array | undefined;
   #goodbye: Uint8Array | undefined;
-  #lastByteMs: number = performance.now();
   #pingSentMs = 0;
   #rttMs: number | undefined;
   /** Resolves when a draining tunnel has no calls left; made when somebody waits. */
@@ -96,11 +99,6 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
     return this.#reason?.reason;
   }
 
-  /** Milliseconds since the last byte came in. */
-  get silentMs(): number {
-    return performance.now() - this.#lastByteMs;
-  }
-
   /**
    * Speaks with the server until the tunnel ends.
    *
@@ -123,7 +121,7 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
       callsInFlight: this.#connection.streamCount,
       callsTotal: this.callsTotal,
       rttMs: this.#rttMs,
-      lastSeenMs: Date.now() - this.silentMs,
+      lastSeenMs: Date.now() - (performance.now() - this.lastByteMs),
     };
   }
 
@@ -186,7 +184,7 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
   // ---- LinkProtocol
 
   onBytes(bytes: Uint8Array): void {
-    this.#lastByteMs = performance.now();
+    this.lastByteMs = performance.now();
     try {
       this.#frames.receive(bytes);
     } catch (error) {

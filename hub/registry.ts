@@ -193,6 +193,11 @@ export class Registry<T extends Tunnel = Tunnel> {
     return names;
   }
 
+  /** All tunnels, open and draining, in no order: for those who look at all of them all the time. */
+  *tunnels(): Generator<T> {
+    for (const { tunnels } of this.#entries.values()) yield* tunnels;
+  }
+
   /** All tunnels, open and draining, by name, oldest first. */
   list(): readonly T[] {
     return [...this.#entries.values()].flatMap(({ tunnels }) => tunnels).sort((a, b) =>
