@@ -25,7 +25,7 @@ export function denied(message: string, server: ServerName): RpcError {
   });
 }
 
-const TOO_MANY = "Too many wrong credentials came from this address: the next one is looked at in";
+const TOO_MANY = "This credential is wrong, as many were that came from this address: wait for";
 
 export function tooManyRefusal(waitMs: number): Refusal {
   const retryAfterS = Math.ceil(waitMs / 1000);

@@ -113,15 +113,12 @@ export class Gatekeeper {
 
   /** Who dials in, and whether it may have the name and labels that it claims. */
   authorizeTunnel(request: TunnelRequest): Answer<Identity | Refusal> {
-    const waitMs = this.#throttle.waitMs(request.remote);
-    if (waitMs > 0) return tooManyRefusal(waitMs);
-    return after(this.#auth.authorizeTunnel(request), (answer) => {
-      const given = request.header("authorization") ?? undefined;
-      if ("status" in answer && answer.status === 401 && given !== undefined) {
-        this.#throttle.failed(request.remote);
-      }
-      return answer;
-    });
+    const { remote, header } = request;
+    const answer = this.#auth.authorizeTunnel(request);
+    const given = header("authorization") ?? undefined;
+    if (given === undefined) return answer;
+    const isWrong = (known: Identity | Refusal) => "status" in known && known.status === 401;
+    return this.#slowly(answer, { remote, isWrong, tooMany: tooManyRefusal });
   }
 
   /** Who calls, or why it may not. The same metadata on the same connection is looked at once. */
@@ -155,13 +152,35 @@ export class Gatekeeper {
       return plaintextError();
     }
     const { remote, authorization } = request;
-    const waitMs = this.#throttle.waitMs(remote);
-    if (waitMs > 0) return tooManyError(waitMs);
-    return after(this.#auth.authorizeCall(request), (answer) => {
-      const wrong = answer instanceof RpcError && answer.code === Status.UNAUTHENTICATED;
-      if (wrong && authorization !== undefined) this.#throttle.failed(remote);
-      return answer;
-    });
+    const answer = this.#auth.authorizeCall(request);
+    if (authorization === undefined) return answer;
+    const isWrong = (known: Operator | RpcError) =>
+      known instanceof RpcError && known.code === Status.UNAUTHENTICATED;
+    return this.#slowly(answer, { remote, isWrong, tooMany: tooManyError });
+  }
+
+  /** Who is let in is told so at once; who is not, the later the more often it tried. */
+  #slowly<T>(
+    answer: Answer<T>,
+    { remote, isWrong, tooMany }: {
+      readonly remote: string;
+      readonly isWrong: (known: T) => boolean;
+      readonly tooMany: (waitMs: number) => T;
+    },
+  ): Answer<T> {
+    if (answer instanceof Promise) {
+      return answer.then((known) => this.#slowly<T>(known, { remote, isWrong, tooMany }));
+    }
+    if (!isWrong(answer as Awaited<T>)) return answer;
+    const verdict = this.#throttle.failed(remote);
+    if (verdict.answer === "now") return answer;
+    if (verdict.answer === "too many") return tooMany(verdict.waitMs);
+    return verdict.until.then(() => answer);
+  }
+
+  /** Nobody is made to wait any longer. */
+  close(): void {
+    this.#throttle[Symbol.dispose]();
   }
 
   // ---- What may be seen

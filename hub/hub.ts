@@ -204,6 +204,7 @@ class Hub implements RunningHub {
     this.#acceptingCalls.abort();
     for (const timer of this.#timers) clearInterval(timer);
     this.#auth.close();
+    this.#gate.close();
     const tunnels = this.#registry.list();
     for (const tunnel of tunnels) tunnel.close({ reason: "The hub goes away", by: "hub" }, 1001);
     this.#tunnelListener.close();

@@ -9,14 +9,15 @@ import { randomBytes } from "node:crypto";
 
 /** 256 bits: as text, 43 characters. */
 const TOKEN_BYTES = 32;
-/** A token that a person wrote may be longer, but not guessable. */
-const TOKEN = /^[!-~]{32,512}$/;
+/** A token that a person wrote may be of any form, but not so short that it could be guessed. */
+export const MIN_TOKEN_LENGTH = 32;
+const TOKEN = new RegExp(`^[!-~]{${MIN_TOKEN_LENGTH},512}$`);
 const MAX_FILE_BYTES = 1024;
 const OWNER_ONLY = 0o600;
 const OTHERS = 0o077;
 
 /** What a token must look like, for the end of error messages. */
-export const TOKEN_RULE = "one line of 32 to 512 visible ASCII characters";
+export const TOKEN_RULE: string = `one line of ${MIN_TOKEN_LENGTH} to 512 visible ASCII characters`;
 
 /** Whether a text can be a token. */
 export function isToken(text: string): boolean {

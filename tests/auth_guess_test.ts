@@ -1,44 +1,85 @@
 /**
- * Who guesses credentials is slowed down.
+ * Who guesses credentials is slowed down, and nobody else is.
  *
  * @module
  */
 import assert from "node:assert/strict";
-import { BURST } from "../hub/auth/throttle.ts";
+import { createHash } from "node:crypto";
+import { BURST, MAX_HELD_PER_ADDRESS } from "../hub/auth/throttle.ts";
 import { Status } from "../shared/grpc/status.ts";
-import { AuthWorld, GET, tokenOf } from "./support/auth_world.ts";
+import { AuthWorld, authYaml, GET, jwt, tokenOf } from "./support/auth_world.ts";
 import { bareCall, callFields } from "./support/bare_call.ts";
+import { shakeHands } from "./support/raw_path.ts";
 import { until } from "./support/until.ts";
 import { RefusedError } from "./support/witness.ts";
 
-Deno.test("guessing is slowed for each address, for calls and for tunnels", async () => {
-  await using world = await AuthWorld.start({ servers: ["edge-1"] });
-  const ask = (token: string) =>
-    bareCall(
-      world.hub.callAddress,
-      callFields({
-        path: GET,
-        more: [["x-hub-server", "edge-1"], ["authorization", `Bearer ${token}`]],
-      }),
-    );
-  const statuses = new Set<unknown>();
-  for (let i = 0; i < BURST + 20; i++) statuses.add((await ask(`${"x".repeat(40)}${i}`)).status);
-  assert.deepEqual(statuses, new Set([Status.UNAUTHENTICATED, Status.RESOURCE_EXHAUSTED]));
-  // A right one is not looked at either: else the answer would tell that it is right.
-  await until("a right credential to be put off", async () => {
-    await ask("x".repeat(43));
-    return (await ask(tokenOf("root"))).status === Status.RESOURCE_EXHAUSTED;
+function asker(world: AuthWorld) {
+  return async (token: string, server = "edge-1") => {
+    const more: [string, string][] = [
+      ["x-hub-server", server],
+      ["authorization", `Bearer ${token}`],
+    ];
+    return (await bareCall(world.hub.callAddress, callFields({ path: GET, more }))).status;
+  };
+}
+
+const guess = (i: number) => `${"x".repeat(40)}${i}`;
+
+Deno.test("guessing is slowed for each address, and a good credential from there is let in at once", async (t) => {
+  await using world = await AuthWorld.start({ servers: ["edge-1", "edge-2"] });
+  const ask = asker(world);
+  await t.step("a burst of wrong ones is told so at once", async () => {
+    for (let i = 0; i < BURST; i++) assert.equal(await ask(guess(i)), Status.UNAUTHENTICATED);
   });
-  await until("a registration to be put off", async () => {
-    await ask("x".repeat(43));
-    const refused = await world.register("edge-3", { token: tokenOf("edges") }).then(
-      (server) => server[Symbol.asyncDispose](),
-      (error) => error,
+  const answered: unknown[] = [];
+  const keep = <T>(answer: Promise<T>) => answer.then((status) => void answered.push(status));
+  const guesses: Promise<void>[] = [];
+  await t.step("more wait for their answer, up to a bound, and then are sent away", async () => {
+    for (let i = 0; i < MAX_HELD_PER_ADDRESS; i++) guesses.push(keep(ask(guess(i))));
+    await until(
+      "no more to be held back",
+      async () => await ask(guess(0)) === Status.RESOURCE_EXHAUSTED,
     );
-    return refused instanceof RefusedError && refused.status === 429;
   });
-  await until(
-    "the hub to look again",
-    async () => (await ask(tokenOf("root"))).status === Status.OK,
+  await t.step(
+    "meanwhile whoever is right is let in, in each mode, for the first time",
+    async () => {
+      for (const who of ["root", "stopper", "reader", "prod"]) {
+        assert.equal(await ask(tokenOf(who)), Status.OK, who);
+      }
+      assert.equal(await ask(await jwt(), "edge-2"), Status.OK);
+      const raw = await shakeHands(world.hub.callAddress, {
+        server: "edge-1",
+        token: tokenOf("root"),
+      });
+      raw.socket.destroy();
+      assert.equal(raw.answer.ok, true);
+      await using _ = await world.register("lab-1", { token: tokenOf("labs") });
+    },
   );
+  await t.step("and servers that are wrong are told when to come back", async () => {
+    await until("a registration to be put off", async () => {
+      const refused = await world.register("edge-3", { token: guess(0) }).then(
+        (server) => server[Symbol.asyncDispose](),
+        (error) => error,
+      );
+      return refused instanceof RefusedError && refused.status === 429;
+    });
+  });
+  await t.step("in the end each has its answer", async () => {
+    await Promise.all(guesses);
+    assert.deepEqual(
+      [...new Set(answered)].filter((status) => status !== Status.RESOURCE_EXHAUSTED),
+      [Status.UNAUTHENTICATED],
+    );
+  });
+});
+
+Deno.test("a token that could be guessed is none, though its hash is in the file", async () => {
+  const short = "hunter2";
+  const hash = createHash("sha256").update(short).digest("hex");
+  const yaml = `${authYaml()}  - { id: careless, tokens: ["sha256:${hash}"], ` +
+    'rules: [{ servers: "**", methods: "*", effect: allow }] }\n';
+  await using world = await AuthWorld.start({ servers: ["edge-1"], yaml });
+  assert.equal(await asker(world)(short), Status.UNAUTHENTICATED);
 });

@@ -13,6 +13,7 @@ import type { Answer, ClientCertificate, Identity } from "../auth.ts";
 import type { Credentials } from "./auth_file.ts";
 import { bearerToken } from "./bearer.ts";
 import { anyMatches } from "../../shared/policy/glob.ts";
+import { MIN_TOKEN_LENGTH } from "../token_file.ts";
 import { JwtFault, type JwtVerifier, looksLikeJwt, type VerifiedJwt } from "./jwt.ts";
 
 /** What an entry needs to be found. */
@@ -98,6 +99,11 @@ export class Prover<E extends Entry> {
     if (token === undefined) {
       const message = "Cannot read Authorization: it must be Bearer <token>, once";
       return new Fault("CREDENTIAL_MALFORMED", message);
+    }
+    // Before it is looked up: a short one could be guessed, and its hash may be in a file all the same.
+    if (token.length < MIN_TOKEN_LENGTH) {
+      const message = `Wrong token: it must have at least ${MIN_TOKEN_LENGTH} characters`;
+      return new Fault("CREDENTIAL_WRONG", message);
     }
     const byHash = this.#proveToken(token);
     if (byHash !== undefined) return byHash;

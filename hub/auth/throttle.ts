@@ -1,25 +1,36 @@
 /**
  * Slows down who guesses credentials: each address has a bucket of wrong ones.
  *
- *     a wrong credential takes one, a second gives one back; empty: nothing from there is looked at
+ *     a wrong credential takes one, a second gives one back
+ *     empty: the answer "wrong" is held back, the longer the more of them came
+ *     too many are held back: the next one is told at once to come back later
  *
- * The bucket is wide: behind one address may be a whole site whose servers all have yesterday's
- * token, and try once a minute. Connections that were let in before are not concerned.
+ * Only what is wrong waits. Behind one address may be a whole site, and somebody there whose
+ * credential is good must not be put off by a neighbour who guesses, or whose servers all have
+ * yesterday's token. What makes guessing hopeless is the length of a token (`token_file.ts`).
  *
  * @module
  */
 
-/** Wrong credentials that an address may send at once. */
+/** Wrong credentials of an address that are answered at once. */
 export const BURST = 100;
 /** And then this many in a second. */
 export const PER_SECOND = 1;
 /** Addresses that are remembered; the one that failed longest ago is forgotten first. */
 export const MAX_ADDRESSES = 10_000;
+/** No answer is held back for longer: less than a handshake may take. */
+export const MAX_HOLD_MS = 5_000;
+/** Answers that are held back for one address at a time. */
+export const MAX_HELD_PER_ADDRESS = 32;
+/** And for all: they take a part of the handshakes that may be under way. */
+export const MAX_HELD = 256;
 
 interface Bucket {
-  /** Wrong ones that are still allowed, at `atMs`. */
+  /** Wrong ones that are still answered at once, at `atMs`; below 0 they owe time. */
   left: number;
   atMs: number;
+  /** Answers held back now. */
+  held: number;
 }
 
 export interface ThrottleOptions {
@@ -27,44 +38,77 @@ export interface ThrottleOptions {
   readonly burst?: number;
   /** @default MAX_ADDRESSES */
   readonly maxAddresses?: number;
+  /** @default MAX_HELD_PER_ADDRESS */
+  readonly maxHeld?: number;
   /** @default performance.now */
   readonly now?: () => number;
 }
 
-/** See the module's head. */
-export class Throttle {
+/** When the answer to a wrong credential is given. */
+export type Verdict =
+  | { readonly answer: "now" }
+  | { readonly answer: "later"; readonly waitMs: number; readonly until: Promise<void> }
+  /** It is refused: so long should its sender wait. */
+  | { readonly answer: "too many"; readonly waitMs: number };
+
+/** See the module's head. Disposing of it ends all waits. */
+export class Throttle implements Disposable {
   readonly #buckets = new Map<string, Bucket>();
   readonly #burst: number;
   readonly #max: number;
+  readonly #maxHeld: number;
   readonly #now: () => number;
+  /** Ends a wait early. */
+  readonly #held = new Set<() => void>();
 
   constructor(options: ThrottleOptions = {}) {
     this.#burst = options.burst ?? BURST;
     this.#max = options.maxAddresses ?? MAX_ADDRESSES;
+    this.#maxHeld = options.maxHeld ?? MAX_HELD_PER_ADDRESS;
     this.#now = options.now ?? (() => performance.now());
   }
 
-  /** Milliseconds until credentials from there are looked at again; 0: they are. */
-  waitMs(address: string): number {
-    const bucket = this.#buckets.get(networkOf(address));
-    if (bucket === undefined) return 0;
-    const left = this.#leftIn(bucket);
-    return left >= 1 ? 0 : Math.ceil((1 - left) * 1000 / PER_SECOND);
+  /** A credential from there was wrong. */
+  failed(address: string): Verdict {
+    const bucket = this.#take(networkOf(address));
+    if (bucket.left >= 0) return { answer: "now" };
+    const waitMs = Math.ceil(-bucket.left * 1000 / PER_SECOND);
+    if (bucket.held >= this.#maxHeld || this.#held.size >= MAX_HELD) {
+      return { answer: "too many", waitMs };
+    }
+    return { answer: "later", waitMs, until: this.#hold(bucket, waitMs) };
   }
 
-  /** A credential from there was wrong. */
-  failed(address: string): void {
-    const key = networkOf(address);
-    const bucket = this.#buckets.get(key);
-    const left = bucket === undefined ? this.#burst : this.#leftIn(bucket);
-    this.#buckets.delete(key);
+  [Symbol.dispose](): void {
+    for (const end of this.#held) end();
+  }
+
+  #take(network: string): Bucket {
+    const now = this.#now();
+    // The same object for as long as it is remembered: answers that are held back count in it.
+    const bucket = this.#buckets.get(network) ?? { left: this.#burst, atMs: now, held: 0 };
+    this.#buckets.delete(network);
     const [oldest] = this.#buckets.keys();
     if (oldest !== undefined && this.#buckets.size >= this.#max) this.#buckets.delete(oldest);
-    this.#buckets.set(key, { left: Math.max(0, left - 1), atMs: this.#now() });
+    const saved = Math.min(this.#burst, bucket.left + (now - bucket.atMs) / 1000 * PER_SECOND);
+    bucket.left = Math.max(-MAX_HOLD_MS / 1000 * PER_SECOND, saved - 1);
+    bucket.atMs = now;
+    this.#buckets.set(network, bucket);
+    return bucket;
   }
 
-  #leftIn({ left, atMs }: Bucket): number {
-    return Math.min(this.#burst, left + (this.#now() - atMs) / 1000 * PER_SECOND);
+  #hold(bucket: Bucket, waitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.#held.delete(end);
+        bucket.held--;
+        resolve();
+      };
+      const timer = setTimeout(end, waitMs);
+      this.#held.add(end);
+      bucket.held++;
+    });
   }
 }
 

@@ -1,30 +1,50 @@
 import assert from "node:assert/strict";
-import { networkOf, Throttle } from "./throttle.ts";
+import { MAX_HELD, MAX_HOLD_MS, networkOf, Throttle } from "./throttle.ts";
 
-Deno.test("Throttle lets a burst of wrong credentials through, and then one a second", () => {
+const A = "192.0.2.7";
+
+/** How long the answer to a wrong credential waits. */
+function waitMs(throttle: Throttle, address = A): number {
+  const verdict = throttle.failed(address);
+  return verdict.answer === "now" ? 0 : verdict.waitMs;
+}
+
+Deno.test("Throttle answers a burst of wrong credentials at once, and then ever later", () => {
   let now = 0;
-  const throttle = new Throttle({ burst: 3, now: () => now });
-  for (let i = 0; i < 3; i++) {
-    assert.equal(throttle.waitMs("192.0.2.7"), 0);
-    throttle.failed("192.0.2.7");
-  }
-  assert.equal(throttle.waitMs("192.0.2.7"), 1000);
-  assert.equal(throttle.waitMs("192.0.2.8"), 0, "another address is not concerned");
-  now = 400;
-  assert.equal(throttle.waitMs("192.0.2.7"), 600);
-  now = 1000;
-  assert.equal(throttle.waitMs("192.0.2.7"), 0);
-  throttle.failed("192.0.2.7");
-  assert.equal(throttle.waitMs("192.0.2.7"), 1000);
+  using throttle = new Throttle({ burst: 3, now: () => now });
+  for (let i = 0; i < 3; i++) assert.equal(waitMs(throttle), 0);
+  assert.deepEqual([waitMs(throttle), waitMs(throttle)], [1000, 2000]);
+  assert.equal(waitMs(throttle, "192.0.2.8"), 0, "another address is not concerned");
+  for (let i = 0; i < 10; i++) waitMs(throttle);
+  assert.equal(waitMs(throttle), MAX_HOLD_MS, "but never later than that");
   now = 60_000;
-  for (let i = 0; i < 3; i++) throttle.failed("192.0.2.7");
-  assert.equal(throttle.waitMs("192.0.2.7"), 1000, "no more than a burst is saved up");
+  for (let i = 0; i < 3; i++) assert.equal(waitMs(throttle), 0);
+  assert.equal(waitMs(throttle), 1000, "no more than a burst is saved up");
+});
+
+Deno.test("Throttle holds answers back, a bounded number of them", async () => {
+  const throttle = new Throttle({ burst: 0, maxHeld: 2 });
+  const held = [throttle.failed(A), throttle.failed(A)];
+  assert.deepEqual(held.map(({ answer }) => answer), ["later", "later"]);
+  assert.equal(throttle.failed(A).answer, "too many");
+  assert.equal(throttle.failed("192.0.2.8").answer, "later", "each address has its own");
+  throttle[Symbol.dispose]();
+  for (const verdict of held) if (verdict.answer === "later") await verdict.until;
+  assert.equal(throttle.failed(A).answer, "later", "there is room again");
+  throttle[Symbol.dispose]();
+});
+
+Deno.test("Throttle holds back no more than a bounded number for all addresses together", () => {
+  using throttle = new Throttle({ burst: 0 });
+  const answers = Array.from({ length: MAX_HELD + 1 }, (_, i) => throttle.failed(`a${i}`).answer);
+  assert.equal(answers.filter((answer) => answer === "later").length, MAX_HELD);
+  assert.equal(answers.at(-1), "too many");
 });
 
 Deno.test("Throttle remembers a bounded number of addresses, the latest", () => {
-  const throttle = new Throttle({ burst: 1, maxAddresses: 2, now: () => 0 });
+  using throttle = new Throttle({ burst: 1, maxAddresses: 2, now: () => 0 });
   for (const address of ["a", "b", "a", "c"]) throttle.failed(address);
-  assert.deepEqual(["a", "b", "c"].map((address) => throttle.waitMs(address)), [1000, 0, 1000]);
+  assert.deepEqual(["c", "a", "b"].map((address) => waitMs(throttle, address)), [1000, 2000, 0]);
 });
 
 Deno.test("networkOf() takes an IPv6 network as one", async (t) => {
