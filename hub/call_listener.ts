@@ -21,6 +21,7 @@ import {
   helpfulAnswer,
   rejection,
 } from "./handshake.ts";
+import type { Limits } from "./limits.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
 import { RawConnection, type RawResult } from "./raw.ts";
 import type { Registry } from "./registry.ts";
@@ -45,6 +46,7 @@ export interface CallListenerContext {
   readonly relay: RelayContext;
   readonly gate: Gatekeeper;
   readonly registry: Registry<OpenTunnel>;
+  readonly limits: Limits;
   nextId(): string;
   onRawRefused(raw: Omit<RawRecord, "identity"> & { readonly who: string }, error: RpcError): void;
   onRawOpened(raw: RawRecord): void;
@@ -150,7 +152,13 @@ export class CallListener {
       },
     });
     const startedMs = performance.now();
-    const result = await raw.join(conn, handshake.rest);
+    const { limits } = this.#context;
+    const account = limits.enter(identity.name);
+    const meters = limits.metered
+      ? { up: limits.meter(account, tunnel.name), down: limits.meter(account, tunnel.name) }
+      : undefined;
+    const result = await raw.join(conn, handshake.rest, meters);
+    limits.leave(account);
     this.#rawCount--;
     const how = ended === undefined ? {} : { status: ended.code, reason: ended.message };
     const durationMs = performance.now() - startedMs;
@@ -190,6 +198,9 @@ export class CallListener {
       const [name = "", expose = ""] = server.split("/");
       const tunnel = registry.pick(name);
       if (tunnel === undefined) throw parentAway(server, name);
+      const callsAtServer = tunnel.side.connection.streamCount;
+      const full = this.#context.limits.refusal(identity.name, { server: name, callsAtServer });
+      if (full !== undefined) throw full;
       raw = new RawConnection(tunnel, { expose, operator: identity.name });
       await raw.open(tooLate.signal);
       return { raw, handshake, server, tunnel, identity, request };

@@ -79,6 +79,9 @@ Deno.test("toConfig() has the defaults of the documentation", async () => {
     maxCallsPerOperator: 5_000,
     maxCallsPerServer: 5_000,
     maxMemoryBytes: 2 ** 31,
+    maxBytesPerSPerOperator: undefined,
+    maxBytesPerSPerServer: undefined,
+    maxBufferedBytesPerOperator: undefined,
     maxHandshakesPerS: 200,
     maxStreamsPerConnection: 1_000,
   });

@@ -214,8 +214,9 @@ export class Exchange implements StreamEvents, Expiring {
     upstream.callsTotal++;
     this.#upstream = upstream;
     this.#farStream = farStream;
-    this.#up = new Flow(near.connection, this.#nearStream, far, farStream);
-    this.#down = new Flow(far.connection, farStream, near, this.#nearStream);
+    const { meter } = this.#context;
+    this.#up = new Flow(near.connection, this.#nearStream, far, farStream, meter?.(this));
+    this.#down = new Flow(far.connection, farStream, near, this.#nearStream, meter?.(this));
   }
 
   /** Request trailers mean nothing in gRPC; they end the request all the same. */

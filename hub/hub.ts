@@ -153,6 +153,7 @@ class Hub implements RunningHub {
       relay: this.#relayContext(),
       gate: this.#gate,
       registry: this.#registry,
+      limits: this.#limits,
       nextId: () => this.#makeId(),
       onRawRefused: (raw, error) => this.#journal.rawRefused(raw, error),
       onRawOpened: (raw) => this.#journal.rawOpened(raw),
@@ -211,6 +212,7 @@ class Hub implements RunningHub {
     this.#callListener.close();
     this.#own.close();
     this.#deadlines.close();
+    this.#limits.close();
     this.#known?.[Symbol.dispose]();
     await Promise.all(tunnels.map((tunnel) => tunnel[Symbol.asyncDispose]()));
     await this.#ownServices.close();
@@ -260,6 +262,11 @@ class Hub implements RunningHub {
     return {
       deadlines: this.#deadlines,
       maxStreams: this.#options.maxStreamsPerConnection ?? 1_000,
+      // The hub's own services have no server's name, and no limit: they show what is going on.
+      meter: !this.#limits.metered
+        ? undefined
+        : ({ account, server }) =>
+          account && server !== "" ? this.#limits.meter(account, server) : undefined,
       own: () => this.#openOwn(),
       authorize: (head, peer) => this.#authorize(head, peer),
       direct: (head, identity) => this.#direct(head, identity),

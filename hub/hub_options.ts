@@ -109,6 +109,25 @@ export interface HubOptions {
    */
   readonly maxMemoryBytes?: number;
   /**
+   * Bytes that the calls of one operator may move in a second, both ways together. Who is faster
+   * is slowed by HTTP/2's windows.
+   *
+   * @default no limit
+   */
+  readonly maxBytesPerSPerOperator?: number | undefined;
+  /**
+   * The same for the calls at one server.
+   *
+   * @default no limit
+   */
+  readonly maxBytesPerSPerServer?: number | undefined;
+  /**
+   * Bytes that the hub may keep for the calls of one operator, because a reader is slow.
+   *
+   * @default no limit
+   */
+  readonly maxBufferedBytesPerOperator?: number | undefined;
+  /**
    * Calls that one connection to the call port may have open at a time.
    *
    * @default 1000

@@ -6,7 +6,14 @@
  * | ------------------------ | ---------------------------------- | ------------ |
  * | calls of one operator    | up and down with each call         | at each call |
  * | calls at one server      | the open streams of its tunnel     | at each call |
+ * | bytes/s of either        | what its calls move, both ways     | as they move |
+ * | bytes kept for either's  | what waits for a slow reader, and  | as they move |
+ * | operator                 | credit beyond the first window     |              |
  * | memory of the whole hub  | buffers, tunnels, callers, calls   | each second  |
+ *
+ * Bytes are limited by credit first: a fast sender gets no WINDOW_UPDATE until it is its turn, see
+ * `meter.ts`. Only new calls of who is far over its limit are refused. These limits are off unless
+ * they are set, and cost nothing then.
  *
  * The memory is what the hub accounts for, not what the system reports: that holds what was
  * collected and not yet given back, and would have the hub refuse calls for no reason.
@@ -16,6 +23,8 @@
 import { getLogger } from "@logtape/logtape";
 import { errorInfo, retryInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
+import { ByteRate } from "./byte_rate.ts";
+import { Meter } from "./meter.ts";
 
 /** Calls of one operator at a time, over all of its connections. */
 export const MAX_CALLS_PER_OPERATOR = 5_000;
@@ -34,6 +43,8 @@ const CALL_BYTES = 8 << 10;
 const RECOVERED = 0.9;
 /** `RetryInfo`: a call ends, or the next second's count is better. */
 const RETRY_MS = 1_000;
+/** Who has moved so much too much, by calls too short to be slowed, makes no new ones. */
+const MAX_DEBT_MS = 1_000;
 
 export interface LimitsOptions {
   /** @default MAX_CALLS_PER_OPERATOR */
@@ -42,6 +53,12 @@ export interface LimitsOptions {
   readonly maxCallsPerServer?: number | undefined;
   /** @default MAX_MEMORY_BYTES */
   readonly maxMemoryBytes?: number | undefined;
+  /** Bytes that the calls of one operator move in a second, both ways. @default no limit */
+  readonly maxBytesPerSPerOperator?: number | undefined;
+  /** Bytes that the calls at one server move in a second, both ways. @default no limit */
+  readonly maxBytesPerSPerServer?: number | undefined;
+  /** Bytes that are kept for the calls of one operator. @default no limit */
+  readonly maxBufferedBytesPerOperator?: number | undefined;
 }
 
 /** What is there at the moment. */
@@ -52,10 +69,21 @@ export interface Load {
   readonly bufferedBytes: number;
 }
 
-/** Calls in flight of one operator. */
+/** What one operator has of the hub. */
 export interface Account {
   readonly name: string;
+  /** Calls in flight. */
   calls: number;
+  /** What is kept for them; counted where it is limited. */
+  bufferedBytes: number;
+  /** Where it is limited. */
+  readonly rate: ByteRate | undefined;
+}
+
+/** Whom a call concerns. */
+export interface CallPlace {
+  readonly server: string;
+  readonly callsAtServer: number;
 }
 
 /** See the module's head. */
@@ -63,7 +91,12 @@ export class Limits {
   readonly #maxCallsPerOperator: number;
   readonly #maxCallsPerServer: number;
   readonly #maxMemoryBytes: number;
-  /** Operators with a call in flight. */
+  readonly #bytes: LimitsOptions;
+  /** Whether bytes are limited. */
+  readonly metered: boolean;
+  /** By server, for those that have moved bytes lately. */
+  readonly #serverRates = new Map<string, ByteRate>();
+  /** Operators with a call in flight, or with bytes that count. */
   readonly #accounts = new Map<string, Account>();
   #calls = 0;
   #load: Load = { connections: 0, bufferedBytes: 0 };
@@ -73,13 +106,14 @@ export class Limits {
     this.#maxCallsPerOperator = options.maxCallsPerOperator ?? MAX_CALLS_PER_OPERATOR;
     this.#maxCallsPerServer = options.maxCallsPerServer ?? MAX_CALLS_PER_SERVER;
     this.#maxMemoryBytes = options.maxMemoryBytes ?? MAX_MEMORY_BYTES;
+    this.#bytes = options;
+    const { maxBytesPerSPerOperator, maxBytesPerSPerServer, maxBufferedBytesPerOperator } = options;
+    this.metered = maxBytesPerSPerOperator !== undefined || maxBytesPerSPerServer !== undefined ||
+      maxBufferedBytesPerOperator !== undefined;
   }
 
   /** Why a call may not be made now. */
-  refusal(
-    operator: string,
-    { server, callsAtServer }: { readonly server: string; readonly callsAtServer: number },
-  ): RpcError | undefined {
+  refusal(operator: string, { server, callsAtServer }: CallPlace): RpcError | undefined {
     if (this.#shedding) {
       const budget = `${Math.round(this.#maxMemoryBytes / 2 ** 20)} MiB`;
       return exhausted("HUB_OUT_OF_MEMORY", `The hub is at its limit of ${budget} of memory`);
@@ -88,16 +122,27 @@ export class Limits {
       const message = `Operator "${operator}" has ${this.#maxCallsPerOperator} calls in flight`;
       return exhausted("TOO_MANY_CALLS", `${message}, the limit`, { operator });
     }
-    if (callsAtServer < this.#maxCallsPerServer) return undefined;
-    const message = `Server "${server}" has ${this.#maxCallsPerServer} calls in flight, the limit`;
-    return exhausted("TOO_MANY_CALLS", message, { server });
+    if (callsAtServer >= this.#maxCallsPerServer) {
+      const message = `Server "${server}" has ${this.#maxCallsPerServer} calls in flight`;
+      return exhausted("TOO_MANY_CALLS", `${message}, the limit`, { server });
+    }
+    return this.metered ? this.#tooManyBytes(operator, server) : undefined;
+  }
+
+  /** For one direction of a call that has entered. */
+  meter(account: Account, server: string): Meter {
+    const rates = [account.rate, this.#serverRate(server)].filter((rate) => rate !== undefined);
+    const maxBufferedBytes = this.#bytes.maxBufferedBytesPerOperator ?? Infinity;
+    return new Meter({ account, rates, maxBufferedBytes });
   }
 
   /** Counts a call that is let in; what it gives is to be given to `leave` when it has ended. */
   enter(operator: string): Account {
     let account = this.#accounts.get(operator);
     if (account === undefined) {
-      account = { name: operator, calls: 0 };
+      const perSecond = this.#bytes.maxBytesPerSPerOperator;
+      const rate = perSecond === undefined ? undefined : new ByteRate(perSecond);
+      account = { name: operator, calls: 0, bufferedBytes: 0, rate };
       this.#accounts.set(operator, account);
     }
     account.calls++;
@@ -107,12 +152,19 @@ export class Limits {
 
   leave(account: Account): void {
     this.#calls--;
-    if (--account.calls === 0) this.#accounts.delete(account.name);
+    if (--account.calls === 0 && !this.metered) this.#accounts.delete(account.name);
+  }
+
+  /** Ends all waits for bytes. */
+  close(): void {
+    for (const { rate } of this.#accounts.values()) rate?.close();
+    for (const rate of this.#serverRates.values()) rate.close();
   }
 
   /** To be told once a second. */
   tick(load: Load): void {
     this.#load = load;
+    if (this.metered) this.#forgetIdle();
     const { memoryBytes } = this;
     const over = memoryBytes > this.#maxMemoryBytes * (this.#shedding ? RECOVERED : 1);
     if (over === this.#shedding) return;
@@ -130,6 +182,42 @@ export class Limits {
       );}
   }
 
+  #tooManyBytes(operator: string, server: string): RpcError | undefined {
+    const account = this.#accounts.get(operator);
+    const { maxBufferedBytesPerOperator: most = Infinity } = this.#bytes;
+    if (account !== undefined && account.bufferedBytes >= most) {
+      const message = `Operator "${operator}" lets ${account.bufferedBytes} bytes wait, over the ` +
+        `limit of ${most}: read what its calls answer`;
+      return exhausted("TOO_MANY_BUFFERED_BYTES", message, { operator });
+    }
+    return slowDown(account?.rate, { what: `Operator "${operator}"`, metadata: { operator } }) ??
+      slowDown(this.#serverRates.get(server), {
+        what: `Server "${server}"`,
+        metadata: { server },
+      });
+  }
+
+  #serverRate(server: string): ByteRate | undefined {
+    const perSecond = this.#bytes.maxBytesPerSPerServer;
+    if (perSecond === undefined) return undefined;
+    let rate = this.#serverRates.get(server);
+    if (rate === undefined) {
+      rate = new ByteRate(perSecond);
+      this.#serverRates.set(server, rate);
+    }
+    return rate;
+  }
+
+  /** Forgets who would be the same if it came anew. */
+  #forgetIdle(): void {
+    for (const [name, { calls, bufferedBytes, rate }] of this.#accounts) {
+      if (calls === 0 && bufferedBytes === 0 && rate?.isIdle !== false) this.#accounts.delete(name);
+    }
+    for (const [name, rate] of this.#serverRates) {
+      if (rate.isIdle) this.#serverRates.delete(name);
+    }
+  }
+
   /** What is accounted for. */
   get memoryBytes(): number {
     const { connections, bufferedBytes } = this.#load;
@@ -142,12 +230,26 @@ export class Limits {
   }
 }
 
+type Metadata = Readonly<Record<string, string>>;
+
+/** Why who is to be slowed down must wait before it makes new calls. */
+function slowDown(
+  rate: ByteRate | undefined,
+  { what, metadata }: { readonly what: string; readonly metadata: Metadata },
+): RpcError | undefined {
+  const debtMs = rate?.debtMs ?? 0;
+  if (debtMs <= MAX_DEBT_MS) return undefined;
+  const message = `${what} has moved more than ${rate?.perSecond} bytes per second, the limit`;
+  return exhausted("TOO_MANY_BYTES", message, metadata, Math.max(RETRY_MS, debtMs - MAX_DEBT_MS));
+}
+
 function exhausted(
   reason: string,
   message: string,
-  metadata: Readonly<Record<string, string>> = {},
+  metadata: Metadata = {},
+  retryMs = RETRY_MS,
 ): RpcError {
   return new RpcError(Status.RESOURCE_EXHAUSTED, `${message}; nothing was delivered`, {
-    details: [errorInfo(reason, "ghub", metadata), retryInfo(RETRY_MS)],
+    details: [errorInfo(reason, "ghub", metadata), retryInfo(Math.ceil(retryMs))],
   });
 }

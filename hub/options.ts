@@ -10,6 +10,9 @@ import { parseHostPort } from "../shared/cli/parse_host_port.ts";
 import { parseSize } from "../shared/cli/parse_size.ts";
 import { UsageError } from "../shared/cli/usage_error.ts";
 import { DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES } from "./audit_file.ts";
+import { MIN_BYTES_PER_S } from "./byte_rate.ts";
+import { STREAM_BYTES } from "./side.ts";
+
 /** The most calls that one connection may be allowed to have open. */
 const MAX_STREAMS = 100_000;
 
@@ -167,6 +170,30 @@ export const options = {
     help: "Calls that one server may have open at a time",
     group: TIMES,
   },
+  maxBytesPerSPerOperator: {
+    flag: "--max-bytes-per-second-per-operator",
+    value: "SIZE",
+    parse: parseRate,
+    defaultText: "no limit",
+    help: "What the calls of one operator may move in a second; who is faster is slowed down",
+    group: TIMES,
+  },
+  maxBytesPerSPerServer: {
+    flag: "--max-bytes-per-second-per-server",
+    value: "SIZE",
+    parse: parseRate,
+    defaultText: "no limit",
+    help: "What all calls at one server may move in a second",
+    group: TIMES,
+  },
+  maxBufferedBytesPerOperator: {
+    flag: "--max-buffered-per-operator",
+    value: "SIZE",
+    parse: parseBuffered,
+    defaultText: "no limit",
+    help: "What the hub keeps for one operator whose calls are not read",
+    group: TIMES,
+  },
   maxMemoryBytes: {
     flag: "--max-memory",
     value: "SIZE",
@@ -256,6 +283,20 @@ function parseMemory(text: string): number {
   if (bytes >= 2 ** 27) return bytes;
   throw new UsageError(`"${text}" is too little`, {
     hint: "An idle hub takes 100MiB: give 256MiB",
+  });
+}
+
+function parseRate(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes >= MIN_BYTES_PER_S) return bytes;
+  throw new UsageError(`"${text}" is too little`, { hint: "Give 64KiB per second or more" });
+}
+
+function parseBuffered(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes >= STREAM_BYTES) return bytes;
+  throw new UsageError(`"${text}" is too little`, {
+    hint: "Each call may keep 64KiB in any case: give 1MiB or more",
   });
 }
 

@@ -23,6 +23,7 @@ import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../shared/http2/stream.ts";
 import { lostError, resetError, statusOf } from "./hop.ts";
 import type { Socket } from "./link.ts";
+import type { Meter } from "./meter.ts";
 import { OPERATOR_FIELD } from "./request_head.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -43,6 +44,12 @@ export interface RawOptions {
   /** Name of an upstream of the server, or empty for the server's own services. */
   readonly expose: string;
   readonly operator: string;
+}
+
+/** What limits the bytes of each direction, where something does. */
+export interface RawMeters {
+  readonly up: Meter;
+  readonly down: Meter;
 }
 
 /** How a raw connection ended. */
@@ -69,6 +76,7 @@ export class RawConnection implements StreamEvents, Disposable {
   #wakeWriter: (() => void) | undefined;
   #linger: ReturnType<typeof setTimeout> | undefined;
   #socket: Socket | undefined;
+  #meters: RawMeters | undefined;
   #bytesUp = 0;
   #bytesDown = 0;
 
@@ -114,8 +122,9 @@ export class RawConnection implements StreamEvents, Disposable {
    *
    * @param first What came behind the handshake.
    */
-  async join(socket: Socket, first: Uint8Array): Promise<RawResult> {
+  async join(socket: Socket, first: Uint8Array, meters?: RawMeters): Promise<RawResult> {
     this.#socket = socket;
+    this.#meters = meters;
     if (this.#end !== undefined) this.#startLinger();
     const down = this.#pumpDown(socket);
     const up = this.#pumpUp(socket, first);
@@ -144,6 +153,8 @@ export class RawConnection implements StreamEvents, Disposable {
         if (n === null) break;
         this.#bytesUp += n;
         this.#send({ data: buffer.subarray(0, n) });
+        // Until it is its turn again, it is not read.
+        if (this.#meters !== undefined) await this.#meters.up.paid(n);
       }
       // The server ends the call when it has done with both directions: only then is all through.
       this.#send({ fin: true });
@@ -163,6 +174,7 @@ export class RawConnection implements StreamEvents, Disposable {
           this.#bytesDown += view.length;
           release(view);
         }
+        if (this.#meters !== undefined) await this.#meters.down.paid(cost);
         this.#upstream.side.connection.grant(this.#stream, cost);
         if (this.#down.bytes > 0) continue;
         if (this.#finReceived && !halfClosed) {

@@ -20,6 +20,7 @@ import type { Route } from "./director.ts";
 import { Exchange } from "./exchange.ts";
 import { errorBlock } from "./hop.ts";
 import { Link, type LinkProtocol, type Socket } from "./link.ts";
+import type { Meter } from "./meter.ts";
 import { RequestHead } from "./request_head.ts";
 import { Side } from "./side.ts";
 import type { Peer } from "./socket.ts";
@@ -39,6 +40,8 @@ export interface CallIdentity {
 export interface RelayContext {
   readonly deadlines: Deadlines;
   readonly maxStreams: number;
+  /** What limits the bytes of one direction of a call; not there if nothing does. */
+  readonly meter?: ((call: Exchange) => Meter | undefined) | undefined;
   /** Who calls, or why they may not. */
   authorize(head: RequestHead, peer: Peer): Answer<CallIdentity | RpcError>;
   /** Where a call goes, or why its caller may not go there. */

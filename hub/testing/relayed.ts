@@ -57,6 +57,8 @@ export interface RelayedOptions {
   readonly callerWindow?: number;
   /** Where calls go. By default all are forwarded at once. */
   readonly route?: (call: Exchange, endStream: boolean, hub: Relayed) => void;
+  /** What limits bytes. @default nothing */
+  readonly meter?: RelayContext["meter"];
 }
 
 /** Knows how many wait for their deadline. */
@@ -98,11 +100,13 @@ export class Relayed implements Disposable {
   readonly ended: Ended[] = [];
   readonly faults: unknown[] = [];
   readonly deadlines: Watched = new Watched();
+  readonly #meter: RelayContext["meter"];
   /** Nobody takes what the hub has for the caller, or the server. */
   readonly stalled = { caller: false, server: false };
 
   constructor(options: RelayedOptions = {}) {
     const { maxStreams = 1000, callerWindow = 64 << 20, route } = options;
+    this.#meter = options.meter;
     this.caller = new Recorder({ role: "client", connectionWindow: callerWindow });
     this.server = new Recorder({ role: "server", maxConcurrentStreams: maxStreams });
     const forward = (call: Exchange, endStream: boolean) => call.forward(this.upstream, endStream);
@@ -183,6 +187,7 @@ export class Relayed implements Disposable {
     return {
       deadlines: this.deadlines,
       maxStreams: 1000,
+      meter: this.#meter,
       authorize: unused,
       direct: unused,
       pick: unused,

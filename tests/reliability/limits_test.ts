@@ -4,11 +4,19 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import type net from "node:net";
+import { release } from "../../shared/bytes/out_buffer.ts";
+import type { echo_v1_EchoRequest as EchoRequest } from "../../shared/gen/types.ts";
+import { prefixMessage } from "../../shared/grpc/message_prefix.ts";
+import { root } from "../../shared/grpc/root.ts";
+import { encodeMessage } from "../../shared/grpc/service.ts";
 import { Status } from "../../shared/grpc/status.ts";
+import { Connection } from "../../shared/http2/connection.ts";
+import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import { ok } from "../call_suite/expect.ts";
-import type { Outcome } from "../support/echo_client.ts";
+import { EchoClient, type Outcome } from "../support/echo_client.ts";
 import { hopOf, listed, reasonOf } from "../support/facts.ts";
 import { dialTcp } from "../support/path.ts";
+import { connectPath } from "../support/raw_path.ts";
 import { callOnce } from "../support/typed_client.ts";
 import { until } from "../support/until.ts";
 import { World } from "../support/world.ts";
@@ -76,3 +84,120 @@ Deno.test("a hub at its limit of memory refuses calls, can be looked at, and rec
   await until("calls to be taken again", async () => (await client.unary({})).code === Status.OK);
   assert.match(world.hub.stderr, /Calls are refused: \d+ of 134217728 bytes are in use/);
 });
+
+Deno.test("who moves bytes too fast is slowed, in each mode, and others at the server are not", async () => {
+  const KIB = 1 << 10;
+  const rate = 1024 * KIB;
+  const all = 3 * rate;
+  await using world = await World.start({
+    hubArgs: ["--max-bytes-per-second-per-operator", String(rate)],
+  });
+  const token = (await Deno.readTextFile(`${world.dir}/hub/operator.token`)).trim();
+  using fast = world.path("edge-1").client();
+  using other = new EchoClient(world.callAddress, {
+    metadata: { "x-hub-server": "edge-1", "authorization": `Bearer ${token}` },
+  });
+  const started = performance.now();
+  let fastIsDone = false;
+  const up = fast.clientStream();
+  for (let i = 0; i < all / 2 / (16 * KIB); i++) up.call.write({ data: new Uint8Array(16 * KIB) });
+  up.call.end();
+  const down = fast.serverStream({ count: all / 2 / (16 * KIB), size: 16 * KIB });
+  const bothWays = Promise.all([up.outcome, down.outcome]).finally(() => fastIsDone = true);
+  for (let i = 0; i < 20; i++) ok(await other.unary({ data: new Uint8Array(KIB) }));
+  const stream = ok(await other.serverStream({ count: 4, size: 32 * KIB }).outcome);
+  assert.equal(stream.responses.length, 4);
+  assert.equal(fastIsDone, false, "the fast one waits meanwhile");
+  const [sent, received] = await bothWays;
+  assert.equal(Number(ok(sent).responses[0]?.receivedBytes), all / 2);
+  assert.equal(ok(received).responses.length, all / 2 / (16 * KIB));
+  // What may be saved up, and the first windows, are not waited for.
+  const leastMs = (all - rate / 4 - 128 * KIB) / rate * 1_000;
+  assert.ok(performance.now() - started >= leastMs, "no faster than it may be");
+
+  using raw = connectPath(world.callAddress, "edge-1").client();
+  const rawStarted = performance.now();
+  const inside = raw.clientStream();
+  for (let i = 0; i < 64; i++) inside.call.write({ data: new Uint8Array(16 * KIB) });
+  inside.call.end();
+  assert.equal(Number(ok(await inside.outcome).responses[0]?.receivedBytes), 1024 * KIB);
+  assert.ok(performance.now() - rawStarted >= (1024 * KIB - rate / 4 - 128 * KIB) / rate * 1_000);
+});
+
+Deno.test("who lets answers lie is refused further calls, and others are not", async () => {
+  await using world = await World.start({ hubArgs: ["--max-buffered-per-operator", "1MiB"] });
+  const token = (await Deno.readTextFile(`${world.dir}/hub/operator.token`)).trim();
+  using other = new EchoClient(world.callAddress, {
+    metadata: { "x-hub-server": "edge-1", "authorization": `Bearer ${token}` },
+  });
+  using deaf = await DeafCaller.dial(world.callAddress);
+  for (let i = 0; i < 20; i++) await deaf.call({ count: 100, size: 64 << 10 });
+  using same = world.path("edge-1").client();
+  const refused = await until("calls to be refused", async () => {
+    const outcome = await same.unary({});
+    return outcome.code !== Status.OK && outcome;
+  });
+  assertRefused(refused, "TOO_MANY_BUFFERED_BYTES", /^Operator "loopback" lets \d+ bytes wait/);
+  ok(await other.unary({}));
+  deaf[Symbol.dispose]();
+  await until("calls to be taken again", async () => (await same.unary({})).code === Status.OK);
+});
+
+/** A caller that allows its calls to be answered without end, and reads nothing. */
+class DeafCaller implements Disposable {
+  readonly #connection: Connection;
+  readonly #socket: Deno.Conn;
+  #closed = false;
+
+  private constructor(socket: Deno.Conn) {
+    const nothing = () => {};
+    this.#socket = socket;
+    this.#connection = new Connection({
+      onOutput: nothing,
+      onGoaway: nothing,
+      onPong: nothing,
+      onError: nothing,
+      onFault: nothing,
+      onRequest: () => assert.fail("A hub opens no stream"),
+    }, { role: "client", connectionWindow: 256 << 20 });
+    this.#connection.start();
+  }
+
+  static async dial(address: string): Promise<DeafCaller> {
+    const { hostname, port } = new URL(`tcp://${address}`);
+    return new DeafCaller(await Deno.connect({ hostname, port: Number(port) }));
+  }
+
+  async call(request: EchoRequest): Promise<void> {
+    const nothing = () => {};
+    const events = {
+      onHeaders: nothing,
+      onData: nothing,
+      onReset: nothing,
+      onCredit: nothing,
+      onDrained: nothing,
+    };
+    const head = encodeHeaderList([
+      [":method", "POST"],
+      [":scheme", "http"],
+      [":path", "/echo.v1.Echo/ServerStream"],
+      [":authority", "hub"],
+      ["content-type", "application/grpc"],
+      ["te", "trailers"],
+      ["x-hub-server", "edge-1"],
+    ]);
+    const stream = this.#connection.request(head, false, events);
+    this.#connection.grant(stream, 64 << 20);
+    const message = encodeMessage(root.lookupType("echo.v1.EchoRequest"), request);
+    this.#connection.data(stream, prefixMessage(message), true);
+    for (const view of this.#connection.take()) {
+      for (let at = 0; at < view.length;) at += await this.#socket.write(view.subarray(at));
+      release(view);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#closed) this.#socket.close();
+    this.#closed = true;
+  }
+}
