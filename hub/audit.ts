@@ -1,11 +1,13 @@
 /**
  * The audit: one line of JSON for each registration and each call that ended, also for those that
- * were refused. Each line carries the hash of the one before it, so that none can be changed or
- * taken out unseen: `ghub audit verify`. Bodies and credentials are never in it.
+ * were refused. Lines are chained by hashes, so that none can be changed or taken out unseen:
+ * `ghub audit verify`. Bodies and credentials are never in it.
  *
  *     {"time":"…","kind":"call","who":"alice","peer":"192.0.2.7:4711","server":"edge-1",
  *      "method":"/fluentd.v1.Fluentd/Start","status":"OK","bytesUp":12,"bytesDown":40,
- *      "durationMs":8.1,"id":"…","prev":"<sha256 of the line before, without its line break>"}
+ *      "durationMs":8.1,"id":"…"}
+ *
+ * What joins the lines is in `audit_chain.ts`.
  *
  * @module
  */

@@ -1,24 +1,37 @@
 /**
- * What makes the audit a chain: each line ends with the hash of the line before it.
+ * What makes the audit a chain. Lines are written in blocks; the first line of each block ends with
+ * the hash of the block before it:
+ *
+ *     {…,"prev":"<SHA-256 of block n-1>"}     ┐
+ *     {…}                                     │ block n: its bytes, line breaks included
+ *     {…}                                     ┘
+ *     {…,"prev":"<SHA-256 of block n>"}
+ *
+ * A hash for each line would cost a tenth of what a whole call costs the hub.
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 
 /** Stands in the first line of all. */
-export const NO_LINE: string = "0".repeat(64);
+export const NO_BLOCK: string = "0".repeat(64);
 
-/** The hash of a line, without its line break. */
-export function lineHash(line: string | Uint8Array): string {
-  return createHash("sha256").update(line).digest("hex");
+/** The hash of a block that comes in pieces. */
+export function blockHasher(): Hash {
+  return createHash("sha256");
 }
 
-/** An object's JSON text as a line of the chain. */
+/** The hash of a whole block. */
+export function blockHash(block: Uint8Array): string {
+  return blockHasher().update(block).digest("hex");
+}
+
+/** An object's JSON text as the first line of a block. */
 export function chained(json: string, prev: string): string {
   return `${json.slice(0, -1)},"prev":"${prev}"}`;
 }
 
-/** The hash that a line carries; `undefined` if it is no line of a chain. */
+/** The hash that a line carries; `undefined` if it begins no block. */
 export function prevOf(line: string): string | undefined {
   return /,"prev":"([0-9a-f]{64})"\}$/.exec(line)?.[1];
 }

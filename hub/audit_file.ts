@@ -9,13 +9,15 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { dirname } from "node:path";
-import { lineHash, NO_LINE } from "./audit_chain.ts";
+import { blockHash, NO_BLOCK, prevOf } from "./audit_chain.ts";
 import type { AuditSink } from "./audit_writer.ts";
 
 export const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 export const DEFAULT_MAX_FILES = 10;
 /** A line is shorter. */
 export const MAX_LINE_BYTES = 64 * 1024;
+/** What is read of a file to find its last block, at first. */
+const TAIL_BYTES = 1024 * 1024;
 const OWNER_ONLY = 0o600;
 const LF = 10;
 
@@ -32,7 +34,7 @@ export class AuditFile implements AuditSink {
   /** Bytes of whole lines. */
   #size: number;
   #pending = 0;
-  /** The hash of the last line that was there when it was opened. */
+  /** The hash of the last block that was there when it was opened. */
   readonly head: string;
 
   private constructor(
@@ -49,12 +51,14 @@ export class AuditFile implements AuditSink {
 
   /** @throws {Error} If it cannot be opened. */
   static open(path: string, options: AuditFileOptions): AuditFile {
+    let file: Deno.FsFile | undefined;
     try {
       Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-      const file = openFile(path);
+      file = openFile(path);
       const { size, head } = mend(file, path);
       return new AuditFile(path, options, { file, size, head: head ?? headOfOlder(path) });
     } catch (cause) {
+      file?.close();
       throw new Error(`Cannot open audit log ${path}: ${(cause as Error).message}`, { cause });
     }
   }
@@ -109,34 +113,58 @@ function openFile(path: string): Deno.FsFile {
  */
 function mend(file: Deno.FsFile, path: string): { size: number; head: string | undefined } {
   const { size, isFile } = file.statSync();
-  if (!isFile || size === 0) return { size: 0, head: isFile ? undefined : NO_LINE };
-  const from = Math.max(0, size - 2 * MAX_LINE_BYTES);
+  if (!isFile || size === 0) return { size: 0, head: isFile ? undefined : NO_BLOCK };
+  for (let reach = TAIL_BYTES;; reach *= 4) {
+    const from = Math.max(0, size - reach);
+    const tail = readFrom(file, from, size);
+    const end = tail.lastIndexOf(LF) + 1;
+    const start = lastBlock(tail.subarray(0, end));
+    if (start < 0 && from > 0) continue;
+    if (start < 0 && end > 0) throw new Error("it holds something else than an audit");
+    if (end < tail.length) {
+      getLogger(["hub", "audit"]).warn(
+        "The last line of {path} was cut off, perhaps by a crash: {count} bytes are taken away",
+        { path, count: tail.length - end },
+      );
+      file.truncateSync(from + end);
+    }
+    if (end === 0) return { size: 0, head: undefined };
+    return {
+      size: from + end,
+      head: blockHash(tail.subarray(start, end)),
+    };
+  }
+}
+
+function readFrom(file: Deno.FsFile, from: number, to: number): Uint8Array {
   file.seekSync(from, Deno.SeekMode.Start);
-  const tail = new Uint8Array(size - from);
+  const bytes = new Uint8Array(to - from);
   let length = 0;
-  for (let n; length < tail.length && (n = file.readSync(tail.subarray(length))) !== null;) {
+  for (let n; length < bytes.length && (n = file.readSync(bytes.subarray(length))) !== null;) {
     length += n;
   }
-  const end = tail.lastIndexOf(LF);
-  if (end < tail.length - 1) {
-    getLogger(["hub", "audit"]).warn(
-      "The last line of {path} was cut off, perhaps by a crash: {count} bytes are taken away",
-      { path, count: tail.length - 1 - end },
-    );
-    file.truncateSync(from + end + 1);
+  return bytes.subarray(0, length);
+}
+
+/** Where the last line begins that begins a block; negative if there is none. */
+function lastBlock(lines: Uint8Array): number {
+  for (let end = lines.length - 1; end >= 0;) {
+    const before = end === 0 ? -1 : lines.lastIndexOf(LF, end - 1);
+    if (prevOf(new TextDecoder().decode(lines.subarray(before + 1, end))) !== undefined) {
+      return before + 1;
+    }
+    end = before;
   }
-  if (end < 0) return { size: from, head: undefined };
-  const start = tail.lastIndexOf(LF, end - 1) + 1;
-  return { size: from + end + 1, head: lineHash(tail.subarray(start, end)) };
+  return -1;
 }
 
 /** Where the chain goes on when the hub ended right after it had put a file aside. */
 function headOfOlder(path: string): string {
   try {
     using file = Deno.openSync(`${path}.1`, { read: true, append: true });
-    return mend(file, `${path}.1`).head ?? NO_LINE;
+    return mend(file, `${path}.1`).head ?? NO_BLOCK;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return NO_LINE;
+    if (error instanceof Deno.errors.NotFound) return NO_BLOCK;
     throw error;
   }
 }

@@ -143,6 +143,60 @@ Deno.test("verifyAudit() finds what was done to an audit", async (t) => {
     }));
 });
 
+Deno.test("verifyAudit() finds what was done to blocks of many lines", async (t) => {
+  const table: [what: string, change: (lines: string[]) => string[], says: RegExp | undefined][] = [
+    ["nothing", (lines) => lines, undefined],
+    [
+      "a changed name",
+      (lines) => lines.with(3, lines[3]!.replace("alice", "mallo")),
+      /:6: does not continue .*:1–5: /,
+    ],
+    ["a line taken out", (lines) => lines.toSpliced(7, 1), /:10: does not continue .*:6–9: /],
+    ["a block taken out", (lines) => lines.toSpliced(5, 5), /:6: does not continue .*:1–5: /],
+    ["two lines swapped", (lines) => lines.with(1, lines[2]!).with(2, lines[1]!), /:6: does not/],
+    ["its first line taken out", (lines) => lines.toSpliced(5, 1), /:10: does not continue/],
+    ["the first line of all taken out", (lines) => lines.slice(1), /:1: is no beginning/],
+    ["the first block taken out", (lines) => lines.slice(5), undefined],
+  ];
+  for (const [what, change, says] of table) {
+    await t.step(what, () =>
+      inFolder(async (folder) => {
+        const path = `${folder}/audit.jsonl`;
+        for (const block of [ids(1, 5), ids(6, 10), ids(11, 15)]) {
+          await using audit = openAudit(path);
+          for (const id of block) audit.record(call(id));
+        }
+        const all = await lines(path);
+        assert.deepEqual(all.flatMap((line, i) => prevOf(line) === undefined ? [] : [i]), [
+          0,
+          5,
+          10,
+        ]);
+        await Deno.writeTextFile(path, change(all).map((line) => `${line}\n`).join(""));
+        if (says === undefined) await verifyAudit([path]);
+        else await assert.rejects(verifyAudit([path]), says);
+      }));
+  }
+});
+
+Deno.test("an audit goes on behind a block that is longer than what is read of its end", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/audit.jsonl`;
+    const reason = "x".repeat(50_000);
+    for (const block of [ids(1, 50), ids(51, 60)]) {
+      await using audit = openAudit(path);
+      for (const id of block) audit.record({ ...call(id), reason });
+    }
+    assert.equal((await verifyAudit([path])).lines, 60);
+  }));
+
+Deno.test("openAudit() does not append to what is no audit", () =>
+  inFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/notes.txt`, "buy milk\n");
+    assert.throws(() => openAudit(`${folder}/notes.txt`), /notes\.txt: it holds something else/);
+    assert.equal(await Deno.readTextFile(`${folder}/notes.txt`), "buy milk\n");
+  }));
+
 Deno.test("an audit goes on after a crash in the middle of a line", () =>
   inFolder(async (folder) => {
     const path = `${folder}/audit.jsonl`;

@@ -1,15 +1,12 @@
 /**
  * Checks that an audit is whole: `ghub audit verify`.
  *
- *     line n    {…,"prev":h(n-1)}        h: SHA-256 of the line's bytes
- *     line n+1  {…,"prev":h(n)}
- *
- * What it cannot show is that lines at the very end were taken away: compare the head that it
- * prints with one that was written down elsewhere.
+ * What it cannot show is that the very last lines were changed or taken away, of the block that no
+ * other one follows: compare the head that it prints with one that was written down elsewhere.
  *
  * @module
  */
-import { lineHash, NO_LINE, prevOf } from "./audit_chain.ts";
+import { blockHasher, NO_BLOCK, prevOf } from "./audit_chain.ts";
 import { MAX_LINE_BYTES } from "./audit_file.ts";
 
 /** What an audit's lines are. */
@@ -22,7 +19,7 @@ export interface Verified {
   readonly to: string;
   /** Whether the first line of all is there; older files may have been removed. */
   readonly whole: boolean;
-  /** Hash of the last line. */
+  /** Hash of the last block. */
   readonly head: string;
 }
 
@@ -36,6 +33,8 @@ interface Part extends Omit<Verified, "whole"> {
   readonly path: string;
   /** The hash that its first line carries. */
   readonly continues: string;
+  /** Number of the line with which its last block begins. */
+  readonly lastBlock: number;
 }
 
 /**
@@ -59,29 +58,37 @@ export async function verifyAudit(paths: readonly string[]): Promise<Verified> {
     dropped: sum("dropped"),
     from: first?.from ?? "",
     to: last?.to ?? "",
-    whole: first === undefined || first.continues === NO_LINE,
-    head: last?.head ?? NO_LINE,
+    whole: first === undefined || first.continues === NO_BLOCK,
+    head: last?.head ?? NO_BLOCK,
   };
 }
 
 /** `undefined` for a file without lines. */
 async function verifyFile(path: string): Promise<Part | undefined> {
-  let prev: string | undefined;
+  let block = blockHasher();
+  let first = 1;
   let [lines, dropped] = [0, 0];
   let [continues, from, to] = ["", "", ""];
   for await (const bytes of linesOf(path)) {
     const where = `${path}:${++lines}`;
     const line = decode(bytes, where);
-    const carried = prevOf(line);
-    if (carried === undefined) throw new BrokenAuditError(`${where}: is no line of an audit`);
     const parsed = parse(line, where);
-    if (prev === undefined) [continues, from] = [carried, parsed.time];
-    else if (carried !== prev) throw broken(where, `${path}:${lines - 1}`);
+    const prev = prevOf(line);
+    if (lines === 1) {
+      if (prev === undefined) throw new BrokenAuditError(`${where}: is no beginning of an audit`);
+      [continues, from] = [prev, parsed.time];
+    } else if (prev !== undefined) {
+      if (block.digest("hex") !== prev) throw broken(where, path, [first, lines - 1]);
+      block = blockHasher();
+      first = lines;
+    }
+    block.update(bytes).update("\n");
     to = parsed.time;
     dropped += parsed.dropped ?? 0;
-    prev = lineHash(bytes);
   }
-  return prev === undefined ? undefined : { path, lines, dropped, continues, from, to, head: prev };
+  if (lines === 0) return undefined;
+  const head = block.digest("hex");
+  return { path, lines, dropped, continues, from, to, head, lastBlock: first };
 }
 
 /** Follows the hashes from file to file: many files can be of one millisecond. */
@@ -95,14 +102,16 @@ function inOrder(parts: readonly Part[]): Part[] {
   const [, other] = starts;
   const last = ordered.at(-1);
   if (other !== undefined && last !== undefined) {
-    throw broken(`${other.path}:1`, `${last.path}:${last.lines}`);
+    throw broken(`${other.path}:1`, last.path, [last.lastBlock, last.lines]);
   }
   return ordered;
 }
 
-function broken(where: string, before: string): BrokenAuditError {
+/** Where the hash is that does not fit, and the lines that it should be of. */
+function broken(where: string, path: string, [from, to]: [number, number]): BrokenAuditError {
+  const before = from === to ? `${path}:${from}` : `${path}:${from}–${to}`;
   return new BrokenAuditError(
-    `${where}: does not continue ${before}: one of them was changed, or lines between are missing`,
+    `${where}: does not continue ${before}: one of them was changed, or lines are missing`,
   );
 }
 

@@ -1,5 +1,5 @@
 /**
- * Writes the audit without anybody waiting for it: lines are made and hashed in batches, and when
+ * Writes the audit without anybody waiting for it: lines are written and hashed in blocks, and when
  * the disk is slower than the calls, lines are dropped and the next one that is written says how
  * many.
  *
@@ -8,12 +8,12 @@
 import { getLogger } from "@logtape/logtape";
 import { deadline } from "../shared/async/deadline.ts";
 import type { Audit, AuditRecord } from "./audit.ts";
-import { chained, lineHash, NO_LINE } from "./audit_chain.ts";
+import { blockHash, chained, NO_BLOCK } from "./audit_chain.ts";
 
 /** Bytes that wait for the disk; lines beyond are dropped. */
 export const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
-/** Lines that are hashed in one go: about a millisecond of the event loop. */
-const MAX_BATCH_LINES = 512;
+/** Lines of one block. */
+const MAX_BLOCK_LINES = 256;
 const GATHER_MS = 25;
 /** How long the end of the hub waits for a disk that does not write. */
 const FLUSH_MS = 2_000;
@@ -31,7 +31,7 @@ export interface AuditSink {
 export interface AuditOptions {
   /** @default MAX_BUFFERED_BYTES */
   readonly maxBufferedBytes?: number;
-  /** The hash of the line that the sink ends with. @default NO_LINE */
+  /** The hash of the block that the sink ends with. @default NO_BLOCK */
   readonly prev?: string;
   /** @default Date.now */
   readonly now?: () => number;
@@ -67,7 +67,7 @@ export class AuditWriter implements Audit {
   constructor(sink: AuditSink, options: AuditOptions = {}) {
     this.#sink = sink;
     this.#max = options.maxBufferedBytes ?? MAX_BUFFERED_BYTES;
-    this.#prev = options.prev ?? NO_LINE;
+    this.#prev = options.prev ?? NO_BLOCK;
     this.#now = options.now ?? Date.now;
     this.#gatherMs = options.gatherMs ?? GATHER_MS;
   }
@@ -120,38 +120,32 @@ export class AuditWriter implements Audit {
       if (!this.#closed) await this.#gather();
       let at = 0;
       while (at < this.#lines.length) {
-        const batch = this.#lines.slice(at, at + MAX_BATCH_LINES);
-        at += batch.length;
-        await this.#writeBatch(batch);
-        for (const line of batch) this.#buffered -= line.length;
+        const lines = this.#lines.slice(at, at + MAX_BLOCK_LINES);
+        at += lines.length;
+        await this.#writeBlock(lines);
+        for (const line of lines) this.#buffered -= line.length;
         // What came meanwhile gathers for the next round, unless it is much.
-        if (this.#lines.length - at < MAX_BATCH_LINES) break;
+        if (this.#lines.length - at < MAX_BLOCK_LINES) break;
       }
       this.#lines = this.#lines.slice(at);
     }
     this.#writing = undefined;
   }
 
-  async #writeBatch(batch: readonly string[]): Promise<void> {
-    let prev = this.#prev;
-    let text = "";
-    for (const json of batch) {
-      const line = chained(json, prev);
-      prev = lineHash(line);
-      text += `${line}\n`;
-    }
+  async #writeBlock(lines: readonly string[]): Promise<void> {
     try {
-      const bytes = new TextEncoder().encode(text);
+      const text = lines.with(0, chained(lines[0]!, this.#prev)).join("\n");
+      const bytes = new TextEncoder().encode(`${text}\n`);
       await this.#sink.begin?.(bytes.length);
       for (let rest = bytes; rest.length > 0;) {
         rest = rest.subarray(await this.#sink.write(rest));
       }
-      this.#prev = prev;
+      this.#prev = blockHash(bytes);
     } catch (error) {
-      // The next line continues the last one that is there.
-      this.#dropped += batch.length;
+      // The next block continues the last one that is there.
+      this.#dropped += lines.length;
       const log = getLogger(["hub", "audit"]);
-      log.error("Cannot write {count} audit lines: {error}", { count: batch.length, error });
+      log.error("Cannot write {count} audit lines: {error}", { count: lines.length, error });
       await this.#sink.undo?.().catch(() => {});
     }
   }
