@@ -7,7 +7,7 @@
  * @module
  */
 import { blockHasher, NO_BLOCK, prevOf } from "./audit_chain.ts";
-import { MAX_LINE_BYTES } from "./audit_file.ts";
+import { auditLines } from "./audit_lines.ts";
 
 /** What an audit's lines are. */
 export interface Verified {
@@ -69,8 +69,10 @@ async function verifyFile(path: string): Promise<Part | undefined> {
   let first = 1;
   let [lines, dropped] = [0, 0];
   let [continues, from, to] = ["", "", ""];
-  for await (const bytes of linesOf(path)) {
-    const where = `${path}:${++lines}`;
+  for await (const { number, bytes, fault } of auditLines(path)) {
+    const where = `${path}:${number}`;
+    if (fault !== undefined) throw new BrokenAuditError(`${where}: ${fault}`);
+    lines = number;
     const line = decode(bytes, where);
     const parsed = parse(line, where);
     const prev = prevOf(line);
@@ -129,27 +131,4 @@ function parse(line: string, where: string): { time: string; dropped?: number } 
     if (typeof time === "string") return typeof dropped === "number" ? { time, dropped } : { time };
   } catch { /* Said below. */ }
   throw new BrokenAuditError(`${where}: is no line of an audit`);
-}
-
-/** The lines of a file without their line breaks; each is good until the next one. */
-async function* linesOf(path: string): AsyncGenerator<Uint8Array> {
-  using file = await Deno.open(path);
-  const buffer = new Uint8Array(4 * MAX_LINE_BYTES);
-  let length = 0;
-  for (let number = 1;;) {
-    const n = await file.read(buffer.subarray(length));
-    length += n ?? 0;
-    let start = 0;
-    for (let end; (end = buffer.subarray(0, length).indexOf(10, start)) >= 0; number++) {
-      yield buffer.subarray(start, end);
-      start = end + 1;
-    }
-    buffer.copyWithin(0, start, length);
-    length -= start;
-    if (n === null && length > 0) {
-      throw new BrokenAuditError(`${path}:${number}: is cut off`);
-    }
-    if (n === null) return;
-    if (length === buffer.length) throw new BrokenAuditError(`${path}:${number}: is too long`);
-  }
 }

@@ -33,7 +33,7 @@ import { Registry } from "./registry.ts";
 import type { CallIdentity, RelayContext } from "./relay.ts";
 import type { RequestHead } from "./request_head.ts";
 import type { Peer } from "./socket.ts";
-import { TunnelListener } from "./tunnel_listener.ts";
+import { type RefusedServer, TunnelListener } from "./tunnel_listener.ts";
 import { LOOK_MS, TunnelSweep } from "./tunnel_sweep.ts";
 import { welcome } from "./welcome.ts";
 
@@ -239,8 +239,8 @@ class Hub implements RunningHub {
       isDraining: () => this.#state !== "serving",
       maxHandshakesPerS: this.#options.maxHandshakesPerS,
       nextId: () => this.#makeId(),
-      onRefused: (peer: string, server: string, error: { code: string; message: string }) =>
-        this.#journal.serverRefused({ peer, server }, error),
+      onRefused: (asked: RefusedServer, error: { code: string; message: string }) =>
+        this.#journal.serverRefused(asked, error),
       onRegistered: (tunnel: OpenTunnel, identity: Identity) => {
         this.#journal.serverRegistered(tunnel, identity);
         if (tunnel.name.includes("/")) return;

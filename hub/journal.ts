@@ -24,6 +24,7 @@ import type { RawResult } from "./raw.ts";
 import type { RegistryEvent } from "./registry.ts";
 import type { RequestHead } from "./request_head.ts";
 import type { Tunnel } from "./tunnel.ts";
+import type { RefusedServer } from "./tunnel_listener.ts";
 
 /** More of a method's name is not written down: only strangers send such. */
 const MAX_METHOD = 256;
@@ -47,7 +48,7 @@ export class Journal {
   }
 
   serverRefused(
-    { peer, server }: { readonly peer: string; readonly server: string },
+    { peer, server, labels, who }: RefusedServer,
     { code, message: reason }: { readonly code: string; readonly message: string },
   ): void {
     this.#activity.publish({ kind: "SERVER_REFUSED", server, peer, reason });
@@ -58,7 +59,16 @@ export class Journal {
     });
     const status = code in Status ? code as StatusName : "INVALID_ARGUMENT";
     const id = this.#nextId();
-    this.#audit.record({ kind: "registration", who: "", peer, server, status, reason, id });
+    this.#audit.record({
+      kind: "registration",
+      who,
+      peer,
+      server,
+      ...(labels !== undefined && { labels }),
+      status,
+      reason,
+      id,
+    });
   }
 
   serverRegistered({ id, info }: Tunnel, { name, subject }: Identity): void {

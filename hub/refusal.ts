@@ -12,4 +12,6 @@ export interface Refusal {
   readonly message: string;
   /** Goes into `Retry-After`, in whole seconds. */
   readonly retryAfterS?: number;
+  /** Whose credential it was, where that was good and what it asked for was not. For the audit. */
+  readonly who?: string;
 }

@@ -28,6 +28,16 @@ export const MAX_HANDSHAKES = 512;
 /** `Retry-After` of those. */
 const BUSY_RETRY_S = 2;
 
+/** What is known of a server that was refused, as far as it came. */
+export interface RefusedServer {
+  readonly peer: string;
+  /** The name that it claimed. */
+  readonly server: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Whose credential it showed, if that was good. */
+  readonly who: string;
+}
+
 /** What the tunnel listener needs of the hub. */
 export interface TunnelListenerContext {
   readonly path: string;
@@ -37,7 +47,7 @@ export interface TunnelListenerContext {
   isDraining(): boolean;
   readonly maxHandshakesPerS?: number | undefined;
   nextId(): string;
-  onRefused(remoteAddress: string, name: string, refusal: HttpError): void;
+  onRefused(asked: RefusedServer, refusal: HttpError): void;
   onRegistered(tunnel: OpenTunnel, identity: Identity): void;
 }
 
@@ -88,7 +98,7 @@ export class TunnelListener {
     conn: Deno.Conn,
     { remoteAddress, certificate }: Pick<Peer, "remoteAddress" | "certificate">,
   ): Promise<{ tunnel: OpenTunnel; rest: Uint8Array } | undefined> {
-    let name = "";
+    let asked: RefusedServer = { peer: remoteAddress, server: "", who: "" };
     try {
       if (this.#handshakes.size > MAX_HANDSHAKES) throw busy();
       const read = await readHead(conn);
@@ -101,12 +111,15 @@ export class TunnelListener {
       }
       const header = (field: string) => head.one(field);
       const info = accept(parseMeta(header, remoteAddress));
-      name = info.name;
+      const { name, labels } = info;
+      asked = { ...asked, server: name, labels };
       const retryAfterS = this.#admission.retryAfterS();
       if (retryAfterS !== undefined) throw tooMany(this.#admission.perSecond, retryAfterS);
       const { gate, registry } = this.#context;
       const request: TunnelRequest = { remote: hostOf(remoteAddress), header, certificate, info };
-      const identity = accept(await gate.authorizeTunnel(request));
+      const answer = await gate.authorizeTunnel(request);
+      asked = { ...asked, who: ("status" in answer ? answer.who : answer.name) ?? "" };
+      const identity = accept(answer);
       const refusal = this.#context.isDraining() ? goingAway() : registry.admit(info);
       if (refusal !== undefined) throw toHttpError(refusal);
       const tunnel = new OpenTunnel(conn, {
@@ -122,7 +135,7 @@ export class TunnelListener {
       return { tunnel, rest };
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
-      this.#context.onRefused(remoteAddress, name, error);
+      this.#context.onRefused(asked, error);
       await writeAll(conn, errorResponse(error));
       return undefined;
     }

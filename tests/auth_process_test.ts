@@ -118,7 +118,10 @@ Deno.test("with an auth file, each gets as far as its token says, and no secret 
       return text.includes('"status":"UNAUTHENTICATED"') && text.includes('"kind":"raw"') && text;
     });
     assert.match(lines, /"kind":"registration","who":"edges",.*"status":"OK"/);
-    assert.match(lines, /"kind":"registration","who":"",.*"status":"PERMISSION_DENIED"/);
+    assert.match(
+      lines,
+      /"kind":"registration","who":"edges",.*"server":"lab-1",.*"status":"PERMISSION_DENIED"/,
+    );
     assert.match(lines, /"server":"edge-1","labels":\{"env":"prod"\},"status":"OK"/);
     assert.match(lines, /"kind":"call","who":"root"/);
     assert.match(lines, /"who":"idle",.*"server":"edge-1",.*"status":"PERMISSION_DENIED"/);

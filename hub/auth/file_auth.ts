@@ -114,19 +114,22 @@ function identityOf(kind: Identity["kind"], proof: Proof<Entry>): Identity {
 }
 
 /** Whether a server may have the name and the labels that it claims. */
-function admit(proof: Proof<ServerEntry>, info: TunnelRequest["info"]): Identity | Refusal {
+export function admit(
+  proof: Proof<ServerEntry>,
+  info: TunnelRequest["info"],
+): Identity | Refusal {
   const { entry, values } = proof;
   const named = entry.names.some((pattern) => {
     const filled = fill(pattern, values);
     return filled !== undefined && glob(filled).matches(info.name);
   });
-  if (!named) return forbidden(`"${entry.id}" may not register the name ${quote(info.name)}`);
+  if (!named) return forbidden(entry, `register the name ${quote(info.name)}`);
   for (const [key, value] of Object.entries(info.labels)) {
     const may = entry.labels.some((label) =>
       label.key.matches(key) && anyMatches(label.values, value)
     );
     if (!may) {
-      return forbidden(`"${entry.id}" may not claim the label ${quote(`${key}=${value}`)}`);
+      return forbidden(entry, `claim the label ${quote(`${key}=${value}`)}`);
     }
   }
   return identityOf("server", proof);
@@ -144,8 +147,9 @@ function fill(pattern: string, values: ReadonlyMap<string, string>): string | un
   return whole && filled.length <= MAX_PATTERN_LENGTH ? filled : undefined;
 }
 
-function forbidden(message: string): Refusal {
-  return { status: FORBIDDEN.http, code: FORBIDDEN.name, message };
+function forbidden({ id }: Entry, what: string): Refusal {
+  const message = `"${id}" may not ${what}`;
+  return { status: FORBIDDEN.http, code: FORBIDDEN.name, message, who: id };
 }
 
 function toRefusal({ reason, message }: Fault): Refusal {

@@ -1,0 +1,49 @@
+/**
+ * The lines of an audit's file, one after the other, in memory that does not grow with the file.
+ *
+ * @module
+ */
+import { MAX_LINE_BYTES } from "./audit_file.ts";
+
+const LF = 10;
+
+/** One line. */
+export interface AuditLine {
+  /** From 1. */
+  readonly number: number;
+  /** Without its line break; good until the next line is asked for. */
+  readonly bytes: Uint8Array;
+  /** Why it is no whole line; `bytes` is a part of it then. */
+  readonly fault?: "is cut off" | "is too long";
+}
+
+/** @throws {Error} If the file cannot be read. */
+export async function* auditLines(path: string): AsyncGenerator<AuditLine> {
+  using file = await Deno.open(path);
+  const buffer = new Uint8Array(4 * MAX_LINE_BYTES);
+  let length = 0;
+  /** In a line of which the beginning was given away as too long. */
+  let skipping = false;
+  for (let number = 1;;) {
+    const n = await file.read(buffer.subarray(length));
+    length += n ?? 0;
+    let start = 0;
+    for (let end; (end = buffer.subarray(0, length).indexOf(LF, start)) >= 0; number++) {
+      if (!skipping) yield { number, bytes: buffer.subarray(start, end) };
+      skipping = false;
+      start = end + 1;
+    }
+    buffer.copyWithin(0, start, length);
+    length -= start;
+    if (n === null) {
+      if (length > 0 && !skipping) {
+        yield { number, bytes: buffer.subarray(0, length), fault: "is cut off" };
+      }
+      return;
+    }
+    if (length < buffer.length) continue;
+    if (!skipping) yield { number, bytes: buffer, fault: "is too long" };
+    skipping = true;
+    length = 0;
+  }
+}
