@@ -201,7 +201,8 @@ export class CallListener {
       const callsAtServer = tunnel.side.connection.streamCount;
       const full = this.#context.limits.refusal(identity.name, { server: name, callsAtServer });
       if (full !== undefined) throw full;
-      raw = new RawConnection(tunnel, { expose, operator: identity.name });
+      const voucher = tunnel.vouchers?.of(identity);
+      raw = new RawConnection(tunnel, { expose, operator: identity.name, voucher });
       await raw.open(tooLate.signal);
       return { raw, handshake, server, tunnel, identity, request };
     } catch (error) {

@@ -116,7 +116,7 @@ export class Exchange implements StreamEvents, Expiring {
   /** Opens the call's stream on a tunnel. */
   forward(upstream: Upstream, endStream: boolean): void {
     const { head, identity } = this;
-    this.#open(upstream, head.block(identity.name, identity.credentialUsed), endStream);
+    this.#open(upstream, head.block(identity, upstream.vouchers?.of(identity)), endStream);
   }
 
   /** Waits for the server, then forwards. */
@@ -235,9 +235,10 @@ export class Exchange implements StreamEvents, Expiring {
     const left = timeoutMs === undefined
       ? undefined
       : Math.max(0, timeoutMs - (performance.now() - this.startedMs));
+    const voucher = upstream.vouchers?.of(identity);
     const block = left === undefined
-      ? head.block(identity.name, identity.credentialUsed)
-      : head.blockWithTimeout(identity.name, identity.credentialUsed, formatTimeout(left));
+      ? head.block(identity, voucher)
+      : head.blockWithTimeout(identity, { voucher, timeout: formatTimeout(left) });
     this.#open(upstream, block, held.ended && held.bytes.length === 0);
     if (this.#farStream === undefined) return;
     const { connection } = upstream.side;

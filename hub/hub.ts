@@ -35,6 +35,7 @@ import type { RequestHead } from "./request_head.ts";
 import type { Peer } from "./socket.ts";
 import { type RefusedServer, TunnelListener } from "./tunnel_listener.ts";
 import { LOOK_MS, TunnelSweep } from "./tunnel_sweep.ts";
+import { Vouchers } from "./vouchers.ts";
 import { welcome } from "./welcome.ts";
 
 /** How often everything but tunnels is looked at that has no event of its own. */
@@ -48,6 +49,7 @@ const SWEEP_MS = 1_000;
 export async function startHub(options: HubOptions): Promise<RunningHub> {
   await using stack = new AsyncDisposableStack();
   const auth = stack.adopt(openAuth(options), close);
+  const vouchers = Vouchers.open(options.stateDir);
   const audit = stack.use(
     openAudit(options.auditLog, {
       ...(options.auditMaxBytes !== undefined && { maxBytes: options.auditMaxBytes }),
@@ -63,7 +65,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     listen({ ...callListen, tls: callTls, alpn: ["h2"], flag: "--call-listen" }),
     close,
   );
-  const hub = new Hub(options, { auth, audit, tunnels, calls });
+  const hub = new Hub(options, { auth, audit, vouchers, tunnels, calls });
   stack.move();
   return hub;
 }
@@ -75,6 +77,7 @@ function close(listener: { close(): void }): void {
 interface Parts {
   readonly auth: Auth;
   readonly audit: Audit;
+  readonly vouchers: Vouchers;
   readonly tunnels: HubListener;
   readonly calls: HubListener;
 }
@@ -114,7 +117,7 @@ class Hub implements RunningHub {
   #state: HubState = "serving";
   #closing: Promise<void> | undefined;
 
-  constructor(options: HubOptions, { auth, audit, tunnels, calls }: Parts) {
+  constructor(options: HubOptions, { auth, audit, vouchers, tunnels, calls }: Parts) {
     this.#options = options;
     this.#auth = auth;
     this.#limits = new Limits(options);
@@ -148,7 +151,7 @@ class Hub implements RunningHub {
     });
     this.#registry.onChange((event) => this.#journal.registryChanged(event));
     this.#registry.onChange((event) => this.#known?.onChange(event, this.#registry));
-    this.#tunnelListener = new TunnelListener(this.#tunnelContext(path));
+    this.#tunnelListener = new TunnelListener(this.#tunnelContext(path, vouchers));
     this.#callListener = new CallListener({
       relay: this.#relayContext(),
       gate: this.#gate,
@@ -231,9 +234,10 @@ class Hub implements RunningHub {
     return `${this.#idPrefix}-${(this.#nextId++).toString(36)}`;
   }
 
-  #tunnelContext(path: string) {
+  #tunnelContext(path: string, vouchers: Vouchers) {
     return {
       path,
+      vouchers,
       gate: this.#gate,
       registry: this.#registry,
       isDraining: () => this.#state !== "serving",
@@ -350,9 +354,16 @@ function each<T>(items: Iterable<T>, look: (item: T) => void): void {
 
 function callIdentity(answer: Operator | RpcError): CallIdentity | RpcError {
   if (answer instanceof RpcError) return answer;
-  const { name, grant, how, subject } = answer;
+  const { name, grant, how, subject, expiresAtMs } = answer;
   const credentialUsed = how === "token" || how === "jwt";
-  return { name, grant, credentialUsed, ...(subject === undefined ? {} : { subject }) };
+  return {
+    name,
+    how,
+    grant,
+    credentialUsed,
+    ...(subject === undefined ? {} : { subject }),
+    ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
+  };
 }
 
 /** A wildcard address is shown as the loopback address that it includes. */

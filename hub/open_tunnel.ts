@@ -26,6 +26,7 @@ import { Side } from "./side.ts";
 import type { CloseReason, ServerInfo, Tunnel, TunnelStats } from "./tunnel.ts";
 import type { Swept } from "./tunnel_sweep.ts";
 import type { Upstream } from "./upstream.ts";
+import type { TunnelVouchers } from "./vouchers.ts";
 
 /** A tunnel whose socket takes no byte of what waits for so long is closed. */
 export const MAX_STALL_S = 15;
@@ -36,6 +37,8 @@ export interface OpenTunnelOptions {
   readonly generation: number;
   /** The answer to the upgrade request: sent before all else. */
   readonly greeting: Uint8Array;
+  /** For a server that asked for them. */
+  readonly vouchers?: TunnelVouchers | undefined;
 }
 
 /** See the module's head. `run()` it once, right after it was registered. */
@@ -44,6 +47,7 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
   readonly id: string;
   readonly info: ServerInfo;
   readonly generation: number;
+  readonly vouchers: TunnelVouchers | undefined;
   readonly connectedAtMs: number = Date.now();
   readonly side: Side;
   readonly resets: PacedResets;
@@ -75,6 +79,7 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
     this.id = options.id;
     this.info = options.info;
     this.generation = options.generation;
+    this.vouchers = options.vouchers;
     const { promise, resolve } = Promise.withResolvers<CloseReason>();
     this.closed = promise;
     this.#resolveClosed = resolve;

@@ -21,6 +21,7 @@ import { DEFAULT_WINDOW, ErrorCode } from "../shared/http2/frames.ts";
 import { firstValue, type HeaderList } from "../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../shared/http2/stream.ts";
+import { VOUCHER_FIELD } from "../shared/vouchers/voucher.ts";
 import { lostError, resetError, statusOf } from "./hop.ts";
 import type { Socket } from "./link.ts";
 import type { Meter } from "./meter.ts";
@@ -44,6 +45,8 @@ export interface RawOptions {
   /** Name of an upstream of the server, or empty for the server's own services. */
   readonly expose: string;
   readonly operator: string;
+  /** For a server that asks for it. */
+  readonly voucher?: string | undefined;
 }
 
 /** What limits the bytes of each direction, where something does. */
@@ -94,6 +97,7 @@ export class RawConnection implements StreamEvents, Disposable {
       ["content-type", "application/grpc"],
       ["te", "trailers"],
       [OPERATOR_FIELD, options.operator],
+      ...(options.voucher === undefined ? [] : [[VOUCHER_FIELD, options.voucher, true] as const]),
       ...(options.expose === "" ? [] : [["x-hub-upstream", options.expose] as const]),
     ];
     this.#stream = connection.request(encodeHeaderList(head), false, this);

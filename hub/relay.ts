@@ -13,7 +13,7 @@ import { ErrorCode, type Http2Error } from "../shared/http2/frames.ts";
 import type { HeaderList } from "../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../shared/http2/stream.ts";
-import type { Answer } from "./auth.ts";
+import type { Answer, Identity } from "./auth.ts";
 import { type Grant, NOTHING } from "../shared/policy/rules.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Route } from "./director.ts";
@@ -29,7 +29,9 @@ import type { Upstream } from "./upstream.ts";
 /** Who calls. It is filled in later for a call whose credential is still being looked at. */
 export interface CallIdentity {
   name: string;
+  how: Identity["how"];
   subject?: string;
+  expiresAtMs?: number;
   /** What it may do; replaced when that has changed. */
   grant: Grant;
   /** The call's `authorization` was meant for the hub: it is not sent on. */
@@ -188,8 +190,8 @@ export class Caller implements ConnectionEvents, LinkProtocol {
       this.#context.onRefused(head, remoteAddress, answer);
       return this.#refuse(stream, answer);
     }
-    const identity = answer instanceof Promise
-      ? { name: "", grant: NOTHING, credentialUsed: true }
+    const identity: CallIdentity = answer instanceof Promise
+      ? { name: "", how: "token", grant: NOTHING, credentialUsed: true }
       : answer;
     const call = new Exchange(this.#context, {
       near: this.#side,

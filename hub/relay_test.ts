@@ -51,7 +51,7 @@ async function begin(change: Partial<RelayContext> = {}) {
   const context: RelayContext = {
     deadlines,
     maxStreams: 100,
-    authorize: () => ({ name: "olga", grant: NOTHING, credentialUsed: true }),
+    authorize: () => ({ name: "olga", how: "token", grant: NOTHING, credentialUsed: true }),
     direct: () => ({ to: "server", name: "edge-1" }),
     pick: () => server,
     waitFor: () => assert.fail("Nobody waits here"),

@@ -9,6 +9,7 @@
 import { parseTimeout } from "../shared/grpc/timeout.ts";
 import { type Field, type HeaderList } from "../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
+import { VOUCHER_FIELD } from "../shared/vouchers/voucher.ts";
 import { FORWARDED_FIELDS } from "./forwarded.ts";
 import type { CallHead } from "./tunnel.ts";
 
@@ -16,7 +17,15 @@ import type { CallHead } from "./tunnel.ts";
 export const OPERATOR_FIELD = "x-hub-operator";
 
 /** Fields that are for the hub alone, and those that only the hub may write. */
-const DROPPED: ReadonlySet<string> = new Set(["x-hub-wait", OPERATOR_FIELD]);
+const DROPPED: ReadonlySet<string> = new Set(["x-hub-wait", OPERATOR_FIELD, VOUCHER_FIELD]);
+
+/** Who sends a call: what the hub writes into it, and leaves out. */
+export interface Sender {
+  /** For `x-hub-operator`. */
+  readonly name: string;
+  /** The credential was for the hub: the server must not see it. */
+  readonly credentialUsed: boolean;
+}
 
 /** A call's request, as far as the hub cares. */
 export class RequestHead implements CallHead {
@@ -31,7 +40,7 @@ export class RequestHead implements CallHead {
   /** It came through a proxy: see `forwarded.ts`. */
   readonly forwarded: boolean = false;
   /** The last block, and for whom it was made. */
-  #block: { operator: string; dropAuthorization: boolean; bytes: Uint8Array } | undefined;
+  #block: (Sender & { voucher: string | undefined; bytes: Uint8Array }) | undefined;
 
   constructor(fields: HeaderList) {
     this.fields = fields;
@@ -53,35 +62,39 @@ export class RequestHead implements CallHead {
   /**
    * The encoded header section for the server.
    *
-   * @param operator Who calls, for `x-hub-operator`.
-   * @param dropAuthorization The credential was for the hub: the server must not see it.
+   * @param voucher For a server that asks for it.
    */
-  block(operator: string, dropAuthorization: boolean): Uint8Array {
+  block(sender: Sender, voucher?: string): Uint8Array {
     const known = this.#block;
-    if (known?.operator === operator && known.dropAuthorization === dropAuthorization) {
-      return known.bytes;
-    }
-    const bytes = encodeHeaderList(this.#forwarded(operator, dropAuthorization, undefined));
-    this.#block = { operator, dropAuthorization, bytes };
+    const { name, credentialUsed } = sender;
+    if (
+      known?.name === name && known.credentialUsed === credentialUsed && known.voucher === voucher
+    ) return known.bytes;
+    const bytes = encodeHeaderList(this.#forwarded(sender, { voucher }));
+    this.#block = { name, credentialUsed, voucher, bytes };
     return bytes;
   }
 
   /** The same for a call that had to wait: its deadline has come nearer. */
-  blockWithTimeout(operator: string, dropAuthorization: boolean, timeout: string): Uint8Array {
-    return encodeHeaderList(this.#forwarded(operator, dropAuthorization, timeout));
+  blockWithTimeout(
+    sender: Sender,
+    how: { readonly voucher: string | undefined; readonly timeout: string },
+  ): Uint8Array {
+    return encodeHeaderList(this.#forwarded(sender, how));
   }
 
   #forwarded(
-    operator: string,
-    dropAuthorization: boolean,
-    timeout: string | undefined,
+    { name: operator, credentialUsed }: Sender,
+    { voucher, timeout }: { readonly voucher: string | undefined; readonly timeout?: string },
   ): HeaderList {
     const fields = this.fields.flatMap((field): Field[] => {
       const [name] = field;
-      if (DROPPED.has(name) || (dropAuthorization && name === "authorization")) return [];
+      if (DROPPED.has(name) || (credentialUsed && name === "authorization")) return [];
       return name === "grpc-timeout" && timeout !== undefined ? [[name, timeout]] : [field];
     });
-    return [...fields, [OPERATOR_FIELD, operator]];
+    fields.push([OPERATOR_FIELD, operator]);
+    if (voucher !== undefined) fields.push([VOUCHER_FIELD, voucher, true]);
+    return fields;
   }
 }
 

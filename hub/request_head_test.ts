@@ -78,6 +78,7 @@ Deno.test("RequestHead.block() is what the server gets", () => {
     ["x-hub-server", "edge-1"],
     ["x-hub-wait", "30s"],
     ["x-hub-operator", "somebody else"],
+    ["x-hub-voucher", "somebody else's"],
     ["x-bin", "\x00\xff"],
     ["x-secret", "s", true],
     ["x-bin", "again"],
@@ -88,8 +89,16 @@ Deno.test("RequestHead.block() is what the server gets", () => {
     "s",
     true,
   ], ["x-bin", "again"]];
-  assert.deepEqual(decoded(head.block("olga", true)), [...kept, ["x-hub-operator", "olga"]]);
-  const passed = decoded(head.block("olga", false));
+  assert.deepEqual(decoded(head.block({ name: "olga", credentialUsed: true })), [
+    ...kept,
+    ["x-hub-operator", "olga"],
+  ]);
+  assert.deepEqual(decoded(head.block({ name: "olga", credentialUsed: true }, "v")), [
+    ...kept,
+    ["x-hub-operator", "olga"],
+    ["x-hub-voucher", "v", true],
+  ]);
+  const passed = decoded(head.block({ name: "olga", credentialUsed: false }));
   assert.deepEqual(passed.find(([name]) => name === "authorization"), [
     "authorization",
     "Bearer secret",
@@ -99,14 +108,15 @@ Deno.test("RequestHead.block() is what the server gets", () => {
 
 Deno.test("RequestHead.block() is made once, for one operator and one way", () => {
   const head = new RequestHead([...CALL, ["authorization", "Bearer secret"]]);
-  const block = head.block("olga", true);
-  assert.equal(head.block("olga", true), block);
+  const block = head.block({ name: "olga", credentialUsed: true });
+  assert.equal(head.block({ name: "olga", credentialUsed: true }), block);
+  assert.notEqual(head.block({ name: "olga", credentialUsed: true }, "v"), block);
   const rows: readonly [string, boolean][] = [["olga", false], ["-olga", false], ["-olga", true], [
     "ivan",
     true,
   ]];
   for (const [operator, drop] of rows) {
-    const fields = decoded(head.block(operator, drop));
+    const fields = decoded(head.block({ name: operator, credentialUsed: drop }));
     assert.deepEqual(fields.at(-1), ["x-hub-operator", operator]);
     assert.equal(fields.some(([name]) => name === "authorization"), !drop);
   }
@@ -114,9 +124,16 @@ Deno.test("RequestHead.block() is made once, for one operator and one way", () =
 
 Deno.test("RequestHead.blockWithTimeout() has the deadline that is left", () => {
   const head = new RequestHead([...CALL, ["grpc-timeout", "30S"], ["x-hub-wait", "20s"]]);
-  assert.deepEqual(decoded(head.blockWithTimeout("olga", true, "10S")), [
-    ...CALL,
-    ["grpc-timeout", "10S"],
-    ["x-hub-operator", "olga"],
-  ]);
+  assert.deepEqual(
+    decoded(head.blockWithTimeout({ name: "olga", credentialUsed: true }, {
+      voucher: "v",
+      timeout: "10S",
+    })),
+    [
+      ...CALL,
+      ["grpc-timeout", "10S"],
+      ["x-hub-operator", "olga"],
+      ["x-hub-voucher", "v", true],
+    ],
+  );
 });

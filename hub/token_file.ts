@@ -36,15 +36,48 @@ export function randomToken(): string {
  * @throws {Error} If others may read the file, or it holds no token, or the folder is not writable.
  */
 export function openToken(path: string): string {
+  return openSecret(path, {
+    what: "token file",
+    make: () => randomToken() + "\n",
+    read: readToken,
+    maxBytes: MAX_FILE_BYTES,
+  });
+}
+
+/** Options of {@linkcode openSecret}. */
+export interface SecretOptions<T> {
+  /** What it is, for messages: `token file`. */
+  readonly what: string;
+  /** What a new file holds. */
+  readonly make: () => string;
+  /** @throws {Error} If a text cannot be used. */
+  readonly read: (text: string) => T;
+  readonly maxBytes: number;
+}
+
+/**
+ * The secret in a file; if there is none, makes one. Two hubs that start at the same time agree.
+ *
+ * @throws {Error} If others may read the file, or it cannot be used, or the folder is not writable.
+ */
+export function openSecret<T>(path: string, { what, make, read, maxBytes }: SecretOptions<T>): T {
+  const open = () => {
+    try {
+      return read(readSecretFile(path, maxBytes));
+    } catch (cause) {
+      if (cause instanceof Deno.errors.NotFound) throw cause;
+      throw new Error(`Cannot use ${what} ${path}: ${messageOf(cause)}`, { cause });
+    }
+  };
   try {
-    return readToken(path);
+    return open();
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  // Written aside and linked: nobody ever reads half a token, and the first of two wins.
+  // Written aside and linked: nobody ever reads half a secret, and the first of two wins.
   const temporary = `${path}.${crypto.randomUUID()}`;
   try {
-    Deno.writeTextFileSync(temporary, randomToken() + "\n", { createNew: true, mode: OWNER_ONLY });
+    Deno.writeTextFileSync(temporary, make(), { createNew: true, mode: OWNER_ONLY });
     try {
       Deno.linkSync(temporary, path);
     } catch (error) {
@@ -53,27 +86,15 @@ export function openToken(path: string): string {
       Deno.removeSync(temporary);
     }
   } catch (cause) {
-    throw new Error(`Cannot write token file ${path}: ${messageOf(cause)}`, { cause });
+    throw new Error(`Cannot write ${what} ${path}: ${messageOf(cause)}`, { cause });
   }
-  return readToken(path);
+  return open();
 }
 
-/** @throws {Deno.errors.NotFound} If there is no such file. */
-function readToken(path: string): string {
-  let text: string;
-  try {
-    text = readSecretFile(path, MAX_FILE_BYTES).trim();
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) throw cause;
-    throw new Error(`Cannot use token file ${path}: ${messageOf(cause)}`, { cause });
-  }
-  if (!isToken(text)) {
-    throw new Error(
-      `Cannot use token file ${path}: it must hold ${TOKEN_RULE}; remove it, and the hub makes ` +
-        "a new one",
-    );
-  }
-  return text;
+function readToken(text: string): string {
+  const token = text.trim();
+  if (isToken(token)) return token;
+  throw new Error(`it must hold ${TOKEN_RULE}; remove it, and the hub makes a new one`);
 }
 
 /**

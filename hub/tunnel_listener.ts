@@ -11,6 +11,7 @@ import { getLogger } from "@logtape/logtape";
 import { HttpError } from "../shared/bridge/http_error.ts";
 import { type ReadHead, readRequestHead } from "../shared/bridge/request_head.ts";
 import { checkUpgrade, errorResponse, upgradeResponse } from "../shared/bridge/upgrade.ts";
+import { KEYS_HEADER } from "../shared/vouchers/voucher.ts";
 import { Admission } from "./admission.ts";
 import type { Identity, TunnelRequest } from "./auth.ts";
 import { FORWARDED_FIELDS } from "./forwarded.ts";
@@ -19,6 +20,7 @@ import { parseMeta } from "./meta.ts";
 import { OpenTunnel } from "./open_tunnel.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Registry } from "./registry.ts";
+import { readNonce, type Vouchers } from "./vouchers.ts";
 import { closeQuietly, hostOf, noDelay, type Peer, peerOf, writeAll } from "./socket.ts";
 
 /** A connection that is no tunnel by then is closed. */
@@ -45,6 +47,7 @@ export interface TunnelListenerContext {
   readonly registry: Registry<OpenTunnel>;
   /** True while the hub drains: nobody registers any more. */
   isDraining(): boolean;
+  readonly vouchers: Vouchers;
   readonly maxHandshakesPerS?: number | undefined;
   nextId(): string;
   onRefused(asked: RefusedServer, refusal: HttpError): void;
@@ -113,6 +116,8 @@ export class TunnelListener {
       const info = accept(parseMeta(header, remoteAddress));
       const { name, labels } = info;
       asked = { ...asked, server: name, labels };
+      const nonce = readNonce(header);
+      if (typeof nonce === "object") throw toHttpError(nonce);
       const retryAfterS = this.#admission.retryAfterS();
       if (retryAfterS !== undefined) throw tooMany(this.#admission.perSecond, retryAfterS);
       const { gate, registry } = this.#context;
@@ -122,11 +127,17 @@ export class TunnelListener {
       const identity = accept(answer);
       const refusal = this.#context.isDraining() ? goingAway() : registry.admit(info);
       if (refusal !== undefined) throw toHttpError(refusal);
+      const { vouchers } = this.#context;
+      const vouched = nonce === undefined ? undefined : { server: name, nonce };
       const tunnel = new OpenTunnel(conn, {
         id: this.#context.nextId(),
         info,
         generation: registry.nextGeneration(name),
-        greeting: upgradeResponse(upgrade),
+        greeting: upgradeResponse(
+          upgrade,
+          vouched && { [KEYS_HEADER]: vouchers.statement(vouched) },
+        ),
+        vouchers: vouched && vouchers.of(vouched),
       });
       // Before the 101: a server that reads it is registered.
       registry.add(tunnel);

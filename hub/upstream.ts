@@ -5,6 +5,7 @@
  */
 import type { PacedResets } from "./paced_resets.ts";
 import type { Side } from "./side.ts";
+import type { TunnelVouchers } from "./vouchers.ts";
 
 /** The hub is the HTTP/2 client of each of them. */
 export interface Upstream {
@@ -17,5 +18,7 @@ export interface Upstream {
   readonly resets: PacedResets;
   /** Why it is gone; `undefined` while it is here. */
   readonly lost: string | undefined;
+  /** Of a server that asked for them. */
+  readonly vouchers?: TunnelVouchers | undefined;
   callsTotal: number;
 }

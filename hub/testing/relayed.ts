@@ -210,7 +210,12 @@ export class Relayed implements Disposable {
       onError: (error) => this.faults.push(error),
       onFault: (error) => this.faults.push(error),
       onRequest: (stream: Stream, fields, endStream): StreamEvents => {
-        const identity = { name: "olga", grant: NOTHING, credentialUsed: true };
+        const identity = {
+          name: "olga",
+          how: "token",
+          grant: NOTHING,
+          credentialUsed: true,
+        } as const;
         const call = new Exchange(this.context, {
           near: this.nearSide,
           stream,
