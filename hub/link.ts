@@ -42,11 +42,22 @@ const QUIET_READS = 16;
 
 const largeReads: Uint8Array<ArrayBuffer>[] = [];
 
+/** How long output that is not urgent waits for other output of its link. */
+const LATE_MS = 20;
+
 const waking: Link[] = [];
+const late = new Set<Link>();
+let lateTimer: ReturnType<typeof setTimeout> | undefined;
 
 /** Runs behind everything that the current turn does. */
 function flushAll(): void {
   for (const link of waking.splice(0)) link.flush();
+}
+
+function wakeAllLate(): void {
+  lateTimer = undefined;
+  for (const link of late) link.wake();
+  late.clear();
 }
 
 /** Reads until the socket ends, writes what `take()` gives. Its owner ticks, and looks at the counts. */
@@ -94,6 +105,13 @@ export class Link {
     if (this.#awake || this.#closed) return;
     this.#awake = true;
     if (waking.push(this) === 1) queueMicrotask(flushAll);
+  }
+
+  /** Says that `take()` has something that may wait for the next `wake()`, or for `LATE_MS`. */
+  wakeLate(): void {
+    if (this.#awake || this.#closed) return;
+    late.add(this);
+    lateTimer ??= setTimeout(wakeAllLate, LATE_MS);
   }
 
   /** @ignore Called at the end of the turn. */
@@ -154,6 +172,10 @@ export class Link {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    if (late.delete(this) && late.size === 0) {
+      clearTimeout(lateTimer);
+      lateTimer = undefined;
+    }
     this.#tellProgress();
     try {
       this.#socket.close();

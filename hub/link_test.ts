@@ -42,6 +42,28 @@ Deno.test("Link writes all that one turn makes at once", async () => {
   assert.equal(socket.output.toString(), "one two three");
 });
 
+Deno.test("Link writes late output with what comes soon, and alone when nothing does", async () => {
+  const { socket, protocol, link, send } = begin();
+  const written = Promise.withResolvers<void>();
+  const late = (word: string) => {
+    protocol.out.write(Buffer.from(word));
+    link.wakeLate();
+  };
+  late("late ");
+  await turns();
+  assert.deepEqual(socket.writes, []);
+  send("soon");
+  await turns();
+  assert.deepEqual(socket.writes, [9]);
+  socket.onWrite = written.resolve;
+  late("alone");
+  await written.promise;
+  assert.equal(socket.output.toString(), "late soonalone");
+  // Its timer ends with it.
+  late("lost");
+  link.close();
+});
+
 Deno.test("Link writes everything in order, however little the socket takes", async () => {
   const { socket, send } = begin();
   const bytes = Buffer.from(Array.from({ length: 200_000 }, (_, i) => i * 31 & 0xff));

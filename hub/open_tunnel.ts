@@ -220,8 +220,9 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
 
   // ---- ConnectionEvents
 
-  onOutput(): void {
-    this.#link.wake();
+  onOutput(urgent: boolean): void {
+    if (urgent) this.#link.wake();
+    else this.#link.wakeLate();
   }
 
   onRequest(): never {

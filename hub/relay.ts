@@ -173,8 +173,9 @@ export class Caller implements ConnectionEvents, LinkProtocol {
 
   // ---- ConnectionEvents
 
-  onOutput(): void {
-    this.#link.wake();
+  onOutput(urgent: boolean): void {
+    if (urgent) this.#link.wake();
+    else this.#link.wakeLate();
   }
 
   onRequest(stream: Stream, fields: HeaderList | undefined, endStream: boolean): StreamEvents {

@@ -208,7 +208,7 @@ Deno.test("Caller asks a silent peer for a sign of life, and gives it up", async
     socket.takes = 0;
     for (let s = 0; s < MAX_STALL_S; s++) {
       assert.equal(socket.closed, false);
-      socket.feed(wire.ping());
+      socket.feed(wire.settings());
       await turns();
       caller.tick();
     }

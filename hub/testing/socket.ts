@@ -19,6 +19,7 @@ export class FakeSocket implements Socket {
   halfClosed = false;
   /** At most this many bytes of each write are taken; 0 lets writes wait. */
   takes = Infinity;
+  onWrite: () => void = () => {};
   #input: (Uint8Array | null)[] = [];
   #reader: { readonly into: Uint8Array; readonly done: Waiting<number | null> } | undefined;
   #writer: { readonly bytes: Uint8Array; readonly done: Waiting<number> } | undefined;
@@ -82,6 +83,7 @@ export class FakeSocket implements Socket {
     const taken = bytes.slice(0, Math.min(bytes.length, this.takes));
     this.written.push(taken);
     this.writes.push(taken.length);
+    this.onWrite();
     return taken.length;
   }
 

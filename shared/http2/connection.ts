@@ -89,7 +89,10 @@ export class Connection {
     };
     const isServer = options.role === "server";
     const flood = this.#flood;
-    const sender = new Sender((stream) => streams.settle(stream), () => events.onOutput());
+    const sender = new Sender(
+      (stream) => streams.settle(stream),
+      (urgent) => events.onOutput(urgent),
+    );
     const streams = new Streams(sender, { isServer });
     const faults = new StreamFaults(events, streams, flood);
     this.#sender = sender;

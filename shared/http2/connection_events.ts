@@ -9,8 +9,12 @@ import type { Stream, StreamEvents } from "./stream.ts";
 
 /** What happens to the connection as a whole. */
 export interface ConnectionEvents {
-  /** There are bytes to `take()`, where there were none. */
-  onOutput(): void;
+  /**
+   * There are bytes to `take()`, where there were none, or none that were urgent.
+   *
+   * @param urgent False: they may wait a little for others to leave with.
+   */
+  onOutput(urgent: boolean): void;
   /**
    * Server role: a call begins. The answer says who hears of its stream. `fields` is `undefined`
    * when they were over `maxHeaderListBytes`: answer, nothing else is known.

@@ -168,7 +168,9 @@ export class Receiver implements FrameSink {
     if ((flags & Flag.ACK) !== 0) return events.onPong();
     flood.count("ping");
     flood.countAnswer();
-    sender.frame(FrameType.PING, Flag.ACK, 0, payload);
+    // A gRPC client pings behind each message to measure the path: its answer is no write of its
+    // own if the call's answer comes soon. (§6.7 asks for haste; a peer's time-outs are seconds.)
+    sender.lateFrame(FrameType.PING, Flag.ACK, 0, payload);
   }
 
   #onGoaway(id: number, payload: Uint8Array): void {

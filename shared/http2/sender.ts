@@ -28,12 +28,21 @@ import type { Stream } from "./stream.ts";
 /** Output beyond which DATA waits at its stream until some is taken. */
 export const MAX_OUTPUT_DATA = 1 << 20;
 
+/** Late output beyond this is urgent. */
+const MAX_LATE_BYTES = 256;
+
+/** What the owner knows of the output. Urgent output takes late output with it. */
+const Told = { NOTHING: 0, LATE: 1, URGENT: 2 } as const;
+type Told = (typeof Told)[keyof typeof Told];
+
 /** Writes frames. Knows streams' windows and queues, not their life. */
 export class Sender {
   readonly out = new OutBuffer();
   readonly peer: PeerSettings = defaultPeerSettings();
   readonly #onEnd: (stream: Stream) => void;
-  readonly #onOutput: () => void;
+  readonly #onOutput: (urgent: boolean) => void;
+  /** What `onOutput` has said of the bytes that wait. */
+  #told: Told = Told.NOTHING;
   /** The connection's window (RFC 9113 §6.9.1). */
   #window = DEFAULT_WINDOW;
   /** Our encoder uses no dynamic table, and has said so: RFC 7541 §4.2. */
@@ -43,23 +52,33 @@ export class Sender {
 
   /**
    * @param onEnd Our END_STREAM has been written.
-   * @param onOutput There is output, where there was none.
+   * @param onOutput There is output, where there was none, or none that is urgent.
    */
-  constructor(onEnd: (stream: Stream) => void, onOutput: () => void) {
+  constructor(onEnd: (stream: Stream) => void, onOutput: (urgent: boolean) => void) {
     this.#onEnd = onEnd;
     this.#onOutput = onOutput;
   }
 
   /** Writes what a client says first. */
   preface(): void {
-    this.#onOutput();
+    this.#tell(Told.URGENT);
     this.out.write(PREFACE);
   }
 
   /** Writes one frame. */
   frame(type: number, flags: number, id: number, payload: Uint8Array): void {
+    this.#tell(Told.URGENT);
+    this.#frame(type, flags, id, payload);
+  }
+
+  /** Writes one frame that may wait for others, since nothing the peer does depends on it. */
+  lateFrame(type: number, flags: number, id: number, payload: Uint8Array): void {
+    this.#tell(this.out.bytes < MAX_LATE_BYTES ? Told.LATE : Told.URGENT);
+    this.#frame(type, flags, id, payload);
+  }
+
+  #frame(type: number, flags: number, id: number, payload: Uint8Array): void {
     const { out } = this;
-    if (out.bytes === 0) this.#onOutput();
     const at = out.reserve(FRAME_HEADER_BYTES);
     const { segment } = out;
     const { length } = payload;
@@ -74,8 +93,8 @@ export class Sender {
 
   /** Writes a frame whose payload is one 32-bit number: RST_STREAM or WINDOW_UPDATE. */
   frame32(type: number, id: number, value: number): void {
+    this.#tell(Told.URGENT);
     const { out } = this;
-    if (out.bytes === 0) this.#onOutput();
     const at = out.reserve(FRAME_HEADER_BYTES + 4);
     const { segment } = out;
     segment[at] = 0;
@@ -137,6 +156,7 @@ export class Sender {
 
   /** Everything that waits to be sent, see `OutBuffer.take()`; what waited for room follows. */
   take(): Uint8Array[] {
+    this.#told = Told.NOTHING;
     const views = this.out.take();
     if (this.#waiting.size > 0) this.#drainWaiting();
     return views;
@@ -179,6 +199,12 @@ export class Sender {
     stream.queue = undefined;
     stream.queuedEnd = undefined;
     stream.events.onDrained(stream);
+  }
+
+  #tell(what: Told): void {
+    if (this.#told >= what) return;
+    this.#told = what;
+    this.#onOutput(what === Told.URGENT);
   }
 
   #room(stream: Stream, wanted: number): number {

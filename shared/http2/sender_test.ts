@@ -9,7 +9,10 @@ import * as wire from "./testing/wire.ts";
 /** A sender and what it says of its streams. */
 function begin({ window = 100, frameBytes = 16_384 } = {}) {
   const said: string[] = [];
-  const sender = new Sender((stream) => said.push(`end ${stream.id}`), () => said.push("output"));
+  const sender = new Sender(
+    (stream) => said.push(`end ${stream.id}`),
+    (urgent) => said.push(urgent ? "output" : "late output"),
+  );
   sender.peer.maxFrameBytes = frameBytes;
   const events = {
     onHeaders() {},
@@ -35,7 +38,7 @@ function begin({ window = 100, frameBytes = 16_384 } = {}) {
         : `${names[type]} ${id}${end}`;
     });
   };
-  const events_ = () => said.splice(0).filter((line) => line !== "output");
+  const events_ = () => said.splice(0).filter((line) => !line.endsWith("output"));
   return { sender, open, sent, said, events: events_ };
 }
 
@@ -156,6 +159,20 @@ Deno.test("Sender says that there is output once, until it is taken", () => {
   sender.take();
   sender.frame32(wire.Type.WINDOW_UPDATE, 0, 5);
   assert.deepEqual(said, ["output", "output"]);
+});
+
+Deno.test("Sender.lateFrame() waits for what is urgent, unless late frames come to much", () => {
+  const { sender, open, said } = begin();
+  const late = () => sender.lateFrame(wire.Type.PING, 1, 0, bytes(8));
+  late();
+  late();
+  assert.deepEqual(said.splice(0), ["late output"]);
+  sender.data(open(1), bytes(1), false);
+  late();
+  assert.deepEqual(said.splice(0), ["output"]);
+  sender.take().forEach(release);
+  for (let i = 0; i < 100; i++) late();
+  assert.deepEqual(said.splice(0), ["late output", "output"]);
 });
 
 Deno.test("Sender.drop() forgets what is queued, which counts as drained", () => {
