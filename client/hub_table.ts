@@ -19,7 +19,18 @@ import {
   timeText,
 } from "./table.ts";
 
-const HEADS = ["NAME", "STATE", "LABELS", "VERSION", "SINCE", "LAST SEEN", "RTT", "CALLS"];
+const HEADS = [
+  "NAME",
+  "STATE",
+  "LABELS",
+  "VERSION",
+  "SINCE",
+  "LAST SEEN",
+  "RTT",
+  "CALLS",
+  "FLAPS",
+  "LAST CLOSED BECAUSE",
+];
 
 /** A row for each server. */
 export function serversTable({ servers = [] }: ListServersResponse, nowMs: number): string {
@@ -35,6 +46,8 @@ export function serversTable({ servers = [] }: ListServersResponse, nowMs: numbe
       agoText(server.lastSeen, nowMs),
       durationText(durationMs(server.rtt)),
       `${server.callsTotal ?? 0}${server.callsInFlight ? ` (${server.callsInFlight} now)` : ""}`,
+      String(server.flaps ?? 0),
+      server.lastCloseReason ?? "",
     ]),
   );
 }

@@ -43,7 +43,7 @@ const EVERYTHING = "Every method of every server is allowed";
 const ALLOWED = "An allow rule permits it, and no deny rule forbids it";
 
 /** What the services show of the registry. */
-export type RegistryView = Pick<Registry, "list" | "away" | "lastSeen">;
+export type RegistryView = Pick<Registry, "list" | "away" | "lastSeen" | "flaps">;
 
 export interface OwnServicesOptions {
   readonly registry: RegistryView;
@@ -189,10 +189,12 @@ function onlineServer(tunnel: Tunnel, registry: RegistryView): ListedServer {
     ...(rttMs === undefined ? {} : { rtt: duration(rttMs) }),
     callsInFlight,
     callsTotal,
+    flaps: registry.flaps(tunnel.info.name),
   };
 }
 
-function offlineServer({ info, generation, lastSeenMs, reason, rttMs }: Departure): ListedServer {
+function offlineServer(departure: Departure): ListedServer {
+  const { info, generation, lastSeenMs, reason, flaps, rttMs } = departure;
   return {
     ...info,
     labels: { ...info.labels },
@@ -200,6 +202,7 @@ function offlineServer({ info, generation, lastSeenMs, reason, rttMs }: Departur
     generation,
     lastSeen: timestamp(lastSeenMs),
     lastCloseReason: reason,
+    ...(flaps === undefined ? {} : { flaps }),
     ...(rttMs === undefined ? {} : { rtt: duration(rttMs) }),
   };
 }

@@ -14,9 +14,9 @@ function split(ms: number): { seconds: number; nanos: number } {
   return { seconds, nanos: Math.floor((ms - seconds * 1000) * 1e6) };
 }
 
-/** A time from milliseconds since the epoch. */
+/** A time from milliseconds since the epoch, to the millisecond: clocks are no better. */
 export function timestamp(ms: number): Timestamp {
-  return split(ms);
+  return split(Math.floor(ms));
 }
 
 /** A duration from milliseconds, at least 0. */

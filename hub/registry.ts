@@ -229,6 +229,11 @@ export class Registry<T extends Tunnel = Tunnel> {
     return departure && { lastSeenMs: departure.lastSeenMs, reason: departure.reason };
   }
 
+  /** How often two living instances were seen to fight over a name. */
+  flaps(name: ServerName): number {
+    return this.#entries.get(name)?.flaps ?? 0;
+  }
+
   /** The labels of a server that is or was here. The object is the same for as long as it stays. */
   labelsOf(name: ServerName): ServerInfo["labels"] | undefined {
     const entry = this.#entries.get(name);

@@ -12,6 +12,10 @@ import type { CloseReason } from "./tunnel.ts";
 
 /** How often all are looked at: how exactly silence and pings are kept. */
 export const LOOK_MS = 100;
+/** Silence is noticed so much early: a look later, and its time would be over. */
+const SPARE_MS = 2 * LOOK_MS;
+/** … and by no more than this part of it, where it is short. */
+const MAX_SPARE = 0.1;
 /** How often a tunnel ticks. */
 const TICK_MS = 1_000;
 /** What came while the hub did not run is read within this time. */
@@ -41,7 +45,7 @@ export interface TunnelSweepOptions {
 /** See the module's head. */
 export class TunnelSweep {
   readonly #pingIntervalMs: number;
-  readonly #deadAfterMs: number;
+  readonly #noticeMs: number;
   readonly #now: () => number;
   /** By how much the last looks were late, as a ring. */
   readonly #late = new Float64Array(LOOKS_TO_CATCH_UP);
@@ -50,7 +54,7 @@ export class TunnelSweep {
 
   constructor({ pingIntervalMs, deadAfterMs, now = () => performance.now() }: TunnelSweepOptions) {
     this.#pingIntervalMs = pingIntervalMs;
-    this.#deadAfterMs = deadAfterMs;
+    this.#noticeMs = deadAfterMs - Math.min(SPARE_MS, deadAfterMs * MAX_SPARE);
     this.#now = now;
     this.#lastLookMs = now();
   }
@@ -77,7 +81,7 @@ export class TunnelSweep {
 
   #lookAt(tunnel: Swept, now: number, lateMs: number): void {
     const silentMs = now - tunnel.lastByteMs;
-    if (silentMs - lateMs > this.#deadAfterMs) {
+    if (silentMs - lateMs > this.#noticeMs) {
       const reason = `No byte for ${Math.round(silentMs / 1000)} s`;
       return tunnel.close({ reason, by: "network" });
     }

@@ -102,10 +102,10 @@ Deno.test("TunnelSweep ticks once a second, and never twice for what it missed",
   assert.equal(tunnel.ticks.length, 12, "one that is late, and the next one");
 });
 
-Deno.test("TunnelSweep closes who is silent, as exactly as it looks", () => {
+Deno.test("TunnelSweep closes who is silent, as exactly as it looks and never later", () => {
   const { add, run } = world();
   const tunnel = add();
-  run(NUMBERS.deadAfterMs);
+  run(NUMBERS.deadAfterMs - 2 * LOOK_MS);
   assert.deepEqual(tunnel.reasons, []);
   run(LOOK_MS);
   assert.deepEqual(tunnel.reasons, ["No byte for 15 s"]);

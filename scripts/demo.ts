@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { SignalError } from "../shared/cli/signals.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
 import { saveCertificate } from "../shared/tls/save.ts";
 import { readArguments, runScript, UsageError } from "./arguments.ts";
@@ -213,12 +214,19 @@ async function demo(args: readonly string[]): Promise<number> {
   });
   if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}"`);
   const controller = new AbortController();
-  const stop = () => controller.abort(new Error("Stopped by a signal"));
-  for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, stop);
+  // Not the first one only: Ctrl-C comes from the terminal and from `deno task`, and nobody wants
+  // the second to keep this from cleaning up.
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(name, () => controller.abort(new SignalError(name)));
+  }
   const dir = await Deno.makeTempDir({ prefix: "ghub-demo-" });
   const stage = { dir, signal: controller.signal, callAddress: "", failures: 0 };
   try {
     await play(stage, values["stand-in"]);
+  } catch (error) {
+    if (!(error instanceof SignalError)) throw error;
+    note(`${error.message}: cleaning up`);
+    return error.exitCode;
   } finally {
     await endLeftovers(dir);
     await Deno.remove(dir, { recursive: true });

@@ -17,20 +17,23 @@ export interface Watched {
   /** Nothing is being read at our own wish: silence does not count. */
   paused(): boolean;
   ping(): void;
-  /** Called once, after `deadAfterMs` of silence. */
+  /** Called once, when the peer was silent for `deadAfterMs`: never later, but for a look that is. */
   onDead(silentMs: number): void;
 }
 
 /** Looks per `deadAfterMs`: how exactly it is kept. */
-const LOOKS = 15;
+const LOOKS = 60;
 /** Never looks more often than this. */
 const MIN_LOOK_MS = 5;
 
 /**
  * Any byte counts as life, so that a large transfer that delays pongs is no death.
  *
- * Silence is added up look by look, and a look that comes late counts as one look: a process
+ * Silence is added up look by look, and a look that comes late counts as two at most: a process
  * that was stopped for a minute finds the peer's bytes waiting, and must read them first.
+ *
+ * The last byte came before the look that saw it, by up to one look: it counts as if it had come
+ * right behind the look before, so that silence of `deadAfterMs` is never kept waiting.
  */
 export class Heartbeat implements Disposable {
   readonly #watched: Watched;
@@ -39,6 +42,7 @@ export class Heartbeat implements Disposable {
   #bytes = 0;
   #silentMs = 0;
   #sincePingMs = 0;
+  #lookedMs = performance.now();
 
   constructor(watched: Watched, numbers: HeartbeatNumbers) {
     this.#watched = watched;
@@ -51,6 +55,7 @@ export class Heartbeat implements Disposable {
   set numbers(numbers: HeartbeatNumbers) {
     this.#numbers = numbers;
     clearTimeout(this.#timer);
+    this.#lookedMs = performance.now();
     this.#schedule();
   }
 
@@ -71,12 +76,16 @@ export class Heartbeat implements Disposable {
   #look(lookMs: number): void {
     const bytes = this.#watched.bytesRead();
     const alive = bytes !== this.#bytes || this.#watched.paused();
+    const now = performance.now();
+    const passedMs = Math.min(now - this.#lookedMs, 2 * lookMs);
+    this.#lookedMs = now;
     this.#bytes = bytes;
-    this.#silentMs = alive ? 0 : this.#silentMs + lookMs;
-    if (this.#silentMs >= this.#numbers.deadAfterMs) {
-      return this.#watched.onDead(this.#silentMs);
+    this.#silentMs = alive ? passedMs : this.#silentMs + passedMs;
+    // At the next look it would be too late.
+    if (!alive && this.#silentMs + lookMs > this.#numbers.deadAfterMs) {
+      return this.#watched.onDead(Math.round(this.#silentMs));
     }
-    this.#sincePingMs += lookMs;
+    this.#sincePingMs += passedMs;
     if (this.#sincePingMs >= this.#numbers.pingIntervalMs) {
       this.#sincePingMs = 0;
       this.#watched.ping();

@@ -25,8 +25,9 @@ Deno.test("Heartbeat reports a peer that was silent for deadAfterMs", async () =
   const { peer, dead, pings } = watched(() => ({ bytes: 7 }));
   using _heartbeat = new Heartbeat(peer, NUMBERS);
   const silentMs = await dead;
-  assert.ok(silentMs >= 60 && silentMs < 66, `${silentMs}`);
-  assert.ok(pings() >= 4 && pings() <= 6, `${pings()} pings`);
+  // Not at the look behind it: each may come late by as much as it is long.
+  assert.ok(silentMs >= 45 && silentMs <= 60 + 10, `${silentMs}`);
+  assert.ok(pings() >= 2 && pings() <= 6, `${pings()} pings`);
 });
 
 Deno.test("Heartbeat counts any byte as life", async () => {
@@ -41,10 +42,10 @@ Deno.test("Heartbeat does not count silence while nothing is read", async () => 
   const { peer, dead, looks } = watched((look) => ({ bytes: 0, paused: look < 40 }));
   using _heartbeat = new Heartbeat(peer, NUMBERS);
   await dead;
-  assert.ok(looks() >= 40 + 12, `${looks()} looks`);
+  assert.ok(looks() >= 40 + 4, `${looks()} looks`);
 });
 
-Deno.test("Heartbeat takes a look that comes late for one look", async () => {
+Deno.test("Heartbeat takes a look that comes late for two at most", async () => {
   const { peer, dead, looks } = watched((look) => {
     if (look === 3) {
       const end = performance.now() + 150; // the process was stopped
@@ -54,7 +55,7 @@ Deno.test("Heartbeat takes a look that comes late for one look", async () => {
   });
   using _heartbeat = new Heartbeat(peer, NUMBERS);
   await dead;
-  assert.ok(looks() > 4 + 10, `${looks()} looks`);
+  assert.ok(looks() > 4 + 4, `${looks()} looks`);
 });
 
 Deno.test("Heartbeat follows new numbers at once", async () => {

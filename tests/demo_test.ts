@@ -43,16 +43,21 @@ Deno.test("the demo says so when a stand-in takes Fluentd's place", async () => 
   assert.match(await play(["--stand-in"]), /stand-in/);
 });
 
-Deno.test("the demo cleans up when it is stopped half-way", async () => {
-  const tmp = await Deno.makeTempDir();
-  try {
-    const env = { TMPDIR: tmp, NO_COLOR: "1" };
-    const demo = Process.deno("demo", [...DEMO, "--stand-in"], { env });
-    await demo.line(/NOCHANGE/); // now Fluentd's stand-in runs
-    assert.equal((await demo.stop()).code, 1);
-    assert.deepEqual(await foldersIn(tmp), []);
-    assert.deepEqual(await processesWith(tmp), []);
-  } finally {
-    await Deno.remove(tmp, { recursive: true });
+Deno.test("the demo cleans up when it is stopped half-way, and says so by its exit code", async (t) => {
+  for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130]] as const) {
+    await t.step(signal, async () => {
+      const tmp = await Deno.makeTempDir();
+      try {
+        const env = { TMPDIR: tmp, NO_COLOR: "1" };
+        const demo = Process.deno("demo", [...DEMO, "--stand-in"], { env });
+        await demo.line(/NOCHANGE/); // now Fluentd's stand-in runs
+        demo.signal(signal);
+        assert.deepEqual(await demo.ended(), { code, signal: null });
+        assert.deepEqual(await foldersIn(tmp), []);
+        assert.deepEqual(await processesWith(tmp), []);
+      } finally {
+        await Deno.remove(tmp, { recursive: true });
+      }
+    });
   }
 });

@@ -11,14 +11,22 @@ hubTest("hub servers lists, by its old name too", async (hub, t) => {
       rtt: { nanos: 12_000_000 },
       callsTotal: 3,
       callsInFlight: 1,
+    }, {
+      name: "edge-2",
+      state: "OFFLINE",
+      lastSeen: { seconds: Math.floor(Date.now() / 1_000) - 90 },
+      lastCloseReason: "No byte for 15 s",
+      rtt: { nanos: 3_000_000 },
+      flaps: 2,
     }],
   };
   await t.step("table", async () => {
     const { out } = await runClient(["hub", "servers", "-n", "-s", hub.address, "-o", "table"]);
     assert.equal(
-      out,
-      `NAME    STATE   LABELS             VERSION  SINCE                 LAST SEEN  RTT   CALLS
-edge-1  ONLINE  env=prod,site=ams  -        2023-11-14T22:13:20Z  -          12ms  3 (1 now)
+      out.replace(/1m3\ds ago/, "1m30s ago"),
+      `NAME    STATE    LABELS             VERSION  SINCE                 LAST SEEN  RTT   CALLS      FLAPS  LAST CLOSED BECAUSE
+edge-1  ONLINE   env=prod,site=ams  -        2023-11-14T22:13:20Z  -          12ms  3 (1 now)  0      -
+edge-2  OFFLINE  -                  -        -                     1m30s ago  3ms   0          2      No byte for 15 s
 `,
     );
   });

@@ -893,6 +893,10 @@ export const rootJson = {
                   "type": "uint64",
                   "id": 14,
                   "protoName": "calls_total"
+                },
+                "flaps": {
+                  "type": "uint32",
+                  "id": 15
                 }
               },
               "nested": {

@@ -235,6 +235,8 @@ export interface ghub_v1_Server {
   rtt?: google_protobuf_Duration | undefined;
   callsInFlight?: number | undefined;
   callsTotal?: number | undefined;
+  /** How often two living machines were seen to fight over the name. */
+  flaps?: number | undefined;
 }
 
 export type ghub_v1_Server_State = "STATE_UNKNOWN" | "ONLINE" | "DRAINING" | "OFFLINE";

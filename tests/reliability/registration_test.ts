@@ -86,7 +86,16 @@ Deno.test("row 5, two machines of one name: reported, and the third turn is refu
   tunnels[3]?.[Symbol.dispose]();
   await untilState(world, "clone", "OFFLINE");
   assert.equal((await open(a)).status, 101);
+  assert.equal((await listed(world, "clone"))?.flaps, 2);
   for (const tunnel of tunnels) tunnel[Symbol.dispose]();
+  // Shown also while it is away, and after a restart of the hub.
+  await untilState(world, "clone", "OFFLINE");
+  await world.hub.stop();
+  await world.startHub();
+  const away = await listed(world, "clone");
+  assert.deepEqual([away?.state, away?.flaps], ["OFFLINE", 2]);
+  assert.match(away?.lastCloseReason ?? "", /connection/);
+  assert.ok(away?.lastSeen?.nanos === undefined || away.lastSeen.nanos % 1_000_000 === 0);
 });
 
 Deno.test("row 8, a wrong credential is retried slowly and said loudly, and is never the end", async () => {
