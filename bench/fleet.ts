@@ -7,19 +7,30 @@ import { nextTry } from "../server/retry_policy.ts";
 import { serveEcho } from "./lean/echo.ts";
 import { openTunnel } from "./lean/tunnel.ts";
 import type { Wire } from "./lean/wire.ts";
+import type { HeaderList } from "../shared/http2/header_list.ts";
 
 /** The spread that a hub sends in its Welcome, which lean servers do not read. */
 const SPREAD_MS = 1_000;
 
+export interface FleetOptions {
+  /** Each is called this, with a number. */
+  readonly name: string;
+  readonly count: number;
+  /** Hears the headers of each unary call that came to any of them. */
+  readonly onCall?: (fields: HeaderList) => void;
+}
+
 /** One server. */
 class Member {
   readonly name: string;
+  readonly #onCall: FleetOptions["onCall"];
   wire: Wire | undefined;
   /** `performance.now()` of its last registration. */
   registeredMs = 0;
 
-  constructor(name: string) {
+  constructor(name: string, onCall: FleetOptions["onCall"]) {
     this.name = name;
+    this.#onCall = onCall;
   }
 
   async run(uri: string, signal: AbortSignal): Promise<void> {
@@ -40,7 +51,7 @@ class Member {
       if (signal.aborted) return answer.wire.close();
       this.wire = answer.wire;
       this.registeredMs = performance.now();
-      await serveEcho(answer.wire).ended.catch(() => {});
+      await serveEcho(answer.wire, this.#onCall).ended.catch(() => {});
       this.wire = undefined;
       const ageMs = performance.now() - this.registeredMs;
       const next = nextTry(failures, { kind: "lost", ageMs, spreadMs: SPREAD_MS });
@@ -56,9 +67,8 @@ export class Fleet implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
 
-  /** @param name Each is called this, with a number. */
-  constructor(uri: string, { name, count }: { readonly name: string; readonly count: number }) {
-    this.members = Array.from({ length: count }, (_, i) => new Member(`${name}-${i}`));
+  constructor(uri: string, { name, count, onCall }: FleetOptions) {
+    this.members = Array.from({ length: count }, (_, i) => new Member(`${name}-${i}`, onCall));
     this.#running = Promise.all(this.members.map((one) => one.run(uri, this.#stop.signal)))
       .then(() => {});
   }

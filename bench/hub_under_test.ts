@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { SMALL_YOUNG_SPACE } from "../scripts/build/programs.ts";
+import { HUB_V8_FLAGS } from "../scripts/build/programs.ts";
 import { Program } from "./program.ts";
 
 /** A hub that runs. */
@@ -20,11 +20,13 @@ export interface HubUnderTestOptions {
   readonly again?: RunningHub;
   /** Further arguments of `ghub serve`. */
   readonly args?: readonly string[];
+  /** @default false */
+  readonly inspect?: boolean;
 }
 
 /** Starts ghub from source on free ports, as its executable would run. */
 export async function startHub(options: HubUnderTestOptions = {}): Promise<RunningHub> {
-  const { again, args = [] } = options;
+  const { again, args = [], inspect = false } = options;
   const stateDir = await Deno.makeTempDir({ prefix: "ghub-bench-" });
   const any = "127.0.0.1:0";
   const { program, match } = await Program.start("hub/main.ts", [
@@ -38,7 +40,7 @@ export async function startHub(options: HubUnderTestOptions = {}): Promise<Runni
     "--state-dir",
     stateDir,
     ...args,
-  ], { ready: /^ghub ready tunnel=(\S+) call=(\S+)/m, flags: [SMALL_YOUNG_SPACE] });
+  ], { ready: /^ghub ready tunnel=(\S+) call=(\S+)/m, flags: [HUB_V8_FLAGS], inspect });
   return {
     program,
     tunnelUri: match[1]!,

@@ -9,10 +9,11 @@
 import { cpus, release, type } from "node:os";
 import { defineCommand, type Program, runProgram, UsageError } from "../shared/cli/program.ts";
 import { VERSION } from "../shared/version.ts";
+import { Program as Started } from "./program.ts";
 import type { Suite } from "./suite.ts";
 import { calls } from "./suites/calls.ts";
 import { memory } from "./suites/memory.ts";
-import { reliability } from "./suites/reliability.ts";
+import { PARTS, reliability } from "./suites/reliability.ts";
 import { scale } from "./suites/scale.ts";
 
 const SUITES: Readonly<Record<string, Suite>> = { calls, memory, scale, reliability };
@@ -31,6 +32,12 @@ function parsePositive(text: string): number {
 function parseCount(text: string): number {
   const value = parsePositive(text);
   if (!Number.isInteger(value)) throw new UsageError(`"${text}" is no whole number`);
+  return value;
+}
+
+function parseShare(text: string): number {
+  const value = parsePositive(text);
+  if (value > 1) throw new UsageError(`"${text}" is more than 1, which is the full size`);
   return value;
 }
 
@@ -56,8 +63,13 @@ export const program: Program = {
     summary: "Runs suites and prints their figures",
     description: `Suites: ${Object.keys(SUITES).join(", ")}. Without --suite: ${
       DEFAULT_SUITES.join(", ")
-    }.`,
-    examples: ["deno task bench", "deno task bench --suite scale --seconds 1 --json scale.json"],
+    }. Exit code 1: a goal was missed.`,
+    examples: [
+      "deno task bench",
+      "deno task bench --suite scale --seconds 1 --json scale.json",
+      "deno task bench --suite reliability",
+      "deno task bench --suite reliability --size 0.1",
+    ],
     options: {
       suites: {
         flag: "--suite",
@@ -80,30 +92,45 @@ export const program: Program = {
         default: 3,
         help: "How often all is measured; medians are shown",
       },
+      size: {
+        flag: "--size",
+        value: "SHARE",
+        parse: parseShare,
+        default: 1,
+        help: "Makes what the suite reliability counts smaller: 0.1 is a tenth",
+      },
+      parts: {
+        flag: "--part",
+        value: "NAME",
+        many: true,
+        choices: PARTS.map(({ id }) => id),
+        help: "Only this part of the suite reliability; may be repeated",
+      },
       json: { flag: "--json", value: "FILE", help: "Also writes every figure to this file" },
     },
-    async run({ options, io }) {
-      const { suites, seconds, rounds, json } = options;
+    async run({ options, io, signal }) {
+      const { suites, seconds, rounds, size, parts, json } = options;
       const names = suites.length > 0 ? suites : DEFAULT_SUITES;
       const where = circumstances();
       await io.stdout.write(`ghub ${where.version}, ${where.date}, ${where.machine}\n`);
       const figures: Record<string, unknown> = {};
+      let missed = 0;
+      signal.addEventListener("abort", () => void Started.endAll(), { once: true });
       for (const name of names) {
-        const result = await SUITES[name]!({
-          seconds,
-          rounds,
-          log: (text) => void io.stderr.write(`${name}: ${text}\n`),
-        });
+        const log = (text: string) => void io.stderr.write(`${name}: ${text}\n`);
+        const result = await SUITES[name]!({ seconds, rounds, size, parts, signal, log });
         figures[name] = result.figures;
+        missed += result.missed ?? 0;
         await io.stdout.write(`\n${result.text}\n`);
+        signal.throwIfAborted();
       }
       if (json !== undefined) {
         await Deno.writeTextFile(
           json,
-          JSON.stringify({ ...where, seconds, rounds, figures }, null, 2) + "\n",
+          JSON.stringify({ ...where, seconds, rounds, size, figures }, null, 2) + "\n",
         );
       }
-      return 0;
+      return missed > 0 ? 1 : 0;
     },
   })],
 };

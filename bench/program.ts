@@ -4,6 +4,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
+import { Inspector } from "./inspector.ts";
 
 const READY_WITHIN_MS = 60_000;
 /** Linux counts CPU time in ticks of this length: `getconf CLK_TCK` is 100 everywhere. */
@@ -14,50 +15,83 @@ export interface Usage {
   /** User and system time of all its threads, in microseconds. */
   readonly cpuUs: number;
   readonly rssBytes: number;
+  /** The most that `rssBytes` ever was. */
+  readonly peakRssBytes: number;
+}
+
+/** How Deno tells where its inspector listens. */
+const INSPECTOR = /Debugger listening on (ws:\S+)/;
+
+export interface ProgramOptions {
+  /** What a line of its stdout says when it is ready. */
+  readonly ready: RegExp;
+  /** Flags of Deno itself. */
+  readonly flags?: readonly string[];
+  /** With an inspector, which costs it some megabytes. */
+  readonly inspect?: boolean;
 }
 
 /** A running program. Disposing of it ends it. */
 export class Program implements AsyncDisposable {
+  static readonly #running = new Set<Program>();
   readonly #name: string;
   readonly #child: Deno.ChildProcess;
+  #inspector: Inspector | undefined;
 
   private constructor(name: string, child: Deno.ChildProcess) {
     this.#name = name;
     this.#child = child;
+    Program.#running.add(this);
+  }
+
+  /** Ends all that run: nothing outlives a bench that was interrupted. */
+  static async endAll(): Promise<void> {
+    await Promise.all([...Program.#running].map((program) => program[Symbol.asyncDispose]()));
   }
 
   /**
    * Starts a file of this repository, and waits for a line of stdout that is `ready`.
-   *
-   * @param flags Flags of Deno itself.
    *
    * @throws {Error} If it ends or stays silent.
    */
   static async start(
     file: string,
     args: readonly string[],
-    { ready, flags = [] }: { readonly ready: RegExp; readonly flags?: readonly string[] },
+    { ready, flags = [], inspect = false }: ProgramOptions,
   ): Promise<{ program: Program; match: RegExpExecArray }> {
     const child = new Deno.Command(Deno.execPath(), {
       args: [
         "run",
         "-A",
-        "--quiet",
+        // Quiet, it would not tell where its inspector is.
+        inspect ? "--inspect=127.0.0.1:0" : "--quiet",
         ...flags,
         fileURLToPath(new URL(`../${file}`, import.meta.url)),
         ...args,
       ],
       stdin: "null",
       stdout: "piped",
-      stderr: "inherit",
+      stderr: inspect ? "piped" : "inherit",
     }).spawn();
     const program = new Program(file, child);
     try {
-      return { program, match: await program.#line(ready) };
+      if (inspect) {
+        const [, url = ""] = await program.#line(child.stderr, INSPECTOR);
+        // What else it says is for whoever watches the bench.
+        void child.stderr.pipeTo(Deno.stderr.writable, { preventClose: true }).catch(() => {});
+        program.#inspector = await Inspector.connect(url);
+      }
+      return { program, match: await program.#line(child.stdout, ready) };
     } catch (error) {
       await program[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  /** Only if it was started with `inspect`. */
+  get inspector(): Inspector {
+    if (this.#inspector === undefined) throw new Error(`${this.#name} runs without inspector`);
+    return this.#inspector;
   }
 
   get pid(): number {
@@ -71,11 +105,18 @@ export class Program implements AsyncDisposable {
     const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const status = await Deno.readTextFile(`/proc/${pid}/status`);
-    const rss = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+    const bytes = (key: string) =>
+      Number(new RegExp(`^${key}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]) * 1024;
     return {
       cpuUs: (Number(fields[11]) + Number(fields[12])) * TICK_US,
-      rssBytes: Number(rss) * 1024,
+      rssBytes: bytes("VmRSS"),
+      peakRssBytes: bytes("VmHWM"),
     };
+  }
+
+  /** Open file descriptors. */
+  files(): number {
+    return [...Deno.readDirSync(`/proc/${this.pid}/fd`)].length;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -84,15 +125,17 @@ export class Program implements AsyncDisposable {
     } catch {
       // It has ended by itself.
     }
+    this.#inspector?.[Symbol.dispose]();
     await this.#child.status;
+    Program.#running.delete(this);
     await this.#child.stdout.cancel().catch(() => {});
   }
 
-  async #line(ready: RegExp): Promise<RegExpExecArray> {
+  async #line(stream: ReadableStream<Uint8Array>, ready: RegExp): Promise<RegExpExecArray> {
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), READY_WITHIN_MS);
     const decoder = new TextDecoder();
     let text = "";
-    const reader = this.#child.stdout.getReader();
+    const reader = stream.getReader();
     try {
       while (true) {
         const { done, value } = await reader.read();

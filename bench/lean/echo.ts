@@ -34,8 +34,12 @@ export function frameMessage(message: Uint8Array): Uint8Array {
   return framed;
 }
 
-/** Serves Echo on a wire until it ends. */
-export function serveEcho(wire: Wire): Peer {
+/**
+ * Serves Echo on a wire until it ends.
+ *
+ * @param onCall Hears the headers of each call of Unary that came this far.
+ */
+export function serveEcho(wire: Wire, onCall?: (fields: HeaderList) => void): Peer {
   const pumps = new Set<Pump>();
   return new Peer(wire, {
     role: "server",
@@ -45,6 +49,7 @@ export function serveEcho(wire: Wire): Peer {
     onRequest(peer, _stream, fields: HeaderList) {
       switch (firstValue(fields, ":path")) {
         case "/echo.v1.Echo/Unary":
+          onCall?.(fields);
           return new UnaryAnswer(peer);
         case "/echo.v1.Echo/ServerStream":
           return new Pump(peer, pumps);

@@ -14,12 +14,14 @@ const MAX_TRIES = 100;
 const READ_BYTES = 256 * 1024;
 /** FIN and binary (RFC 6455 §5.2). */
 const BINARY = 0x82;
+const PING = 0x89;
 const PONG = 0x8a;
 const MASKED = 0x80;
 /** Payload of one frame: with it the header (2 bytes, 2 of length, 4 of key) fits any headroom. */
 const MAX_PAYLOAD = 0xffff;
 /** The longest header that is written here. */
 const HEADER_BYTES = 8;
+const NO_BYTES = new Uint8Array();
 
 /** Opens a tunnel for a server of this name at a `ws://` URI. */
 export async function dialTunnel(uri: string, name: string): Promise<Wire> {
@@ -76,7 +78,7 @@ export async function openTunnel(
 
 function webSocketWire(connection: Deno.TcpConn, early: Uint8Array): Wire {
   let closed = false;
-  const pongs: Uint8Array[] = [];
+  const controls: Uint8Array[] = [];
   let writing: Promise<void> = Promise.resolve();
 
   const writeAll = async (bytes: Uint8Array) => {
@@ -87,18 +89,19 @@ function webSocketWire(connection: Deno.TcpConn, early: Uint8Array): Wire {
     writing = writing.then(write);
     return writing;
   };
-  const sendPongs = () =>
+  const control = (opcode: number, bytes: Uint8Array) => {
+    controls.push(Uint8Array.of(opcode, MASKED | bytes.length, 0, 0, 0, 0, ...bytes));
     inTurn(async () => {
-      for (const pong of pongs.splice(0)) await writeAll(pong);
-    });
+      for (const frame of controls.splice(0)) await writeAll(frame);
+    }).catch(() => {}); // The read sees the same end.
+  };
 
   return {
     async run(onBytes) {
       const reader = new FrameReader({
         payload: onBytes,
         ping(bytes) {
-          pongs.push(Uint8Array.of(PONG, MASKED | bytes.length, 0, 0, 0, 0, ...bytes));
-          sendPongs().catch(() => {}); // The read sees the same end.
+          control(PONG, bytes);
         },
         pong() {},
         close() {
@@ -127,6 +130,9 @@ function webSocketWire(connection: Deno.TcpConn, early: Uint8Array): Wire {
           release(view);
         }
       });
+    },
+    ping() {
+      control(PING, NO_BYTES);
     },
     close() {
       if (closed) return;

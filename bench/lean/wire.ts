@@ -16,6 +16,8 @@ export interface Wire {
   run(onBytes: (bytes: Uint8Array) => void): Promise<void>;
   /** Writes all views and gives them back to their pool. */
   write(views: readonly Uint8Array[]): Promise<void>;
+  /** Asks for a sign of life, where the wire has a way to. */
+  ping?(): void;
   close(): void;
 }
 

@@ -27,6 +27,13 @@ export class HubWatch implements Disposable {
     return (await this.#list({})).filter(({ state }) => state === "ONLINE").length;
   }
 
+  /** When each open tunnel registered, by the hub's own clock. */
+  async connectedAtMs(): Promise<number[]> {
+    return (await this.#list({})).map(({ connectedAt }) =>
+      Number(connectedAt?.seconds ?? 0) * 1_000 + (connectedAt?.nanos ?? 0) / 1e6
+    );
+  }
+
   async state(name: string): Promise<ListedServer["state"]> {
     return (await this.#list({ includeOffline: true })).find((one) => one.name === name)?.state;
   }
