@@ -128,8 +128,14 @@ function onlyServer(view: RouteView): Route | undefined {
 }
 
 /** Some gRPC servers ignore case, or all that stands before the last two parts of a path. */
-function isTunnelService(path: string): boolean {
+export function isTunnelService(path: string): boolean {
   return path.toLowerCase().includes(TUNNEL_PATH);
+}
+
+/** Whether the hub answers a call of this path itself when it names no server. */
+export function isOwnCall(path: string): boolean {
+  const service = serviceOf(path);
+  return service.startsWith(OWN_PACKAGE) || OWN_SERVICES.includes(service);
 }
 
 /** The service of `/package.Service/Method`. */

@@ -1,5 +1,5 @@
 /**
- * `ghub auth`: makes tokens, hashes them, and checks an auth file before it is put in place.
+ * `ghub auth`: makes tokens, hashes them, and checks and tries an auth file before it is put in place.
  *
  * A secret comes from a prompt, a pipe or a file and goes into a file: it never stands in a command
  * line, which all users of a machine can read, nor on the screen.
@@ -10,6 +10,7 @@ import { createHash } from "node:crypto";
 import { defineCommand, type Output, UsageError } from "../../shared/cli/program.ts";
 import { isToken, randomToken, readSecretFile, TOKEN_RULE } from "../token_file.ts";
 import type { AuthFile } from "./auth_file.ts";
+import { dryRunCommand } from "./dry_run_command.ts";
 import { loadAuthFile } from "./watched_auth.ts";
 
 /** A secret that is longer was not meant. */
@@ -78,7 +79,7 @@ const token = defineCommand({
 export const authCommand = defineCommand({
   name: "auth",
   summary: "Makes tokens and checks auth files",
-  commands: [check, hash, token],
+  commands: [check, dryRunCommand, hash, token],
 });
 
 function hashOf(text: string): string {
