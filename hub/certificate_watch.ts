@@ -83,6 +83,11 @@ export class CertificateWatch implements Disposable {
     this.#warn();
   }
 
+  /** When the certificate that is in use ends. */
+  get notAfter(): Date {
+    return this.#current.notAfter;
+  }
+
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
   }

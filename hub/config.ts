@@ -21,6 +21,8 @@ export interface Certificate extends LoadedIdentity {
 /** What the options mean, and what is to be told about it. */
 export interface Config {
   readonly hub: HubOptions;
+  /** Where metrics are, if anywhere. */
+  readonly metricsListen: ListenAddress | undefined;
   /** The certificate in use. */
   readonly certificate: Certificate | undefined;
   /** Sentences for the log. */
@@ -50,9 +52,11 @@ export async function toConfig(values: Values, env: Env): Promise<Config> {
   const wildcard = wildcardHost();
   const stateDir = values.stateDir ?? usableFolder(defaultStateDir(env), warnings);
   const { tunnel, call } = usesOfTls(values);
+  const { metricsListen } = values;
   return {
     certificate,
     warnings,
+    metricsListen: metricsListen && toListen(metricsListen, wildcard),
     hub: {
       tunnelListen: toListen(tunnelListen, wildcard),
       callListen: toListen(callListen, wildcard),

@@ -15,6 +15,7 @@ import { CertificateWatch } from "./certificate_watch.ts";
 import { type Config, toConfig } from "./config.ts";
 import { startHub } from "./hub.ts";
 import type { RunningHub } from "./hub_options.ts";
+import { startMetrics } from "./metrics.ts";
 import { options } from "./options.ts";
 import { quickStart } from "./quick_start.ts";
 
@@ -53,16 +54,25 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
   for (const warning of config.warnings) log.warn(literal(warning));
   const hub = await startHub(config.hub);
   const { certificate } = config;
-  using _ = certificate === undefined ? undefined : new CertificateWatch({
+  using watch = certificate === undefined ? undefined : new CertificateWatch({
     files: certificate.files,
     current: certificate,
     use: (identity) => hub.useCertificate(identity),
   });
   using systemd = new SystemdNotifier(env);
   try {
+    const { metricsListen: listen } = config;
+    using metrics = listen && startMetrics({
+      listen,
+      certificate: watch && {
+        file: certificate?.files.certFile ?? "",
+        notAfter: () => watch.notAfter,
+      },
+    });
     for (const line of quickStartOf(config, hub)) log.info(literal(line));
     const { tunnelAddress, callAddress } = hub;
-    await io.stdout.write(`ghub ready tunnel=${tunnelAddress} call=${callAddress}\n`);
+    const more = metrics === undefined ? "" : ` metrics=${metrics.address}`;
+    await io.stdout.write(`ghub ready tunnel=${tunnelAddress} call=${callAddress}${more}\n`);
     await systemd.notify({
       READY: 1,
       STATUS: `Tunnels at ${tunnelAddress}, calls at ${callAddress}`,

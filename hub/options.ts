@@ -53,6 +53,14 @@ export const options = {
     help: "Where operators call; port 0 takes a free one",
     group: LISTEN,
   },
+  metricsListen: {
+    flag: "--metrics-listen",
+    value: "ADDRESS",
+    parse: parseHostPort,
+    defaultText: "nowhere",
+    help: "Where Prometheus finds /metrics, in plain text for whoever can reach it",
+    group: LISTEN,
+  },
   tlsCert: {
     flag: "--tls-cert",
     value: "FILE",

@@ -9,7 +9,6 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { HttpError } from "../shared/bridge/http_error.ts";
-import { type ReadHead, readRequestHead } from "../shared/bridge/request_head.ts";
 import { checkUpgrade, errorResponse, upgradeResponse } from "../shared/bridge/upgrade.ts";
 import { KEYS_HEADER } from "../shared/vouchers/voucher.ts";
 import { Admission } from "./admission.ts";
@@ -18,6 +17,7 @@ import { FORWARDED_FIELDS } from "./forwarded.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
 import { parseMeta } from "./meta.ts";
 import { OpenTunnel } from "./open_tunnel.ts";
+import { readHead } from "./read_head.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Registry } from "./registry.ts";
 import { readNonce, type Vouchers } from "./vouchers.ts";
@@ -163,22 +163,6 @@ function keptHeader(header: TunnelRequest["header"]): TunnelRequest["header"] {
     if (value !== undefined) kept.set(name, value);
   }
   return kept.size === 0 ? NO_HEADER : (name) => kept.get(name);
-}
-
-/** Reads as far as the empty line. `undefined` if the peer was gone before. */
-async function readHead(conn: Deno.Conn): Promise<ReadHead | undefined> {
-  let bytes = new Uint8Array();
-  const buffer = new Uint8Array(2048);
-  for (;;) {
-    const n = await conn.read(buffer);
-    if (n === null) return undefined;
-    const longer = new Uint8Array(bytes.length + n);
-    longer.set(bytes);
-    longer.set(buffer.subarray(0, n), bytes.length);
-    bytes = longer;
-    const read = readRequestHead(bytes);
-    if (read !== undefined) return read;
-  }
 }
 
 function accept<T extends object>(result: T | Refusal): T {

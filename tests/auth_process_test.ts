@@ -5,6 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import tls from "node:tls";
 import { generateCertificate } from "../shared/tls/generate.ts";
@@ -141,7 +142,7 @@ Deno.test("with --client-ca, a certificate is a credential, and the hub's own is
   const stranger = await generateCertificate(["edge-1.plants.test"]);
   await using started = await start((dir) => {
     Deno.writeTextFileSync(`${dir}/ca.crt`, edge.cert);
-    return ["--client-ca", `${dir}/ca.crt`];
+    return ["--client-ca", `${dir}/ca.crt`, "--metrics-listen", "127.0.0.1:0"];
   });
   const { world, dir } = started;
   await Deno.writeTextFile(
@@ -189,7 +190,13 @@ Deno.test("with --client-ca, a certificate is a credential, and the hub's own is
   });
   await t.step("a renewed certificate is shown to who comes, and who is here stays", async () => {
     await using here = await register("edge-1", { cert: edge.cert, key: edge.key });
-    const renewed = await generateCertificate(["localhost"], { commonName: "renewed" });
+    /** The end of a certificate as metrics have it. */
+    const endOf = (pem: string) => Date.parse(new X509Certificate(pem).validTo) / 1000;
+    const line = (pem: string) =>
+      `ghub_tls_certificate_expiry_timestamp_seconds{file="${world.caCertFile}"} ${endOf(pem)}`;
+    const first = await Deno.readTextFile(world.caCertFile);
+    assert.ok((await world.metrics()).split("\n").includes(line(first)), await world.metrics());
+    const renewed = await generateCertificate(["localhost"], { commonName: "renewed", days: 7 });
     await Deno.writeTextFile(`${world.dir}/hub.key`, renewed.key);
     await Deno.writeTextFile(world.caCertFile, renewed.cert);
     await until(
@@ -200,6 +207,8 @@ Deno.test("with --client-ca, a certificate is a credential, and the hub's own is
     const socket = tls.connect({ host: hostname, port: Number(port), rejectUnauthorized: false });
     await once(socket, "secureConnect");
     assert.equal(socket.getPeerCertificate().subject.CN, "renewed");
+    assert.notEqual(endOf(renewed.cert), endOf(first));
+    assert.ok((await world.metrics()).split("\n").includes(line(renewed.cert)));
     const closed = once(socket, "close");
     socket.destroy();
     await closed;

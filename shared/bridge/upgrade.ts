@@ -123,12 +123,25 @@ export function upgradeResponse(
 
 /** A refusal: the last bytes of a connection. Its body is one line of JSON, `code` and `message`. */
 export function errorResponse(error: HttpError): Uint8Array {
-  const body = Buffer.from(JSON.stringify({ code: error.code, message: error.message }) + "\n");
-  const head = writeHead(error.status, {
-    "Content-Type": "application/json",
+  const text = JSON.stringify({ code: error.code, message: error.message }) + "\n";
+  return lastResponse(error.status, text, { "Content-Type": "application/json", ...error.headers });
+}
+
+/** An answer: the last bytes of a connection. */
+export function okResponse(text: string, contentType: string): Uint8Array {
+  return lastResponse(200, text, { "Content-Type": contentType });
+}
+
+function lastResponse(
+  status: number,
+  text: string,
+  headers: Readonly<Record<string, string>>,
+): Uint8Array {
+  const body = Buffer.from(text);
+  const head = writeHead(status, {
     "Content-Length": String(body.length),
     Connection: "close",
-    ...error.headers,
+    ...headers,
   });
   return new Uint8Array(Buffer.concat([head, body]));
 }
@@ -136,6 +149,7 @@ export function errorResponse(error: HttpError): Uint8Array {
 /** RFC 9110 §15, the statuses that are answered here; the phrase may be empty (RFC 9112 §4). */
 const REASONS: Readonly<Record<number, string>> = {
   101: "Switching Protocols",
+  200: "OK",
   400: "Bad Request",
   401: "Unauthorized",
   403: "Forbidden",

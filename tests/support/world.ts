@@ -67,6 +67,7 @@ export class World implements AsyncDisposable {
   #hub!: Process;
   #callAddress = "";
   #tunnelUri = "";
+  #metricsAddress = "";
 
   private constructor(dir: string, options: WorldOptions) {
     this.dir = dir;
@@ -94,6 +95,13 @@ export class World implements AsyncDisposable {
   /** What servers dial. */
   get tunnelUri(): string {
     return this.#tunnelUri;
+  }
+
+  /** What the hub's /metrics say; for a hub that was started with `--metrics-listen`. */
+  async metrics(): Promise<string> {
+    const response = await fetch(`http://${this.#metricsAddress}/metrics`);
+    if (!response.ok) throw new Error(`Cannot read metrics: ${response.status}`);
+    return await response.text();
   }
 
   get hub(): Process {
@@ -132,9 +140,10 @@ export class World implements AsyncDisposable {
       ...(tls ? ["--tls-cert", this.caCertFile] : []),
       ...hubArgs,
     ]);
-    const [, tunnel = "", call = ""] = await this.#hub.line(
-      /^ghub ready tunnel=(\S+) call=(\S+)/,
+    const [, tunnel = "", call = "", metrics = ""] = await this.#hub.line(
+      /^ghub ready tunnel=(\S+) call=(\S+)(?: metrics=(\S+))?/,
     );
+    this.#metricsAddress = metrics;
     this.#tunnelUri = tunnel;
     this.#callAddress = call;
   }

@@ -1,0 +1,111 @@
+/**
+ * `GET /metrics`: numbers of the hub in Prometheus' text format, on a port of their own.
+ *
+ *     ghub_build_info{version="0.1.0"} 1
+ *     ghub_tls_certificate_expiry_timestamp_seconds{file="hub.crt"} 1.8e9
+ *
+ * Whoever can reach the port can read it: there are no names of servers or operators in it.
+ *
+ * @see https://prometheus.io/docs/instrumenting/exposition_formats/
+ * @module
+ */
+import { Gauge, Registry } from "prom-client";
+import { HttpError } from "../shared/bridge/http_error.ts";
+import { errorResponse, okResponse } from "../shared/bridge/upgrade.ts";
+import { formatHostPort } from "../shared/cli/parse_host_port.ts";
+import { VERSION } from "../shared/version.ts";
+import { acceptLoop } from "./accept_loop.ts";
+import type { ListenAddress } from "./hub_options.ts";
+import { listen } from "./listen.ts";
+import { readHead } from "./read_head.ts";
+import { closeQuietly, writeAll } from "./socket.ts";
+
+/** Requests at a time; connections beyond are closed. */
+export const MAX_REQUESTS = 16;
+/** A connection that has not asked and read its answer by then is closed. */
+const TIMEOUT_MS = 5_000;
+
+export interface MetricsOptions {
+  readonly listen: ListenAddress;
+  /** The certificate that is in use. */
+  readonly certificate?: { readonly file: string; notAfter(): Date } | undefined;
+}
+
+/** Metrics that can be read; disposing of them closes the port. */
+export interface Metrics extends Disposable {
+  /** `host:port`. */
+  readonly address: string;
+}
+
+/** @throws {Error} If the address cannot be listened on. */
+export function startMetrics(options: MetricsOptions): Metrics {
+  const registry = collect(options);
+  const listener = listen({ ...options.listen, alpn: [], flag: "--metrics-listen" });
+  const ending = new AbortController();
+  const open = new Set<Deno.Conn>();
+  void acceptLoop(listener, async (conn) => {
+    open.add(conn);
+    const timer = setTimeout(() => closeQuietly(conn), TIMEOUT_MS);
+    try {
+      if (open.size <= MAX_REQUESTS) await answer(conn, registry);
+    } catch {
+      // Whoever asked is gone, or was too slow.
+    } finally {
+      clearTimeout(timer);
+      open.delete(conn);
+      closeQuietly(conn);
+    }
+  }, { signal: ending.signal });
+  const { hostname, port } = listener.addr as Deno.NetAddr;
+  return {
+    address: formatHostPort({ host: hostname, port }),
+    [Symbol.dispose]() {
+      ending.abort();
+      for (const conn of open) closeQuietly(conn);
+    },
+  };
+}
+
+function collect({ certificate }: MetricsOptions): Registry {
+  const registry = new Registry();
+  const registers = [registry];
+  new Gauge({
+    name: "ghub_build_info",
+    help: "Always 1; its label tells the version.",
+    labelNames: ["version"],
+    registers,
+  }).set({ version: VERSION }, 1);
+  if (certificate !== undefined) {
+    const { file } = certificate;
+    new Gauge({
+      name: "ghub_tls_certificate_expiry_timestamp_seconds",
+      help: "When the certificate that the hub shows ends, in seconds since 1970.",
+      labelNames: ["file"],
+      registers,
+      collect() {
+        this.set({ file }, certificate.notAfter().getTime() / 1000);
+      },
+    });
+  }
+  return registry;
+}
+
+async function answer(conn: Deno.Conn, registry: Registry): Promise<void> {
+  try {
+    const read = await readHead(conn);
+    if (read === undefined) return;
+    const { method, target } = read.head;
+    if (target.split("?", 1)[0] !== "/metrics") {
+      throw new HttpError(404, "NOT_FOUND", "Metrics are at /metrics");
+    }
+    if (method !== "GET") {
+      throw new HttpError(405, "UNIMPLEMENTED", "Metrics are read with GET", {
+        headers: { Allow: "GET" },
+      });
+    }
+    await writeAll(conn, okResponse(await registry.metrics(), registry.contentType));
+  } catch (error) {
+    if (!(error instanceof HttpError)) throw error;
+    await writeAll(conn, errorResponse(error));
+  }
+}
