@@ -24,7 +24,10 @@ export const halfOpen: Part = {
     stack.defer(() => Deno.remove(dir, { recursive: true }));
     const { program } = await Program.start(
       "server/main.ts",
-      ["serve", NAME, "--hub-uri", `ws://${link.address}/ws`, "--state-dir", dir],
+      [
+        ...["serve", NAME, "--hub-uri", `ws://${link.address}/ws`, "--state-dir", dir],
+        ...["--log-level", "error"],
+      ],
       { ready: /^gserver ready /m },
     );
     stack.use(program);
