@@ -6,7 +6,7 @@
  * | TLS by | Deno | Node's stack over Deno's TCP |
  * | asks for client certificates | no | yes |
  * | costs | – | half of the throughput, 0.1 ms more for a handshake |
- * | another certificate | listens anew: who dials in that millisecond has to try again | from the next handshake on |
+ * | another certificate | a second listener takes the port over, see `#run` | from the next handshake on |
  *
  * Both speak TLS 1.2 and 1.3, and leave connections that stand alone.
  *
@@ -21,8 +21,10 @@ import { TlsConn } from "./tls_conn.ts";
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Handshakes under way; more clients are closed at once. */
 const MAX_HANDSHAKES = 1_000;
-/** To get one's own port again, waiting a little longer each time: five seconds in all. */
-const MAX_TRIES = 100;
+/** A listener that was succeeded closes in a moment when nobody waits in it; at the latest then. */
+const RETIRE_MS = 50;
+/** So many turns behind an accept, it is known whether somebody waited; Deno's own needs two. */
+const MICROTASKS = 4;
 /** Pause after a failed accept. */
 const PAUSE_MS = 100;
 
@@ -51,83 +53,131 @@ export function listenTls(options: TlsListenOptions): TlsListener {
     : new AskingTlsListener(options);
 }
 
+/** Connections that loops accept, for the one that asks for them. */
+class Arrivals {
+  readonly #ready: { readonly conn: Deno.Conn | Error; taken(): void }[] = [];
+  #waiting: PromiseWithResolvers<Deno.Conn> | undefined;
+  #end: Error | undefined;
+
+  /** Resolves when it was taken, or closed because nobody will ask any more. */
+  put(conn: Deno.Conn | Error): Promise<void> {
+    if (this.#end !== undefined) discard(conn);
+    else if (this.#waiting === undefined) {
+      return new Promise((taken) => this.#ready.push({ conn, taken }));
+    } else if (conn instanceof Error) this.#waiting.reject(conn);
+    else this.#waiting.resolve(conn);
+    this.#waiting = undefined;
+    return Promise.resolve();
+  }
+
+  /** The next one, or the error in its place. */
+  async take(): Promise<Deno.Conn> {
+    const next = this.#ready.shift();
+    next?.taken();
+    if (next?.conn instanceof Error) throw next.conn;
+    if (next !== undefined) return next.conn;
+    if (this.#end !== undefined) throw this.#end;
+    this.#waiting = Promise.withResolvers();
+    return await this.#waiting.promise;
+  }
+
+  /** No more will come, and nobody will ask for what is here. */
+  end(error: Error): void {
+    this.#end = error;
+    this.#waiting?.reject(error);
+    for (const { conn, taken } of this.#ready.splice(0)) {
+      discard(conn);
+      taken();
+    }
+  }
+}
+
+function discard(conn: Deno.Conn | Error): void {
+  if (!(conn instanceof Error)) closeQuietly(conn);
+}
+
 /** See the module's head. */
 export class SwiftTlsListener implements TlsListener {
+  readonly addr: Deno.NetAddr;
   readonly #alpn: readonly string[];
+  readonly #arrivals = new Arrivals();
   #listener: Deno.TlsListener;
-  #changing: Promise<void> | undefined;
+  #running: Promise<void>;
   #closed = false;
 
   constructor({ hostname, port, tls, alpn }: TlsListenOptions) {
+    // Alone first: a port that can be shared would be shared with a second hub, in silence.
+    if (port !== 0) Deno.listen({ hostname, port }).close();
     this.#alpn = alpn;
     this.#listener = listenWith(tls, { hostname, port, alpn });
+    this.addr = this.#listener.addr as Deno.NetAddr;
+    this.#running = this.#run(this.#listener);
   }
 
-  get addr(): Deno.NetAddr {
-    return this.#listener.addr as Deno.NetAddr;
-  }
-
-  async accept(): Promise<Deno.Conn> {
-    for (;;) {
-      const listener = this.#listener;
-      try {
-        return await listener.accept();
-      } catch (error) {
-        // Or another one takes its place.
-        if (listener === this.#listener && this.#changing === undefined) throw error;
-        await this.#changing;
-      }
-    }
+  accept(): Promise<Deno.Conn> {
+    return this.#arrivals.take();
   }
 
   async use(tls: TlsIdentity): Promise<void> {
-    // A certificate that cannot be used must not cost us the port.
     tlsContext(tls);
-    await this.#changing;
     if (this.#closed) return;
-    this.#changing = this.#listenAnew(tls);
-    try {
-      await this.#changing;
-    } finally {
-      this.#changing = undefined;
-    }
+    const [last, ended] = [this.#listener, this.#running];
+    const { hostname, port } = this.addr;
+    this.#listener = listenWith(tls, { hostname, port, alpn: this.#alpn });
+    this.#running = this.#run(this.#listener);
+    const timer = setTimeout(() => closeQuietly(last), RETIRE_MS);
+    await ended;
+    clearTimeout(timer);
   }
 
   close(): void {
-    if (this.#closed) return;
     this.#closed = true;
-    try {
-      this.#listener.close();
-    } catch {
-      // It was closed to be listened on anew.
-    }
-  }
-
-  /** The port is free only when the pending accept has let it go. */
-  async #listenAnew(tls: TlsIdentity): Promise<void> {
-    const { hostname, port } = this.addr;
-    this.#listener.close();
-    for (let tries = 1; !this.#closed; tries++) {
-      try {
-        this.#listener = listenWith(tls, { hostname, port, alpn: this.#alpn });
-        return;
-      } catch (error) {
-        if (!(error instanceof Deno.errors.AddrInUse) || tries === MAX_TRIES) throw error;
-        await new Promise((resolve) => setTimeout(resolve, tries));
-      }
-    }
+    closeQuietly(this.#listener);
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
+
+  /**
+   * Accepts until the listener is closed; one that has a successor closes itself.
+   *
+   * The two share the port for that moment, so that nobody finds it closed. The older one ends when
+   * nobody waits in it: right behind somebody who came, or after a while in which nobody did. Who
+   * is just then in the middle of TCP's own handshake with it is reset by the kernel, unless
+   * `net.ipv4.tcp_migrate_req` is 1: then the kernel hands him over to the other one.
+   */
+  async #run(listener: Deno.TlsListener): Promise<void> {
+    for (;;) {
+      const accepted = listener.accept();
+      if (this.#listener !== listener && !(await isSettled(accepted))) closeQuietly(listener);
+      try {
+        await this.#arrivals.put(await accepted);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.BadResource)) {
+          await this.#arrivals.put(error as Error);
+        } else if (this.#listener === listener) return this.#arrivals.end(error);
+        else return;
+      }
+    }
+  }
+}
+
+/** Whether a promise had its outcome already; an accept has, if somebody waited. */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  let settled = false;
+  const settle = () => settled = true;
+  promise.then(settle, settle);
+  for (let i = 0; i < MICROTASKS; i++) await undefined;
+  return settled;
 }
 
 function listenWith(
   { cert, key }: TlsIdentity,
   { hostname, port, alpn }: Omit<TlsListenOptions, "tls">,
 ): Deno.TlsListener {
-  return Deno.listenTls({ hostname, port, alpnProtocols: [...alpn], cert, key });
+  const alpnProtocols = [...alpn];
+  return Deno.listenTls({ hostname, port, alpnProtocols, cert, key, reusePort: true });
 }
 
 /** See the module's head. */
@@ -137,9 +187,7 @@ export class AskingTlsListener implements TlsListener {
   /** Of the next handshake. */
   #context: tls.SecureContext;
   readonly #handshakes = new Set<Deno.TcpConn>();
-  readonly #ready: TlsConn[] = [];
-  #waiting: PromiseWithResolvers<Deno.Conn> | undefined;
-  #ended: Error | undefined;
+  readonly #arrivals = new Arrivals();
 
   constructor({ hostname, port, tls: identity, alpn }: TlsListenOptions) {
     this.#alpn = alpn;
@@ -153,11 +201,7 @@ export class AskingTlsListener implements TlsListener {
   }
 
   accept(): Promise<Deno.Conn> {
-    const next = this.#ready.shift();
-    if (next !== undefined) return Promise.resolve(next as unknown as Deno.Conn);
-    if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    this.#waiting = Promise.withResolvers();
-    return this.#waiting.promise;
+    return this.#arrivals.take();
   }
 
   // deno-lint-ignore require-await -- as its sibling
@@ -168,7 +212,6 @@ export class AskingTlsListener implements TlsListener {
   close(): void {
     this.#listener.close();
     for (const conn of this.#handshakes) closeQuietly(conn);
-    for (const conn of this.#ready.splice(0)) conn.close();
   }
 
   [Symbol.dispose](): void {
@@ -187,10 +230,7 @@ export class AskingTlsListener implements TlsListener {
           await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
           continue;
         }
-        this.#ended = error;
-        this.#waiting?.reject(error);
-        this.#waiting = undefined;
-        return;
+        return this.#arrivals.end(error);
       }
     }
   }
@@ -200,10 +240,7 @@ export class AskingTlsListener implements TlsListener {
     const timer = setTimeout(() => closeQuietly(conn), HANDSHAKE_TIMEOUT_MS);
     try {
       const secured = await TlsConn.handshake(conn, { context: this.#context, alpn: this.#alpn });
-      if (this.#waiting !== undefined) this.#waiting.resolve(secured as unknown as Deno.Conn);
-      else if (this.#ended !== undefined) secured.close();
-      else this.#ready.push(secured);
-      this.#waiting = undefined;
+      void this.#arrivals.put(secured as unknown as Deno.Conn);
     } catch {
       // A handshake that failed is that client's own affair.
       closeQuietly(conn);
