@@ -122,7 +122,10 @@ export class TunnelListener {
       if (retryAfterS !== undefined) throw tooMany(this.#admission.perSecond, retryAfterS);
       const { gate, registry } = this.#context;
       const request: TunnelRequest = { remote: hostOf(remoteAddress), header, certificate, info };
-      const answer = await gate.authorizeTunnel(request);
+      const known = gate.authorizeTunnel(request);
+      // Not awaited without need: who was admitted together is so not registered together with
+      // those of the next second.
+      const answer = known instanceof Promise ? await known : known;
       asked = { ...asked, who: ("status" in answer ? answer.who : answer.name) ?? "" };
       const identity = accept(answer);
       const refusal = this.#context.isDraining() ? goingAway() : registry.admit(info);

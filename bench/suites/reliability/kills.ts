@@ -33,7 +33,8 @@ const method = serviceDefinition("echo.v1.Echo")["Unary"] as MethodDefinition<
   EchoRequest,
   EchoResponse
 >;
-const SERVERS = 50;
+/** So many that most are back when it is their turn again. */
+const SERVERS = 300;
 /** Callers at a time. */
 const CALLERS = 20;
 const KILLS_PER_S = 10;
@@ -67,7 +68,11 @@ export const kills: Part = {
       onCall: (fields) => arrived(firstValue(fields, CALL_ID)),
     });
     await until(() => fleet.registered === SERVERS, { signal });
-    const told = await callAll(hub.callAddress, fleet, { forMs: forS * 1_000, log, signal });
+    const { told, killed } = await callAll(hub.callAddress, fleet, {
+      forMs: forS * 1_000,
+      log,
+      signal,
+    });
     const untrue = [...told].filter(([id, { what }]) => !isTrue(what, arrivals.get(id) ?? 0));
     for (const [id, { what, error }] of untrue.slice(0, MAX_SHOWN)) {
       log(`untrue: ${what}, came to servers ${arrivals.get(id) ?? 0} times: ${error?.message}`);
@@ -75,6 +80,7 @@ export const kills: Part = {
     const count = (kind: Told) => [...told.values()].filter(({ what }) => what === kind).length;
     return [
       row(`${forS} s of ${KILLS_PER_S} kills per second: calls`, told.size, ""),
+      row("  kills", killed, ""),
       row("  told: not delivered, and it was not", count("not delivered"), ""),
       row("  told: outcome unknown", count("outcome unknown"), ""),
       row("  without a truthful status", untrue.length, "", atMost(0)),
@@ -95,23 +101,26 @@ async function callAll(
     readonly log: (text: string) => void;
     readonly signal: AbortSignal;
   },
-): Promise<Map<string, End>> {
+): Promise<{ readonly told: ReadonlyMap<string, End>; readonly killed: number }> {
   const told = new Map<string, End>();
   const client = new Client(address, credentials.createInsecure(), { "grpc.enable_retries": 0 });
   const endMs = performance.now() + forMs;
   const startMs = performance.now();
-  const pick = () => fleet.members[Math.floor(Math.random() * fleet.members.length)]!;
+  /** Servers with a call under way, once for each call. */
+  const busy: string[] = [];
+  const byName = new Map(fleet.members.map((member) => [member.name, member]));
   let killed = 0;
+  const kill = () => {
+    killed++;
+    // Every second one in the middle of a call; and one who is away already cannot be killed.
+    const victim = killed % 2 === 0 ? byName.get(any(busy) ?? "") : undefined;
+    (victim?.wire ?? any(fleet.members.filter(({ wire }) => wire !== undefined))?.wire)?.close();
+  };
   const timers = [
     setInterval(() => {
       // As many as are due: a timer of a busy process is late.
       const due = (performance.now() - startMs) / 1_000 * KILLS_PER_S;
-      while (killed < Math.floor(due)) {
-        // One who is away already cannot be killed.
-        const alive = fleet.members.filter(({ wire }) => wire !== undefined);
-        alive[Math.floor(Math.random() * alive.length)]?.wire?.close();
-        killed++;
-      }
+      while (killed < Math.floor(due)) kill();
     }, 1_000 / KILLS_PER_S),
     setInterval(() => log(`${told.size} calls, ${killed} kills`), TELL_EVERY_MS),
   ];
@@ -120,7 +129,10 @@ async function callAll(
     while (performance.now() < endMs && !signal.aborted) {
       const id = String(next++);
       const data = crypto.getRandomValues(new Uint8Array(DATA_BYTES));
-      const [error, response] = await call(client, pick().name, { id, data });
+      const { name } = any(fleet.members)!;
+      busy.push(name);
+      const [error, response] = await call(client, name, { id, data });
+      busy.splice(busy.indexOf(name), 1);
       told.set(id, { what: whatIsTold(error, same(response?.data, data)), error });
     }
   };
@@ -131,7 +143,11 @@ async function callAll(
     client.close();
   }
   signal.throwIfAborted();
-  return told;
+  return { told, killed };
+}
+
+function any<T>(list: readonly T[]): T | undefined {
+  return list[Math.floor(Math.random() * list.length)];
 }
 
 function call(

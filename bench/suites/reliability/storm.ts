@@ -10,6 +10,8 @@ import { HubWatch } from "./hub_watch.ts";
 import { atMost, type Part, row, sleep, until } from "./part.ts";
 
 const SERVERS = 2_000;
+/** Who is admitted is registered a moment later, by a clock of milliseconds. */
+const MOMENT_MS = 2;
 const HANDSHAKES_PER_S = 200;
 /** How long the hub is down. */
 const OUTAGE_MS = 3_000;
@@ -58,7 +60,7 @@ export function busiest(timesMs: readonly number[]): number {
   const times = timesMs.toSorted((a, b) => a - b);
   let most = 0;
   for (let from = 0, to = 0; to < times.length; to++) {
-    while (times[to]! - times[from]! >= 1_000) from++;
+    while (times[to]! - times[from]! >= 1_000 - MOMENT_MS) from++;
     most = Math.max(most, to - from + 1);
   }
   return most;
