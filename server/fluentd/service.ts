@@ -151,13 +151,17 @@ export class FluentdService {
     { status, failure, elapsedMs }: Outcome<string>,
     response: Response,
   ) {
-    const level = failure === undefined ? "info" : "warn";
-    log[level]("Operation {kind} ended: {status} {why} after {elapsedMs} ms", {
-      kind,
-      status,
-      why: failure === undefined ? "" : `${failure.reason}: ${failure.message}`,
-      elapsedMs: Math.round(elapsedMs),
-    });
+    const properties = { kind, status, elapsedMs: Math.round(elapsedMs) };
+    if (failure === undefined) {
+      log.info("Operation {kind} ended: {status} after {elapsedMs} ms", properties);
+    } else {
+      const { reason, message } = failure;
+      log.warn("Operation {kind} ended: {status} after {elapsedMs} ms, {reason}: {message}", {
+        ...properties,
+        reason,
+        message,
+      });
+    }
     return { response, result: failure === undefined ? status : `${status} ${failure.reason}` };
   }
 }
