@@ -44,6 +44,13 @@ export interface AuditRecord {
 export interface Audit extends AsyncDisposable {
   /** Never waits, never throws. */
   record(record: AuditRecord): void;
+  /**
+   * Where there is a file: goes on in the one that has its name now, if another program has moved it.
+   *
+   * @returns Whether it is another one.
+   * @throws {Error} If it cannot be opened; then the one before it is written on.
+   */
+  reopen?(): boolean;
 }
 
 export interface OpenAuditOptions {

@@ -34,6 +34,8 @@ export class AuditFile implements AuditSink {
   /** Bytes of whole lines. */
   #size: number;
   #pending = 0;
+  /** Opened in the place of `#file`, for the next lines. */
+  #next: Deno.FsFile | undefined;
   /** The hash of the last block that was there when it was opened. */
   readonly head: string;
 
@@ -63,7 +65,17 @@ export class AuditFile implements AuditSink {
     }
   }
 
+  /** See `Audit.reopen`. */
+  reopen(): boolean {
+    if (isAt(this.#path, this.#next ?? this.#file)) return false;
+    const next = openFile(this.#path);
+    this.#next?.close();
+    this.#next = next;
+    return true;
+  }
+
   async begin(bytes: number): Promise<void> {
+    if (this.#next !== undefined) this.#goOnIn(this.#next);
     if (this.#size > 0 && this.#size + bytes > this.#options.maxBytes) await this.#rotate();
     this.#pending = 0;
   }
@@ -84,6 +96,14 @@ export class AuditFile implements AuditSink {
 
   close(): void {
     this.#file.close();
+    this.#next?.close();
+  }
+
+  #goOnIn(next: Deno.FsFile): void {
+    this.#file.close();
+    this.#file = next;
+    this.#size = next.statSync().size;
+    this.#next = undefined;
   }
 
   async #rotate(): Promise<void> {
@@ -95,10 +115,19 @@ export class AuditFile implements AuditSink {
       });
     }
     if (maxFiles === 0) await Deno.remove(this.#path);
-    const next = openFile(this.#path);
-    this.#file.close();
-    this.#file = next;
-    this.#size = 0;
+    this.#goOnIn(openFile(this.#path));
+  }
+}
+
+/** Whether a path still leads to this open file. */
+function isAt(path: string, file: Deno.FsFile): boolean {
+  try {
+    const there = Deno.statSync(path);
+    const { dev, ino } = file.statSync();
+    return there.dev === dev && there.ino === ino;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 

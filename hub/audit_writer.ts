@@ -26,6 +26,8 @@ export interface AuditSink {
   /** Called when they could not be written as a whole. */
   undo?(): Promise<void>;
   close?(): void;
+  /** See `Audit.reopen`. */
+  reopen?(): boolean;
 }
 
 export interface AuditOptions {
@@ -89,6 +91,10 @@ export class AuditWriter implements Audit {
     this.#buffered += line.length;
     this.#lines.push(line);
     this.#writing ??= this.#write();
+  }
+
+  reopen(): boolean {
+    return this.#sink.reopen?.() ?? false;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

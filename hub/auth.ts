@@ -73,6 +73,13 @@ export interface Auth {
   grantOf(operator: string): Grant;
   /** Called when other answers may be given from now on. */
   onChange(listener: () => void): void;
+  /**
+   * Where there is a file: looks at it now, whether or not it would by itself.
+   *
+   * @returns Whether another one is in force.
+   * @throws {Error} If it is broken; then the one before it stays in force.
+   */
+  look?(): boolean;
   /** Ends what goes on in the background. */
   close(): void;
 }

@@ -73,13 +73,13 @@ export class CertificateWatch implements Disposable {
   #complaint = "";
   /** The last threshold that was spoken of. */
   #warnedDays = Infinity;
-  #looking = false;
+  #looking: Promise<boolean> | undefined;
 
   constructor(options: WatchOptions) {
     this.#options = options;
     this.#current = options.current;
     this.#fingerprint = fingerprintOf(options.current);
-    this.#timer = setInterval(() => void this.#look(), options.pollMs ?? POLL_MS);
+    this.#timer = setInterval(() => void this.#poll(), options.pollMs ?? POLL_MS);
     this.#warn();
   }
 
@@ -92,42 +92,56 @@ export class CertificateWatch implements Disposable {
     clearInterval(this.#timer);
   }
 
-  async #look(): Promise<void> {
-    if (this.#looking) return;
-    this.#looking = true;
-    const { files, use } = this.#options;
-    const log = getLogger(["hub", "tls"]);
+  /**
+   * Looks now.
+   *
+   * @returns Whether another certificate is in use.
+   * @throws {Error} If it cannot be used; then the one before it stays in use.
+   */
+  async look(): Promise<boolean> {
+    await this.#looking?.catch(() => {}); // That look has complained by itself.
+    this.#looking = this.#load();
     try {
-      const identity = await loadIdentity(files);
-      const fingerprint = fingerprintOf(identity);
-      this.#complaint = "";
-      if (fingerprint !== this.#fingerprint) {
-        await use(identity);
-        this.#current = identity;
-        this.#fingerprint = fingerprint;
-        this.#warnedDays = Infinity;
-        const end = identity.notAfter.toISOString();
-        log.info("{file} is another certificate, and is in use: it ends {end}", {
-          file: files.certFile,
-          end,
-        });
-      }
+      return await this.#looking;
+    } finally {
+      this.#looking = undefined;
+    }
+  }
+
+  async #poll(): Promise<void> {
+    if (this.#looking !== undefined) return;
+    try {
+      await this.look();
     } catch (error) {
       // While certificate and key are being replaced, one by one, they do not fit together.
       const { message } = error as Error;
       if (message !== this.#complaint) {
-        log.error(
+        getLogger(["hub", "tls"]).error(
           "The certificate has changed but is NOT in use, the one before it still is. {message}",
-          {
-            message,
-          },
+          { message },
         );
       }
       this.#complaint = message;
-    } finally {
-      this.#looking = false;
     }
     this.#warn();
+  }
+
+  async #load(): Promise<boolean> {
+    const { files, use } = this.#options;
+    const identity = await loadIdentity(files);
+    const fingerprint = fingerprintOf(identity);
+    this.#complaint = "";
+    if (fingerprint === this.#fingerprint) return false;
+    await use(identity);
+    this.#current = identity;
+    this.#fingerprint = fingerprint;
+    this.#warnedDays = Infinity;
+    const end = identity.notAfter.toISOString();
+    getLogger(["hub", "tls"]).info("{file} is another certificate, and is in use: it ends {end}", {
+      file: files.certFile,
+      end,
+    });
+    return true;
   }
 
   #warn(): void {

@@ -8,6 +8,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import type { ReloadPart } from "../shared/cli/reload.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { VERSION } from "../shared/version.ts";
 import { acceptLoop } from "./accept_loop.ts";
@@ -32,6 +33,7 @@ import { duration } from "./proto_time.ts";
 import { Registry } from "./registry.ts";
 import type { CallIdentity, RelayContext } from "./relay.ts";
 import type { RequestHead } from "./request_head.ts";
+import { reloadParts } from "./reload_parts.ts";
 import type { Peer } from "./socket.ts";
 import { type RefusedServer, TunnelListener } from "./tunnel_listener.ts";
 import { LOOK_MS, TunnelSweep } from "./tunnel_sweep.ts";
@@ -178,6 +180,11 @@ class Hub implements RunningHub {
       setInterval(() => sweep.look(this.#registry.tunnels()), LOOK_MS),
       setInterval(() => this.#sweep(), SWEEP_MS),
     ];
+  }
+
+  get reloadParts(): ReloadPart[] {
+    const { authFile, auditLog } = this.#options;
+    return reloadParts({ auth: this.#auth, authFile, audit: this.#audit, auditLog });
   }
 
   async useCertificate(identity: TlsIdentity): Promise<void> {

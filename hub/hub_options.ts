@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { ReloadPart } from "../shared/cli/reload.ts";
+
 /** Where a listener listens. */
 export interface ListenAddress {
   /** A host name or address; `0.0.0.0` and `::` mean all interfaces. */
@@ -149,6 +151,8 @@ export interface RunningHub {
    * @throws {Error} If it cannot be used; then the one before it stays.
    */
   useCertificate(identity: TlsIdentity): Promise<void>;
+  /** What can be taken anew while it runs. */
+  readonly reloadParts: readonly ReloadPart[];
   /** Takes nothing new and lets the calls in flight end, until `signal` fires. */
   drain(signal?: AbortSignal): Promise<void>;
   /** Ends everything at once. */

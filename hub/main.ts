@@ -7,7 +7,8 @@ import { getLogger } from "@logtape/logtape";
 import { deadline } from "../shared/async/deadline.ts";
 import { configureLog } from "../shared/cli/log.ts";
 import { type Context, defineCommand, type Program, runProgram } from "../shared/cli/program.ts";
-import { SystemdNotifier } from "../shared/systemd/notify.ts";
+import { optionsPart, Reloader } from "../shared/cli/reload.ts";
+import { reloadedState, SystemdNotifier } from "../shared/systemd/notify.ts";
 import { VERSION } from "../shared/version.ts";
 import { auditCommand } from "./audit_command.ts";
 import { authCommand } from "./auth/commands.ts";
@@ -17,6 +18,7 @@ import { startHub } from "./hub.ts";
 import type { RunningHub } from "./hub_options.ts";
 import { startMetrics } from "./metrics.ts";
 import { options } from "./options.ts";
+import { certificatePart } from "./reload_parts.ts";
 import { quickStart } from "./quick_start.ts";
 
 /** What closing may take after the drain's own time. */
@@ -32,7 +34,8 @@ const serve = defineCommand({
     "ghub serve --tunnel-listen 127.0.0.1:0 --call-listen 127.0.0.1:0",
   ],
   notes: "SIGTERM and SIGINT let the calls in flight end (--drain-timeout); a second one exits " +
-    "at once. Exit codes: 0 ended by a signal, 1 cannot run, 2 wrong command line.",
+    "at once. SIGHUP takes auth file, certificate, audit file and log level anew, and logs what " +
+    "became of each. Exit codes: 0 ended by a signal, 1 cannot run, 2 wrong command line.",
   options,
   run: serveHub,
 });
@@ -71,11 +74,22 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
     });
     for (const line of quickStartOf(config, hub)) log.info(literal(line));
     const { tunnelAddress, callAddress } = hub;
+    const status = `Tunnels at ${tunnelAddress}, calls at ${callAddress}`;
+    const reloader = new Reloader({
+      parts: [
+        optionsPart(options, { values, reread: context.reread }),
+        ...hub.reloadParts,
+        ...(watch && certificate ? [certificatePart(watch, certificate.files.certFile)] : []),
+      ],
+      onStart: () => void systemd.notify({ RELOADING: 1 }),
+      onEnd: ({ failed }) => void systemd.notify(reloadedState(status, failed)),
+    });
+    context.onHangup(reloader.reload);
     const more = metrics === undefined ? "" : ` metrics=${metrics.address}`;
     await io.stdout.write(`ghub ready tunnel=${tunnelAddress} call=${callAddress}${more}\n`);
     await systemd.notify({
       READY: 1,
-      STATUS: `Tunnels at ${tunnelAddress}, calls at ${callAddress}`,
+      STATUS: status,
     });
     await Promise.race([aborted(signal), hub.closed]);
     if (!signal.aborted) throw new Error("The hub ended by itself");

@@ -54,6 +54,8 @@ export class Agent {
   /** Tunnels that the hub has told to leave; their last calls end. */
   readonly #leaving = new Set<Tunnel>();
   #state: AgentState = { state: "stopped" };
+  /** Ends the wait under way. */
+  #waiting: AbortController | undefined;
   #failures = 0;
 
   constructor(options: AgentOptions) {
@@ -75,11 +77,19 @@ export class Agent {
       this.#failures = failures;
       this.#report(why, { waitMs, hint, loud });
       this.#enter({ state: "waiting", why, waitMs });
-      await delay(waitMs, { signal }).catch(() => {});
+      this.#waiting = new AbortController();
+      await delay(waitMs, { signal: AbortSignal.any([signal, this.#waiting.signal]) })
+        .catch(() => {});
+      this.#waiting = undefined;
     }
     const current = this.#state.state === "serving" ? [this.#state.tunnel] : [];
     await Promise.all([...current, ...this.#leaving].map((tunnel) => this.#end(tunnel)));
     this.#enter({ state: "stopped" });
+  }
+
+  /** If it waits for its next try: that is now. */
+  dialNow(): void {
+    this.#waiting?.abort();
   }
 
   /** One dial, and what became of it. */

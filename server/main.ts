@@ -6,7 +6,8 @@
 import { getLogger } from "@logtape/logtape";
 import { configureLog } from "../shared/cli/log.ts";
 import { type Context, defineCommand, type Program, runProgram } from "../shared/cli/program.ts";
-import { SystemdNotifier } from "../shared/systemd/notify.ts";
+import { optionsPart, Reloader } from "../shared/cli/reload.ts";
+import { reloadedState, SystemdNotifier } from "../shared/systemd/notify.ts";
 import { VERSION } from "../shared/version.ts";
 import { options, toConfig, TOKEN_VARIABLE } from "./config.ts";
 import { fluentdService } from "./fluentd/mod.ts";
@@ -35,7 +36,8 @@ export function createProgram({ services = [] }: ProgramOptions = {}): Program {
     ],
     notes: `The hub's join token may be given in ${TOKEN_VARIABLE} too. ` +
       "SIGTERM and SIGINT let the calls in flight end (--drain-timeout), a second one exits at " +
-      "once. Exit codes: 0 ended by a signal, 1 cannot run, 2 wrong command line.",
+      "once. SIGHUP reads token, certificates and log level anew, and logs what became of each. " +
+      "Exit codes: 0 ended by a signal, 1 cannot run, 2 wrong command line.",
     args: [{
       name: "name",
       summary: "The server's name at the hub; default: this machine's name",
@@ -55,7 +57,7 @@ export function createProgram({ services = [] }: ProgramOptions = {}): Program {
 }
 
 async function runServer(
-  { args, options: values, env, io, signal }: Context<typeof options>,
+  { args, options: values, env, io, signal, onHangup, reread }: Context<typeof options>,
   services: readonly Service[],
 ): Promise<number> {
   await configureLog({ level: values.logLevel, format: values.logFormat });
@@ -80,6 +82,16 @@ async function runServer(
     },
   });
   cleanup.use(server);
+  const reloader = new Reloader({
+    parts: [optionsPart(options, { values, reread }), ...server.reloadParts],
+    onStart: () => void systemd.notify({ RELOADING: 1 }),
+    onEnd: ({ failed }) => {
+      void systemd.notify(reloadedState(`${config.server.name} serves`, failed));
+      // Who was refused need not wait for its minute to pass: the reason may be mended.
+      server.dialNow();
+    },
+  });
+  onHangup(reloader.reload);
   // Not when it is registered: a hub that is away for now is no failed start of this machine.
   await systemd.notify({ READY: 1 });
   await aborted(signal);

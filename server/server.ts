@@ -7,6 +7,7 @@
  * @module
  */
 import { addHealth } from "../shared/grpc/health.ts";
+import type { ReloadPart } from "../shared/cli/reload.ts";
 import { addReflection } from "../shared/grpc/reflection.ts";
 import type { BackoffOptions } from "../shared/async/backoff.ts";
 import { VERSION } from "../shared/version.ts";
@@ -14,6 +15,7 @@ import { Agent, type AgentState } from "./agent.ts";
 import { attach } from "./attach.ts";
 import { attachUpstream, type Upstream } from "./expose.ts";
 import { createGrpcServer } from "./grpc_server.ts";
+import { credentialParts } from "./credential_parts.ts";
 import type { HeartbeatNumbers } from "./heartbeat.ts";
 import { type Env, proxyFor } from "./proxy.ts";
 import { type Service, toService } from "./services.ts";
@@ -57,6 +59,10 @@ export interface ServerOptions {
 export interface RunningServer extends AsyncDisposable {
   /** The first one is the server's own, the others are its upstreams'. */
   readonly agents: readonly Agent[];
+  /** What can be taken anew while it runs. */
+  readonly reloadParts: readonly ReloadPart[];
+  /** Has agents dial that wait for their next try. */
+  dialNow(): void;
   /** Takes no more calls, lets those in flight end, and closes. Resolves when that is done. */
   stop(): Promise<void>;
 }
@@ -73,6 +79,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   // What is wrong now is a mistake of who starts it; what goes wrong later is retried.
   await loadTls(tls);
   await readToken(token);
+  const reloadParts = await credentialParts({ token, tls });
 
   const grpc = createGrpcServer(options);
   const tunnels = new Map<string, Tunnel>();
@@ -128,6 +135,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   let stopped: Promise<void> | undefined;
   return {
     agents,
+    reloadParts,
+    dialNow() {
+      for (const agent of agents) agent.dialNow();
+    },
     stop: () => stopped ??= stop(),
     [Symbol.asyncDispose]: () => stopped ??= stop(),
   };

@@ -76,6 +76,10 @@ export class WatchedAuth implements Auth {
     this.#listeners.add(listener);
   }
 
+  look(): boolean {
+    return this.#file.look();
+  }
+
   close(): void {
     this.#file[Symbol.dispose]();
   }

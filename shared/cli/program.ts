@@ -40,6 +40,14 @@ export interface Context<O extends Options = Options> {
   readonly signal: AbortSignal;
   readonly io: Io;
   readonly env: Env;
+  /** Has `reload` called at each SIGHUP, which ends who never asked for it. */
+  readonly onHangup: (reload: () => void) => void;
+  /**
+   * The options as they are now: the config file may be another one.
+   *
+   * @throws {UsageError} As at the start.
+   */
+  readonly reread: () => Promise<OptionValues<O>>;
 }
 
 /** A command, or a group of commands. */
@@ -116,7 +124,7 @@ export async function runProgram(
   let looked = false;
   using signals = overrides.signal === undefined
     ? listenToSignals({ exit: Deno.exit, handled: () => looked })
-    : { signal: overrides.signal, [Symbol.dispose]() {} };
+    : { signal: overrides.signal, onHangup() {}, [Symbol.dispose]() {} };
   try {
     if (args[0] === COMPLETE) {
       const lines = await complete(full, args.slice(1), { env });
@@ -135,6 +143,12 @@ export async function runProgram(
       get signal() {
         looked = true;
         return signals.signal;
+      },
+      onHangup: (reload: () => void) => signals.onHangup(reload),
+      async reread() {
+        const again = await parse(full, args, { env, stdout: io.stdout });
+        if ("text" in again) throw new UsageError("The options ask for help");
+        return again.options;
       },
     };
     return await parsed.command.run!(context);

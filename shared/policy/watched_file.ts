@@ -54,7 +54,7 @@ export class WatchedFile<T extends LoadedFile> implements Disposable {
   constructor(options: WatchedFileOptions<T>) {
     this.#options = options;
     this.#loaded = options.load();
-    this.#timer = setInterval(() => this.#look(), options.pollMs ?? POLL_MS);
+    this.#timer = setInterval(() => this.#poll(), options.pollMs ?? POLL_MS);
   }
 
   /** What is in force. */
@@ -66,19 +66,34 @@ export class WatchedFile<T extends LoadedFile> implements Disposable {
     clearInterval(this.#timer);
   }
 
-  #look(): void {
-    const { load, fingerprint, onChange } = this.#options;
+  /**
+   * Looks now.
+   *
+   * @returns Whether another content is in force.
+   * @throws {Error} If the file is broken; the content before it stays in force.
+   */
+  look(): boolean {
+    const changed = this.#load();
+    if (changed) this.#options.onChange(this.#loaded);
+    return changed;
+  }
+
+  #poll(): void {
+    let changed = false;
     try {
-      if (fingerprint(this.#loaded) === this.#loaded.fingerprint) {
-        this.#complaint = "";
-        return;
-      }
-      this.#loaded = load();
-      this.#complaint = "";
+      changed = this.#load();
     } catch (error) {
-      return this.#complain((error as Error).message);
+      this.#complain((error as Error).message);
     }
-    onChange(this.#loaded);
+    if (changed) this.#options.onChange(this.#loaded);
+  }
+
+  #load(): boolean {
+    const { load, fingerprint } = this.#options;
+    const changed = fingerprint(this.#loaded) !== this.#loaded.fingerprint;
+    if (changed) this.#loaded = load();
+    this.#complaint = "";
+    return changed;
   }
 
   #complain(message: string): void {

@@ -4,6 +4,7 @@
  *
  *     READY=1       it serves                      WATCHDOG=1   its event loop turns
  *     STOPPING=1    it has begun to end            STATUS=…     a line for `systemctl status`
+ *     RELOADING=1   it takes its files anew, until the next READY=1
  *
  * @see https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html
  * @module
@@ -16,9 +17,16 @@ type Env = Readonly<Record<string, string | undefined>>;
 export interface ServiceState {
   readonly READY?: 1;
   readonly STOPPING?: 1;
+  readonly RELOADING?: 1;
   readonly WATCHDOG?: 1;
   /** One line. */
   readonly STATUS?: string;
+}
+
+/** What is told when a reload is over. */
+export function reloadedState(status: string, failed: number): ServiceState {
+  const what = failed === 0 ? "" : `; ${failed} parts could not be reloaded, see the log`;
+  return { READY: 1, STATUS: `${status}${what}` };
 }
 
 /** So often within the time that systemd allows between two signs of life. */
