@@ -71,20 +71,48 @@ export interface ActivityOptions {
   readonly now?: () => number;
 }
 
-/** As it is kept: most events are never looked at, and each call makes one. */
-interface Happened {
-  readonly input: ActivityInput;
-  readonly seq: number;
-  readonly timeMs: number;
-}
+/**
+ * As it is kept. Most events are never looked at, and each call makes one: its place in the past
+ * is written over, for objects that live so long would keep the garbage collector busy.
+ */
+class Happened {
+  seq = 0;
+  timeMs = 0;
+  kind: ActivityInput["kind"] = "CALL_ENDED";
+  server: string | undefined;
+  peer: string | undefined;
+  method: string | undefined;
+  status: number | undefined;
+  durationMs: number | undefined;
+  bytesUp: number | undefined;
+  bytesDown: number | undefined;
+  reason: string | undefined;
+  id: string | undefined;
 
-function toActivity({ input: { durationMs, ...rest }, seq, timeMs }: Happened): Activity {
-  return {
-    ...rest,
-    seq,
-    time: timestamp(timeMs),
-    ...(durationMs === undefined ? {} : { duration: duration(durationMs) }),
-  };
+  write(input: ActivityInput, seq: number, timeMs: number): void {
+    this.seq = seq;
+    this.timeMs = timeMs;
+    this.kind = input.kind;
+    this.server = input.server;
+    this.peer = input.peer;
+    this.method = input.method;
+    this.status = input.status;
+    this.durationMs = input.durationMs;
+    this.bytesUp = input.bytesUp;
+    this.bytesDown = input.bytesDown;
+    this.reason = input.reason;
+    this.id = input.id;
+  }
+
+  toActivity(): Activity {
+    const { timeMs, durationMs, ...rest } = this;
+    const all = {
+      ...rest,
+      time: timestamp(timeMs),
+      duration: durationMs === undefined ? undefined : duration(durationMs),
+    };
+    return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+  }
 }
 
 /** A bounded past, and bounded queues to those who watch. A watch ends with its signal or its iterator. */
@@ -108,10 +136,10 @@ export class ActivityFeed {
 
   /** Tells all watchers. It never waits and never throws. */
   publish(input: ActivityInput): void {
-    const event: Happened = { input, seq: this.#seq + 1, timeMs: this.#now() };
-    this.#ring[this.#seq++ % this.#maxHistory] = event;
+    const event = this.#ring[this.#seq % this.#maxHistory] ??= new Happened();
+    event.write(input, ++this.#seq, this.#now());
     if (this.#watchers.size === 0) return;
-    const activity = toActivity(event);
+    const activity = event.toActivity();
     for (const watcher of this.#watchers) watcher.offer(activity);
   }
 
@@ -131,7 +159,9 @@ export class ActivityFeed {
     }
     const watcher = new Watcher({ servers: new Set(servers), sees, max: this.#maxQueued });
     if (history > 0) {
-      const past = this.#past().map(toActivity).filter((activity) => watcher.wants(activity));
+      const past = this.#past().map((event) => event.toActivity()).filter((activity) =>
+        watcher.wants(activity)
+      );
       for (const activity of past.slice(-history)) watcher.offer(activity);
     }
     if (!signal.aborted) {

@@ -21,7 +21,7 @@ export interface AuditRecord {
   /** Who was let in (an Identity's name), or empty for who was not. */
   readonly who: string;
   /** Who it is in the words of its credential: a JWT's `sub`, a name in a certificate. */
-  readonly subject?: string;
+  readonly subject?: string | undefined;
   /** `host:port` it came from. */
   readonly peer: string;
   /** Which it was for; empty for the hub itself, and where that is not known. */
@@ -36,7 +36,7 @@ export interface AuditRecord {
   readonly bytesDown?: number;
   readonly durationMs?: number;
   /** Why it did not end well, in the hub's words; absent where the server's answer is all there is. */
-  readonly reason?: string;
+  readonly reason?: string | undefined;
   /** The call's or tunnel's id. */
   readonly id: string;
 }

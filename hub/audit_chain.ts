@@ -7,7 +7,7 @@
  *     {…}                                     ┘
  *     {…,"prev":"<SHA-256 of block n>"}
  *
- * A hash for each line would cost a tenth of what a whole call costs the hub.
+ * A hash for each line would cost a tenth of what a whole call costs.
  *
  * @module
  */
@@ -26,9 +26,9 @@ export function blockHash(block: Uint8Array): string {
   return blockHasher().update(block).digest("hex");
 }
 
-/** An object's JSON text as the first line of a block. */
-export function chained(json: string, prev: string): string {
-  return `${json.slice(0, -1)},"prev":"${prev}"}`;
+/** The end of the first line of a block, in place of the brace that closes its object. */
+export function prevField(prev: string): string {
+  return `,"prev":"${prev}"}`;
 }
 
 /** The hash that a line carries; `undefined` if it begins no block. */

@@ -8,12 +8,11 @@
 import { getLogger } from "@logtape/logtape";
 import { deadline } from "../shared/async/deadline.ts";
 import type { Audit, AuditRecord } from "./audit.ts";
-import { blockHash, chained, NO_BLOCK } from "./audit_chain.ts";
+import { AuditBlock } from "./audit_block.ts";
+import { blockHash, NO_BLOCK } from "./audit_chain.ts";
 
 /** Bytes that wait for the disk; lines beyond are dropped. */
 export const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
-/** Lines of one block. */
-const MAX_BLOCK_LINES = 256;
 const GATHER_MS = 25;
 /** How long the end of the hub waits for a disk that does not write. */
 const FLUSH_MS = 2_000;
@@ -51,9 +50,12 @@ export class AuditWriter implements Audit {
   readonly #sink: AuditSink;
   readonly #max: number;
   readonly #now: () => number;
-  /** JSON texts, not yet in the chain. */
-  #lines: string[] = [];
-  /** Length of what waits, in characters: near enough to bytes for a bound. */
+  /** Blocks that take no more lines, and the one that does. */
+  #full: AuditBlock[] = [];
+  #filling: AuditBlock | undefined;
+  /** One that was written, for reuse. */
+  #spare: AuditBlock | undefined;
+  /** Bytes that wait. */
   #buffered = 0;
   #dropped = 0;
   #prev: string;
@@ -88,8 +90,7 @@ export class AuditWriter implements Audit {
       return;
     }
     this.#dropped = 0;
-    this.#buffered += line.length;
-    this.#lines.push(line);
+    this.#add(line);
     this.#writing ??= this.#write();
   }
 
@@ -102,7 +103,8 @@ export class AuditWriter implements Audit {
     this.#closed = true;
     this.#hurry?.();
     await deadline(this.#writing ?? Promise.resolve(), FLUSH_MS).catch(() => {});
-    const count = this.#dropped + this.#lines.length;
+    const waiting = this.#filling === undefined ? this.#full : [...this.#full, this.#filling];
+    const count = waiting.reduce((sum, { lines }) => sum + lines, this.#dropped);
     if (count > 0) getLogger(["hub", "audit"]).warn("Lost the last {count} audit lines", { count });
     this.#sink.close?.();
   }
@@ -121,27 +123,42 @@ export class AuditWriter implements Audit {
     });
   }
 
+  #add(line: string): void {
+    const before = this.#filling?.length ?? 0;
+    if (this.#filling?.add(line)) {
+      this.#buffered += this.#filling.length - before;
+      return;
+    }
+    if (this.#filling !== undefined) this.#full.push(this.#filling);
+    let block = this.#spare ?? new AuditBlock(line);
+    this.#spare = undefined;
+    if (!block.add(line)) {
+      block = new AuditBlock(line);
+      block.add(line);
+    }
+    this.#filling = block;
+    this.#buffered += block.length;
+  }
+
   async #write(): Promise<void> {
-    while (this.#lines.length > 0) {
+    while (this.#filling !== undefined) {
       if (!this.#closed) await this.#gather();
-      let at = 0;
-      while (at < this.#lines.length) {
-        const lines = this.#lines.slice(at, at + MAX_BLOCK_LINES);
-        at += lines.length;
-        await this.#writeBlock(lines);
-        for (const line of lines) this.#buffered -= line.length;
-        // What came meanwhile gathers for the next round, unless it is much.
-        if (this.#lines.length - at < MAX_BLOCK_LINES) break;
+      // What comes meanwhile gathers for the next round, unless it is much.
+      this.#full.push(this.#filling);
+      this.#filling = undefined;
+      for (let block; (block = this.#full[0]) !== undefined; this.#full.shift()) {
+        await this.#writeBlock(block);
+        this.#buffered -= block.length;
+        block.clear();
+        this.#spare = block;
       }
-      this.#lines = this.#lines.slice(at);
     }
     this.#writing = undefined;
   }
 
-  async #writeBlock(lines: readonly string[]): Promise<void> {
+  async #writeBlock(block: AuditBlock): Promise<void> {
     try {
-      const text = lines.with(0, chained(lines[0]!, this.#prev)).join("\n");
-      const bytes = new TextEncoder().encode(`${text}\n`);
+      const bytes = block.seal(this.#prev);
       await this.#sink.begin?.(bytes.length);
       for (let rest = bytes; rest.length > 0;) {
         rest = rest.subarray(await this.#sink.write(rest));
@@ -149,9 +166,9 @@ export class AuditWriter implements Audit {
       this.#prev = blockHash(bytes);
     } catch (error) {
       // The next block continues the last one that is there.
-      this.#dropped += lines.length;
+      this.#dropped += block.lines;
       const log = getLogger(["hub", "audit"]);
-      log.error("Cannot write {count} audit lines: {error}", { count: lines.length, error });
+      log.error("Cannot write {count} audit lines: {error}", { count: block.lines, error });
       await this.#sink.undo?.().catch(() => {});
     }
   }

@@ -58,6 +58,15 @@ export interface CallRequest {
   readonly forwarded?: boolean;
 }
 
+/** Who was let in, for what it asked, and for how long that may be taken for granted. */
+export interface Admission {
+  readonly request: CallRequest;
+  readonly operator: Operator;
+  readonly untilMs: number;
+  /** The auth's state in which this was the answer. */
+  readonly epoch: number;
+}
+
 /** Some answers need a key that has to be fetched first. */
 export type Answer<T> = T | Promise<T>;
 

@@ -1,84 +1,77 @@
 /**
- * When calls must end. One timer for all of them: a timer per call would cost as much as the
- * call's way through the hub.
+ * When calls must end. One timer that looks at all of them: a timer per call would cost as much
+ * as the call's way through the hub.
  *
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { PlacedSet } from "./placed_set.ts";
 
 /** Deadlines are looked at this often; a call ends at most this much late. */
-const SLOT_MS = 50;
+const LOOK_MS = 50;
 
 /** Something that ends at its deadline. */
 export interface Expiring {
+  /** On the clock of `Deadlines`; written by it. */
+  deadlineMs: number;
+  /** Its place among all that have a deadline: −1 at first, and written by `Deadlines`. */
+  deadlinePlace: number;
   /** What it throws is logged, and ends nobody else. */
   onDeadline(): void;
 }
 
 /** Guarantee: `onDeadline` is called once, never before the time, unless `remove` was faster. */
 export class Deadlines {
-  readonly #slots = new Map<number, Set<Expiring>>();
+  readonly #all = new PlacedSet<"deadlinePlace", Expiring>("deadlinePlace");
   readonly #now: () => number;
   #timer: ReturnType<typeof setInterval> | undefined;
-  /** All slots below this one have been called. */
-  #done = 0;
 
   /** @param now A clock in milliseconds that never goes back. */
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 
-  /**
-   * Adds a deadline.
-   *
-   * @param atMs On the clock of the constructor.
-   * @returns What `remove` takes.
-   */
-  add(expiring: Expiring, atMs: number): number {
-    if (this.#slots.size === 0) this.#done = Math.floor(this.#now() / SLOT_MS);
-    const slot = Math.max(Math.ceil(atMs / SLOT_MS), this.#done + 1);
-    const set = this.#slots.get(slot);
-    if (set === undefined) this.#slots.set(slot, new Set([expiring]));
-    else set.add(expiring);
-    this.#timer ??= setInterval(() => this.#run(), SLOT_MS);
-    return slot;
+  /** Deadlines that are waited for. */
+  get count(): number {
+    return this.#all.size;
   }
 
-  /** Takes a deadline out again. */
-  remove(expiring: Expiring, slot: number): void {
-    const set = this.#slots.get(slot);
-    if (set === undefined) return;
-    set.delete(expiring);
-    if (set.size === 0) this.#slots.delete(slot);
+  /**
+   * Adds a deadline, for what has none yet.
+   *
+   * @param atMs On the clock of the constructor.
+   */
+  add(expiring: Expiring, atMs: number): void {
+    expiring.deadlineMs = atMs;
+    this.#all.add(expiring);
+    this.#timer ??= setInterval(() => this.#look(), LOOK_MS);
+  }
+
+  /** Takes a deadline out again, if it is still there. */
+  remove(expiring: Expiring): void {
+    this.#all.delete(expiring);
   }
 
   /** Stops the timer; what was added is never called. */
   close(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
-    this.#slots.clear();
+    this.#all.clear();
   }
 
-  #run(): void {
-    const now = Math.floor(this.#now() / SLOT_MS);
-    // After a suspended machine there may be fewer slots than time has passed.
-    const due = now - this.#done > this.#slots.size
-      ? [...this.#slots.keys()].filter((slot) => slot <= now).sort((a, b) => a - b)
-      : Array.from({ length: now - this.#done }, (_, i) => this.#done + 1 + i);
-    this.#done = Math.max(this.#done, now);
-    for (const slot of due) {
-      const set = this.#slots.get(slot);
-      for (const expiring of set ?? []) {
-        // One by one: whoever ends may take others out that are due as well.
-        set?.delete(expiring);
-        expire(expiring);
-      }
-      this.#slots.delete(slot);
+  #look(): void {
+    const now = this.#now();
+    const due: Expiring[] = [];
+    for (const expiring of this.#all.members) if (expiring.deadlineMs <= now) due.push(expiring);
+    for (const expiring of due.sort((a, b) => a.deadlineMs - b.deadlineMs)) {
+      // One by one: whoever ends may take others out that are due as well.
+      if (!this.#all.has(expiring)) continue;
+      this.#all.delete(expiring);
+      expire(expiring);
     }
-    if (this.#slots.size === 0) {
-      clearInterval(this.#timer);
-      this.#timer = undefined;
-    }
+    if (this.#all.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
   }
 }
 

@@ -66,9 +66,17 @@ const TUNNEL_PATH = "ghub.v1.tunnel/";
 const WAIT = /^(\d{1,9})(ms|s|m|h)$/;
 const WAIT_UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
 
-/** Directs one routed call. */
-export function direct(head: CallHead, view: RouteView): Route | RpcError {
-  const service = serviceOf(head.path);
+/** Where a call's head asks to go, whoever is registered. */
+export interface Wish {
+  readonly service: string;
+  readonly named: ServerName | undefined;
+  readonly waitMs: number | undefined;
+  /** A server's name that `:authority` may mean, if no metadata names one. */
+  readonly label: ServerName | undefined;
+}
+
+/** Reads what a call's head says of where it is to go. */
+export function wishOf(head: CallHead): Wish | RpcError {
   if (isTunnelService(head.path)) {
     return new RpcError(
       Status.PERMISSION_DENIED,
@@ -80,10 +88,21 @@ export function direct(head: CallHead, view: RouteView): Route | RpcError {
   if (named instanceof RpcError) return named;
   const waitMs = waitOf(head.fields);
   if (waitMs instanceof RpcError) return waitMs;
+  const label = named === undefined ? firstLabel(head.authority) : undefined;
+  return { service: serviceOf(head.path), named, waitMs, label };
+}
+
+/**
+ * Directs one routed call.
+ *
+ * @param wish What `wishOf` gave for its head.
+ */
+export function direct(wish: Wish | RpcError, view: RouteView): Route | RpcError {
+  if (wish instanceof RpcError) return wish;
+  const { service, named, waitMs, label } = wish;
   if (named !== undefined) return toServer(named, waitMs, view);
   // The hub's host name may begin like a server's: that must not hide the hub from its operators.
   if (service.startsWith(OWN_PACKAGE)) return { to: "hub" };
-  const label = firstLabel(head.authority);
   if (label !== undefined && view.has(label)) return toServer(label, waitMs, view);
   if (OWN_SERVICES.includes(service)) return { to: "hub" };
   return onlyServer(view) ?? unnamed(view, `metadata ${SERVER_FIELD}`);

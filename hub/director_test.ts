@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status, type StatusName } from "../shared/grpc/status.ts";
 import type { Field } from "../shared/http2/header_list.ts";
-import { direct, directRaw, MAX_NAMES_SHOWN, type Route, type RouteView } from "./director.ts";
+import {
+  direct,
+  directRaw,
+  MAX_NAMES_SHOWN,
+  type Route,
+  type RouteView,
+  wishOf,
+} from "./director.ts";
 import { nearest } from "./nearest.ts";
 import { Registry } from "./registry.ts";
 
@@ -268,14 +275,17 @@ function check(route: Route | RpcError, goes: Row["goes"]): void {
 
 Deno.test("direct() follows the table", async (t) => {
   for (const { what, path = CALL, authority = "", fields = [], here = [], away, goes } of TABLE) {
-    await t.step(what, () => check(direct({ path, authority, fields }, view(here, away)), goes));
+    await t.step(
+      what,
+      () => check(direct(wishOf({ path, authority, fields }), view(here, away)), goes),
+    );
   }
 });
 
 Deno.test("direct() says in details what a program needs", async (t) => {
   const details = (name: string, away: string[]) => {
     const head = { path: CALL, authority: "", fields: [server(name)] };
-    const error = direct(head, view(["edge-1"], away));
+    const error = direct(wishOf(head), view(["edge-1"], away));
     assert.ok(error instanceof RpcError);
     return error.details.map(({ value }) => value);
   };
@@ -320,5 +330,5 @@ Deno.test("directRaw() without a name takes the only server", () => {
 
 Deno.test("direct() takes a Registry as its view", () => {
   const head = { path: CALL, authority: "", fields: [server("edge-1")] };
-  check(direct(head, new Registry()), ["NOT_FOUND", /never here/]);
+  check(direct(wishOf(head), new Registry()), ["NOT_FOUND", /never here/]);
 });

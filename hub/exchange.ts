@@ -26,6 +26,7 @@ import { ErrorCode } from "../shared/http2/frames.ts";
 import type { HeaderList } from "../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../shared/http2/stream.ts";
+import type { Admission } from "./auth.ts";
 import type { Expiring } from "./deadlines.ts";
 import type { Account } from "./limits.ts";
 import { Flow } from "./flow.ts";
@@ -79,6 +80,10 @@ export class Exchange implements StreamEvents, Expiring {
   server = "";
   /** Whom this call counts for, once it is let in. */
   account: Account | undefined;
+  deadlineMs = 0;
+  deadlinePlace = -1;
+  admission: Admission | undefined;
+  livePlace = -1;
   readonly #context: RelayContext;
   readonly #near: Side;
   readonly #nearStream: Stream;
@@ -88,7 +93,6 @@ export class Exchange implements StreamEvents, Expiring {
   #up: Flow | undefined;
   #down: Flow | undefined;
   #held: Held | undefined;
-  #deadlineSlot = -1;
   #ended = false;
 
   constructor(context: RelayContext, call: IncomingCall) {
@@ -110,7 +114,7 @@ export class Exchange implements StreamEvents, Expiring {
   watchDeadline(): void {
     const { timeoutMs } = this.head;
     if (timeoutMs === undefined || timeoutMs > MAX_TIMEOUT_MS) return;
-    this.#deadlineSlot = this.#context.deadlines.add(this, this.startedMs + timeoutMs);
+    this.#context.deadlines.add(this, this.startedMs + timeoutMs);
   }
 
   /** Opens the call's stream on a tunnel. */
@@ -195,7 +199,6 @@ export class Exchange implements StreamEvents, Expiring {
   // ---- Expiring
 
   onDeadline(): void {
-    this.#deadlineSlot = -1;
     const { timeoutMs } = this.head;
     this.fail(
       new RpcError(Status.DEADLINE_EXCEEDED, `Deadline of ${timeoutMs} ms exceeded at the hub`, {
@@ -290,7 +293,7 @@ export class Exchange implements StreamEvents, Expiring {
     this.#ended = true;
     this.#stopCaller();
     this.#update();
-    if (this.#deadlineSlot >= 0) this.#context.deadlines.remove(this, this.#deadlineSlot);
+    this.#context.deadlines.remove(this);
     this.#context.onCallEnded(this, status, reason);
   }
 }

@@ -11,6 +11,7 @@ import { getLogger } from "@logtape/logtape";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import {
+  type Admission,
   after,
   type Answer,
   type Auth,
@@ -32,6 +33,7 @@ import {
   tooManyRefusal,
 } from "./gate_errors.ts";
 import { nearest } from "./nearest.ts";
+import { PlacedSet } from "./placed_set.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Registry } from "./registry.ts";
 import type { RequestHead } from "./request_head.ts";
@@ -52,6 +54,9 @@ export interface LiveCall {
   readonly identity: { grant: Grant };
   /** Name of its server; empty for the hub's own services. */
   readonly server: ServerName;
+  /** Written by the gatekeeper, as long as it keeps the call. */
+  admission: Admission | undefined;
+  livePlace: number;
   fail(error: RpcError): void;
 }
 
@@ -66,14 +71,6 @@ export interface LiveRaw {
 /** A tunnel as the gatekeeper closes it. */
 export interface LiveTunnel extends Tunnel {
   close(reason: CloseReason, code?: number): void;
-}
-
-interface Known {
-  readonly request: CallRequest;
-  readonly operator: Operator;
-  readonly untilMs: number;
-  /** The auth's state in which this was the answer. */
-  readonly epoch: number;
 }
 
 /** What must be known of the registry. */
@@ -92,8 +89,7 @@ export class Gatekeeper {
   readonly #registry: View;
   readonly #allowPlaintext: boolean;
   readonly #throttle = new Throttle();
-  readonly #known = new WeakMap<RequestHead, Known>();
-  readonly #calls = new Map<LiveCall, Known>();
+  readonly #calls = new PlacedSet<"livePlace", LiveCall>("livePlace");
   readonly #raws = new Set<LiveRaw>();
   readonly #tunnels = new Map<LiveTunnel, { request: TunnelRequest; identity: Identity }>();
   #epoch = 0;
@@ -123,7 +119,7 @@ export class Gatekeeper {
 
   /** Who calls, or why it may not. The same metadata on the same connection is looked at once. */
   authorizeCall(head: RequestHead, peer: Peer): Answer<Operator | RpcError> {
-    const known = this.#known.get(head);
+    const known = head.admission;
     if (known !== undefined && known.epoch === this.#epoch && Date.now() < known.untilMs) {
       return known.operator;
     }
@@ -139,7 +135,7 @@ export class Gatekeeper {
     const remember = (answer: Operator | RpcError) => {
       if (!(answer instanceof RpcError)) {
         const untilMs = Math.min(answer.expiresAtMs ?? Infinity, Date.now() + REMEMBER_MS);
-        this.#known.set(head, { request, operator: answer, untilMs, epoch });
+        head.admission = { request, operator: answer, untilMs, epoch };
       }
       return answer;
     };
@@ -227,7 +223,7 @@ export class Gatekeeper {
 
   /** Directs a routed call, if its operator may make it. */
   direct(head: RequestHead, operator: Pick<Operator, "name" | "grant">): Route | RpcError {
-    const route = direct(head, this.view(operator));
+    const route = direct(head.wish, this.view(operator));
     if (route instanceof RpcError || route.to === "hub") return route;
     return this.permit(head, { operator, server: route.name }) ?? route;
   }
@@ -304,8 +300,8 @@ export class Gatekeeper {
 
   /** A call that goes on from now. */
   keepCall(call: LiveCall): void {
-    const known = this.#known.get(call.head);
-    if (known !== undefined) this.#calls.set(call, known);
+    call.admission = call.head.admission;
+    if (call.admission !== undefined) this.#calls.add(call);
   }
 
   /** It has ended. */
@@ -324,7 +320,7 @@ export class Gatekeeper {
     const now = Date.now();
     const isOver = ({ expiresAtMs = Infinity }: Identity) => expiresAtMs <= now;
     const over = [...this.#tunnels.values()].some(({ identity }) => isOver(identity)) ||
-      [...this.#calls.values()].some(({ operator }) => isOver(operator)) ||
+      this.#calls.members.some(({ admission }) => isOver(admission!.operator)) ||
       [...this.#raws].some(({ identity }) => isOver(identity));
     if (over) void this.#lookAgain();
   }
@@ -358,7 +354,8 @@ export class Gatekeeper {
 
   async #lookAtCalls(): Promise<void> {
     const answers = new Map<CallRequest, Operator | RpcError>();
-    for (const [call, { request, operator }] of this.#calls) {
+    for (const call of [...this.#calls.members]) {
+      const { request, operator } = call.admission!;
       const answer = answers.get(request) ?? await this.#auth.authorizeCall(request);
       answers.set(request, answer);
       if (!this.#calls.has(call)) continue;
@@ -373,7 +370,7 @@ export class Gatekeeper {
       if (error !== undefined) call.fail(endedError(operator, error));
       else {
         call.identity.grant = answer.grant;
-        this.#calls.set(call, { request, operator: answer, untilMs: 0, epoch: this.#epoch });
+        call.admission = { request, operator: answer, untilMs: 0, epoch: this.#epoch };
       }
     }
   }

@@ -119,7 +119,7 @@ export class Journal {
     const id = this.#nextId();
     const peer = call.remoteAddress;
     const method = head.path.length > MAX_METHOD ? head.path.slice(0, MAX_METHOD) : head.path;
-    // Each call comes here: literals, since spreading a shared record costs ten times as much.
+    // Each call comes here: literals, since spreading costs ten times as much.
     this.#activity.publish({
       kind: "CALL_ENDED",
       server,
@@ -135,7 +135,7 @@ export class Journal {
     this.#audit.record({
       kind: "call",
       who: name,
-      ...(subject !== undefined && { subject }),
+      subject,
       peer,
       server,
       method,
@@ -143,7 +143,7 @@ export class Journal {
       bytesUp,
       bytesDown,
       durationMs,
-      ...(reason !== "" && { reason }),
+      reason: reason === "" ? undefined : reason,
       id,
     });
   }

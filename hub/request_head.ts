@@ -6,10 +6,13 @@
  *
  * @module
  */
+import type { RpcError } from "../shared/grpc/rpc_error.ts";
 import { parseTimeout } from "../shared/grpc/timeout.ts";
 import { type Field, type HeaderList } from "../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import { VOUCHER_FIELD } from "../shared/vouchers/voucher.ts";
+import type { Admission } from "./auth.ts";
+import { type Wish, wishOf } from "./director.ts";
 import { FORWARDED_FIELDS } from "./forwarded.ts";
 import type { CallHead } from "./tunnel.ts";
 
@@ -39,6 +42,9 @@ export class RequestHead implements CallHead {
   readonly authorization: string | undefined;
   /** It came through a proxy: see `forwarded.ts`. */
   readonly forwarded: boolean = false;
+  #wish: Wish | RpcError | undefined;
+  /** Who was let in with it, on the connection that it came on. */
+  admission: Admission | undefined;
   /** The last block, and for whom it was made. */
   #block: (Sender & { voucher: string | undefined; bytes: Uint8Array }) | undefined;
 
@@ -57,6 +63,11 @@ export class RequestHead implements CallHead {
     }
     this.isGrpc = method === "POST" && contentType.startsWith("application/grpc");
     this.timeoutMs = readTimeout(timeout);
+  }
+
+  /** Where it asks to go. */
+  get wish(): Wish | RpcError {
+    return this.#wish ??= wishOf(this);
   }
 
   /**

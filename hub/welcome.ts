@@ -45,10 +45,11 @@ export function welcome(
 }
 
 class WelcomeCall implements StreamEvents, Expiring {
+  deadlineMs = 0;
+  deadlinePlace = -1;
   readonly #upstream: Upstream;
   readonly #deadlines: Deadlines;
   #stream: Stream | undefined;
-  #deadlineSlot = 0;
 
   constructor(upstream: Upstream, deadlines: Deadlines) {
     this.#upstream = upstream;
@@ -57,14 +58,14 @@ class WelcomeCall implements StreamEvents, Expiring {
 
   start(head: Uint8Array, message: Uint8Array): void {
     const { connection } = this.#upstream.side;
-    this.#deadlineSlot = this.#deadlines.add(this, performance.now() + WELCOME_TIMEOUT_MS);
+    this.#deadlines.add(this, performance.now() + WELCOME_TIMEOUT_MS);
     this.#stream = connection.request(head, false, this);
     connection.data(this.#stream, message, true);
   }
 
   onHeaders(stream: Stream, fields: HeaderList, endStream: boolean): void {
     if (!endStream) return;
-    this.#deadlines.remove(this, this.#deadlineSlot);
+    this.#deadlines.remove(this);
     const status = statusOf(fields);
     if (status !== Status.OK && status !== Status.UNIMPLEMENTED) {
       getLogger(["hub", "welcome"]).info(
@@ -84,7 +85,7 @@ class WelcomeCall implements StreamEvents, Expiring {
   }
 
   onReset(): void {
-    this.#deadlines.remove(this, this.#deadlineSlot);
+    this.#deadlines.remove(this);
   }
 
   /** A call that nobody answers must not keep a draining tunnel open. */

@@ -61,21 +61,6 @@ export interface RelayedOptions {
   readonly meter?: RelayContext["meter"];
 }
 
-/** Knows how many wait for their deadline. */
-class Watched extends Deadlines {
-  count = 0;
-
-  override add(...args: Parameters<Deadlines["add"]>): number {
-    this.count++;
-    return super.add(...args);
-  }
-
-  override remove(...args: Parameters<Deadlines["remove"]>): void {
-    this.count--;
-    super.remove(...args);
-  }
-}
-
 /** Knows the streams that it has opened. */
 class Far extends Connection {
   readonly streams: Stream[] = [];
@@ -99,7 +84,7 @@ export class Relayed implements Disposable {
   readonly nearStreams: Stream[] = [];
   readonly ended: Ended[] = [];
   readonly faults: unknown[] = [];
-  readonly deadlines: Watched = new Watched();
+  readonly deadlines: Deadlines = new Deadlines();
   readonly #meter: RelayContext["meter"];
   /** Nobody takes what the hub has for the caller, or the server. */
   readonly stalled = { caller: false, server: false };

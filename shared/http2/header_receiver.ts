@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { ErrorCode, protocolError } from "./frames.ts";
+import { ErrorCode, Flag, protocolError } from "./frames.ts";
 import { HeaderBlock } from "./header_block.ts";
 import type { HeaderList } from "./header_list.ts";
 import { contentLength, requestProblem, responseProblem, trailersProblem } from "./header_rules.ts";
@@ -17,6 +17,12 @@ export interface HeaderReceiverOptions {
   readonly maxConcurrentStreams: number;
   readonly maxHeaderListBytes: number;
 }
+
+/** What a header block comes with. */
+type BlockHead = Pick<HeaderBlock, "id" | "endStream" | "dependsOnItself">;
+
+/** What decides whether a block is the whole payload of its frame. */
+const SHAPE = Flag.END_HEADERS | Flag.PADDED | Flag.PRIORITY;
 
 /** Throws `Http2Error` and `HpackError` for what the connection cannot survive. */
 export class HeaderReceiver {
@@ -44,8 +50,13 @@ export class HeaderReceiver {
 
   onHeaders(flags: number, id: number, payload: Uint8Array): void {
     if (id === 0) throw protocolError("HEADERS on stream 0");
+    if ((flags & SHAPE) === Flag.END_HEADERS) {
+      // As almost all are: nothing to gather, nothing to cut off.
+      const endStream = (flags & Flag.END_STREAM) !== 0;
+      return this.#onBlock({ id, endStream, dependsOnItself: false }, payload);
+    }
     const block = new HeaderBlock(id, flags, payload);
-    if (block.complete) this.#onBlock(block);
+    if (block.complete) this.#onBlock(block, block.bytes());
     else this.#block = block;
   }
 
@@ -55,14 +66,14 @@ export class HeaderReceiver {
     block.add(flags, payload, 2 * this.#options.maxHeaderListBytes);
     if (!block.complete) return;
     this.#block = undefined;
-    this.#onBlock(block);
+    this.#onBlock(block, block.bytes());
   }
 
   /** A header section is complete. It is decoded in every case: the HPACK table must keep pace. */
-  #onBlock(block: HeaderBlock): void {
+  #onBlock(block: BlockHead, bytes: Uint8Array): void {
     let fields: HeaderList | undefined;
     try {
-      fields = this.#decoder.decode(block.bytes());
+      fields = this.#decoder.decode(bytes);
     } catch (error) {
       if (!(error instanceof HeaderListTooLargeError)) throw error;
     }
@@ -75,7 +86,7 @@ export class HeaderReceiver {
 
   #onRequest(
     fields: HeaderList | undefined,
-    { id, endStream, dependsOnItself }: HeaderBlock,
+    { id, endStream, dependsOnItself }: BlockHead,
   ): void {
     const { events, streams, faults } = this.#parts;
     if (id % 2 === 0) throw protocolError(`HEADERS on stream ${id}, which is not the client's`);
@@ -103,7 +114,7 @@ export class HeaderReceiver {
   #onSection(
     stream: Stream,
     fields: HeaderList | undefined,
-    { endStream, dependsOnItself }: HeaderBlock,
+    { endStream, dependsOnItself }: BlockHead,
   ): void {
     const { streams, faults, flood } = this.#parts;
     if (stream.remoteEnd) return faults.error(stream, ErrorCode.STREAM_CLOSED);

@@ -13,6 +13,7 @@ import { DEFAULT_WINDOW, FrameType, MAX_STREAM_ID } from "./frames.ts";
 import { RecentIds } from "./recent_ids.ts";
 import type { Sender } from "./sender.ts";
 import { Stream, type StreamEvents } from "./stream.ts";
+import { StreamTable } from "./stream_table.ts";
 
 /** How a stream closed. */
 type HowClosed = "ended" | "reset";
@@ -21,7 +22,7 @@ type HowClosed = "ended" | "reset";
 export class Streams {
   readonly isServer: boolean;
   readonly #sender: Sender;
-  readonly #open = new Map<number, Stream>();
+  readonly #open = new StreamTable();
   readonly #ended = new RecentIds();
   readonly #reset = new RecentIds();
   #nextId = 1;
@@ -54,7 +55,7 @@ export class Streams {
 
   /** All that are open now, whatever happens to them while one goes through the list. */
   list(): Stream[] {
-    return [...this.#open.values()];
+    return this.#open.list();
   }
 
   /** Opens the next stream of ours. */
@@ -69,7 +70,7 @@ export class Streams {
     const stream = new Stream(id, events);
     stream.sendWindow = this.#sender.peer.initialWindow;
     stream.recvWindow = DEFAULT_WINDOW;
-    this.#open.set(id, stream);
+    this.#open.add(stream);
     return stream;
   }
 
