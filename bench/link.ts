@@ -11,6 +11,8 @@ export class Link implements Disposable {
   down = false;
   /** When connections came, by `performance.now()`. */
   readonly acceptedMs: number[] = [];
+  /** When those who dialled ended theirs, by the same clock. */
+  readonly endedMs: number[] = [];
   readonly #listener: Deno.TcpListener;
   readonly #target: Deno.ConnectOptions;
   #pairs: { near: Deno.TcpConn; far: Deno.TcpConn; lost: boolean }[] = [];
@@ -65,6 +67,7 @@ export class Link implements Disposable {
         } catch {
           // Its end is the other one's end.
         }
+        if (from === near) this.endedMs.push(performance.now());
         if (pair.lost) return;
         closeQuietly(near);
         closeQuietly(far);
