@@ -45,9 +45,6 @@ import type { RequestHead } from "./request_head.ts";
 import type { Side } from "./side.ts";
 import type { Upstream } from "./upstream.ts";
 
-/** The longest deadline that is watched; the timers of the machine go no further. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
-
 /** A call that waits for its server. */
 interface Held {
   readonly abort: AbortController;
@@ -113,7 +110,7 @@ export class Exchange implements StreamEvents, Expiring {
   /** Starts the call's deadline. */
   watchDeadline(): void {
     const { timeoutMs } = this.head;
-    if (timeoutMs === undefined || timeoutMs > MAX_TIMEOUT_MS) return;
+    if (timeoutMs === undefined) return;
     this.#context.deadlines.add(this, this.startedMs + timeoutMs);
   }
 
@@ -123,19 +120,19 @@ export class Exchange implements StreamEvents, Expiring {
     this.#open(upstream, head.block(identity, upstream.vouchers?.of(identity)), endStream);
   }
 
-  /** Waits for the server, then forwards. */
-  hold(waitMs: number, wait: (signal: AbortSignal) => Promise<Upstream>, endStream: boolean): void {
+  /**
+   * Waits for the server, then forwards.
+   *
+   * @param wait Its signal fires when the call has ended meanwhile.
+   */
+  hold(wait: (signal: AbortSignal) => Promise<Upstream>, endStream: boolean): void {
     const abort = new AbortController();
     const held: Held = { abort, bytes: new ByteQueue(), ended: endStream };
     this.#held = held;
-    const timer = setTimeout(
-      () => abort.abort(this.#context.notHere(this.server)),
-      Math.min(waitMs, MAX_TIMEOUT_MS),
-    );
     wait(abort.signal).then((upstream) => this.#release(held, upstream)).catch((error) => {
       // Otherwise it is we who ended the wait, and the caller knows.
       if (!this.#ended) this.fail(RpcError.from(error));
-    }).finally(() => clearTimeout(timer));
+    });
   }
 
   /** Ends the call with an error of the hub. */

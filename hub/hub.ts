@@ -282,8 +282,7 @@ class Hub implements RunningHub {
       authorize: (head, peer) => this.#authorize(head, peer),
       direct: (head, identity) => this.#direct(head, identity),
       pick: (name) => this.#registry.pick(name),
-      waitFor: (call, signal) => this.#waitFor(call, signal),
-      notHere: (name) => this.#gate.notHere(name),
+      waitFor: (call, options) => this.#waitFor(call, options),
       onRefused: (head, peer, error) => this.#journal.callRefused(head, peer, error),
       onCallStarted: (call) => {
         this.#gate.keepCall(call);
@@ -320,11 +319,21 @@ class Hub implements RunningHub {
   }
 
   /** Whose labels were not known before may be another one than the caller is allowed to call. */
-  async #waitFor({ head, server, identity }: Exchange, signal: AbortSignal): Promise<OpenTunnel> {
-    const tunnel = await this.#registry.waitFor(server, signal);
-    const error = this.#gate.permit(head, { operator: identity, server });
-    if (error !== undefined) throw error;
-    return tunnel;
+  async #waitFor(
+    { head, server, identity }: Exchange,
+    { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal },
+  ): Promise<OpenTunnel> {
+    const over = new AbortController();
+    const timer = setTimeout(() => over.abort(this.#gate.notHere(server)), waitMs);
+    try {
+      const either = AbortSignal.any([signal, over.signal]);
+      const tunnel = await this.#registry.waitFor(server, either);
+      const error = this.#gate.permit(head, { operator: identity, server });
+      if (error !== undefined) throw error;
+      return tunnel;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #load(): Load {

@@ -51,9 +51,10 @@ export interface RelayContext {
   /** The open tunnel of a server that `direct` has named. */
   pick(name: string): Upstream | undefined;
   /** The tunnel of a call's server, once it is here and the caller still may use it. */
-  waitFor(call: Exchange, signal: AbortSignal): Promise<Upstream>;
-  /** What a call gets whose server is not here. */
-  notHere(name: string): RpcError;
+  waitFor(
+    call: Exchange,
+    options: { readonly waitMs: number; readonly signal: AbortSignal },
+  ): Promise<Upstream>;
   /** The hub's own services. */
   own(): Upstream;
   /** Called for each call whose caller was not let in. */
@@ -253,39 +254,35 @@ export class Caller implements ConnectionEvents, LinkProtocol {
   }
 
   #route(call: Exchange, endStream: boolean): void {
-    const context = this.#context;
-    const route = context.direct(call.head, call.identity);
-    if (route instanceof RpcError) return call.fail(route);
-    context.onCallStarted(call);
-    if (route.to === "hub") return call.forward(context.own(), endStream);
-    call.server = route.name;
-    const upstream = context.pick(route.name);
-    if (upstream !== undefined) call.forward(upstream, endStream);
-    else call.hold(route.waitMs ?? 0, (signal) => context.waitFor(call, signal), endStream);
+    const upstream = this.#choose(call);
+    if (upstream instanceof RpcError) call.fail(upstream);
+    else if (typeof upstream === "function") call.hold(upstream, endStream);
+    else call.forward(upstream, endStream);
   }
 
   /** For a credential that has to be asked about elsewhere. */
   #routeLater(call: Exchange, answer: Promise<CallIdentity | RpcError>, endStream: boolean): void {
-    const context = this.#context;
-    call.hold(Infinity, async (signal) => {
+    call.hold(async (signal) => {
       const identity = await answer;
       signal.throwIfAborted();
       if (identity instanceof RpcError) throw identity;
       Object.assign(call.identity, identity);
-      const route = context.direct(call.head, identity);
-      if (route instanceof RpcError) throw route;
-      context.onCallStarted(call);
-      if (route.to === "hub") return context.own();
-      call.server = route.name;
-      const upstream = context.pick(route.name);
-      if (upstream !== undefined) return upstream;
-      const wait = AbortSignal.timeout(route.waitMs ?? 0);
-      try {
-        return await context.waitFor(call, AbortSignal.any([signal, wait]));
-      } catch (error) {
-        throw wait.aborted && !signal.aborted ? context.notHere(call.server) : error;
-      }
+      const upstream = this.#choose(call);
+      if (upstream instanceof RpcError) throw upstream;
+      return typeof upstream === "function" ? await upstream(signal) : upstream;
     }, endStream);
+  }
+
+  /** Where a call goes, or how to wait for that. */
+  #choose(call: Exchange): Upstream | ((signal: AbortSignal) => Promise<Upstream>) | RpcError {
+    const context = this.#context;
+    const route = context.direct(call.head, call.identity);
+    if (route instanceof RpcError) return route;
+    context.onCallStarted(call);
+    if (route.to === "hub") return context.own();
+    const { name, waitMs = 0 } = route;
+    call.server = name;
+    return context.pick(name) ?? ((signal) => context.waitFor(call, { waitMs, signal }));
   }
 
   #refuse(stream: Stream, error: RpcError): StreamEvents {

@@ -55,7 +55,6 @@ async function begin(change: Partial<RelayContext> = {}) {
     direct: () => ({ to: "server", name: "edge-1" }),
     pick: () => server,
     waitFor: () => assert.fail("Nobody waits here"),
-    notHere: (name) => new RpcError(Status.UNAVAILABLE, `Server "${name}" is away`),
     own: () => server,
     onRefused: (_head, _address, error) => refused.push(error),
     onCallStarted() {},

@@ -7,8 +7,7 @@
  * @module
  */
 import { release } from "../../shared/bytes/out_buffer.ts";
-import { RpcError } from "../../shared/grpc/rpc_error.ts";
-import { Status, type StatusCode } from "../../shared/grpc/status.ts";
+import type { StatusCode } from "../../shared/grpc/status.ts";
 import { Connection, type ConnectionEvents } from "../../shared/http2/connection.ts";
 import type { HeaderList } from "../../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
@@ -180,7 +179,6 @@ export class Relayed implements Disposable {
       own: unused,
       onRefused: unused,
       onCallStarted: unused,
-      notHere: (name) => new RpcError(Status.UNAVAILABLE, `Server "${name}" is away`),
       onCallEnded: ({ bytesUp, bytesDown }, status, reason) => {
         this.ended.push({ status, reason, bytesUp, bytesDown });
       },
