@@ -23,7 +23,7 @@ const MAX_PAYLOAD = 0xffff;
 const HEADER_BYTES = 8;
 const NO_BYTES = new Uint8Array();
 
-/** Opens a tunnel for a server of this name at a `ws://` URI. */
+/** Opens a tunnel for a server of this name at a `ws://` or `wss://` URI. */
 export async function dialTunnel(uri: string, name: string): Promise<Wire> {
   for (let tries = 1;; tries++) {
     const answer = await openTunnel(uri, name);
@@ -43,9 +43,8 @@ export async function openTunnel(
   uri: string,
   name: string,
 ): Promise<{ readonly wire: Wire } | { readonly head: string }> {
-  const { hostname, port, host, pathname } = new URL(uri);
-  const connection = await Deno.connect({ hostname, port: Number(port) });
-  connection.setNoDelay(true);
+  const { protocol, hostname, port, host, pathname } = new URL(uri);
+  const connection = await connect(protocol, { hostname, port: Number(port) });
   const request = [
     `GET ${pathname} HTTP/1.1`,
     `Host: ${host}`,
@@ -76,7 +75,17 @@ export async function openTunnel(
   }
 }
 
-function webSocketWire(connection: Deno.TcpConn, early: Uint8Array): Wire {
+/** With TLS, it trusts whom the process trusts: `deno run --cert`. */
+async function connect(protocol: string, address: Deno.ConnectOptions): Promise<Deno.Conn> {
+  if (protocol === "wss:") {
+    return await Deno.connectTls({ ...address, alpnProtocols: ["http/1.1"] });
+  }
+  const connection = await Deno.connect(address);
+  connection.setNoDelay(true);
+  return connection;
+}
+
+function webSocketWire(connection: Deno.Conn, early: Uint8Array): Wire {
   let closed = false;
   const controls: Uint8Array[] = [];
   let writing: Promise<void> = Promise.resolve();
