@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { nearest } from "../shared/closest.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status, type StatusName } from "../shared/grpc/status.ts";
 import type { Field } from "../shared/http2/header_list.ts";
@@ -10,7 +11,6 @@ import {
   type RouteView,
   wishOf,
 } from "./director.ts";
-import { nearest } from "./nearest.ts";
 import { Registry } from "./registry.ts";
 
 const LAST_SEEN_MS = Date.UTC(2026, 0, 2, 3, 4, 5);

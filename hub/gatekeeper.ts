@@ -8,6 +8,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { nearest } from "../shared/closest.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import {
@@ -32,7 +33,6 @@ import {
   tooManyError,
   tooManyRefusal,
 } from "./gate_errors.ts";
-import { nearest } from "./nearest.ts";
 import { PlacedSet } from "./placed_set.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Registry } from "./registry.ts";

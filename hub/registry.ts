@@ -8,8 +8,8 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { nearest } from "../shared/closest.ts";
 import { FlapRule } from "./flap_rule.ts";
-import { nearest } from "./nearest.ts";
 import type { Refusal } from "./refusal.ts";
 import type { CloseReason, ServerInfo, ServerName, Tunnel } from "./tunnel.ts";
 import { WaitQueue } from "./wait_queue.ts";

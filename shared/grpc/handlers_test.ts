@@ -6,7 +6,7 @@ import type { echo_v1_EchoRequest as Req, echo_v1_EchoResponse as Res } from "..
 import { bidi, clientStream, unary } from "./handlers.ts";
 import { errorInfo, RpcError } from "./rpc_error.ts";
 import { Status } from "./status.ts";
-import { aborted, callUnary, echo, method, seen } from "./test_echo.ts";
+import { aborted, callUnary, echo, method, seen } from "./testing/echo.ts";
 
 Deno.test("unary() gives request and context, and answers with headers and trailers", async () => {
   const ended = seen();

@@ -4,11 +4,11 @@ import type {
   grpc_health_v1_HealthCheckResponse as Res,
 } from "../gen/types.ts";
 import { addHealth, type Health, MAX_WATCHERS } from "./health.ts";
-import { responsesOf } from "./responses.ts";
+import { responsesOf } from "./testing/responses.ts";
 import type { RpcError } from "./rpc_error.ts";
 import { fromServiceError } from "./service_error.ts";
 import { Status } from "./status.ts";
-import { callable, type TestServer, testServer } from "./test_server.ts";
+import { callable, type TestServer, testServer } from "./testing/server.ts";
 
 async function healthy(): Promise<TestServer & { health: Health }> {
   let health: Health | undefined;

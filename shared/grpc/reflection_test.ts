@@ -11,7 +11,7 @@ import { protoFileOf } from "./proto_files.ts";
 import { addReflection } from "./reflection.ts";
 import { root } from "./root.ts";
 import { Status } from "./status.ts";
-import { callable, type TestServer, testServer } from "./test_server.ts";
+import { callable, type TestServer, testServer } from "./testing/server.ts";
 
 const PROTO_DIR = new URL("../../proto/", import.meta.url).pathname;
 

@@ -5,7 +5,16 @@ import type { echo_v1_EchoRequest as Req, echo_v1_EchoResponse as Res } from "..
 import { serverStream } from "./handlers.ts";
 import { RpcError } from "./rpc_error.ts";
 import { Status } from "./status.ts";
-import { aborted, addressOf, closed, collect, echo, method, REQUEST, seen } from "./test_echo.ts";
+import {
+  aborted,
+  addressOf,
+  closed,
+  collect,
+  echo,
+  method,
+  REQUEST,
+  seen,
+} from "./testing/echo.ts";
 
 /** A method that answers with messages of 256 KiB until it is told to end. */
 function endlessStream() {

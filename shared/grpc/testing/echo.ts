@@ -12,12 +12,12 @@ import {
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import http2 from "node:http2";
-import type { echo_v1_EchoRequest as Req, echo_v1_EchoResponse as Res } from "../gen/types.ts";
-import type { CallContext } from "./handlers.ts";
-import { RpcError } from "./rpc_error.ts";
-import { serviceDefinition } from "./service.ts";
-import { fromServiceError } from "./service_error.ts";
-import { callable, type TestServer, testServer } from "./test_server.ts";
+import type { echo_v1_EchoRequest as Req, echo_v1_EchoResponse as Res } from "../../gen/types.ts";
+import type { CallContext } from "../handlers.ts";
+import { RpcError } from "../rpc_error.ts";
+import { serviceDefinition } from "../service.ts";
+import { fromServiceError } from "../service_error.ts";
+import { callable, type TestServer, testServer } from "./server.ts";
 
 const none = () => assert.fail("not part of this test");
 

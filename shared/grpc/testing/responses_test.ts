@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import type { echo_v1_EchoRequest as Req, echo_v1_EchoResponse as Res } from "../gen/types.ts";
-import { serverStream } from "./handlers.ts";
+import type { echo_v1_EchoRequest as Req, echo_v1_EchoResponse as Res } from "../../gen/types.ts";
+import { serverStream } from "../handlers.ts";
 import { responsesOf } from "./responses.ts";
-import { errorInfo, RpcError } from "./rpc_error.ts";
-import { Status } from "./status.ts";
-import { aborted, echo, method, seen } from "./test_echo.ts";
+import { errorInfo, RpcError } from "../rpc_error.ts";
+import { Status } from "../status.ts";
+import { aborted, echo, method, seen } from "./echo.ts";
 
 Deno.test("responsesOf() throws the status with its details", async () => {
   const detail = errorInfo("R", "d");

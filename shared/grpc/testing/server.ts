@@ -4,8 +4,8 @@
  * @module
  */
 import { Client, credentials, Server, ServerCredentials } from "@grpc/grpc-js";
-import type { ServiceName } from "../gen/types.ts";
-import { serviceDefinition } from "./service.ts";
+import type { ServiceName } from "../../gen/types.ts";
+import { serviceDefinition } from "../service.ts";
 
 export interface TestServer extends AsyncDisposable {
   readonly client: Client;
