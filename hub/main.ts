@@ -6,6 +6,7 @@
 import { getLogger } from "@logtape/logtape";
 import { deadline } from "../shared/async/deadline.ts";
 import { configureLog } from "../shared/cli/log.ts";
+import { dropPermissions } from "../shared/cli/permissions.ts";
 import { type Context, defineCommand, type Program, runProgram } from "../shared/cli/program.ts";
 import { optionsPart, Reloader } from "../shared/cli/reload.ts";
 import { reloadedState, SystemdNotifier } from "../shared/systemd/notify.ts";
@@ -87,6 +88,7 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
     context.onHangup(reloader.reload);
     const more = metrics === undefined ? "" : ` metrics=${metrics.address}`;
     await io.stdout.write(`ghub ready tunnel=${tunnelAddress} call=${callAddress}${more}\n`);
+    dropUnneeded(config);
     await systemd.notify({
       READY: 1,
       STATUS: status,
@@ -105,6 +107,17 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
       log.warn("Did not close in an orderly way: {error}", { error })
     );
   }
+}
+
+/**
+ * What was needed at the start alone. A renewed certificate is listened with anew, and an auth file
+ * may name keys to fetch; any other hub opens no connection to anywhere.
+ */
+function dropUnneeded({ certificate, hub: { authFile } }: Config): void {
+  // In a test that runs it in its own process they are the test's.
+  if (!import.meta.main) return;
+  dropPermissions("run", "ffi");
+  if (certificate === undefined && authFile === undefined) dropPermissions("net");
 }
 
 /** Text in which no brace is a placeholder. */

@@ -27,7 +27,7 @@ Writes the executables ghub, gserver and gclient, or only those that are named.
 const ROOT = new URL("..", import.meta.url).pathname;
 
 /** Besides the code and the data, what `deno run` must not look for on the machine it comes to. */
-const RUN_FLAGS = ["--no-config", "--no-lock", "--no-npm", "--no-remote", "--cached-only"];
+const RUN_FLAGS = ["--no-config", "--no-lock", "--no-npm", "--cached-only"];
 
 interface Build {
   readonly programs: readonly ProgramSource[];

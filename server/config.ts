@@ -109,9 +109,9 @@ export const options = {
   fluentdManager: {
     flag: "--fluentd-manager",
     value: "WHO",
-    choices: ["auto", "systemd", "spawn"],
+    choices: ["auto", "systemd", "spawn", "none"],
     default: "auto",
-    help: "Who keeps Fluentd: auto is systemd where that knows the unit, else spawn",
+    help: "Who keeps Fluentd: auto is systemd where that knows the unit, else spawn; none: not we",
     group: FLUENTD,
   },
   fluentdCommand: {
@@ -221,7 +221,8 @@ export const options = {
 /** What `gserver serve` runs with. */
 export interface Config {
   readonly server: ServerOptions;
-  readonly fluentd: FluentdOptions;
+  /** `undefined` if it has nothing to do with Fluentd. */
+  readonly fluentd: FluentdOptions | undefined;
   readonly stateDir: string;
   /** What whoever starts it should know. */
   readonly warnings: readonly string[];
@@ -283,7 +284,7 @@ export function toConfig(
       drainTimeoutMs: values.drainTimeout,
       maxMessageBytes: values.maxMessage,
     },
-    fluentd: {
+    fluentd: values.fluentdManager === "none" ? undefined : {
       manager: values.fluentdManager,
       command: values.fluentdCommand,
       configPath: values.fluentdConfig,

@@ -5,6 +5,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { configureLog } from "../shared/cli/log.ts";
+import { dropPermissions } from "../shared/cli/permissions.ts";
 import { type Context, defineCommand, type Program, runProgram } from "../shared/cli/program.ts";
 import { optionsPart, Reloader } from "../shared/cli/reload.ts";
 import { reloadedState, SystemdNotifier } from "../shared/systemd/notify.ts";
@@ -66,13 +67,14 @@ async function runServer(
   const config = toConfig(args, values, machine);
   for (const warning of config.warnings) log.warn(warning.replace(/[{}]/g, "$&$&"));
   await makeStateDir(config.stateDir);
-  const fluentd = toService("fluentd.v1.Fluentd", await fluentdService(config.fluentd));
+  const fluentd = config.fluentd &&
+    toService("fluentd.v1.Fluentd", await fluentdService(config.fluentd));
   await using cleanup = new AsyncDisposableStack();
   const systemd = cleanup.use(new SystemdNotifier(env));
-  cleanup.defer(() => fluentd.close?.());
+  cleanup.defer(() => fluentd?.close?.());
   const server = await startServer({
     ...config.server,
-    services: [fluentd, ...services],
+    services: [...(fluentd === undefined ? [] : [fluentd]), ...services],
     onState(name, { state }) {
       void systemd.notify({ STATUS: `${name}: ${state}` });
       if (state !== "serving") return;
@@ -92,6 +94,10 @@ async function runServer(
     },
   });
   onHangup(reloader.reload);
+  // Fluentd's processes can be seen with all permissions only; without it few are needed.
+  if (fluentd === undefined && import.meta.main) {
+    dropPermissions("run", "ffi", "sys");
+  }
   // Not when it is registered: a hub that is away for now is no failed start of this machine.
   await systemd.notify({ READY: 1 });
   await aborted(signal);

@@ -16,17 +16,11 @@ export interface ProgramSource {
 /**
  * Files, hosts and ports are named by people at run time, in flags and config files, so these cannot
  * be narrowed at build time. What matters is what is missing: hub and client can neither start
- * processes nor load native code, whatever a peer may have sent them.
+ * processes nor load native code or code from elsewhere, whatever a peer may have sent them.
+ * docs/security.md has the table, `tests/permissions_test.ts` tries it.
  */
-const NO_PROCESSES = [
-  "--no-prompt",
-  "--allow-net",
-  "--allow-read",
-  "--allow-write",
-  "--allow-env",
-  "--allow-sys=hostname",
-  // No permission: it has datagrams to Unix sockets, by which systemd is told that we are ready.
-  "--unstable-net",
+const EVERYWHERE = [
+  ...["--no-remote", "--no-prompt", "--allow-net", "--allow-read", "--allow-env"],
 ] as const;
 
 /**
@@ -40,13 +34,27 @@ const NO_PROCESSES = [
 export const HUB_V8_FLAGS = "--v8-flags=--max-semi-space-size=4,--heap-growing-percent=60";
 
 export const PROGRAMS: readonly ProgramSource[] = [
-  { name: "ghub", entry: "hub/main.ts", flags: [...NO_PROCESSES, HUB_V8_FLAGS] },
+  {
+    name: "ghub",
+    entry: "hub/main.ts",
+    flags: [
+      ...EVERYWHERE,
+      // Tokens, the audit, and which servers were here.
+      "--allow-write",
+      // Whose a token file is, and what the quick start calls this machine.
+      "--allow-sys=hostname,uid",
+      // No permission: it has datagrams to Unix sockets, by which systemd is told that we are ready.
+      "--unstable-net",
+      HUB_V8_FLAGS,
+    ],
+  },
   {
     name: "gserver",
     entry: "server/main.ts",
     // It starts Fluentd and looks at its processes in /proc, which Deno opens to nobody who lacks
-    // any permission at all. To narrow it, narrow the user it runs as: docs/operations.md.
-    flags: ["--allow-all", "--unstable-net"],
+    // any permission at all. Without Fluentd it gives back at its start what it does not need. To
+    // narrow it otherwise, narrow the user it runs as: docs/operations.md.
+    flags: ["--no-remote", "--allow-all", "--unstable-net"],
   },
-  { name: "gclient", entry: "client/main.ts", flags: NO_PROCESSES },
+  { name: "gclient", entry: "client/main.ts", flags: EVERYWHERE },
 ];
