@@ -86,9 +86,9 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
       onEnd: ({ failed }) => void systemd.notify(reloadedState(status, failed)),
     });
     context.onHangup(reloader.reload);
+    dropUnneeded(config);
     const more = metrics === undefined ? "" : ` metrics=${metrics.address}`;
     await io.stdout.write(`ghub ready tunnel=${tunnelAddress} call=${callAddress}${more}\n`);
-    dropUnneeded(config);
     await systemd.notify({
       READY: 1,
       STATUS: status,
