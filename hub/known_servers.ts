@@ -76,6 +76,7 @@ export class KnownServers implements Disposable {
   readonly departures: readonly Departure[];
   readonly #db: DatabaseSync;
   readonly #upsert: StatementSync;
+  readonly #alive: StatementSync;
   readonly #max: number;
   readonly #now: () => number;
   readonly #dirty = new Map<ServerName, Row>();
@@ -91,6 +92,7 @@ export class KnownServers implements Disposable {
     this.#upsert = db.prepare(
       "INSERT OR REPLACE INTO server VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     );
+    this.#alive = db.prepare("INSERT INTO hub VALUES (?)");
     const alive = db.prepare("SELECT max(alive_ms) AS ms FROM hub").get()?.["ms"];
     db.prepare(
       "UPDATE server SET online = 0, reason = ?, last_seen_ms = max(last_seen_ms, ?) WHERE online = 1",
@@ -163,7 +165,7 @@ export class KnownServers implements Disposable {
         this.#sinceTrim += rows.length;
         if (this.#sinceTrim >= MAX_PER_FLUSH) this.#trim();
         this.#db.exec("DELETE FROM hub");
-        this.#db.prepare("INSERT INTO hub VALUES (?)").run(Math.round(nowMs));
+        this.#alive.run(Math.round(nowMs));
         this.#db.exec("COMMIT");
       } catch (error) {
         this.#db.exec("ROLLBACK");

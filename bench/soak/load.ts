@@ -29,6 +29,8 @@ const MAX_CALL_BYTES = 100_000;
 const MAX_STREAM_BYTES = 32 << 20;
 const MESSAGE_BYTES = 64 << 10;
 const CANCEL_WITHIN_MS = 5;
+/** What a stream may have under way: grpc-js's default of 64 KiB would be waiting most of the time. */
+const STREAM_WINDOW_BYTES = 1 << 20;
 /** Far more than any call takes: one that reaches it was forgotten. */
 const DEADLINE_MS = 60_000;
 
@@ -103,6 +105,7 @@ export class Load {
   #connect(): Client {
     return new Client(this.#address, credentials.createInsecure(), {
       "grpc.use_local_subchannel_pool": 1,
+      "grpc-node.flow_control_window": STREAM_WINDOW_BYTES,
     });
   }
 
