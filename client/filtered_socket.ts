@@ -11,6 +11,9 @@ import type { GoawayFilter } from "../shared/http2/goaway_filter.ts";
 /** Bytes that wait in each direction before the other end has to. */
 const BUFFER_BYTES = 64 * 1024;
 
+/** What goes on of what comes in, and what comes in because of what goes out. */
+export type SocketFilter = Pick<GoawayFilter, "receive" | "send">;
+
 /**
  * Guarantees:
  * - Backpressure: a slow reader pauses the socket; a write is done when the socket took it.
@@ -19,9 +22,9 @@ const BUFFER_BYTES = 64 * 1024;
  */
 export class FilteredSocket extends Duplex {
   readonly #socket: Socket;
-  readonly #filter: GoawayFilter;
+  readonly #filter: SocketFilter;
 
-  constructor(socket: Socket, filter: GoawayFilter) {
+  constructor(socket: Socket, filter: SocketFilter) {
     super({ highWaterMark: BUFFER_BYTES });
     this.#socket = socket;
     this.#filter = filter;
