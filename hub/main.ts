@@ -7,7 +7,13 @@ import { getLogger } from "@logtape/logtape";
 import { deadline } from "../shared/async/deadline.ts";
 import { configureLog } from "../shared/cli/log.ts";
 import { dropPermissions } from "../shared/cli/permissions.ts";
-import { type Context, defineCommand, type Program, runProgram } from "../shared/cli/program.ts";
+import {
+  type Context,
+  defineCommand,
+  type Env,
+  type Program,
+  runProgram,
+} from "../shared/cli/program.ts";
 import { optionsPart, Reloader } from "../shared/cli/reload.ts";
 import { reloadedState, SystemdNotifier } from "../shared/systemd/notify.ts";
 import { VERSION } from "../shared/version.ts";
@@ -86,7 +92,7 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
       onEnd: ({ failed }) => void systemd.notify(reloadedState(status, failed)),
     });
     context.onHangup(reloader.reload);
-    dropUnneeded(config);
+    dropUnneeded(config, env);
     const more = metrics === undefined ? "" : ` metrics=${metrics.address}`;
     await io.stdout.write(`ghub ready tunnel=${tunnelAddress} call=${callAddress}${more}\n`);
     await systemd.notify({
@@ -110,14 +116,17 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
 }
 
 /**
- * What was needed at the start alone. A renewed certificate is listened with anew, and an auth file
- * may name keys to fetch; any other hub opens no connection to anywhere.
+ * What was needed at the start alone. A renewed certificate is listened with anew, an auth file may
+ * name keys to fetch, and systemd is told how it goes; any other hub opens no connection to anywhere.
  */
-function dropUnneeded({ certificate, hub: { authFile } }: Config): void {
+function dropUnneeded({ certificate, hub: { authFile } }: Config, env: Env): void {
   // In a test that runs it in its own process they are the test's.
   if (!import.meta.main) return;
   dropPermissions("run", "ffi");
-  if (certificate === undefined && authFile === undefined) dropPermissions("net");
+  const { NOTIFY_SOCKET: systemd = "" } = env;
+  if (certificate === undefined && authFile === undefined && systemd === "") {
+    dropPermissions("net");
+  }
 }
 
 /** Text in which no brace is a placeholder. */
