@@ -22,6 +22,9 @@ export const OPERATOR_FIELD = "x-hub-operator";
 /** Fields that are for the hub alone, and those that only the hub may write. */
 const DROPPED: ReadonlySet<string> = new Set(["x-hub-wait", OPERATOR_FIELD, VOUCHER_FIELD]);
 
+/** What a server is told of a caller that does not say whom it calls. */
+const NO_AUTHORITY = "localhost";
+
 /** Who sends a call: what the hub writes into it, and leaves out. */
 export interface Sender {
   /** For `x-hub-operator`. */
@@ -99,10 +102,13 @@ export class RequestHead implements CallHead {
     { voucher, timeout }: { readonly voucher: string | undefined; readonly timeout?: string },
   ): HeaderList {
     const fields = this.fields.flatMap((field): Field[] => {
-      const [name] = field;
+      const [name, value] = field;
       if (DROPPED.has(name) || (credentialUsed && name === "authorization")) return [];
+      if (name === ":authority" && value === "") return [];
       return name === "grpc-timeout" && timeout !== undefined ? [[name, timeout]] : [field];
     });
+    // gRPC lets a caller leave it out, but some servers end the whole connection for it.
+    if (this.authority === "") fields.unshift([":authority", NO_AUTHORITY]);
     fields.push([OPERATOR_FIELD, operator]);
     if (voucher !== undefined) fields.push([VOUCHER_FIELD, voucher, true]);
     return fields;

@@ -66,6 +66,10 @@ export function tunnelService(options: TunnelServiceOptions): UntypedServiceImpl
     }),
 
     Connect: bidi<Chunk, Chunk>(async function* (requests, context) {
+      // Somebody inside a raw connection could reach upstreams that the hub does not let him call.
+      if (tunnel(context.peer) === undefined) {
+        throw new RpcError(Status.PERMISSION_DENIED, "Connect is for the hub, on a tunnel, only");
+      }
       if (connections >= MAX_RAW_CONNECTIONS) {
         throw new RpcError(
           Status.RESOURCE_EXHAUSTED,

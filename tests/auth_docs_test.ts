@@ -16,9 +16,9 @@ Deno.test("each claim of docs/security.md has its test", async (t) => {
   for (const [, claim = "", file = "", named = ""] of rows) {
     await t.step(claim, async () => {
       const source = await Deno.readTextFile(`${REPOSITORY}${file}`);
-      const names = [...source.matchAll(/Deno\.test\(\s*(["`])(.+?)\1,/gs)].map(([, , name]) =>
-        name
-      );
+      const names = [...source.matchAll(/(?:Deno\.test|t\.step)\(\s*(["`])(.+?)\1,/gs)].map((
+        [, , name],
+      ) => name);
       assert.ok(names.some((name) => name!.includes(named)), `${file} has no test "…${named}…"`);
     });
   }

@@ -25,6 +25,14 @@ const CONNECTION_SPECIFIC: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
+/** RFC 3986 §3.2 without userinfo, which HTTP/2 forbids (RFC 9113 §8.3.1); it may be empty. */
+const AUTHORITY = /^[\w\-.~!$&'()*+,;=:%[\]]*$/;
+/** RFC 3986 §3.1. */
+const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*$/;
+/** No blanks and no control characters; other bytes that a URI has not are the server's affair. */
+// deno-lint-ignore no-control-regex -- these are the ones that are meant
+const PATH = /^\/[^\x00-\x20\x7f]*$/;
+
 function fieldProblem(name: string, value: string): string | undefined {
   if (name === "") return "Field name is empty";
   for (let i = 0; i < name.length; i++) {
@@ -43,13 +51,21 @@ function fieldProblem(name: string, value: string): string | undefined {
   return undefined;
 }
 
-/** Checks the section of a request (RFC 9113 §8.3.1). */
+/**
+ * Checks the section of a request (RFC 9113 §8.3.1). What passes here goes on to servers of which
+ * some end the whole connection, with the calls of everybody, for one request that is malformed.
+ */
 export function requestProblem(fields: HeaderList): string | undefined {
   let method: string | undefined, scheme, path, authority;
-  let regular = false;
+  let regular = false, host = false;
   for (const [name, value] of fields) {
     if (name.charCodeAt(0) !== COLON) {
       regular = true;
+      if (name === "host") {
+        if (host) return 'Field "host" is given twice';
+        if (value === "" || !AUTHORITY.test(value)) return `Host "${value}" is not valid`;
+        host = true;
+      }
       const problem = fieldProblem(name, value);
       if (problem !== undefined) return problem;
       continue;
@@ -67,6 +83,13 @@ export function requestProblem(fields: HeaderList): string | undefined {
   if (method === "CONNECT") return undefined;
   if (scheme === undefined) return 'Pseudo-header field ":scheme" is missing';
   if (path === undefined || path === "") return 'Pseudo-header field ":path" is missing';
+  if (!SCHEME.test(scheme)) return `Scheme "${scheme}" is not valid`;
+  if (!PATH.test(path) && !(path === "*" && method === "OPTIONS")) {
+    return `Path "${path}" is not valid`;
+  }
+  if (authority !== undefined && !AUTHORITY.test(authority)) {
+    return `Authority "${authority}" is not valid`;
+  }
   return undefined;
 }
 
@@ -89,14 +112,14 @@ export function trailersProblem(fields: HeaderList, from = 0): string | undefine
 }
 
 /**
- * The value of `content-length`: −1 if there is none, `undefined` if it is malformed or
- * contradicts itself (RFC 9110 §8.6).
+ * The value of `content-length`: −1 if there is none, `undefined` if it is malformed or there
+ * twice (RFC 9110 §8.6).
  */
 export function contentLength(fields: HeaderList): number | undefined {
   let length = -1;
   for (const [name, value] of fields) {
     if (name !== "content-length") continue;
-    if (!/^\d{1,15}$/.test(value) || (length !== -1 && length !== Number(value))) return undefined;
+    if (!/^\d{1,15}$/.test(value) || length !== -1) return undefined;
     length = Number(value);
   }
   return length;

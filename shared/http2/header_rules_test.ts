@@ -35,6 +35,35 @@ Deno.test(
     [[M, S, P, OK], 'Pseudo-header field ":status" is unknown'],
     [[M, S, P, [":", ""]], 'Pseudo-header field ":" is unknown'],
     [[M, S, ["a", "b"], P], 'Pseudo-header field ":path" comes after a regular one'],
+    ...["hub", "hub.example:9090", "[::1]:443", "a%20b", "", "a_b~!$&'()*+,;="].map((
+      value,
+    ): Row => [
+      [M, S, P, [":authority", value]],
+      undefined,
+    ]),
+    ...["root@hub", "@", "a b", "a/b", "a?b", "a#b", "a\\b", "a\tb", "h\xfcb"].map((value): Row => [
+      [M, S, P, [":authority", value]],
+      `Authority "${value}" is not valid`,
+    ]),
+    ...["/a/b", "/", "//", "/a?b", "/%00", "/\xc3\xb6"].map((value): Row => [
+      [M, S, [":path", value]],
+      undefined,
+    ]),
+    ...["a", "*", "http://hub/a", " /a", "/a b", "/a\t", "/a\0", "/a\x7f", "\\a"].map((
+      value,
+    ): Row => [
+      [M, S, [":path", value]],
+      `Path "${value}" is not valid`,
+    ]),
+    [[[":method", "OPTIONS"], S, [":path", "*"]], undefined],
+    ...["", "1http", "ht tp", "http:"].map((value): Row => [
+      [M, [":scheme", value], P],
+      `Scheme "${value}" is not valid`,
+    ]),
+    [[M, S, P, ["host", "hub:9090"]], undefined],
+    [[M, S, P, ["host", ""]], 'Host "" is not valid'],
+    [[M, S, P, ["host", "a@b"]], 'Host "a@b" is not valid'],
+    [[M, S, P, ["host", "a"], ["host", "a"]], 'Field "host" is given twice'],
     [[M, S, P, ["te", "trailers"]], undefined],
     [[M, S, P, ["te", "gzip"]], 'Field "te" may only say "trailers"'],
   ]),
@@ -82,7 +111,7 @@ Deno.test("contentLength()", async (t) => {
     [[], -1],
     [["0"], 0],
     [["17"], 17],
-    [["17", "17"], 17],
+    [["17", "17"], undefined],
     [["17", "18"], undefined],
     [["-1"], undefined],
     [["1.0"], undefined],

@@ -51,7 +51,7 @@ export function tokenOf(who: string): string {
 }
 
 const ISSUER = "https://id.test";
-const HMAC_SECRET = "hmac-secret-of-the-issuer-under-test-0123456789";
+export const HMAC_SECRET = "hmac-secret-of-the-issuer-under-test-0123456789";
 
 export interface JwtOptions {
   readonly claims?: Record<string, unknown>;

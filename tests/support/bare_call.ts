@@ -4,10 +4,13 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
+import type net from "node:net";
 import { PREFACE } from "../../shared/http2/frames.ts";
 import { FrameType, readUint31 } from "../../shared/http2/frames.ts";
 import { HpackDecoder } from "../../shared/http2/hpack/decoder.ts";
 import { percentDecode } from "../../shared/grpc/percent.ts";
+import { type DialOptions, dialTcp, drop } from "./path.ts";
 import { within } from "./until.ts";
 
 export type BareField = readonly [name: string, value: string];
@@ -70,29 +73,41 @@ export function callFields(
   ];
 }
 
-/** Sends one call with an empty message over a connection of its own, and reads how it ends. */
+/** A call with an empty message, behind the preface of a connection. */
+export function callBytes(fields: readonly BareField[]): Uint8Array {
+  return new Uint8Array([
+    ...PREFACE,
+    ...frame(FrameType.SETTINGS, 0, 0, []),
+    ...frame(FrameType.HEADERS, 4, 1, fields.flatMap(literal)),
+    ...frame(FrameType.DATA, 1, 1, [0, 0, 0, 0, 0]),
+  ]);
+}
+
+/** Sends one call over a connection of its own, and reads how it ends. */
 export async function bareCall(
   address: string,
   fields: readonly BareField[],
+  options: DialOptions = {},
 ): Promise<BareAnswer> {
-  const { hostname, port } = new URL(`tcp://${address}`);
-  using conn = await Deno.connect({
-    hostname: hostname.replace(/^\[|\]$/g, ""),
-    port: Number(port),
-  });
-  const block = fields.flatMap(literal);
-  await conn.write(
-    new Uint8Array([
-      ...PREFACE,
-      ...frame(FrameType.SETTINGS, 0, 0, []),
-      ...frame(FrameType.HEADERS, 4, 1, block),
-      ...frame(FrameType.DATA, 1, 1, [0, 0, 0, 0, 0]),
-    ]),
-  );
-  return await within("the answer to a bare call", readAnswer(conn));
+  return await exchange(await dialTcp(address, options), callBytes(fields));
 }
 
-async function readAnswer(conn: Deno.Conn): Promise<BareAnswer> {
+/** Sends bytes, reads how a stream ends, and closes the connection. */
+export async function exchange(
+  socket: net.Socket,
+  bytes: Uint8Array,
+  streamId = 1,
+): Promise<BareAnswer> {
+  try {
+    socket.on("error", () => {}); // It closes.
+    socket.write(bytes);
+    return await within("the answer to a bare call", readAnswer(socket, streamId));
+  } finally {
+    await drop(socket);
+  }
+}
+
+async function readAnswer(socket: net.Socket, streamId: number): Promise<BareAnswer> {
   const decoder = new HpackDecoder({ maxListBytes: 64 << 10 });
   const found = new Map<string, string>();
   const answer = (status: BareAnswer["status"]): BareAnswer => {
@@ -100,28 +115,32 @@ async function readAnswer(conn: Deno.Conn): Promise<BareAnswer> {
     return { status, message, fields: found, text: JSON.stringify([...found]) };
   };
   let bytes = new Uint8Array();
-  const buffer = new Uint8Array(16 << 10);
-  for (;;) {
-    while (bytes.length >= HEADERS_FRAME_BYTES) {
-      const length = bytes[0]! << 16 | bytes[1]! << 8 | bytes[2]!;
-      if (bytes.length < HEADERS_FRAME_BYTES + length) break;
-      const [type, flags, id] = [bytes[3]!, bytes[4]!, readUint31(bytes, 5)];
-      const payload = bytes.subarray(HEADERS_FRAME_BYTES, HEADERS_FRAME_BYTES + length);
-      bytes = bytes.slice(HEADERS_FRAME_BYTES + length);
-      if (type === FrameType.HEADERS && id === 1) {
-        for (const [name, value] of decoder.decode(payload)) found.set(name, value);
-        if (flags & 1) {
-          const status = found.get("grpc-status");
-          return answer(status === undefined ? "closed" : Number(status));
-        }
-      } else if (type === FrameType.RST_STREAM && id === 1) return answer("reset");
-      else if (type === FrameType.GOAWAY) return answer("goaway");
+  try {
+    for await (const chunk of socket as AsyncIterable<Uint8Array>) {
+      bytes = new Uint8Array(Buffer.concat([bytes, chunk]));
+      while (bytes.length >= HEADERS_FRAME_BYTES) {
+        const length = bytes[0]! << 16 | bytes[1]! << 8 | bytes[2]!;
+        if (bytes.length < HEADERS_FRAME_BYTES + length) break;
+        const [type, flags, id] = [bytes[3]!, bytes[4]!, readUint31(bytes, 5)];
+        const payload = bytes.subarray(HEADERS_FRAME_BYTES, HEADERS_FRAME_BYTES + length);
+        bytes = bytes.slice(HEADERS_FRAME_BYTES + length);
+        if (type === FrameType.HEADERS) {
+          // Also those of others: they change what the next ones mean.
+          const list = decoder.decode(payload);
+          if (id !== streamId) continue;
+          for (const [name, value] of list) found.set(name, value);
+          if (flags & 1) {
+            const status = found.get("grpc-status");
+            return answer(status === undefined ? "closed" : Number(status));
+          }
+        } else if (type === FrameType.DATA && id === streamId && (flags & 1)) {
+          return answer("closed");
+        } else if (type === FrameType.RST_STREAM && id === streamId) return answer("reset");
+        else if (type === FrameType.GOAWAY) return answer("goaway");
+      }
     }
-    const n = await conn.read(buffer).catch(() => null);
-    if (n === null) return answer("closed");
-    const longer = new Uint8Array(bytes.length + n);
-    longer.set(bytes);
-    longer.set(buffer.subarray(0, n), bytes.length);
-    bytes = longer;
+  } catch {
+    // Reset is a way to close too.
   }
+  return answer("closed");
 }

@@ -28,11 +28,21 @@ export function plainPath(name: string, address: string, metadata: Headers = {})
   };
 }
 
+export interface DialOptions {
+  /** Where it comes from, such as another address of loopback. @default the system's choice */
+  readonly localAddress?: string | undefined;
+}
+
 /** Opens a TCP connection to `host:port`. */
-export function dialTcp(address: string): Promise<net.Socket> {
-  const { hostname: host, port } = new URL(`tcp://${address}`);
+export function dialTcp(
+  address: string,
+  { localAddress }: DialOptions = {},
+): Promise<net.Socket> {
+  const { hostname, port } = new URL(`tcp://${address}`);
+  const host = hostname.replace(/^\[|\]$/g, "");
   return new Promise((resolve, reject) => {
-    const socket = net.connect({ host, port: Number(port), noDelay: true });
+    const from = localAddress === undefined ? {} : { localAddress };
+    const socket = net.connect({ host, port: Number(port), noDelay: true, ...from });
     socket.once("connect", () => {
       socket.off("error", reject);
       resolve(socket);

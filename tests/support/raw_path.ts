@@ -5,7 +5,7 @@
  */
 import { once } from "node:events";
 import net from "node:net";
-import { dialTcp, drop, type Path } from "./path.ts";
+import { type DialOptions, dialTcp, drop, type Path } from "./path.ts";
 import { EchoClient } from "./echo_client.ts";
 import { within } from "./until.ts";
 
@@ -39,8 +39,9 @@ export async function readLine(socket: net.Socket, max = 64 * 1024): Promise<str
 export async function shakeHands(
   address: string,
   request: object,
+  options: DialOptions = {},
 ): Promise<{ socket: net.Socket; answer: HandshakeAnswer }> {
-  const socket = await dialTcp(address);
+  const socket = await dialTcp(address, options);
   socket.write(JSON.stringify({ version: 1, ...request }) + "\n");
   return { socket, answer: JSON.parse(await readLine(socket)) };
 }
@@ -50,8 +51,9 @@ export async function connectTo(
   address: string,
   target: string,
   headers: Readonly<Record<string, string>> = {},
+  options: DialOptions = {},
 ): Promise<{ socket: net.Socket; status: number; head: string }> {
-  const socket = await dialTcp(address);
+  const socket = await dialTcp(address, options);
   const fields = Object.entries({ host: target, ...headers }).map(([k, v]) => `${k}: ${v}\r\n`);
   socket.write(`CONNECT ${target} HTTP/1.1\r\n${fields.join("")}\r\n`);
   let head = "";

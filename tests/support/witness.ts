@@ -21,7 +21,7 @@ export interface WitnessOptions {
   readonly uri: string;
   readonly name: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly seen: Sighting[];
+  readonly seen: Pick<Sighting[], "push">;
   /** Further options of the WebSocket client, such as `cert` and `key`. */
   readonly tls?: object;
 }
@@ -36,6 +36,33 @@ export class RefusedError extends Error {
     this.status = status;
     this.body = body;
   }
+}
+
+/** Whether this is the hub's own greeting, which is no call of anybody. */
+export function isGreeting(headers: http2.IncomingHttpHeaders): boolean {
+  return headers[":path"] === "/ghub.v1.Tunnel/Welcome" && !("x-hub-operator" in headers);
+}
+
+/** Takes every call, and answers OK without a message. */
+export function witnessServer(name: string, seen: WitnessOptions["seen"]): http2.Http2Server {
+  const server = http2.createServer();
+  server.on("sessionError", () => {});
+  server.on("stream", (stream, headers) => {
+    const call = stream as http2.ServerHttp2Stream;
+    const path = String(headers[":path"]);
+    if (!isGreeting(headers)) seen.push({ server: name, path, headers });
+    call.on("error", () => {});
+    if (path === "/ghub.v1.Tunnel/Connect") {
+      // The raw connection stands, and says no more.
+      call.respond({ ":status": 200, "content-type": "application/grpc" });
+      return;
+    }
+    const open = String(headers["x-hold"] ?? "") !== "";
+    call.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+    call.on("wantTrailers", () => call.sendTrailers({ "grpc-status": "0" }));
+    if (!open) call.end();
+  });
+  return server;
 }
 
 /** A server of its own name, in this very process. */
@@ -74,27 +101,7 @@ export class Witness implements AsyncDisposable {
     const stream = createWebSocketStream(socket);
     stream.on("error", () => {}); // The tunnel closes, and that is seen.
     socket.on("error", () => {});
-    const server = http2.createServer();
-    server.on("sessionError", () => {});
-    server.on("stream", (stream, headers) => {
-      const call = stream as http2.ServerHttp2Stream;
-      const path = String(headers[":path"]);
-      // The hub's own greeting is no call of anybody.
-      const greeting = path === "/ghub.v1.Tunnel/Welcome" && !("x-hub-operator" in headers);
-      if (!greeting) seen.push({ server: name, path, headers });
-      call.on("error", () => {});
-      if (path === "/ghub.v1.Tunnel/Connect") {
-        // The raw connection stands, and says no more.
-        call.respond({ ":status": 200, "content-type": "application/grpc" });
-        return;
-      }
-      const open = String(headers["x-hold"] ?? "") !== "";
-      call.respond({ ":status": 200, "content-type": "application/grpc" }, {
-        waitForTrailers: true,
-      });
-      call.on("wantTrailers", () => call.sendTrailers({ "grpc-status": "0" }));
-      if (!open) call.end();
-    });
+    const server = witnessServer(name, seen);
     server.emit("connection", stream);
     const witness = new Witness(name, socket, stream);
     const opened = once(socket, "open").then(() => undefined);

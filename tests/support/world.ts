@@ -18,11 +18,12 @@ export interface ServerSpec {
   readonly name: string;
   /**
    * `echo`: a gserver with the Echo service beside its own. `gserver`: the program as it is.
-   * `plain`: a gRPC server with Echo that knows nothing of hubs.
+   * `plain`: a gRPC server with Echo that knows nothing of hubs. `witness`: a gserver with Echo
+   * that tells of each stream which comes. `foreign`: one that takes every call and tells of it.
    *
    * @default "echo"
    */
-  readonly program?: "echo" | "gserver" | "plain";
+  readonly program?: keyof typeof PROGRAMS;
   /** @default the world's hub */
   readonly hubUri?: string;
   /** @default a folder of this name's own, also when the server is started again */
@@ -55,6 +56,8 @@ const PROGRAMS = {
   echo: "tests/support/echo_gserver.ts",
   gserver: "server/main.ts",
   plain: "tests/support/plain_server.ts",
+  witness: "tests/support/witness_gserver.ts",
+  foreign: "tests/support/witness_server.ts",
 } as const;
 
 /** See the module's head. Disposing of it ends every process, and throws if one had crashed. */
@@ -195,6 +198,14 @@ export class World implements AsyncDisposable {
   async startUpstream(): Promise<string> {
     const upstream = this.#spawn("echo", source("tests/support/echo_server.ts"));
     const [, address = ""] = await upstream.line(/^echo ready address=(\S+)$/);
+    return address;
+  }
+
+  /** Starts a witness without a hub; it is then a {@linkcode server} of that name. */
+  async startWitness(name: string): Promise<string> {
+    const witness = this.#spawn(name, [...source(PROGRAMS.foreign), "listen", name]);
+    this.#servers.set(name, witness);
+    const [, address = ""] = await witness.line(/^witness ready address=(\S+)$/);
     return address;
   }
 
