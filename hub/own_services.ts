@@ -32,7 +32,7 @@ import { isServerName, NAME_RULE } from "../shared/registration/server_name.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
 import { duration, timestamp } from "./proto_time.ts";
 import type { Departure, Registry } from "./registry.ts";
-import { OPERATOR_FIELD } from "./request_head.ts";
+import { OPERATOR_FIELD } from "../shared/vouchers/voucher.ts";
 import type { Tunnel } from "./tunnel.ts";
 
 const HUB = "ghub.v1.Hub";

@@ -21,11 +21,10 @@ import { DEFAULT_WINDOW, ErrorCode } from "../shared/http2/frames.ts";
 import { firstValue, type HeaderList } from "../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../shared/http2/stream.ts";
-import { VOUCHER_FIELD } from "../shared/vouchers/voucher.ts";
+import { OPERATOR_FIELD, VOUCHER_FIELD } from "../shared/vouchers/voucher.ts";
 import { lostError, resetError, statusOf } from "./hop.ts";
 import type { Socket } from "./link.ts";
 import type { Meter } from "./meter.ts";
-import { OPERATOR_FIELD } from "./request_head.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** What a server may have sent that the caller's socket has not taken. */

@@ -10,14 +10,11 @@ import type { RpcError } from "../shared/grpc/rpc_error.ts";
 import { parseTimeout } from "../shared/grpc/timeout.ts";
 import { type Field, type HeaderList } from "../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
-import { VOUCHER_FIELD } from "../shared/vouchers/voucher.ts";
+import { OPERATOR_FIELD, VOUCHER_FIELD } from "../shared/vouchers/voucher.ts";
 import type { Admission } from "./auth.ts";
 import { type Wish, wishOf } from "./director.ts";
 import { FORWARDED_FIELDS } from "./forwarded.ts";
 import type { CallHead } from "./tunnel.ts";
-
-/** Metadata that only the hub may write: who calls. The server's log and journal show it. */
-export const OPERATOR_FIELD = "x-hub-operator";
 
 /** Fields that are for the hub alone, and those that only the hub may write. */
 const DROPPED: ReadonlySet<string> = new Set(["x-hub-wait", OPERATOR_FIELD, VOUCHER_FIELD]);

@@ -6,17 +6,20 @@
 import type { OpenSocket } from "./dial.ts";
 import type { GrpcServer } from "./grpc_server.ts";
 import type { HeartbeatNumbers } from "./heartbeat.ts";
+import { type Guarded, tunnelOrigin } from "./origin.ts";
 import { Tunnel } from "./tunnel.ts";
 
 /** Options of {@linkcode attach}. */
 export interface AttachOptions {
   readonly grpc: GrpcServer;
   readonly numbers: HeartbeatNumbers;
+  /** The server's own policy, if it has one. */
+  readonly guarded?: Guarded | undefined;
 }
 
 /** Serves on a WebSocket. To be called in the turn in which it opened. */
-export function attach(open: OpenSocket, { grpc, numbers }: AttachOptions): Tunnel {
-  const tunnel = new Tunnel(open, { numbers, dropGoaway: true });
-  grpc.inject(tunnel.stream);
+export function attach(open: OpenSocket, { grpc, numbers, guarded }: AttachOptions): Tunnel {
+  const tunnel = new Tunnel(open, { numbers, dropGoaway: true, vouchers: guarded?.vouchers });
+  grpc.inject(tunnel.stream, tunnelOrigin(guarded));
   return tunnel;
 }

@@ -150,6 +150,12 @@ export const options = {
     help: "Fluentd's monitor_agent; without it buffers are unknown",
     group: FLUENTD,
   },
+  policyFile: {
+    flag: "--policy-file",
+    value: "FILE",
+    help: "What operators may call here, whatever the hub lets them; read again when it changes",
+    complete: "file",
+  },
   stateDir: {
     flag: "--state-dir",
     value: "DIR",
@@ -224,6 +230,8 @@ export interface Config {
   /** `undefined` if it has nothing to do with Fluentd. */
   readonly fluentd: FluentdOptions | undefined;
   readonly stateDir: string;
+  /** The server's own policy. */
+  readonly policyFile: string | undefined;
   /** What whoever starts it should know. */
   readonly warnings: readonly string[];
 }
@@ -263,6 +271,7 @@ export function toConfig(
   const stateDir = values.stateDir ?? defaultStateDir(env, uid);
   return {
     stateDir,
+    policyFile: values.policyFile,
     warnings,
     server: {
       name,

@@ -10,6 +10,7 @@ import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { SUBPROTOCOL } from "../shared/bridge/upgrade.ts";
 import { WebSocket } from "../shared/bridge/ws.ts";
+import { KEYS_HEADER, NONCE_HEADER } from "../shared/vouchers/voucher.ts";
 import { DialError, fromNetwork } from "./dial_error.ts";
 import { redactProxy } from "./proxy.ts";
 import { proxyAgent } from "./proxy_agent.ts";
@@ -41,6 +42,8 @@ export interface DialOptions {
   readonly registration: Registration;
   /** The credential, if there is one. */
   readonly token?: string | undefined;
+  /** Asks the hub to vouch for who calls. */
+  readonly nonce?: string | undefined;
   readonly tls?: TlsMaterial;
   /** Goes through this HTTP proxy. */
   readonly proxy?: URL | undefined;
@@ -54,6 +57,9 @@ export interface OpenSocket {
   readonly socket: WebSocket;
   /** What carries it. */
   readonly connection: Socket;
+  /** What it was asked to vouch with, and the key statement that it gave, if it did. */
+  readonly nonce?: string | undefined;
+  readonly keys?: string | undefined;
 }
 
 /**
@@ -84,8 +90,10 @@ export async function dial<T>(options: DialOptions, accept: (open: OpenSocket) =
   // Never removed: an error without a listener would end the process.
   socket.on("error", (error: Error) => reject(withProxy(fromNetwork(error), proxy)));
   let connection: Socket | undefined;
+  let keys: string | undefined;
   socket.on("upgrade", (response: IncomingMessage) => {
     connection = response.socket;
+    keys = response.headers[KEYS_HEADER.toLowerCase()]?.toString();
     connection.setNoDelay(true);
   });
   socket.on("unexpected-response", (request: ClientRequest, response: IncomingMessage) => {
@@ -95,7 +103,7 @@ export async function dial<T>(options: DialOptions, accept: (open: OpenSocket) =
   socket.on("open", () => {
     try {
       if (connection === undefined) throw new DialError("The upgrade came without a connection");
-      resolve(accept({ socket, connection }));
+      resolve(accept({ socket, connection, nonce: options.nonce, keys }));
     } catch (error) {
       socket.terminate();
       reject(error);
@@ -119,13 +127,14 @@ export async function dial<T>(options: DialOptions, accept: (open: OpenSocket) =
   }
 }
 
-function headersOf({ registration, token }: DialOptions): Record<string, string> {
+function headersOf({ registration, token, nonce }: DialOptions): Record<string, string> {
   const labels = Object.entries(registration.labels).map(([key, value]) => `${key}=${value}`);
   return {
     "X-Hub-Meta-Name": registration.name,
     "X-Hub-Meta-Instance": registration.instance,
     "X-Hub-Meta-Version": registration.version,
     ...(labels.length > 0 && { "X-Hub-Meta-Labels": labels.join(",") }),
+    ...(nonce !== undefined && { [NONCE_HEADER]: nonce }),
     ...(token !== undefined && { Authorization: `Bearer ${token}` }),
   };
 }

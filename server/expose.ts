@@ -14,6 +14,8 @@ import { UsageError } from "../shared/cli/usage_error.ts";
 import { isNamePart, NAME_PART_RULE } from "../shared/registration/server_name.ts";
 import type { OpenSocket } from "./dial.ts";
 import type { HeartbeatNumbers } from "./heartbeat.ts";
+import type { Guarded } from "./origin.ts";
+import { UpstreamGate } from "./policy/upstream_gate.ts";
 import { Tunnel } from "./tunnel.ts";
 
 const log = getLogger(["server", "expose"]);
@@ -76,6 +78,8 @@ export function dialUpstream({ name, address }: Upstream): Promise<net.Socket> {
 export interface AttachUpstreamOptions {
   readonly upstream: Upstream;
   readonly numbers: HeartbeatNumbers;
+  /** The server's own policy, if it has one. */
+  readonly guarded?: Guarded | undefined;
 }
 
 /**
@@ -84,9 +88,22 @@ export interface AttachUpstreamOptions {
  */
 export function attachUpstream(
   open: OpenSocket,
-  { upstream, numbers }: AttachUpstreamOptions,
+  { upstream, numbers, guarded }: AttachUpstreamOptions,
 ): Tunnel {
-  const tunnel = new Tunnel(open, { numbers, dropGoaway: false });
+  const gate = guarded && new UpstreamGate({
+    guarded,
+    upstream: upstream.name,
+    toHub: (frame) => tunnel.send(frame),
+    toUpstream: (frame) => tunnel.stream.push(frame),
+    onBroken: (why) => tunnel.close(`The hub broke HTTP/2: ${why}`, CloseCode.PROTOCOL_ERROR),
+  });
+  const tunnel: Tunnel = new Tunnel(open, {
+    numbers,
+    dropGoaway: false,
+    inbound: gate,
+    onOutbound: (head) => gate?.fromUpstream(head),
+  });
+  if (gate !== undefined) void tunnel.closed.then(() => gate[Symbol.dispose]());
   tunnel.stream.once("readable", () => void join(tunnel, upstream));
   return tunnel;
 }

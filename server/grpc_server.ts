@@ -8,8 +8,15 @@
  * @module
  */
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import type { Http2Server, ServerHttp2Session } from "node:http2";
+import type {
+  Http2Server,
+  IncomingHttpHeaders,
+  ServerHttp2Session,
+  ServerHttp2Stream,
+} from "node:http2";
 import type { Duplex } from "node:stream";
+import type { RpcError } from "../shared/grpc/rpc_error.ts";
+import type { Origin } from "./origin.ts";
 
 /** The largest message that a server takes, if no flag says otherwise. */
 export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
@@ -37,10 +44,17 @@ export interface GrpcServer extends Disposable {
   /**
    * Serves on a connection, as if a listener had accepted it.
    *
+   * @param origin Decides which of its calls reach gRPC.
    * @returns Its HTTP/2 session, which ends when the stream does.
    */
-  inject(stream: Duplex): ServerHttp2Session;
+  inject(stream: Duplex, origin: Origin): ServerHttp2Session;
 }
+
+type StreamListener = (
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  ...more: unknown[]
+) => void;
 
 /** The part of grpc-js's Server that its type hides. */
 interface Inside {
@@ -57,6 +71,7 @@ export function createGrpcServer(options: GrpcServerOptions = {}): GrpcServer {
     "grpc.enable_channelz": 0,
   });
   let latest: ServerHttp2Session | undefined;
+  const origins = new WeakMap<object, Origin>();
   const inside = grpc as unknown as Inside;
   const create = inside.createHttp2Server.bind(grpc);
   inside.createHttp2Server = (credentials) => {
@@ -71,16 +86,22 @@ export function createGrpcServer(options: GrpcServerOptions = {}): GrpcServer {
       session.on("error", () => {});
       latest = session;
     });
+    // An interceptor would not see calls of methods that there are not.
+    for (const listener of server.listeners("stream")) {
+      server.off("stream", listener as StreamListener);
+      server.on("stream", admitted(listener as StreamListener, origins));
+    }
     return server;
   };
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
   return {
     grpc,
-    inject(stream) {
+    inject(stream, origin) {
       latest = undefined;
       injector.injectConnection(stream);
       const session = latest as ServerHttp2Session | undefined;
       if (session === undefined) throw new Error("Cannot serve: grpc-js made no HTTP/2 session");
+      origins.set(session, origin);
       // node:http2 does not notice by itself that a stream which is no socket has ended.
       stream.once("close", () => session.destroy());
       return session;
@@ -89,4 +110,28 @@ export function createGrpcServer(options: GrpcServerOptions = {}): GrpcServer {
       grpc.forceShutdown();
     },
   };
+}
+
+/** Passes the streams on that their connection's origin lets in, and answers the others. */
+function admitted(listener: StreamListener, origins: WeakMap<object, Origin>): StreamListener {
+  return (stream, headers, ...more) => {
+    const origin = stream.session && origins.get(stream.session);
+    if (origin === undefined) return stream.close();
+    const refusal = origin.enter(stream, headers);
+    if (refusal === undefined) listener(stream, headers, ...more);
+    else refuse(stream, refusal);
+  };
+}
+
+/** A whole answer in one header section ("Trailers-Only"). */
+function refuse(stream: ServerHttp2Stream, error: RpcError): void {
+  // A stream that fails has nobody else who listens.
+  stream.on("error", () => {});
+  stream.respond({
+    ":status": 200,
+    "content-type": "application/grpc",
+    ...Object.fromEntries(error.trailers()),
+  }, { endStream: true });
+  // What the caller still sends must not fill the connection's window.
+  stream.resume();
 }

@@ -8,11 +8,12 @@ import {
   MAX_CONCURRENT_STREAMS,
   STREAM_WINDOW_BYTES,
 } from "./grpc_server.ts";
+import { tunnelOrigin } from "./origin.ts";
 
 Deno.test("createGrpcServer() sets the windows that grpc-js has no option for", async () => {
   using grpc = createGrpcServer();
   const [near, far] = duplexPair();
-  grpc.inject(near);
+  grpc.inject(near, tunnelOrigin(undefined));
   const client = http2.connect("http://x", {
     createConnection: () => far,
   } as http2.ClientSessionOptions);
@@ -30,7 +31,7 @@ Deno.test("createGrpcServer().inject() ends the session with its stream", async 
   using grpc = createGrpcServer();
   const [near] = duplexPair();
   near.on("error", () => {});
-  const session = grpc.inject(near);
+  const session = grpc.inject(near, tunnelOrigin(undefined));
   const closed = once(session, "close");
   near.destroy();
   await closed;

@@ -12,6 +12,8 @@ import { reloadedState, SystemdNotifier } from "../shared/systemd/notify.ts";
 import { VERSION } from "../shared/version.ts";
 import { options, toConfig, TOKEN_VARIABLE } from "./config.ts";
 import { fluentdService } from "./fluentd/mod.ts";
+import { policyCommand } from "./policy/command.ts";
+import { Guard } from "./policy/guard.ts";
 import { startServer } from "./server.ts";
 import { type Service, toService } from "./services.ts";
 import { makeStateDir } from "./state_dir.ts";
@@ -33,6 +35,7 @@ export function createProgram({ services = [] }: ProgramOptions = {}): Program {
     examples: [
       "gserver serve edge-1 --hub-uri wss://hub.example:8080/ws --token-file join.token",
       "gserver serve --tls-insecure-skip-verify --hub-uri wss://localhost:8080/ws",
+      "gserver serve edge-1 --hub-uri wss://hub.example:8080/ws --policy-file policy.yaml",
       "gserver serve edge-1 --labels env=prod,site=ams --expose payments=127.0.0.1:50051",
     ],
     notes: `The hub's join token may be given in ${TOKEN_VARIABLE} too. ` +
@@ -53,7 +56,7 @@ export function createProgram({ services = [] }: ProgramOptions = {}): Program {
     version: VERSION,
     summary: "Makes this machine reachable through a hub",
     defaultCommand: "serve",
-    commands: [serve],
+    commands: [serve, policyCommand],
   };
 }
 
@@ -70,11 +73,16 @@ async function runServer(
   const fluentd = config.fluentd &&
     toService("fluentd.v1.Fluentd", await fluentdService(config.fluentd));
   await using cleanup = new AsyncDisposableStack();
+  const { policyFile, stateDir } = config;
+  const guard = policyFile === undefined
+    ? undefined
+    : cleanup.use(new Guard({ policyFile, stateDir }));
   const systemd = cleanup.use(new SystemdNotifier(env));
   cleanup.defer(() => fluentd?.close?.());
   const server = await startServer({
     ...config.server,
     services: [...(fluentd === undefined ? [] : [fluentd]), ...services],
+    guard,
     onState(name, { state }) {
       void systemd.notify({ STATUS: `${name}: ${state}` });
       if (state !== "serving") return;

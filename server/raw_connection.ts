@@ -16,6 +16,7 @@ import { Status } from "../shared/grpc/status.ts";
 import type { GrpcServer } from "./grpc_server.ts";
 import { Http2Scan } from "../shared/http2/http2_scan.ts";
 import { OpenStreams } from "../shared/http2/open_streams.ts";
+import type { Origin } from "./origin.ts";
 import { scannedPair } from "./scanned_pair.ts";
 
 /** A chunk is not longer: long ones would keep other calls of the tunnel waiting. */
@@ -87,7 +88,7 @@ function drained(stream: Duplex): Promise<void> {
  * When the caller has ended its direction, calls that are in flight still end; then so does the
  * other direction.
  */
-export function connectLocal(grpc: GrpcServer): Duplex {
+export function connectLocal(grpc: GrpcServer, origin: Origin): Duplex {
   const calls = new OpenStreams();
   const { near, far } = scannedPair({
     toNear: new Http2Scan({
@@ -99,6 +100,6 @@ export function connectLocal(grpc: GrpcServer): Duplex {
   });
   far.once("finish", () => void calls.idle().then(() => near.end()));
   near.on("error", () => {});
-  grpc.inject(near);
+  grpc.inject(near, origin);
   return far;
 }

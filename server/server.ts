@@ -16,6 +16,7 @@ import { attach } from "./attach.ts";
 import { attachUpstream, type Upstream } from "./expose.ts";
 import { createGrpcServer } from "./grpc_server.ts";
 import { credentialParts } from "./credential_parts.ts";
+import type { Guard } from "./policy/guard.ts";
 import type { HeartbeatNumbers } from "./heartbeat.ts";
 import { type Env, proxyFor } from "./proxy.ts";
 import { type Service, toService } from "./services.ts";
@@ -51,6 +52,8 @@ export interface ServerOptions {
   readonly backoff?: BackoffOptions;
   /** What it serves beside health, reflection and `ghub.v1.Tunnel`; not closed by it. @default [] */
   readonly services?: readonly Service[];
+  /** The server's own policy; not closed by it. @default none */
+  readonly guard?: Guard | undefined;
   /** Called when an agent enters another state; `name` is the agent's. */
   readonly onState?: (name: string, state: AgentState) => void;
 }
@@ -74,7 +77,7 @@ export interface RunningServer extends AsyncDisposable {
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { name, hubUri, labels = {}, token = {}, tls = {}, env = {}, expose = [] } = options;
-  const { heartbeat: numbers = HEARTBEAT, services = [] } = options;
+  const { heartbeat: numbers = HEARTBEAT, services = [], guard } = options;
   const proxy = proxyFor(hubUri, { proxy: options.proxy, env });
   // What is wrong now is a mistake of who starts it; what goes wrong later is retried.
   await loadTls(tls);
@@ -85,7 +88,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const tunnels = new Map<string, Tunnel>();
   const health = addHealth(grpc.grpc);
   const own = toService("ghub.v1.Tunnel", {
-    implementation: tunnelService({ grpc, upstreams: expose, tunnel: (id) => tunnels.get(id) }),
+    implementation: tunnelService({
+      grpc,
+      upstreams: expose,
+      guard,
+      tunnel: (id) => tunnels.get(id),
+    }),
   });
   for (const service of [...services, own]) {
     service.addTo(grpc.grpc);
@@ -108,11 +116,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         token: await readToken(token),
         tls: await loadTls(tls),
         proxy,
+        nonce: guard?.newNonce(),
         ...(options.handshakeTimeoutMs !== undefined && { timeoutMs: options.handshakeTimeoutMs }),
       }),
       attach(open) {
-        if (upstream !== undefined) return attachUpstream(open, { upstream, numbers });
-        const tunnel = attach(open, { grpc, numbers });
+        const { nonce = "", keys } = open;
+        const guarded = guard && {
+          guard,
+          vouchers: guard.meet({ hubUri, server: agentName, nonce, keys }),
+        };
+        if (upstream !== undefined) return attachUpstream(open, { upstream, numbers, guarded });
+        const tunnel = attach(open, { grpc, numbers, guarded });
         tunnels.set(tunnel.id, tunnel);
         void tunnel.closed.then(() => tunnels.delete(tunnel.id));
         return tunnel;

@@ -19,6 +19,8 @@ import { goawayFrame, Http2Scan } from "../shared/http2/http2_scan.ts";
 import { WebSocketStream } from "./web_socket_stream.ts";
 
 export interface TestHubOptions {
+  /** Stand in its 101, beside those of the WebSocket. */
+  readonly headers?: (request: IncomingMessage) => Readonly<Record<string, string>>;
   /** Serves wss. */
   readonly tls?: https.ServerOptions;
   /** Answers an upgrade in place of the hub, and returns `true`, to refuse it. */
@@ -35,10 +37,13 @@ export class TestHub implements AsyncDisposable {
   /** Upgrade requests so far, also refused ones. */
   readonly requests: IncomingMessage[] = [];
 
-  private constructor({ tls, refuse = () => false }: TestHubOptions) {
+  private constructor({ tls, refuse = () => false, headers = () => ({}) }: TestHubOptions) {
     this.#tls = tls !== undefined;
     this.#server = tls === undefined ? http.createServer() : https.createServer(tls);
     const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
+    sockets.on("headers", (lines: string[], request: IncomingMessage) => {
+      for (const [name, value] of Object.entries(headers(request))) lines.push(`${name}: ${value}`);
+    });
     this.#server.on("connection", (socket: Socket) => {
       this.#sockets.add(socket);
       socket.on("error", () => {});

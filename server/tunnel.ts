@@ -9,8 +9,14 @@ import { CloseCode } from "../shared/bridge/close_codes.ts";
 import type { OpenSocket } from "./dial.ts";
 import { Heartbeat, type HeartbeatNumbers } from "./heartbeat.ts";
 import { FrameType } from "../shared/http2/frames.ts";
-import { goawayFrame, Http2Scan } from "../shared/http2/http2_scan.ts";
+import {
+  type FrameHead,
+  goawayFrame,
+  Http2Scan,
+  readFrameHead,
+} from "../shared/http2/http2_scan.ts";
 import { OpenStreams } from "../shared/http2/open_streams.ts";
+import type { VoucherReader } from "./policy/voucher_reader.ts";
 import { closeSocket, WebSocketStream } from "./web_socket_stream.ts";
 
 const log = getLogger(["server", "tunnel"]);
@@ -28,6 +34,12 @@ export interface TunnelOptions {
   readonly numbers: HeartbeatNumbers;
   /** Keeps GOAWAY frames from who speaks HTTP/2 here: `node:http2` needs that, see Http2Scan. */
   readonly dropGoaway: boolean;
+  /** What comes from the hub goes through it too. */
+  readonly inbound?: Pick<Http2Scan, "pass"> | undefined;
+  /** Called for each frame that goes to the hub. */
+  readonly onOutbound?: ((head: FrameHead) => void) | undefined;
+  /** What is believed here of who calls; with a policy only. */
+  readonly vouchers?: VoucherReader | undefined;
 }
 
 let lastId = 0;
@@ -46,6 +58,7 @@ export class Tunnel {
   readonly calls = new OpenStreams();
   /** A server that lost this tunnel waits a random part of it before it dials. */
   reconnectSpreadMs = 0;
+  readonly vouchers: VoucherReader | undefined;
   readonly #open: OpenSocket;
   readonly #heartbeat: Heartbeat;
   readonly #resolveClosed: (lost: Lost) => void;
@@ -55,24 +68,32 @@ export class Tunnel {
   #awaitedPong = Infinity;
   #onPong: (() => void) | undefined;
 
-  constructor(open: OpenSocket, { numbers, dropGoaway }: TunnelOptions) {
+  constructor(open: OpenSocket, options: TunnelOptions) {
+    const { numbers, dropGoaway, vouchers, inbound, onOutbound } = options;
     this.#open = open;
+    this.vouchers = vouchers;
     const { socket, connection } = open;
     const leaving = Promise.withResolvers<void>();
     this.leaving = leaving.promise;
+    const scan = new Http2Scan({
+      fromClient: true,
+      dropGoaway,
+      onFrame: (head) => {
+        if (head.type === FrameType.GOAWAY) leaving.resolve();
+        else this.calls.fromClient(head);
+      },
+    });
     this.stream = new WebSocketStream(socket, {
       remoteAddress: this.id,
-      inbound: new Http2Scan({
-        fromClient: true,
-        dropGoaway,
-        onFrame: (head) => {
-          if (head.type === FrameType.GOAWAY) leaving.resolve();
-          else this.calls.fromClient(head);
-        },
-      }),
+      inbound: inbound === undefined
+        ? scan
+        : { pass: (bytes) => scan.pass(bytes).flatMap((piece) => inbound.pass(piece)) },
       outbound: new Http2Scan({
         fromClient: false,
-        onFrame: (head) => this.calls.fromServer(head),
+        onFrame: (head) => {
+          this.calls.fromServer(head);
+          onOutbound?.(head);
+        },
       }),
     });
     const closed = Promise.withResolvers<Lost>();
@@ -109,6 +130,12 @@ export class Tunnel {
 
   get numbers(): HeartbeatNumbers {
     return this.#heartbeat.numbers;
+  }
+
+  /** Sends a frame of our own to the hub, between others. */
+  send(frame: Uint8Array): void {
+    this.calls.fromServer(readFrameHead(frame));
+    this.stream.inject(frame);
   }
 
   /** Says goodbye and closes, without waiting for the hub. Later calls do nothing. */

@@ -5,19 +5,24 @@
  */
 import { Metadata, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { getLogger } from "@logtape/logtape";
+import type { Duplex } from "node:stream";
 import type {
   ghub_v1_Chunk as Chunk,
   ghub_v1_WelcomeRequest as WelcomeRequest,
   ghub_v1_WelcomeResponse as WelcomeResponse,
   google_protobuf_Duration as Duration,
 } from "../shared/gen/types.ts";
-import { bidi, unary } from "../shared/grpc/handlers.ts";
+import { bidi, type CallContext, unary } from "../shared/grpc/handlers.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
+import { OPERATOR_FIELD, VOUCHER_FIELD } from "../shared/vouchers/voucher.ts";
 import { VERSION } from "../shared/version.ts";
 import { dialUpstream, type Upstream } from "./expose.ts";
 import type { GrpcServer } from "./grpc_server.ts";
 import { connectLocal, pumpChunks } from "./raw_connection.ts";
+import { rawOrigin } from "./origin.ts";
+import { untrusted } from "./policy/errors.ts";
+import type { Guard } from "./policy/guard.ts";
 import type { Tunnel } from "./tunnel.ts";
 
 const log = getLogger(["server", "tunnel"]);
@@ -36,16 +41,45 @@ const UPSTREAM_FIELD = "x-hub-upstream";
 export interface TunnelServiceOptions {
   readonly grpc: GrpcServer;
   readonly upstreams: readonly Upstream[];
+  /** The server's own policy, if it has one. */
+  readonly guard?: Guard | undefined;
   /** The tunnel of that id, as `context.peer` names it. */
   readonly tunnel: (id: string) => Tunnel | undefined;
 }
 
 export function tunnelService(options: TunnelServiceOptions): UntypedServiceImplementation {
-  const { grpc, upstreams, tunnel } = options;
+  const { grpc, upstreams, guard, tunnel } = options;
   let connections = 0;
 
-  async function openFar(name: string | undefined) {
-    if (name === undefined) return connectLocal(grpc);
+  /** Who opens a raw connection, as far as the policy wants to know it. */
+  function guardedBy({ peer, metadata }: CallContext) {
+    if (guard === undefined) return undefined;
+    const caller = tunnel(peer)?.vouchers?.read(metadata.get(VOUCHER_FIELD)[0]?.toString()) ??
+      untrusted("The tunnel is gone");
+    if (caller instanceof RpcError) throw caller;
+    return { guard, caller };
+  }
+
+  async function openFar(context: CallContext): Promise<Duplex> {
+    const guarded = guardedBy(context);
+    const name = context.metadata.get(UPSTREAM_FIELD)[0]?.toString();
+    if (name === undefined) {
+      const refusal = guarded?.guard.rawRefusal(guarded.caller);
+      if (refusal !== undefined) throw refusal;
+      const operator = context.metadata.get(OPERATOR_FIELD)[0]?.toString() ?? "";
+      return connectLocal(grpc, rawOrigin(guarded?.caller.operator ?? operator, guarded));
+    }
+    // Nobody here sees what is called in it.
+    const recheck = () => guarded?.guard.refusal(guarded.caller, { upstream: name });
+    const refusal = recheck();
+    if (refusal !== undefined) throw refusal;
+    const far = await dialFar(name);
+    const kept = guarded?.guard.keep({ recheck, end: (why) => far.destroy(why) });
+    if (kept !== undefined) far.once("close", () => kept[Symbol.dispose]());
+    return far;
+  }
+
+  async function dialFar(name: string): Promise<Duplex> {
     const upstream = upstreams.find((one) => one.name === name);
     if (upstream === undefined) {
       const known = upstreams.map((one) => one.name).join(", ") || "none";
@@ -78,7 +112,7 @@ export function tunnelService(options: TunnelServiceOptions): UntypedServiceImpl
       }
       connections++;
       try {
-        const far = await openFar(context.metadata.get(UPSTREAM_FIELD)[0]?.toString());
+        const far = await openFar(context);
         // Tells the hub that the other end is there, before it has a byte to send.
         context.sendHeaders(new Metadata());
         yield* pumpChunks(requests, far, context.signal);

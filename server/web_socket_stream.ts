@@ -18,10 +18,15 @@ import type { Http2Scan } from "../shared/http2/http2_scan.ts";
 /** Bytes that wait in each direction before the other end has to. */
 export const STREAM_BUFFER_BYTES = 256 * 1024;
 
+/** Frames of our own that wait for the end of one under way. */
+const MAX_INJECTED = 1_000;
+/** Bytes that wait for a hub that does not read; what comes through the writable side waits itself. */
+const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
+
 /** Options of {@linkcode WebSocketStream}. */
 export interface WebSocketStreamOptions {
   /** What passes from the hub goes through it. */
-  readonly inbound?: Http2Scan;
+  readonly inbound?: Pick<Http2Scan, "pass">;
   /** What passes to the hub goes through it. */
   readonly outbound?: Http2Scan;
   /** What `node:http2`, and so `context.peer` of a call, sees as the address of the other end. */
@@ -41,7 +46,7 @@ export class WebSocketStream extends Duplex {
   readonly #outbound: Http2Scan | undefined;
   #paused = false;
   #written = false;
-  #injected: Uint8Array | undefined;
+  #injected: Uint8Array[] = [];
 
   constructor(socket: WebSocket, options: WebSocketStreamOptions = {}) {
     super({ highWaterMark: STREAM_BUFFER_BYTES, allowHalfOpen: true });
@@ -71,15 +76,17 @@ export class WebSocketStream extends Duplex {
    * not before the first one, which must be SETTINGS (RFC 9113 §3.4).
    */
   inject(frame: Uint8Array): void {
-    this.#injected = frame;
+    if (this.#injected.length >= MAX_INJECTED || this.#socket.bufferedAmount > MAX_UNSENT_BYTES) {
+      return void this.destroy(new Error("The hub does not read what it is answered"));
+    }
+    this.#injected.push(frame);
     this.#sendInjected();
   }
 
   #sendInjected(): void {
-    if (this.#injected === undefined || this.destroyed) return;
+    if (this.#injected.length === 0 || this.destroyed) return;
     if (!this.#written || this.#outbound?.atBorder === false) return;
-    this.#socket.send(this.#injected);
-    this.#injected = undefined;
+    for (const frame of this.#injected.splice(0)) this.#socket.send(frame);
   }
 
   override _read(): void {

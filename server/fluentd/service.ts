@@ -17,6 +17,7 @@ import type {
   fluentd_v1_StopResponse as StopResponse,
 } from "../../shared/gen/types.ts";
 import { type CallContext, unary } from "../../shared/grpc/handlers.ts";
+import { OPERATOR_FIELD } from "../../shared/vouchers/voucher.ts";
 import { badField, toWireFailure } from "./failures.ts";
 import type { Launch } from "./launch.ts";
 import type { WaitOptions } from "./manager.ts";
@@ -38,8 +39,6 @@ const DEFAULT_START_WAIT_MS = 30_000;
 const DEFAULT_STOP_WAIT_MS = 150_000;
 const DEFAULT_RESTART_WAIT_MS = 180_000;
 const DEFAULT_MIN_HEALTHY_MS = 2000;
-/** Who calls, as the hub says it. */
-const ACTOR_HEADER = "x-hub-operator";
 const MAX_ACTOR_LENGTH = 128;
 
 /** All requests that change something have these. */
@@ -187,13 +186,13 @@ function toOperation(
   { metadata, peer }: CallContext,
 ): OperationRequest {
   const { requestId, reason, ...rest } = request;
-  const actor = String(metadata.get(ACTOR_HEADER)[0] ?? peer).slice(0, MAX_ACTOR_LENGTH);
+  const actor = String(metadata.get(OPERATOR_FIELD)[0] ?? peer).slice(0, MAX_ACTOR_LENGTH);
   return {
     kind,
     requestId: readText("request_id", requestId, MAX_REQUEST_ID_LENGTH),
     // Fields are in the order of their numbers, whatever order they came in.
     fingerprint: JSON.stringify(rest),
-    actor: readText(ACTOR_HEADER, actor, MAX_ACTOR_LENGTH),
+    actor: readText(OPERATOR_FIELD, actor, MAX_ACTOR_LENGTH),
     reason: readText("reason", reason, MAX_REASON_LENGTH),
   };
 }

@@ -12,6 +12,7 @@
  * @module
  */
 import {
+  Flag,
   FRAME_HEADER_BYTES,
   FrameType,
   MAX_STREAM_ID,
@@ -19,6 +20,8 @@ import {
   readUint31,
   writeUint32,
 } from "./frames.ts";
+
+const BLOCK_TYPES: ReadonlySet<number> = new Set([FrameType.HEADERS, FrameType.CONTINUATION]);
 
 /** GOAWAY's payload (RFC 9113 §6.8), without its debug data. */
 const GOAWAY_BYTES = 8;
@@ -61,6 +64,8 @@ export class Http2Scan {
   /** Bytes until the next frame header. */
   #skip: number;
   #dropping = false;
+  /** CONTINUATION must follow (RFC 9113 §6.10). */
+  #inBlock = false;
   readonly #goaway = new Uint8Array(GOAWAY_BYTES);
   #goawayHave = 0;
 
@@ -72,9 +77,9 @@ export class Http2Scan {
     this.#dropGoaway = dropGoaway;
   }
 
-  /** Whether all that passed are whole frames. */
+  /** Whether a frame of another stream may come now: nothing may interrupt a frame or a header block. */
   get atBorder(): boolean {
-    return this.#skip === 0 && this.#have === 0;
+    return this.#skip === 0 && this.#have === 0 && !this.#inBlock;
   }
 
   /**
@@ -115,7 +120,8 @@ export class Http2Scan {
       this.#have = 0;
       const header = this.#header;
       this.#skip = header[0]! << 16 | header[1]! << 8 | header[2]!;
-      const head = readHead(header);
+      const head = readFrameHead(header);
+      if (BLOCK_TYPES.has(head.type)) this.#inBlock = (head.flags & Flag.END_HEADERS) === 0;
       this.#onFrame(head);
       if (this.#dropGoaway && head.type === FrameType.GOAWAY) {
         if (start > from) out.push(bytes.subarray(from, start));
@@ -142,7 +148,8 @@ export class Http2Scan {
   }
 }
 
-function readHead(header: Uint8Array): FrameHead {
+/** Reads the header at the front of a frame. */
+export function readFrameHead(header: Uint8Array): FrameHead {
   return { type: header[3]!, flags: header[4]!, streamId: readUint31(header, 5) };
 }
 

@@ -25,6 +25,8 @@ import {
 export const NONCE_HEADER = "X-Hub-Meta-Nonce";
 /** The key statement, in the hub's answer. */
 export const KEYS_HEADER = "X-Hub-Keys";
+/** Metadata that tells who calls: only the hub may write it. */
+export const OPERATOR_FIELD = "x-hub-operator";
 /** The voucher, in the metadata of a call. */
 export const VOUCHER_FIELD = "x-hub-voucher";
 

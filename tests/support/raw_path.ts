@@ -68,9 +68,11 @@ export async function connectTo(
 export async function handshakePath(
   address: string,
   server: string,
+  token?: string,
 ): Promise<Path & AsyncDisposable> {
   const dial = async () => {
-    const { socket, answer } = await shakeHands(address, { server });
+    const request = token === undefined ? { server } : { server, token };
+    const { socket, answer } = await shakeHands(address, request);
     if (!answer.ok) throw new Error(`Cannot shake hands: ${answer.code} ${answer.message}`);
     return socket;
   };

@@ -155,10 +155,11 @@ export class World implements AsyncDisposable {
   async startServer(spec: string | ServerSpec): Promise<Process> {
     const { name, expose = {} } = toSpec(spec);
     const server = this.spawnServer(spec);
-    const names = [name, ...Object.keys(expose).map((upstream) => `${name}/${upstream}`)];
-    await Promise.all(
-      names.map((one) => server.line(new RegExp(`^gserver ready server=${escape(one)} `))),
-    );
+    const missing = new Set([name, ...Object.keys(expose).map((one) => `${name}/${one}`)]);
+    while (missing.size > 0) {
+      const [, registered = ""] = await server.line(/^gserver ready server=(\S+) /);
+      missing.delete(registered);
+    }
     return server;
   }
 
@@ -249,8 +250,4 @@ export class World implements AsyncDisposable {
 
 function toSpec(spec: string | ServerSpec): ServerSpec {
   return typeof spec === "string" ? { name: spec } : spec;
-}
-
-function escape(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
 }

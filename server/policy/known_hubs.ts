@@ -1,0 +1,106 @@
+/**
+ * The hubs whose keys this server knows: pinned at first contact, and from then on no other hub is
+ * believed at that URI. A file that people can read and edit:
+ *
+ *     wss://hub.example:8080/ws ed25519:4eUg…xQ0 ed25519:9dFq…Lk2
+ *
+ * Each line is a hub, its key and the one that will follow it. Who removes a line lets the server
+ * believe whoever answers there next.
+ *
+ * @module
+ */
+import type { PublicKey } from "../../shared/vouchers/jws.ts";
+import type { KeyStatement } from "../../shared/vouchers/voucher.ts";
+
+/** In the state folder. */
+export const KNOWN_HUBS_FILE = "known_hubs";
+/** A larger file is not ours. */
+const MAX_FILE_BYTES = 1024 * 1024;
+const OWNER_ONLY = 0o600;
+const KEY = /^ed25519:([A-Za-z0-9_-]{43})$/;
+
+/** What a hub's statement was to this server. */
+export type Meeting = "first" | "known" | "renewed";
+
+/** A hub that has another key than it had. */
+export class HubKeyChangedError extends Error {
+  override readonly name = "HubKeyChangedError";
+}
+
+/** See the module's head. Read anew at each dial, so that an edit needs no restart. */
+export class KnownHubs {
+  readonly path: string;
+
+  constructor(stateDir: string) {
+    this.path = `${stateDir}/${KNOWN_HUBS_FILE}`;
+  }
+
+  /**
+   * Compares a hub's keys with those that are pinned, and pins them if there are none.
+   *
+   * @throws {HubKeyChangedError} If it is not signed by one that is pinned.
+   * @throws {Error} If the file cannot be used or written: then nobody is to be believed.
+   */
+  meet(hubUri: URL, { keys }: KeyStatement): Meeting {
+    const hub = hubUri.href;
+    const lines = this.#read();
+    const shown = keys.map(showKey);
+    const pinned = lines.get(hub);
+    if (pinned !== undefined && !pinned.includes(shown[0]!)) {
+      throw new HubKeyChangedError(
+        `The hub at ${hub} has another key (${shown[0]}) than the one that ${this.path} knows ` +
+          `(${pinned.join(", ")}): it was set up anew, or somebody poses as it. If you know that ` +
+          `it is the right one, remove its line from ${this.path} and restart gserver`,
+      );
+    }
+    if (pinned?.join() === shown.join()) return "known";
+    this.#write(lines.set(hub, shown));
+    return pinned === undefined ? "first" : "renewed";
+  }
+
+  #read(): Map<string, readonly string[]> {
+    let text: string;
+    try {
+      const { size, mode } = Deno.statSync(this.path);
+      if (size > MAX_FILE_BYTES) throw new Error(`it has more than ${MAX_FILE_BYTES} bytes`);
+      if (mode !== null && (mode & 0o022) !== 0) {
+        throw new Error(`others may change it; run: chmod go-w ${this.path}`);
+      }
+      text = Deno.readTextFileSync(this.path);
+    } catch (cause) {
+      if (cause instanceof Deno.errors.NotFound) return new Map();
+      throw new Error(`Cannot use ${this.path}: ${(cause as Error).message}`, { cause });
+    }
+    const lines = new Map<string, readonly string[]>();
+    for (const [i, line] of text.split("\n").entries()) {
+      if (line.trim() === "" || line.startsWith("#")) continue;
+      const [hub = "", ...keys] = line.trim().split(/\s+/);
+      if (keys.length === 0 || !keys.every((key) => KEY.test(key)) || lines.has(hub)) {
+        throw new Error(
+          `Cannot use ${this.path}: line ${i + 1} is not "URI ed25519:KEY …", or there twice`,
+        );
+      }
+      lines.set(hub, keys);
+    }
+    return lines;
+  }
+
+  /** Aside and renamed: nobody ever reads half of it. */
+  #write(lines: ReadonlyMap<string, readonly string[]>): void {
+    const text = [...lines].map(([hub, keys]) => `${hub} ${keys.join(" ")}\n`).join("");
+    const temporary = `${this.path}.${crypto.randomUUID()}`;
+    try {
+      Deno.writeTextFileSync(temporary, text, { createNew: true, mode: OWNER_ONLY });
+      Deno.renameSync(temporary, this.path);
+    } catch (cause) {
+      throw new Error(`Cannot pin the hub's key in ${this.path}: ${(cause as Error).message}`, {
+        cause,
+      });
+    }
+  }
+}
+
+/** As it stands in the file. */
+export function showKey({ key }: PublicKey): string {
+  return `ed25519:${key.export({ format: "jwk" }).x}`;
+}
