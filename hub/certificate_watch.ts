@@ -6,6 +6,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { createHash } from "node:crypto";
+import { pinOf } from "../shared/tls/pin.ts";
 import { loadCertificate } from "../shared/tls/load.ts";
 import type { TlsIdentity } from "./hub_options.ts";
 
@@ -137,10 +138,12 @@ export class CertificateWatch implements Disposable {
     this.#fingerprint = fingerprint;
     this.#warnedDays = Infinity;
     const end = identity.notAfter.toISOString();
-    getLogger(["hub", "tls"]).info("{file} is another certificate, and is in use: it ends {end}", {
-      file: files.certFile,
-      end,
-    });
+    getLogger(["hub", "tls"]).info(
+      `{file} is another certificate, and is in use: it ends {end}, its pin is ${
+        pinOf(identity.cert)
+      }`,
+      { file: files.certFile, end },
+    );
     return true;
   }
 

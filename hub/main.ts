@@ -16,6 +16,7 @@ import {
 } from "../shared/cli/program.ts";
 import { optionsPart, Reloader } from "../shared/cli/reload.ts";
 import { reloadedState, SystemdNotifier } from "../shared/systemd/notify.ts";
+import { pinOf } from "../shared/tls/pin.ts";
 import { VERSION } from "../shared/version.ts";
 import { auditCommand } from "./audit_command.ts";
 import { authCommand } from "./auth/commands.ts";
@@ -80,6 +81,11 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
       },
     });
     for (const line of quickStartOf(config, hub)) log.info(literal(line));
+    if (certificate !== undefined && config.hub.tunnelTls !== undefined) {
+      const pin = pinOf(certificate.cert);
+      // Not a property: those are shown in quotes, and this is there to be copied.
+      log.info(`Servers may pin the key of the hub's certificate: --pin-sha256 ${pin}`);
+    }
     const { tunnelAddress, callAddress } = hub;
     const status = `Tunnels at ${tunnelAddress}, calls at ${callAddress}`;
     const reloader = new Reloader({

@@ -31,6 +31,7 @@ function lines(info: CertificateInfo): string {
     ["key", info.keyAlgorithm],
     ["serial", info.serial],
     ["sha256", info.fingerprint],
+    ["pin", info.pin],
   ];
   if (info.otherNames.length > 0) rows.splice(3, 0, ["other names", info.otherNames.join(", ")]);
   if (info.authority) rows.push(["authority", "yes, it may sign other certificates"]);

@@ -19,6 +19,7 @@ import { parseHubUri } from "./hub_uri.ts";
 import { parseLabelsFlag } from "./labels.ts";
 import type { Env } from "./proxy.ts";
 import { HEARTBEAT, type ServerOptions } from "./server.ts";
+import { parsePinFlag } from "./tls_pins.ts";
 import { defaultServerName, parseServerName } from "./server_name.ts";
 import { defaultStateDir } from "./state_dir.ts";
 
@@ -99,6 +100,15 @@ export const options = {
     value: "FILE",
     help: "PEM file of the client certificate's key",
     complete: "file",
+    group: TLS,
+  },
+  pinSha256: {
+    flag: "--pin-sha256",
+    value: "PIN",
+    many: true,
+    parse: parsePinFlag,
+    help: "SHA-256 of the public key that the hub's certificate must have, in base64 or hex; " +
+      "repeat it for the next key",
     group: TLS,
   },
   tlsInsecureSkipVerify: {
@@ -260,7 +270,12 @@ export function toConfig(
   if (given === undefined && name !== hostname) {
     warnings.push(`This machine's name "${hostname}" cannot be a server's name: using "${name}"`);
   }
-  if (values.tlsInsecureSkipVerify) {
+  if (values.pinSha256.length > 0 && values.hubUri.protocol !== "wss:") {
+    throw new UsageError("--pin-sha256 needs TLS, and --hub-uri has none", {
+      hint: `Write wss: ${values.hubUri.href.replace(/^ws:/, "wss:")}`,
+    });
+  }
+  if (values.tlsInsecureSkipVerify && values.pinSha256.length === 0) {
     warnings.push("Certificates are not verified: anybody in between can pose as the hub");
   }
   checkHeartbeat(values.pingInterval, values.deadAfter);
@@ -285,6 +300,7 @@ export function toConfig(
         serverName: values.tlsServerName,
         insecureSkipVerify: values.tlsInsecureSkipVerify,
       },
+      pins: values.pinSha256,
       proxy: values.proxy,
       env,
       expose: values.expose,

@@ -14,6 +14,7 @@ import { KEYS_HEADER, NONCE_HEADER } from "../shared/vouchers/voucher.ts";
 import { DialError, fromNetwork } from "./dial_error.ts";
 import { redactProxy } from "./proxy.ts";
 import { proxyAgent } from "./proxy_agent.ts";
+import { endWhenPinned } from "./tls_pins.ts";
 import { readRefusal } from "./refusal.ts";
 import type { TlsMaterial } from "./tls_material.ts";
 
@@ -45,6 +46,8 @@ export interface DialOptions {
   /** Asks the hub to vouch for who calls. */
   readonly nonce?: string | undefined;
   readonly tls?: TlsMaterial;
+  /** Keys of which the hub's certificate must have one; as `parsePin` reads them. @default any */
+  readonly pins?: readonly string[] | undefined;
   /** Goes through this HTTP proxy. */
   readonly proxy?: URL | undefined;
   /** @default HANDSHAKE_TIMEOUT_MS */
@@ -74,9 +77,12 @@ export interface OpenSocket {
 export async function dial<T>(options: DialOptions, accept: (open: OpenSocket) => T): Promise<T> {
   const { timeoutMs = HANDSHAKE_TIMEOUT_MS, signal } = options;
   signal?.throwIfAborted();
+  if (options.pins?.length && options.hubUri.protocol !== "wss:") {
+    throw new DialError(`A key is pinned, but ${options.hubUri.href} has no TLS`);
+  }
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   const giveUp = new AbortController();
-  const { hubUri, proxy } = options;
+  const { hubUri, proxy, pins = [] } = options;
   const via = proxy && proxyAgent(proxy, giveUp.signal);
   const settings = {
     perMessageDeflate: false,
@@ -85,6 +91,9 @@ export async function dial<T>(options: DialOptions, accept: (open: OpenSocket) =
     headers: headersOf(options),
     ...options.tls,
     ...(via !== undefined && { agent: via.agent }),
+    ...(pins.length > 0 && {
+      finishRequest: (request: ClientRequest) => endWhenPinned(request, { pins, onWrong: reject }),
+    }),
   };
   const socket = new WebSocket(hubUri, SUBPROTOCOL, settings as WebSocketSettings);
   // Never removed: an error without a listener would end the process.

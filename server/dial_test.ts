@@ -6,6 +6,7 @@ import net, { type AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { acceptKey } from "../shared/bridge/upgrade.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
+import { pinOf } from "../shared/tls/pin.ts";
 import { dial, type DialOptions, type OpenSocket } from "./dial.ts";
 import { DialError } from "./dial_error.ts";
 import { MAX_RETRY_AFTER_MS, messageOf, parseRetryAfter } from "./refusal.ts";
@@ -363,6 +364,77 @@ Deno.test("dial() checks the hub's certificate as told", async (t) => {
       await withHub({}, async (hub) => {
         const error = await failure(new URL(hub.uri.href.replace("ws:", "wss:")));
         assert.match(error.hint ?? "", /ws:\/\//);
+      });
+    });
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("dial() takes only a hub whose key is pinned, and tells no other its token", async (t) => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const { cert, key } = await generateCertificate(["127.0.0.1"]);
+    const other = await generateCertificate(["127.0.0.1"]);
+    await Deno.writeTextFile(`${dir}/ca.crt`, cert);
+    const [pin, next] = [pinOf(cert), pinOf(other.cert)];
+    const unverified: TlsFiles = { insecureSkipVerify: true };
+    const verified: TlsFiles = { caCertFile: `${dir}/ca.crt` };
+    const token = "t".repeat(43);
+    const table: [what: string, tls: TlsFiles, pins: string[], says?: string][] = [
+      ["the right one, unverified", unverified, [pin]],
+      ["the right one, verified", verified, [pin]],
+      ["the next one beside it", verified, [next, pin]],
+      ["a wrong one, unverified", unverified, [next], `expected ${next}, found ${pin}`],
+      ["a wrong one, verified", verified, [next], `expected ${next}, found ${pin}`],
+      ["two wrong ones", verified, [next, pinOf(other.cert)], `one of ${next}, ${next}, found`],
+    ];
+    for (const [what, tls, pins, says] of table) {
+      await t.step(what, async () => {
+        await withHub({ tls: { cert, key } }, async (hub) => {
+          const options = { tls: await loadTls(tls), pins, token };
+          if (says === undefined) assert.equal(await tryDial(hub.uri, options), "open");
+          else {
+            const { message, hint = "" } = await failure(hub.uri, options);
+            assert.ok(message.includes(says), message);
+            assert.match(hint, /--pin-sha256/);
+            assert.deepEqual(hub.requests, []);
+          }
+        });
+      });
+    }
+    await t.step("the right one of an authority that is not trusted", async () => {
+      await withHub({ tls: { cert, key } }, async (hub) => {
+        const { hint = "" } = await failure(hub.uri, { pins: [pin] });
+        assert.match(hint, /--tls-ca-cert-file/);
+      });
+    });
+    await t.step("through a proxy", async () => {
+      await using proxy = await startProxy("user:pass");
+      const url = new URL(`http://user:pass@${proxy.address}`);
+      await withHub({ tls: { cert, key } }, async (hub) => {
+        const options = { tls: await loadTls(unverified), token, proxy: url };
+        assert.equal(await tryDial(hub.uri, { ...options, pins: [pin] }), "open");
+        const { message } = await failure(hub.uri, { ...options, pins: [next] });
+        assert.match(message, /another key than is pinned/);
+        assert.equal(hub.requests.length, 1);
+      });
+    });
+    await t.step("a proxy that refuses", async () => {
+      await using proxy = await Peer.start((socket) =>
+        socket.once("data", () => socket.end("HTTP/1.1 403 X\r\nContent-Length: 0\r\n\r\n"))
+      );
+      const { message } = await failure(new URL("wss://hub.example/ws"), {
+        proxy: new URL(`http://${proxy.address}`),
+        pins: [pin],
+      });
+      assert.match(message, /The proxy answered 403/);
+    });
+    await t.step("a hub without TLS", async () => {
+      await withHub({}, async (hub) => {
+        const { message } = await failure(hub.uri, { pins: [pin], token });
+        assert.match(message, /has no TLS/);
+        assert.deepEqual(hub.requests, []);
       });
     });
   } finally {

@@ -38,6 +38,8 @@ export interface ServerOptions {
   readonly token?: TokenSource;
   /** @default the system's authorities, no client certificate */
   readonly tls?: TlsFiles;
+  /** Keys of which the hub's certificate must have one. @default any */
+  readonly pins?: readonly string[];
   /** `--proxy`: the URL of an HTTP proxy, or `direct`. */
   readonly proxy?: string | undefined;
   /** Where proxies are looked up. @default none */
@@ -117,6 +119,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         tls: await loadTls(tls),
         proxy,
         nonce: guard?.newNonce(),
+        pins: options.pins,
         ...(options.handshakeTimeoutMs !== undefined && { timeoutMs: options.handshakeTimeoutMs }),
       }),
       attach(open) {

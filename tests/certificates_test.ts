@@ -2,6 +2,7 @@
  * `deno task gencert` and `deno task readcert` as a shell sees them.
  */
 import assert from "node:assert/strict";
+import { pinOf } from "../shared/tls/pin.ts";
 import { run } from "./support/executable.ts";
 import { REPOSITORY } from "./support/process.ts";
 
@@ -19,6 +20,8 @@ Deno.test("gencert writes what readcert reads", async (t) => {
       const { stdout } = await task("readcert", cert);
       assert.match(stdout, /^ *hosts +hub\.example, 10\.0\.0\.1$/m);
       assert.match(stdout, /, (29|30) days left$/m);
+      const pin = pinOf(await Deno.readTextFile(cert));
+      assert.match(stdout, new RegExp(`^ *pin +${RegExp.escape(pin)}$`, "m"));
       assert.equal((await Deno.stat(key)).mode! & 0o777, 0o600);
     });
 

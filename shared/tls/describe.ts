@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { pinOf } from "./pin.ts";
 import * as x509 from "./x509.ts";
 
 /** One certificate of a PEM file. */
@@ -26,6 +27,8 @@ export interface CertificateInfo {
   readonly selfSigned: boolean;
   /** SHA-256 of the whole certificate, `AB:CD:…`, as browsers and openssl show it. */
   readonly fingerprint: string;
+  /** SHA-256 of its public key alone, in base64: for `gserver --pin-sha256`. */
+  readonly pin: string;
 }
 
 /** The most certificates that a PEM file may hold: system bundles have about 150. */
@@ -71,6 +74,7 @@ async function describeOne(block: string, which: string): Promise<CertificateInf
       keyAlgorithm: keyAlgorithm(certificate.publicKey.algorithm),
       authority: certificate.getExtension(x509.BasicConstraintsExtension)?.ca ?? false,
       selfSigned: await certificate.isSelfSigned(),
+      pin: pinOf(new Uint8Array(certificate.rawData)),
       fingerprint: colons(new Uint8Array(await certificate.getThumbprint("SHA-256"))),
     };
   } catch (error) {

@@ -18,6 +18,7 @@ Deno.test("describeCertificates reads a certificate that another tool made", asy
     keyAlgorithm: "RSASSA-PKCS1-v1_5 2048",
     authority: true,
     selfSigned: true,
+    pin: "biP2zy2tckNUOypfiQBx1IGanrrFSc3YNaG5eD/raBw=",
     fingerprint:
       "D6:AF:DA:DF:9A:C8:F8:BA:D0:8A:6F:70:94:B2:77:FD:90:7C:03:B5:6A:17:47:5A:2C:76:E5:EF:64:DE:A8:66",
   });
