@@ -5,7 +5,8 @@
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { Process, source } from "./support/process.ts";
+import { hasTool } from "./support/executable.ts";
+import { cleanEnv, Process, REPOSITORY, source } from "./support/process.ts";
 
 const auth = (args: readonly string[], stdin = "") =>
   Process.run([...source("hub/main.ts"), "auth", ...args], { stdin });
@@ -101,4 +102,62 @@ issuers: [{ id: corp, issuer: x, audience: ghub, algorithms: ES256, keysUrl: htt
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+/** What a person at a terminal sees of a shell's script, who answers the prompt with some keys. */
+async function atTerminal(script: string, keys: string): Promise<string> {
+  const child = new Deno.Command("script", {
+    args: ["-qec", script, "/dev/null"],
+    env: { ...cleanEnv(), TERM: "xterm", SHELL: "/bin/sh" },
+    clearEnv: true,
+    cwd: REPOSITORY,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const keyboard = child.stdin.getWriter();
+  let seen = "";
+  let typed = false;
+  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+    seen += text;
+    if (typed || !seen.includes("Token: ")) continue;
+    typed = true;
+    await keyboard.write(new TextEncoder().encode(keys));
+  }
+  await child.status;
+  await keyboard.close().catch(() => {});
+  return seen;
+}
+
+Deno.test({
+  name: "ghub auth hash asks at a terminal and shows nothing of what is typed",
+  ignore: !await hasTool("script"),
+  fn: async (t) => {
+    const hash = [Deno.execPath(), ...source("hub/main.ts"), "auth", "hash"]
+      .map((word) => `'${word}'`).join(" ");
+    // Whether the terminal shows again what is typed when it is over.
+    const command = `${hash}; echo "exit $?"; stty -a | tr ' ' '\\n' | grep -x -e -echo -e echo`;
+    const token = "a-secret-that-nobody-may-see-0123456789";
+    const table: [name: string, keys: string, rest: RegExp][] = [
+      ["a token", `${token}\r`, /^\r?\nsha256:([0-9a-f]{64})\r\nexit 0\r\necho\r\n$/],
+      [
+        "a token with a mistake that is taken back",
+        `${token}zz\x7f\x08\n`,
+        /^\r?\nsha256:([0-9a-f]{64})\r\nexit 0\r\necho\r\n$/,
+      ],
+      ["Ctrl-C", `${token}\x03`, /^\r?\nerror: No token was given\r\nexit 2\r\necho\r\n$/],
+      ["Ctrl-D", "\x04", /^\r?\nerror: No token was given\r\nexit 2\r\necho\r\n$/],
+      ["too short", "hunter2\r", /^\r?\nerror: A token must be .*\r\nexit 2\r\necho\r\n$/],
+    ];
+    for (const [name, keys, rest] of table) {
+      await t.step(name, async () => {
+        const seen = await atTerminal(command, keys);
+        const [, after = ""] = seen.split("Token: ");
+        const match = rest.exec(after);
+        assert.ok(match, JSON.stringify(seen));
+        if (match[1] !== undefined) assert.equal(`sha256:${match[1]}\n`, sha256(token));
+        assert.ok(!seen.includes("secret") && !seen.includes("hunter"), seen);
+      });
+    }
+  },
 });

@@ -16,7 +16,8 @@ Deno.test("each claim of docs/security.md has its test", async (t) => {
   for (const [, claim = "", file = "", named = ""] of rows) {
     await t.step(claim, async () => {
       const source = await Deno.readTextFile(`${REPOSITORY}${file}`);
-      const names = [...source.matchAll(/(?:Deno\.test|t\.step)\(\s*(["`])(.+?)\1,/gs)].map((
+      const NAMED = /(?:Deno\.test|t\.step)\((?:\{\s*name:)?\s*(["`])(.+?)\1,/gs;
+      const names = [...source.matchAll(NAMED)].map((
         [, , name],
       ) => name);
       assert.ok(names.some((name) => name!.includes(named)), `${file} has no test "…${named}…"`);

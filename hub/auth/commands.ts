@@ -147,9 +147,10 @@ function readFile(path: string): string {
 /** One line from a prompt that shows nothing, or from a pipe. */
 async function readSecret(prompt: Output): Promise<string> {
   if (!Deno.stdin.isTerminal()) return (await readAll()).trim();
-  await prompt.write("Token: ");
+  // Before the prompt: what somebody types as soon as it stands there must not be shown either.
   Deno.stdin.setRaw(true);
   try {
+    await prompt.write("Token: ");
     return await readHidden();
   } finally {
     Deno.stdin.setRaw(false);
