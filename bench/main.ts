@@ -15,8 +15,9 @@ import { calls } from "./suites/calls.ts";
 import { memory } from "./suites/memory.ts";
 import { PARTS, reliability } from "./suites/reliability.ts";
 import { scale } from "./suites/scale.ts";
+import { server } from "./suites/server.ts";
 
-const SUITES: Readonly<Record<string, Suite>> = { calls, memory, scale, reliability };
+const SUITES: Readonly<Record<string, Suite>> = { calls, server, memory, scale, reliability };
 /** What runs when no suite is named: all that ends within two minutes. */
 const DEFAULT_SUITES = ["calls", "memory"];
 

@@ -15,6 +15,11 @@ export function figure(value: number | undefined): string {
     .replaceAll(",", " ");
 }
 
+/** How many times the second the first is. */
+export function ratio(a: number | undefined, b: number | undefined): string {
+  return a === undefined || b === undefined ? "–" : `${figure(a / b)}×`;
+}
+
 /** Rows of cells as aligned text: the first column to the left, all others to the right. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = rows.reduce<number[]>(
