@@ -85,6 +85,7 @@ export class Tunnel {
     });
     this.stream = new WebSocketStream(socket, {
       remoteAddress: this.id,
+      connection,
       inbound: inbound === undefined
         ? scan
         : { pass: (bytes) => scan.pass(bytes).flatMap((piece) => inbound.pass(piece)) },

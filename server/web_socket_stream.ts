@@ -9,9 +9,11 @@
  *
  * @module
  */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
+import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { CloseCode, isSendable } from "../shared/bridge/close_codes.ts";
+import { maskedFrame } from "../shared/bridge/masked_frame.ts";
 import type { WebSocket } from "../shared/bridge/ws.ts";
 import type { Http2Scan } from "../shared/http2/http2_scan.ts";
 
@@ -29,6 +31,12 @@ export interface WebSocketStreamOptions {
   readonly inbound?: Pick<Http2Scan, "pass">;
   /** What passes to the hub goes through it. */
   readonly outbound?: Http2Scan;
+  /**
+   * What carries a client's WebSocket: messages go to it directly, as `maskedFrame` makes them.
+   *
+   * @default messages are sent by npm:ws
+   */
+  readonly connection?: Socket;
   /** What `node:http2`, and so `context.peer` of a call, sees as the address of the other end. */
   readonly remoteAddress?: string;
 }
@@ -44,6 +52,7 @@ export class WebSocketStream extends Duplex {
   readonly remoteAddress: string;
   readonly #socket: WebSocket;
   readonly #outbound: Http2Scan | undefined;
+  readonly #connection: Socket | undefined;
   #paused = false;
   #written = false;
   #injected: Uint8Array[] = [];
@@ -52,6 +61,7 @@ export class WebSocketStream extends Duplex {
     super({ highWaterMark: STREAM_BUFFER_BYTES, allowHalfOpen: true });
     this.#socket = socket;
     this.#outbound = options.outbound;
+    this.#connection = options.connection;
     this.remoteAddress = options.remoteAddress ?? "tunnel";
     const { inbound } = options;
     socket.on("message", (data: Buffer, isBinary: boolean) => {
@@ -86,7 +96,14 @@ export class WebSocketStream extends Duplex {
   #sendInjected(): void {
     if (this.#injected.length === 0 || this.destroyed) return;
     if (!this.#written || this.#outbound?.atBorder === false) return;
-    for (const frame of this.#injected.splice(0)) this.#socket.send(frame);
+    this.#send(this.#injected.splice(0), () => {});
+  }
+
+  #send(pieces: readonly Uint8Array[], done: (error?: Error | null) => void): void {
+    const { readyState, OPEN } = this.#socket;
+    if (readyState !== OPEN) done(new Error("The WebSocket is closing"));
+    else if (this.#connection !== undefined) this.#connection.write(maskedFrame(pieces), done);
+    else this.#socket.send(Buffer.concat(pieces), done);
   }
 
   override _read(): void {
@@ -96,9 +113,21 @@ export class WebSocketStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    this.#pass([chunk], done);
+  }
+
+  /** What was written while the last message was on its way leaves as one. */
+  override _writev(
+    chunks: readonly { readonly chunk: Buffer }[],
+    done: (error?: Error | null) => void,
+  ): void {
+    this.#pass(chunks.map(({ chunk }) => chunk), done);
+  }
+
+  #pass(chunks: readonly Buffer[], done: (error?: Error | null) => void): void {
     this.#written = true;
-    this.#outbound?.pass(chunk);
-    this.#socket.send(chunk, done);
+    for (const chunk of chunks) this.#outbound?.pass(chunk);
+    this.#send(chunks, done);
     this.#sendInjected();
   }
 

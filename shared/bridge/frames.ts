@@ -313,10 +313,21 @@ function readClose(payload: Uint8Array): { code: number; reason: string } {
  * @throws {RangeError} If the header does not fit before `start`.
  */
 export function sealFrame(buffer: Uint8Array, start: number, end: number): Uint8Array {
-  const length = end - start;
+  return buffer.subarray(writeHeader(buffer, start, end - start), end);
+}
+
+/**
+ * Writes the header of an unmasked binary message.
+ *
+ * @param end Where the header ends.
+ * @param length Bytes of the payload.
+ * @returns Where the header begins.
+ * @throws {RangeError} If it does not fit before `end`.
+ */
+export function writeHeader(buffer: Uint8Array, end: number, length: number): number {
   const size = length < LENGTH_16 ? 2 : length < 2 ** 16 ? 4 : 10;
-  const at = start - size;
-  if (at < 0) throw new RangeError(`Cannot seal a frame: ${start} bytes before the payload`);
+  const at = end - size;
+  if (at < 0) throw new RangeError(`Cannot seal a frame: ${end} bytes before the payload`);
   buffer[at] = FIN | Opcode.BINARY;
   if (size === 2) {
     buffer[at + 1] = length;
@@ -330,7 +341,7 @@ export function sealFrame(buffer: Uint8Array, start: number, end: number): Uint8
     view.setUint32(0, Math.floor(length / 2 ** 32));
     view.setUint32(4, length);
   }
-  return buffer.subarray(at, end);
+  return at;
 }
 
 /**
