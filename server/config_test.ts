@@ -163,7 +163,7 @@ Deno.test("toConfig() makes of the command line what the parts take", () => {
   assert.equal(server.token?.value, "t");
   assert.equal(stateDir, "/var/lib/ghub/gserver");
   assert.deepEqual(
-    [fluentd.manager, fluentd.command, fluentd.unit, fluentd.stateDir],
+    [fluentd?.manager, fluentd?.command, fluentd?.unit, fluentd?.stateDir],
     ["auto", ["fluentd"], "fluentd.service", "/var/lib/ghub/gserver/fluentd"],
   );
   assert.equal(warnings.length, 2);
