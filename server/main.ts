@@ -40,7 +40,7 @@ export function createProgram({ services = [] }: ProgramOptions = {}): Program {
     ],
     notes: `The hub's join token may be given in ${TOKEN_VARIABLE} too. ` +
       "SIGTERM and SIGINT let the calls in flight end (--drain-timeout), a second one exits at " +
-      "once. SIGHUP reads token, certificates and log level anew, and logs what became of each. " +
+      "once. SIGHUP reads token, certificates, policy and log level anew, and logs what became of each. " +
       "Exit codes: 0 ended by a signal, 1 cannot run, 2 wrong command line.",
     args: [{
       name: "name",
@@ -93,7 +93,11 @@ async function runServer(
   });
   cleanup.use(server);
   const reloader = new Reloader({
-    parts: [optionsPart(options, { values, reread }), ...server.reloadParts],
+    parts: [
+      optionsPart(options, { values, reread }),
+      ...(guard === undefined ? [] : [guard.reloadPart]),
+      ...server.reloadParts,
+    ],
     onStart: () => void systemd.notify({ RELOADING: 1 }),
     onEnd: ({ failed }) => {
       void systemd.notify(reloadedState(`${config.server.name} serves`, failed));

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { parseAuthFile } from "../hub/auth/auth_file.ts";
+import { parsePolicy } from "../server/policy/policy_file.ts";
 import { REPOSITORY } from "./support/process.ts";
 
 const text = await Deno.readTextFile(`${REPOSITORY}docs/security.md`);
@@ -29,4 +30,12 @@ Deno.test("the auth file in docs/security.md is one", () => {
   const yaml = /```yaml\n([^]+?)```/.exec(text)![1]!;
   const file = parseAuthFile("auth.yaml", yaml.replace("3b1f9a…", "b".repeat(64)));
   assert.equal(file.operators[0]!.rules.length, 3);
+});
+
+Deno.test("the policy in docs/security.md is one", () => {
+  const yaml = /## A server's own policy[^]+?```yaml\n([^]+?)```/.exec(text)![1]!;
+  const policy = parsePolicy("policy.yaml", yaml);
+  const stop = { upstream: "", path: "/fluentd.v1.Fluentd/Stop" };
+  assert.ok(policy.allows({ operator: "alice", how: "certificate" }, stop));
+  assert.ok(!policy.allows({ operator: "alice", how: "token" }, stop));
 });

@@ -10,6 +10,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { randomBytes } from "node:crypto";
+import type { ReloadPart } from "../../shared/cli/reload.ts";
 import type { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { WatchedFile } from "../../shared/policy/watched_file.ts";
 import { readKeys, type Tunnel } from "../../shared/vouchers/voucher.ts";
@@ -52,6 +53,7 @@ export interface Introduction extends Tunnel {
 
 /** See the module's head. */
 export class Guard implements Disposable {
+  readonly #path: string;
   readonly #hubs: KnownHubs;
   readonly #file: WatchedFile<LoadedPolicy>;
   readonly #kept = new Set<Kept>();
@@ -59,6 +61,7 @@ export class Guard implements Disposable {
   /** @throws {Error} If the policy cannot be used. */
   constructor({ policyFile: path, stateDir, pollMs }: GuardOptions) {
     const log = getLogger(["server", "policy"]);
+    this.#path = path;
     this.#hubs = new KnownHubs(stateDir);
     this.#file = new WatchedFile({
       load: () => loadPolicy(path),
@@ -79,6 +82,14 @@ export class Guard implements Disposable {
 
   [Symbol.dispose](): void {
     this.#file[Symbol.dispose]();
+  }
+
+  /** The policy, to be looked at now. */
+  get reloadPart(): ReloadPart {
+    return {
+      what: `policy file ${this.#path}`,
+      look: () => this.#file.look() ? "in force, it has changed" : "unchanged",
+    };
   }
 
   /** For one dial. */

@@ -108,9 +108,7 @@ export class UpstreamGate implements FrameSink, Disposable {
   // ---- FrameSink
 
   frame(type: number, flags: number, id: number, payload: Uint8Array): void {
-    if (this.#block !== undefined && type !== FrameType.CONTINUATION) {
-      throw new Http2Error(ErrorCode.PROTOCOL_ERROR, "A header block was interrupted");
-    }
+    if (type !== FrameType.CONTINUATION) this.#mayInterrupt();
     if (type === FrameType.HEADERS) return this.#gather(new HeaderBlock(id, flags, payload));
     if (type === FrameType.CONTINUATION) return this.#continue(flags, id, payload);
     if (type === FrameType.DATA && this.#drop(flags, id, payload.length)) return; // padded
@@ -122,6 +120,7 @@ export class UpstreamGate implements FrameSink, Disposable {
   }
 
   dataBegin(flags: number, id: number, length: number): void {
+    this.#mayInterrupt();
     if (this.#drop(flags, id, length)) return;
     this.#inData = true;
     this.#out.push(frameHead(FrameType.DATA, { flags, id, length }));
@@ -146,6 +145,11 @@ export class UpstreamGate implements FrameSink, Disposable {
   }
 
   // ---- HEADERS
+
+  #mayInterrupt(): void {
+    if (this.#block === undefined) return;
+    throw new Http2Error(ErrorCode.PROTOCOL_ERROR, "A header block was interrupted");
+  }
 
   #continue(flags: number, id: number, payload: Uint8Array): void {
     const block = this.#block;
