@@ -1,6 +1,6 @@
 /**
  * Who gets in, with the real programs: an auth file, client certificates, a certificate that is
- * renewed. And that no secret of the whole run stands in anything that they write.
+ * renewed. (That no secret is in anything that they write: `auth_redaction_test.ts`.)
  *
  * @module
  */
@@ -43,19 +43,11 @@ async function start(
 
 const HMAC_KEY = "hmac-secret-of-the-issuer-under-test-0123456789";
 
-Deno.test("with an auth file, each gets as far as its token says, and no secret is written anywhere", async (t) => {
+Deno.test("with an auth file, each gets as far as its token says", async (t) => {
   await using started = await start();
   const { world, dir } = started;
-  const outputs: string[] = [];
-  const secrets = ["root", "reader", "idle", "edges", "labs"].map(tokenOf);
   const goodJwt = await jwt();
   const wrong = "w".repeat(43);
-  secrets.push(HMAC_KEY, goodJwt, wrong);
-  const gclient = async (args: readonly string[], env = {}) => {
-    const done = await world.gclient(args, { env });
-    outputs.push(done.stdout, done.stderr);
-    return done;
-  };
   await world.startServer({
     name: "edge-1",
     program: "gserver",
@@ -70,44 +62,42 @@ Deno.test("with an auth file, each gets as far as its token says, and no secret 
     await until("the refusal", () => /may not register the name/.test(server.stderr));
   });
   await t.step("root sees the server", async () => {
-    const { code, stdout, stderr } = await gclient([
+    const { code, stdout, stderr } = await world.gclient([
       ...["hub", "servers", "-o", "json", "--token-file", `${dir}/root`],
     ]);
     assert.equal(code, 0, stderr);
     assert.match(stdout, /edge-1/);
   });
   await t.step("idle sees nothing", async () => {
-    const { code, stdout, stderr } = await gclient([
+    const { code, stdout, stderr } = await world.gclient([
       ...["hub", "servers", "-o", "json", "--token-file", `${dir}/idle`],
     ]);
     assert.equal(code, 0, stderr);
     assert.ok(!stdout.includes("edge-1"));
   });
   await t.step("and may not call it", async () => {
-    const { code, stderr } = await gclient([
+    const { code, stderr } = await world.gclient([
       ...["fluentd", "status", "edge-1", "--token-file", `${dir}/idle`],
     ]);
     assert.equal(code, 71, stderr);
   });
   await t.step("who has none, or a wrong one, is told so", async () => {
     await Deno.writeTextFile(`${dir}/wrong`, wrong, { mode: 0o600 });
-    const none = await gclient(["hub", "servers"]);
+    const none = await world.gclient(["hub", "servers"]);
     assert.notEqual(none.code, 0);
     assert.match(none.stderr, /lets nobody in without a credential/);
-    const bad = await gclient(["hub", "servers", "--token-file", `${dir}/wrong`]);
+    const bad = await world.gclient(["hub", "servers", "--token-file", `${dir}/wrong`]);
     assert.notEqual(bad.code, 0);
     assert.match(bad.stderr, /Wrong token/);
   });
   await t.step("raw modes too", async () => {
     for (const token of [tokenOf("root"), tokenOf("idle"), goodJwt, wrong]) {
       const { socket, answer } = await shakeHands(world.callAddress, { server: "edge-1", token });
-      outputs.push(JSON.stringify(answer));
       assert.equal(answer.ok, token === tokenOf("root"));
       socket.destroy();
       const by = await connectTo(world.callAddress, "edge-1:443", {
         "proxy-authorization": `Bearer ${token}`,
       });
-      outputs.push(by.head);
       assert.equal(by.status === 200, token === tokenOf("root"));
       by.socket.destroy();
     }
@@ -127,14 +117,7 @@ Deno.test("with an auth file, each gets as far as its token says, and no secret 
     assert.match(lines, /"kind":"call","who":"root"/);
     assert.match(lines, /"who":"idle",.*"server":"edge-1",.*"status":"PERMISSION_DENIED"/);
     await verifyAudit([path]);
-    outputs.push(lines);
   });
-  const processes = [world.hub, world.server("edge-1"), world.server("lab-1")];
-  for (const process of processes) await process.stop();
-  for (const { stderr, lines } of processes) outputs.push(stderr, lines.join("\n"));
-  for (const secret of secrets) {
-    for (const output of outputs) assert.ok(!output.includes(secret), `A secret is in: ${output}`);
-  }
 });
 
 Deno.test("with --client-ca, a certificate is a credential, and the hub's own is renewed in use", async (t) => {
