@@ -15,6 +15,7 @@ import type {
 } from "../shared/gen/types.ts";
 import { serverStream, unary } from "../shared/grpc/handlers.ts";
 import { createGrpcServer } from "../server/grpc_server.ts";
+import { tunnelOrigin } from "../server/origin.ts";
 import { startServer } from "../server/server.ts";
 import { toService } from "../server/services.ts";
 
@@ -34,7 +35,9 @@ const echo = toService("echo.v1.Echo", {
 
 const direct = createGrpcServer();
 echo.addTo(direct.grpc);
-const listener = net.createServer({ noDelay: true }, (socket) => direct.inject(socket));
+const listener = net.createServer({ noDelay: true }, (socket) => {
+  direct.inject(socket, tunnelOrigin(undefined));
+});
 await new Promise<void>((done) => listener.listen(0, "127.0.0.1", done));
 
 const waiting = new Set([name, `${name}/plain`]);
