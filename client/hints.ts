@@ -74,6 +74,14 @@ const RULES: readonly Rule[] = [
     hint: () => "--wait-for-server 1m waits until it is back",
   },
   {
+    when: reason("FORBIDDEN_BY_SERVER"),
+    hint: () => "The policy file on that server decides it, not the hub: ask who runs the server",
+  },
+  {
+    when: ({ error }) => errorInfoOf(error)?.domain === "ghub.server",
+    hint: () => "It is between that server and the hub, not your token: the server's log says more",
+  },
+  {
     when: ({ error, ...failure }) =>
       code("UNAUTHENTICATED")({ error, ...failure }) && !failure.hasToken,
     hint: () =>

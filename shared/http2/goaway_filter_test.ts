@@ -4,13 +4,15 @@ import { GoawayFilter } from "./goaway_filter.ts";
 
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 const END_STREAM = 1;
+const END_HEADERS = 4;
 
 function frame(type: number, streamId: number, payload: readonly number[] = [], flags = 0) {
   return Buffer.from([0, 0, payload.length, type, flags, 0, 0, 0, streamId, ...payload]);
 }
 const settings = frame(4, 0);
-const request = (id: number) => frame(1, id, [0x82], END_STREAM);
-const answer = (id: number) => Buffer.concat([frame(1, id, [0x88]), frame(0, id, [7, 7, 7], 1)]);
+const request = (id: number) => frame(1, id, [0x82], END_STREAM | END_HEADERS);
+const answer = (id: number) =>
+  Buffer.concat([frame(1, id, [0x88], END_HEADERS), frame(0, id, [7, 7, 7], END_STREAM)]);
 const goaway = (last: number) => frame(7, 0, [0, 0, 0, last, 0, 0, 0, 0, 7, 7]);
 const GOAWAY_LATER = frame(7, 0, [0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
 const refusal = (id: number) => frame(3, id, [0, 0, 0, 7]);

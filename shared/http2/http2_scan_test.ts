@@ -35,6 +35,23 @@ Deno.test("Http2Scan passes everything on and counts GOAWAY frames", () => {
   }
 });
 
+Deno.test("Http2Scan.atBorder is false within a header block", () => {
+  const scan = new Http2Scan({ fromClient: false });
+  const header = (type: number, flags: number) =>
+    Uint8Array.of(0, 0, 1, type, flags, 0, 0, 0, 1, 0x88);
+  const borders = [
+    header(1, 0), // HEADERS
+    header(9, 0), // CONTINUATION
+    header(9, 4), // … with END_HEADERS
+    header(0, 0), // DATA
+    header(1, 4),
+  ].map((bytes) => {
+    scan.pass(bytes);
+    return scan.atBorder;
+  });
+  assert.deepEqual(borders, [false, false, true, true, true]);
+});
+
 Deno.test("Http2Scan takes GOAWAY frames out", () => {
   const bytes = Buffer.concat([SETTINGS, GOAWAY, DATA, EMPTY_GOAWAY, GOAWAY, SETTINGS, GOAWAY]);
   const rest = Buffer.concat([SETTINGS, DATA, SETTINGS]);
