@@ -84,7 +84,7 @@ export function raw(table: AuthTable): Row[] {
             ? "NOT_FOUND"
             : "PERMISSION_DENIED",
           ...(allowed ? { opens: `${server} as ${who}` } : {}),
-          ...(allowed && server !== "secret" ? { arrives: `${server} ${STOP}` } : {}),
+          ...(allowed && server !== "secret" ? { arrives: arrival(server, STOP, who) } : {}),
         });
       }
     }
@@ -106,7 +106,7 @@ function withinOne(table: AuthTable, mode: string, dial: RawDial): Row[] {
       run: (mark) => dial(server, table.token(who), callFields({ path, more: [...more, mark] })),
       told: "OK",
       opens: `${server} as ${who}`,
-      arrives: `${server} ${path}`,
+      arrives: arrival(server, path, who),
     })),
     {
       what: `${mode}: lodger in edge-1 opens a raw connection to its upstream from there`,
@@ -116,8 +116,11 @@ function withinOne(table: AuthTable, mode: string, dial: RawDial): Row[] {
       },
       told: "PERMISSION_DENIED",
       opens: "edge-1 as lodger",
-      // It comes to gserver, which refuses it; what counts is that payments sees nothing.
-      arrives: `edge-1 ${connect}`,
     },
   ];
+}
+
+/** gserver tells its own services who opened the connection; of an upstream's it moves bytes. */
+function arrival(server: string, path: string, who: Caller): string {
+  return `${server} ${path}${server.includes("/") ? "" : ` as ${who}`}`;
 }
