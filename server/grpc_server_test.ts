@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import http2 from "node:http2";
 import { duplexPair } from "node:stream";
+import { RpcError } from "../shared/grpc/rpc_error.ts";
+import { Status } from "../shared/grpc/status.ts";
 import {
   CONNECTION_WINDOW_BYTES,
   createGrpcServer,
@@ -36,4 +38,29 @@ Deno.test("createGrpcServer().inject() ends the session with its stream", async 
   near.destroy();
   await closed;
   assert.ok(session.destroyed);
+});
+
+Deno.test("createGrpcServer() answers who its origin refuses, and minds nobody who has gone", async () => {
+  using grpc = createGrpcServer();
+  const [near, far] = duplexPair();
+  grpc.inject(near, {
+    enter(stream, headers) {
+      if (headers[":path"] === "/gone") stream.destroy();
+      return new RpcError(Status.PERMISSION_DENIED, "Not you");
+    },
+  });
+  const client = http2.connect("http://x", {
+    createConnection: () => far,
+  } as http2.ClientSessionOptions);
+  client.on("error", () => {});
+  const open = (path: string) =>
+    client.request({ ":method": "POST", ":path": path, "content-type": "application/grpc" });
+  const gone = open("/gone");
+  gone.on("error", () => {});
+  await new Promise((resolve) => gone.once("close", resolve));
+  const call = open("/no.Such/Method");
+  const [headers] = await once(call, "response");
+  assert.equal(headers["grpc-status"], "7");
+  assert.equal(headers["grpc-message"], "Not you");
+  client.destroy();
 });
