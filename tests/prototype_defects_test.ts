@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { Status } from "../shared/grpc/status.ts";
 import { assertSameBytes, joined, noise, ok, requestId, text, texts } from "./call_suite/expect.ts";
-import { BadNetwork } from "./support/bad_network.ts";
+import { FaultyLink } from "./support/faulty_link.ts";
 import { dialTcp } from "./support/path.ts";
 import { Process, source } from "./support/process.ts";
 import { listServers } from "./support/typed_client.ts";
@@ -164,7 +164,7 @@ Deno.test("a server comes back", async (t) => {
     hubArgs: ["--ping-interval", "500ms", "--dead-after", "2s", "--reconnect-spread", "100ms"],
   });
   const { host, protocol, pathname } = new URL(world.tunnelUri);
-  await using network = await BadNetwork.to(host);
+  await using network = await FaultyLink.to(host);
   const hubUri = `${protocol}//${network.address}${pathname}`;
   const server = await world.startServer({ name: "edge-1", hubUri });
   const ready = /^gserver ready server=edge-1 /;
@@ -176,7 +176,7 @@ Deno.test("a server comes back", async (t) => {
   });
 
   await t.step("after a network that loses everything and says nothing", async () => {
-    network.freeze();
+    network.blackHole("up", "down");
     await server.says(/Nothing came in for/);
     await server.line(ready);
     await reached(world, "edge-1");
