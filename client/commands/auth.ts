@@ -56,8 +56,8 @@ export const authCommand: Command = {
       summary: "Tells whether you may call a method of a server, without calling it",
       description:
         "Tells whether you may call a method of a server, and which kind of rule decides, without " +
-        "calling it. It makes no difference whether the server is connected. Without --timeout the " +
-        "call may take 10s.",
+        "calling it. The server need not be connected; of one that was never here no labels are " +
+        "known. Without --timeout the call may take 10s.",
       examples: [
         "gclient auth can-i fluentd.v1.Fluentd/Restart edge-1",
         "gclient auth can-i payments.v1.Payments/List edge-1/payments -o yaml",
