@@ -8,14 +8,23 @@ import { Status } from "../shared/grpc/status.ts";
 import { AuthWorld, authYaml, GET, type Operator, STOP } from "./support/auth_world.ts";
 import { bareCall, callFields } from "./support/bare_call.ts";
 import { Process, source } from "./support/process.ts";
+import { until } from "./support/until.ts";
 import { shakeHands } from "./support/raw_path.ts";
 
 /** Lets a hub work for a while with some calls that pass and some that do not. */
 async function leaveTraces(dir: string): Promise<void> {
   await using world = await AuthWorld.start({
     // Small files, so that some are put aside.
-    options: { auditLog: `${dir}/audit.jsonl`, auditMaxBytes: 2000 },
+    options: { auditLog: `${dir}/audit.jsonl`, auditMaxBytes: 1, auditFiles: 50 },
   });
+  /** What comes after it is written by itself, into the next file. */
+  const written = (count: number, part: string) =>
+    until("the audit to be written", async () => {
+      const files = [...Deno.readDirSync(dir)].filter(({ name }) => name.startsWith("audit.jsonl"));
+      const texts = await Promise.all(files.map(({ name }) => Deno.readTextFile(`${dir}/${name}`)));
+      return texts.join("").split(part).length - 1 >= count;
+    });
+  await written(5, '"kind":"registration"');
   const call = async (who: Operator, server: string, path: string) => {
     const more: [string, string][] = [
       ["x-hub-server", server],
@@ -24,6 +33,7 @@ async function leaveTraces(dir: string): Promise<void> {
     return (await bareCall(world.hub.callAddress, callFields({ path, more }))).status;
   };
   for (let i = 0; i < 5; i++) assert.equal(await call("prod", "edge-1", STOP), Status.OK);
+  await written(5, '"kind":"call"');
   assert.equal(await call("prod", "edge-1", GET), Status.OK);
   assert.equal(await call("stopper", "edge-2", STOP), Status.OK);
   for (let i = 0; i < 2; i++) {
