@@ -44,6 +44,8 @@ export interface AuditRecord {
 export interface Audit extends AsyncDisposable {
   /** Never waits, never throws. */
   record(record: AuditRecord): void;
+  /** The same for a record that is JSON already, without line breaks. */
+  recordJson(record: string): void;
   /**
    * Where there is a file: goes on in the one that has its name now, if another program has moved it.
    *
@@ -69,7 +71,7 @@ export interface OpenAuditOptions {
 export function openAudit(target: string | undefined, options: OpenAuditOptions = {}): Audit {
   const { maxBytes = DEFAULT_MAX_BYTES, maxFiles = DEFAULT_MAX_FILES } = options;
   if (target === undefined) {
-    return { record() {}, [Symbol.asyncDispose]: () => Promise.resolve() };
+    return { record() {}, recordJson() {}, [Symbol.asyncDispose]: () => Promise.resolve() };
   }
   if (target === "stderr") return new AuditWriter({ write: (bytes) => Deno.stderr.write(bytes) });
   const file = AuditFile.open(target, { maxBytes, maxFiles });

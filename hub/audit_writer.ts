@@ -77,6 +77,10 @@ export class AuditWriter implements Audit {
   }
 
   record(record: AuditRecord): void {
+    this.recordJson(JSON.stringify(record));
+  }
+
+  recordJson(record: string): void {
     if (this.#closed) return;
     const now = this.#now();
     if (now !== this.#timeMs) {
@@ -84,7 +88,7 @@ export class AuditWriter implements Audit {
       this.#time = new Date(now).toISOString();
     }
     const dropped = this.#dropped === 0 ? "" : `"dropped":${this.#dropped},`;
-    const line = `{"time":"${this.#time}",${dropped}${JSON.stringify(record).slice(1)}`;
+    const line = `{"time":"${this.#time}",${dropped}${record.slice(1)}`;
     if (this.#buffered + line.length > this.#max) {
       this.#dropped++;
       return;

@@ -16,7 +16,7 @@ import { getLogger } from "@logtape/logtape";
 import type { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status, type StatusCode, type StatusName, statusName } from "../shared/grpc/status.ts";
 import type { ActivityFeed } from "./activity.ts";
-import type { Audit } from "./audit.ts";
+import type { Audit, AuditRecord } from "./audit.ts";
 import type { Identity } from "./auth.ts";
 import type { RawRecord } from "./call_listener.ts";
 import type { Exchange } from "./exchange.ts";
@@ -107,18 +107,18 @@ export class Journal {
   }
 
   callRefused(head: RequestHead, peer: string, { code, message: reason }: RpcError): void {
-    const method = head.path.slice(0, MAX_METHOD);
+    const method = methodOf(head);
     const record = { peer, method, id: this.#nextId(), reason };
     this.#activity.publish({ kind: "CALL_ENDED", ...record, status: code });
     this.#audit.record({ kind: "call", who: "", server: "", ...record, status: statusName(code) });
   }
 
   callEnded(call: Exchange, status: StatusCode, reason: string): void {
-    const { server, head, identity: { name, subject }, bytesUp, bytesDown } = call;
+    const { server, head, bytesUp, bytesDown } = call;
     const durationMs = rounded(performance.now() - call.startedMs);
     const id = this.#nextId();
     const peer = call.remoteAddress;
-    const method = head.path.length > MAX_METHOD ? head.path.slice(0, MAX_METHOD) : head.path;
+    const method = methodOf(head);
     // Each call comes here: literals, since spreading costs ten times as much.
     this.#activity.publish({
       kind: "CALL_ENDED",
@@ -132,20 +132,11 @@ export class Journal {
       reason,
       id,
     });
-    this.#audit.record({
-      kind: "call",
-      who: name,
-      subject,
-      peer,
-      server,
-      method,
-      status: statusName(status),
-      bytesUp,
-      bytesDown,
-      durationMs,
-      reason: reason === "" ? undefined : reason,
-      id,
-    });
+    const why = reason === "" ? "" : `,"reason":${JSON.stringify(reason)}`;
+    this.#audit.recordJson(
+      `${whatOf(call)},"status":"${statusName(status)}","bytesUp":${bytesUp},` +
+        `"bytesDown":${bytesDown},"durationMs":${durationMs}${why},"id":"${id}"}`,
+    );
   }
 
   rawRefused(
@@ -180,6 +171,30 @@ export class Journal {
       id,
     });
   }
+}
+
+/**
+ * The beginning of a call's audit record. Callers repeat their calls, and with them the head: making
+ * the whole record anew costs a twentieth of what a call costs.
+ */
+function whatOf({ head, server, identity: { name: who, subject }, remoteAddress: peer }: Exchange) {
+  const known = head.audited;
+  if (known?.server === server && known.who === who && known.subject === subject) return known.text;
+  const record: Omit<AuditRecord, "status" | "id"> = {
+    kind: "call",
+    who,
+    subject,
+    peer,
+    server,
+    method: methodOf(head),
+  };
+  const text = JSON.stringify(record).slice(0, -1);
+  head.audited = { server, who, subject, text };
+  return text;
+}
+
+function methodOf({ path }: RequestHead): string {
+  return path.length > MAX_METHOD ? path.slice(0, MAX_METHOD) : path;
 }
 
 /** To microseconds. */

@@ -30,6 +30,14 @@ export interface Sender {
   readonly credentialUsed: boolean;
 }
 
+/** What an audit record says of a call beside its outcome. */
+export interface AuditedCall {
+  readonly server: string;
+  readonly who: string;
+  readonly subject: string | undefined;
+  readonly text: string;
+}
+
 /** A call's request, as far as the hub cares. */
 export class RequestHead implements CallHead {
   readonly fields: HeaderList;
@@ -45,6 +53,8 @@ export class RequestHead implements CallHead {
   #wish: Wish | RpcError | undefined;
   /** Who was let in with it, on the connection that it came on. */
   admission: Admission | undefined;
+  /** The beginning of its audit record, and for which call it was made; written by the journal. */
+  audited: AuditedCall | undefined;
   /** The last block, and for whom it was made. */
   #block: (Sender & { voucher: string | undefined; bytes: Uint8Array }) | undefined;
 
