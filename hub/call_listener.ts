@@ -12,6 +12,7 @@ import { getLogger } from "@logtape/logtape";
 import { errorInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import type { CallRequest, Operator } from "./auth.ts";
+import { callPlace } from "./call_place.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
 import {
   acceptance,
@@ -153,12 +154,12 @@ export class CallListener {
     });
     const startedMs = performance.now();
     const { limits } = this.#context;
-    const account = limits.enter(identity.name);
+    const account = limits.enter(identity.name, tunnel.name);
     const meters = limits.metered
       ? { up: limits.meter(account, tunnel.name), down: limits.meter(account, tunnel.name) }
       : undefined;
     const result = await raw.join(conn, handshake.rest, meters);
-    limits.leave(account);
+    limits.leave(account, tunnel.name);
     this.#rawCount--;
     const how = ended === undefined ? {} : { status: ended.code, reason: ended.message };
     const durationMs = performance.now() - startedMs;
@@ -198,8 +199,8 @@ export class CallListener {
       const [name = "", expose = ""] = server.split("/");
       const tunnel = registry.pick(name);
       if (tunnel === undefined) throw parentAway(server, name);
-      const callsAtServer = tunnel.side.connection.streamCount;
-      const full = this.#context.limits.refusal(identity.name, { server: name, callsAtServer });
+      const place = callPlace(name, tunnel, identity.name);
+      const full = this.#context.limits.refusal(identity.name, place);
       if (full !== undefined) throw full;
       const voucher = tunnel.vouchers?.of(identity);
       raw = new RawConnection(tunnel, { expose, operator: identity.name, voucher });

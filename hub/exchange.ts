@@ -207,7 +207,7 @@ export class Exchange implements StreamEvents, Expiring {
   #open(upstream: Upstream, block: Uint8Array, endStream: boolean): void {
     const near = this.#near;
     const far = upstream.side;
-    if (!far.connection.canRequest || far.isFull || upstream.resets.isFull) {
+    if (!far.connection.canRequest || far.isFull || upstream.resets.isFullFor(this.identity.name)) {
       return this.fail(busyError(upstream.name));
     }
     const farStream = far.connection.request(block, endStream, this);
@@ -261,7 +261,7 @@ export class Exchange implements StreamEvents, Expiring {
     this.#held?.abort.abort(new RpcError(Status.CANCELLED, "The call has ended"));
     this.#held = undefined;
     if (this.#farStream !== undefined) {
-      this.#upstream!.resets.reset(this.#farStream, code);
+      this.#upstream!.resets.reset(this.#farStream, code, this.identity.name);
     }
   }
 

@@ -17,6 +17,7 @@ import { type Audit, openAudit } from "./audit.ts";
 import type { Answer, Auth, Identity, Operator } from "./auth.ts";
 import { openAuth } from "./auth/mod.ts";
 import { CallListener } from "./call_listener.ts";
+import { callPlace } from "./call_place.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Route } from "./director.ts";
 import type { Exchange } from "./exchange.ts";
@@ -286,11 +287,11 @@ class Hub implements RunningHub {
       onRefused: (head, peer, error) => this.#journal.callRefused(head, peer, error),
       onCallStarted: (call) => {
         this.#gate.keepCall(call);
-        call.account = this.#limits.enter(call.identity.name);
+        call.account = this.#limits.enter(call.identity.name, call.server);
       },
       onCallEnded: (call, status, reason) => {
         this.#gate.dropCall(call);
-        if (call.account !== undefined) this.#limits.leave(call.account);
+        if (call.account !== undefined) this.#limits.leave(call.account, call.server);
         this.#journal.callEnded(call, status, reason);
       },
     };
@@ -301,8 +302,8 @@ class Hub implements RunningHub {
     // The hub's own services are how a person looks at a hub that is full.
     if (route instanceof RpcError || route.to === "hub") return route;
     const server = route.name;
-    const callsAtServer = this.#registry.pick(server)?.side.connection.streamCount ?? 0;
-    return this.#limits.refusal(identity.name, { server, callsAtServer }) ?? route;
+    const place = callPlace(server, this.#registry.pick(server), identity.name);
+    return this.#limits.refusal(identity.name, place) ?? route;
   }
 
   #authorize(head: RequestHead, peer: Peer): Answer<CallIdentity | RpcError> {

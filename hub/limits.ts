@@ -6,6 +6,7 @@
  * | ------------------------ | ---------------------------------- | ------------ |
  * | calls of one operator    | up and down with each call         | at each call |
  * | calls at one server      | the open streams of its tunnel     | at each call |
+ * | … of one operator        | three quarters of these            | at each call |
  * | bytes/s of either        | what its calls move, both ways     | as they move |
  * | bytes kept for either's  | what waits for a slow reader, and  | as they move |
  * | operator                 | credit beyond the first window     |              |
@@ -32,6 +33,9 @@ export const MAX_CALLS_PER_OPERATOR = 5_000;
 export const MAX_CALLS_PER_SERVER = 5_000;
 /** What all together may hold. */
 export const MAX_MEMORY_BYTES = 2 ** 31;
+
+/** A server that takes so many calls keeps a quarter of them from whoever has the other three. */
+const SHARED_FROM = 16;
 
 /** The program itself. */
 const BASE_BYTES = 100 << 20;
@@ -74,6 +78,8 @@ export interface Account {
   readonly name: string;
   /** Calls in flight. */
   calls: number;
+  /** Of these, at each server. */
+  readonly callsAt: Map<string, number>;
   /** What is kept for them; counted where it is limited. */
   bufferedBytes: number;
   /** Where it is limited. */
@@ -83,7 +89,12 @@ export interface Account {
 /** Whom a call concerns. */
 export interface CallPlace {
   readonly server: string;
+  /** Open streams of its tunnel. */
   readonly callsAtServer: number;
+  /** How many the server itself takes. @default no limit of its own */
+  readonly serverTakes?: number;
+  /** The operator's calls that are over and still occupy the server. @default 0 */
+  readonly ending?: number;
 }
 
 /** See the module's head. */
@@ -113,7 +124,8 @@ export class Limits {
   }
 
   /** Why a call may not be made now. */
-  refusal(operator: string, { server, callsAtServer }: CallPlace): RpcError | undefined {
+  refusal(operator: string, place: CallPlace): RpcError | undefined {
+    const { server, callsAtServer } = place;
     if (this.#shedding) {
       const budget = `${Math.round(this.#maxMemoryBytes / 2 ** 20)} MiB`;
       return exhausted("HUB_OUT_OF_MEMORY", `The hub is at its limit of ${budget} of memory`);
@@ -126,7 +138,8 @@ export class Limits {
       const message = `Server "${server}" has ${this.#maxCallsPerServer} calls in flight`;
       return exhausted("TOO_MANY_CALLS", `${message}, the limit`, { server });
     }
-    return this.metered ? this.#tooManyBytes(operator, server) : undefined;
+    return this.#overShare(operator, place) ??
+      (this.metered ? this.#tooManyBytes(operator, server) : undefined);
   }
 
   /** For one direction of a call that has entered. */
@@ -137,21 +150,26 @@ export class Limits {
   }
 
   /** Counts a call that is let in; what it gives is to be given to `leave` when it has ended. */
-  enter(operator: string): Account {
+  enter(operator: string, server: string): Account {
     let account = this.#accounts.get(operator);
     if (account === undefined) {
       const perSecond = this.#bytes.maxBytesPerSPerOperator;
       const rate = perSecond === undefined ? undefined : new ByteRate(perSecond);
-      account = { name: operator, calls: 0, bufferedBytes: 0, rate };
+      account = { name: operator, calls: 0, callsAt: new Map(), bufferedBytes: 0, rate };
       this.#accounts.set(operator, account);
     }
     account.calls++;
+    account.callsAt.set(server, (account.callsAt.get(server) ?? 0) + 1);
     this.#calls++;
     return account;
   }
 
-  leave(account: Account): void {
+  /** @param server As it was given to `enter`. */
+  leave(account: Account, server: string): void {
     this.#calls--;
+    const others = (account.callsAt.get(server) ?? 1) - 1;
+    if (others > 0) account.callsAt.set(server, others);
+    else account.callsAt.delete(server);
     if (--account.calls === 0 && !this.metered) this.#accounts.delete(account.name);
   }
 
@@ -180,6 +198,20 @@ export class Limits {
         "Calls are taken again: {memoryBytes} of {maxMemoryBytes} bytes are in use",
         properties,
       );}
+  }
+
+  /** No operator may have all that a server takes: another one must be able to look what is wrong. */
+  #overShare(operator: string, place: CallPlace): RpcError | undefined {
+    const { server, callsAtServer, serverTakes = Infinity, ending = 0 } = place;
+    const most = Math.min(this.#maxCallsPerServer, serverTakes);
+    const share = most < SHARED_FROM ? most : most - Math.floor(most / 4);
+    if (callsAtServer < share) return undefined;
+    const own = (this.#accounts.get(operator)?.callsAt.get(server) ?? 0) + ending;
+    if (own < share) return undefined;
+    const message =
+      `Operator "${operator}" has ${own} of the ${most} calls that server "${server}"` +
+      ` takes: the rest is for others`;
+    return exhausted("TOO_MANY_CALLS", message, { operator, server });
   }
 
   #tooManyBytes(operator: string, server: string): RpcError | undefined {

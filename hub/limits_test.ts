@@ -6,13 +6,13 @@ const AT = { server: "edge-1", callsAtServer: 0 };
 
 Deno.test("Limits counts the calls of each operator, and lets them in again", () => {
   const limits = new Limits({ maxCallsPerOperator: 2 });
-  const first = limits.enter("ada");
-  limits.enter("ada");
+  const first = limits.enter("ada", "edge-1");
+  limits.enter("ada", "edge-1");
   const refused = limits.refusal("ada", AT);
   assert.equal(refused?.code, Status.RESOURCE_EXHAUSTED);
   assert.match(refused?.message ?? "", /^Operator "ada" has 2 calls in flight, the limit; nothing/);
   assert.equal(limits.refusal("bob", AT), undefined);
-  limits.leave(first);
+  limits.leave(first, "edge-1");
   assert.equal(limits.refusal("ada", AT), undefined);
 });
 
@@ -48,8 +48,35 @@ Deno.test("Limits accounts for calls and connections", () => {
   limits.tick({ connections: 1_000, bufferedBytes: 0 });
   const connected = limits.memoryBytes;
   assert.ok(connected > empty);
-  const account = limits.enter("ada");
+  const account = limits.enter("ada", "edge-1");
   assert.ok(limits.memoryBytes > connected);
-  limits.leave(account);
+  limits.leave(account, "edge-1");
   assert.equal(limits.memoryBytes, connected);
+});
+
+Deno.test("Limits leaves no server to one operator alone", async (t) => {
+  const table: [what: string, serverTakes: number, ending: number, own: number][] = [
+    ["the hub's limit", Infinity, 0, 75],
+    ["the server's own", 40, 0, 30],
+    ["cancelled calls that occupy it count", 40, 10, 20],
+    ["one that takes few is not shared", 8, 0, 8],
+  ];
+  for (const [what, serverTakes, ending, own] of table) {
+    await t.step(what, () => {
+      const limits = new Limits({ maxCallsPerServer: 100 });
+      const at = (calls: number) => {
+        return { server: "edge-1", callsAtServer: calls + ending, serverTakes, ending };
+      };
+      for (let calls = 0; calls < own; calls++) {
+        assert.equal(limits.refusal("ada", at(calls)), undefined, `call ${calls}`);
+        limits.enter("ada", "edge-1");
+        limits.enter("ada", "edge-2"); // Does not count.
+      }
+      assert.match(
+        limits.refusal("ada", at(own))?.message ?? "",
+        /^Operator "ada" has \d+ of the /,
+      );
+      assert.equal(limits.refusal("bob", { ...at(own), ending: 0 }), undefined);
+    });
+  }
 });

@@ -17,7 +17,7 @@ function limited(options: LimitsOptions, operators: readonly string[], more: Rel
   const hub = new Relayed({
     ...more,
     meter: (call) => {
-      call.account ??= limits.enter(left.shift()!);
+      call.account ??= limits.enter(left.shift()!, "edge-1");
       return limits.meter(call.account, "edge-1");
     },
   });

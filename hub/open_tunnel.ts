@@ -25,7 +25,7 @@ import { PacedResets } from "./paced_resets.ts";
 import { Side } from "./side.ts";
 import type { CloseReason, ServerInfo, Tunnel, TunnelStats } from "./tunnel.ts";
 import type { Swept } from "./tunnel_sweep.ts";
-import type { Upstream } from "./upstream.ts";
+import type { OwnCall, Welcomed } from "./welcome.ts";
 import type { TunnelVouchers } from "./vouchers.ts";
 
 /** A tunnel whose socket takes no byte of what waits for so long is closed. */
@@ -42,7 +42,7 @@ export interface OpenTunnelOptions {
 }
 
 /** See the module's head. `run()` it once, right after it was registered. */
-export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProtocol, Swept {
+export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, LinkProtocol, Swept {
   readonly hop = "server";
   readonly id: string;
   readonly info: ServerInfo;
@@ -53,6 +53,7 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
   readonly resets: PacedResets;
   readonly closed: Promise<CloseReason>;
   callsTotal = 0;
+  ownCall: OwnCall | undefined;
   lastByteMs: number = performance.now();
   nextTickMs = 0;
   nextPingMs = 0;
@@ -167,6 +168,8 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
     if (this.#state === "closed") return;
     if (this.#state === "open") {
       this.#state = "draining";
+      // Nobody waits for the answer: a drain has none to wait for but the operators'.
+      this.ownCall?.cancel();
       this.#connection.goaway(ErrorCode.NO_ERROR, {
         debug: "Open a new tunnel, then end this one",
       });
@@ -232,6 +235,7 @@ export class OpenTunnel implements Tunnel, Upstream, ConnectionEvents, LinkProto
   /** The server takes no more calls: it is stopping, and what is in flight may end. */
   onGoaway(_lastId: number, code: number, debug: string): void {
     if (this.#state === "open") this.#state = "draining";
+    this.ownCall?.cancel();
     if (code === ErrorCode.NO_ERROR) return;
     const why = debug === "" ? errorName(code) : `${errorName(code)}: ${debug}`;
     this.close({ reason: `The server ended HTTP/2: ${why}`, by: "server" });

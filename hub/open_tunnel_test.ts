@@ -301,6 +301,32 @@ Deno.test("OpenTunnel closed before it ran still says why", async () => {
   assert.equal(socket.closed, true);
 });
 
+Deno.test("OpenTunnel does not wait for the answer to Welcome when it drains", async (t) => {
+  for (const by of ["hub", "server"] as const) {
+    await t.step(`because the ${by} goes away`, async () => {
+      const { tunnel, server, socket, gone, settle } = await begin();
+      using deadlines = Object.assign(new Deadlines(), {
+        [Symbol.dispose]: () => deadlines.close(),
+      });
+      welcome(tunnel, { request: { hubId: "h" }, deadlines });
+      await settle();
+      assert.equal(tunnel.stats().callsInFlight, 1);
+      if (by === "hub") await tunnel.drain();
+      else {
+        socket.feed(masked(2, wire.goaway(2 ** 31 - 1, 0)));
+        await settle();
+        tunnel.tick();
+      }
+      await settle();
+      assert.equal(tunnel.state, "closed");
+      assert.equal(tunnel.ownCall, undefined);
+      if (by === "hub") assert.ok(server.log.includes("reset 1 CANCEL peer"), server.log.join());
+      socket.feed(null);
+      await gone();
+    });
+  }
+});
+
 Deno.test("welcome() asks once, and gives up a server that does not answer", async () => {
   const { tunnel, server, socket, gone, settle } = await begin();
   using deadlines = Object.assign(new Deadlines(() => now), {

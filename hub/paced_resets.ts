@@ -15,39 +15,58 @@ import type { Stream } from "../shared/http2/stream.ts";
 export const RESET_BURST = 500;
 /** Resets that may follow each second. */
 export const RESETS_PER_S = 30;
-/** Streams that may wait for their reset; until there are fewer, the server gets no new calls. */
+/** Streams of one operator that may wait for their reset; until there are fewer, it gets no more. */
 export const MAX_WAITING_RESETS = 1000;
+/** Streams of all operators; until there are fewer, nobody gets more: so no one can be alone to blame. */
+export const MAX_WAITING_RESETS_OF_ALL = 4000;
+
+/** A stream's reset that has to wait. */
+interface Waiting {
+  readonly code: number;
+  readonly operator: string;
+}
 
 /** A token bucket for one connection. */
 export class PacedResets {
   readonly #connection: Connection;
   /** Made on first use: most tunnels never need it. */
-  #waiting: Map<Stream, number> | undefined;
+  #waiting: Map<Stream, Waiting> | undefined;
+  readonly #waitingOf = new Map<string, number>();
   #left = RESET_BURST;
 
   constructor(connection: Connection) {
     this.#connection = connection;
   }
 
-  /** Whether so many wait that no stream should be opened that might be reset as well. */
-  get isFull(): boolean {
-    return this.#waiting !== undefined && this.#waiting.size >= MAX_WAITING_RESETS;
+  /** Whether so many wait that this operator should open no stream that might be reset as well. */
+  isFullFor(operator: string): boolean {
+    return this.#waiting !== undefined && (this.waitingOf(operator) >= MAX_WAITING_RESETS ||
+      this.#waiting.size >= MAX_WAITING_RESETS_OF_ALL);
   }
 
-  /** Resets a stream: now, or when there is room. Until then its events go on. */
-  reset(stream: Stream, code: number): void {
+  /** Streams of an operator that wait. */
+  waitingOf(operator: string): number {
+    return this.#waitingOf.get(operator) ?? 0;
+  }
+
+  /** Resets an operator's stream: now, or when there is room. Until then its events go on. */
+  reset(stream: Stream, code: number, operator: string): void {
     if (stream.closed || this.#waiting?.has(stream)) return;
-    if (this.#left > 0) this.#reset(stream, code);
-    else (this.#waiting ??= new Map()).set(stream, code);
+    if (this.#left > 0) return this.#reset(stream, code);
+    (this.#waiting ??= new Map()).set(stream, { code, operator });
+    this.#waitingOf.set(operator, this.waitingOf(operator) + 1);
   }
 
   /** Once a second. Who had to wait hears `onReset` by "us". */
   tick(): void {
     this.#left = Math.min(RESET_BURST, this.#left + RESETS_PER_S);
     if (this.#waiting === undefined) return;
-    for (const [stream, code] of this.#waiting) {
+    for (const [stream, { code, operator }] of this.#waiting) {
       if (!stream.closed && this.#left === 0) continue;
       this.#waiting.delete(stream);
+      const others = this.waitingOf(operator) - 1;
+      if (others > 0) this.#waitingOf.set(operator, others);
+      else this.#waitingOf.delete(operator);
       if (stream.closed) continue;
       this.#reset(stream, code);
       stream.events.onReset(stream, code, "us");

@@ -55,10 +55,12 @@ Deno.test("PacedResets: a stream that ends meanwhile needs none", () => {
   assert.deepEqual(hub.left(), { streams: 0, lent: 0 });
 });
 
-Deno.test("PacedResets: while too many wait, new calls are told that nothing was delivered", () => {
+Deno.test("PacedResets: while too many of an operator wait, its calls are told that nothing was delivered", () => {
   using hub = new Relayed({ maxStreams: 3000 });
   cancelMany(hub, RESET_BURST + MAX_WAITING_RESETS);
   const refused = hub.call();
+  assert.equal(hub.upstream.resets.isFullFor("olga"), true);
+  assert.equal(hub.upstream.resets.isFullFor("oleg"), false, "another operator is not to blame");
   assert.match(
     hub.heard(refused).join(),
     new RegExp(`grpc-status=${Status.UNAVAILABLE} .*x-hub-forwarded=0`),

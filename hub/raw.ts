@@ -66,6 +66,7 @@ export interface RawResult {
 export class RawConnection implements StreamEvents, Disposable {
   readonly #upstream: Upstream;
   readonly #stream: Stream;
+  readonly #operator: string;
   readonly #opened = Promise.withResolvers<void>();
   readonly #reader = new MessageReader(MAX_CHUNK_BYTES);
   /** What the server sent and the caller's socket has not taken; bounded by the stream's window. */
@@ -84,8 +85,9 @@ export class RawConnection implements StreamEvents, Disposable {
 
   constructor(upstream: Upstream, options: RawOptions) {
     this.#upstream = upstream;
+    this.#operator = options.operator;
     const { connection } = upstream.side;
-    if (!connection.canRequest || upstream.resets.isFull) {
+    if (!connection.canRequest || upstream.resets.isFullFor(options.operator)) {
       throw new RpcError(Status.UNAVAILABLE, `Server "${upstream.name}" takes no more calls`);
     }
     const head: HeaderList = [
@@ -141,7 +143,7 @@ export class RawConnection implements StreamEvents, Disposable {
 
   [Symbol.dispose](): void {
     clearTimeout(this.#linger);
-    this.#upstream.resets.reset(this.#stream, ErrorCode.CANCEL);
+    this.#upstream.resets.reset(this.#stream, ErrorCode.CANCEL, this.#operator);
     for (const view of this.#down.take()) release(view);
   }
 
@@ -201,7 +203,7 @@ export class RawConnection implements StreamEvents, Disposable {
 
   #callerLost(error: unknown): void {
     if (this.#end !== undefined) return;
-    this.#upstream.resets.reset(this.#stream, ErrorCode.CANCEL);
+    this.#upstream.resets.reset(this.#stream, ErrorCode.CANCEL, this.#operator);
     const reason = error instanceof Error ? error.message : String(error);
     this.#finish(Status.CANCELLED, `The caller is gone: ${reason}`);
   }
@@ -259,7 +261,7 @@ export class RawConnection implements StreamEvents, Disposable {
         this.#finReceived ||= fin === true;
       }
     } catch (error) {
-      this.#upstream.resets.reset(this.#stream, ErrorCode.CANCEL);
+      this.#upstream.resets.reset(this.#stream, ErrorCode.CANCEL, this.#operator);
       this.#finish(Status.INTERNAL, RpcError.from(error).message);
     }
     if (endStream) this.#finish(Status.UNKNOWN, "The server ended without a status");

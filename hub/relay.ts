@@ -278,10 +278,10 @@ export class Caller implements ConnectionEvents, LinkProtocol {
     const context = this.#context;
     const route = context.direct(call.head, call.identity);
     if (route instanceof RpcError) return route;
+    if (route.to === "server") call.server = route.name;
     context.onCallStarted(call);
     if (route.to === "hub") return context.own();
     const { name, waitMs = 0 } = route;
-    call.server = name;
     return context.pick(name) ?? ((signal) => context.waitFor(call, { waitMs, signal }));
   }
 

@@ -23,9 +23,19 @@ import type { Upstream } from "./upstream.ts";
 /** A server that says nothing by then is not asked again. */
 const WELCOME_TIMEOUT_MS = 10_000;
 
+/** What the hub itself has open on a tunnel, and gives up when the tunnel drains. */
+export interface OwnCall {
+  cancel(): void;
+}
+
+/** Where it is noted while it is open. */
+export interface Welcomed extends Upstream {
+  ownCall: OwnCall | undefined;
+}
+
 /** Sends it. The answer is only logged. */
 export function welcome(
-  upstream: Upstream,
+  upstream: Welcomed,
   { request, deadlines }: { readonly request: WelcomeRequest; readonly deadlines: Deadlines },
 ): void {
   const { connection } = upstream.side;
@@ -44,14 +54,14 @@ export function welcome(
   call.start(encodeHeaderList(head), prefixMessage(message));
 }
 
-class WelcomeCall implements StreamEvents, Expiring {
+class WelcomeCall implements StreamEvents, Expiring, OwnCall {
   deadlineMs = 0;
   deadlinePlace = -1;
-  readonly #upstream: Upstream;
+  readonly #upstream: Welcomed;
   readonly #deadlines: Deadlines;
   #stream: Stream | undefined;
 
-  constructor(upstream: Upstream, deadlines: Deadlines) {
+  constructor(upstream: Welcomed, deadlines: Deadlines) {
     this.#upstream = upstream;
     this.#deadlines = deadlines;
   }
@@ -61,11 +71,17 @@ class WelcomeCall implements StreamEvents, Expiring {
     this.#deadlines.add(this, performance.now() + WELCOME_TIMEOUT_MS);
     this.#stream = connection.request(head, false, this);
     connection.data(this.#stream, message, true);
+    this.#upstream.ownCall = this;
+  }
+
+  cancel(): void {
+    this.#over();
+    this.#upstream.side.connection.reset(this.#stream!, ErrorCode.CANCEL);
   }
 
   onHeaders(stream: Stream, fields: HeaderList, endStream: boolean): void {
     if (!endStream) return;
-    this.#deadlines.remove(this);
+    this.#over();
     const status = statusOf(fields);
     if (status !== Status.OK && status !== Status.UNIMPLEMENTED) {
       getLogger(["hub", "welcome"]).info(
@@ -85,14 +101,19 @@ class WelcomeCall implements StreamEvents, Expiring {
   }
 
   onReset(): void {
-    this.#deadlines.remove(this);
+    this.#over();
   }
 
-  /** A call that nobody answers must not keep a draining tunnel open. */
   onDeadline(): void {
+    this.#over();
     this.#upstream.side.connection.reset(this.#stream!, ErrorCode.CANCEL);
   }
 
   onCredit(): void {}
   onDrained(): void {}
+
+  #over(): void {
+    this.#deadlines.remove(this);
+    this.#upstream.ownCall = undefined;
+  }
 }

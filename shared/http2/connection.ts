@@ -115,6 +115,11 @@ export class Connection {
       this.#streams.size < this.#sender.peer.maxConcurrentStreams;
   }
 
+  /** Client role: streams that the peer lets us have open at once. */
+  get maxRequests(): number {
+    return this.#sender.peer.maxConcurrentStreams;
+  }
+
   /** Client role: so many streams were opened that the connection should be replaced. */
   get isWornOut(): boolean {
     return this.#streams.nextId > LAST_COMFORTABLE_ID;

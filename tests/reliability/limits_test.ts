@@ -57,6 +57,32 @@ Deno.test("calls over the limit of an operator or a server are refused, until ot
   }
 });
 
+Deno.test("no operator takes a server for itself alone", async () => {
+  await using world = await World.start({ hubArgs: ["--max-calls-per-server", "20"] });
+  const token = (await Deno.readTextFile(`${world.dir}/hub/operator.token`)).trim();
+  using greedy = world.path("edge-1").client();
+  using other = new EchoClient(world.callAddress, {
+    metadata: { "x-hub-server": "edge-1", "authorization": `Bearer ${token}` },
+  });
+  await until(
+    "Welcome to be over",
+    async () => ((await listed(world, "edge-1"))?.callsInFlight ?? 0) === 0,
+  );
+  const stop = new AbortController();
+  const held = Array.from(
+    { length: 15 },
+    () => greedy.serverStream({ headersFirst: true, hang: true }, { signal: stop.signal }),
+  );
+  await Promise.all(held.map(({ headers }) => headers));
+  const message =
+    /^Operator "loopback" has 15 of the 20 calls that server "edge-1" takes: the rest/;
+  assertRefused(await greedy.unary({}), "TOO_MANY_CALLS", message);
+  ok(await other.unary({}));
+  stop.abort();
+  await Promise.all(held.map(({ outcome }) => outcome));
+  await until("room for a call", async () => (await greedy.unary({})).code === Status.OK);
+});
+
 Deno.test("a hub at its limit of memory refuses calls, can be looked at, and recovers", async () => {
   await using world = await World.start({ hubArgs: ["--max-memory", "128MiB"] });
   using client = world.path("edge-1").client();
