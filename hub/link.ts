@@ -130,8 +130,6 @@ export class Link {
         if (n === null) break;
         this.#quietTicks = 0;
         this.#protocol.onBytes(buffer.subarray(0, n));
-        // A turn of microtasks: what that made is written before the next bytes are asked for.
-        await null;
         if (this.#protocol.isFull) await this.#until(() => !this.#protocol.isFull);
         if (buffer.length === SMALL_READ) {
           if (n === SMALL_READ) buffer = largeReads.pop() ?? new Uint8Array(LARGE_READ);

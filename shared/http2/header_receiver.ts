@@ -24,11 +24,32 @@ type BlockHead = Pick<HeaderBlock, "id" | "endStream" | "dependsOnItself">;
 /** What decides whether a block is the whole payload of its frame. */
 const SHAPE = Flag.END_HEADERS | Flag.PADDED | Flag.PRIORITY;
 
+const PROBLEM = {
+  request: requestProblem,
+  response: responseProblem,
+  trailers: trailersProblem,
+} as const;
+
+type Kind = keyof typeof PROBLEM;
+
+/** A section that is well formed. */
+interface Good {
+  readonly fields: HeaderList;
+  /** See `#check`. */
+  readonly length: number;
+}
+
 /** Throws `Http2Error` and `HpackError` for what the connection cannot survive. */
 export class HeaderReceiver {
   readonly #parts: ReceiverParts;
   readonly #options: HeaderReceiverOptions;
   readonly #decoder: HpackDecoder;
+  /** The last section of each kind that was repeated and found well formed. */
+  readonly #good: Record<Kind, Good | undefined> = {
+    request: undefined,
+    response: undefined,
+    trailers: undefined,
+  };
   /** The block that is being received, if CONTINUATION must follow. */
   #block: HeaderBlock | undefined;
 
@@ -95,11 +116,8 @@ export class HeaderReceiver {
     if (!streams.accepts(id) || streams.size >= this.#options.maxConcurrentStreams) {
       return faults.refuse(id, ErrorCode.REFUSED_STREAM);
     }
-    const length = fields === undefined ? -1 : contentLength(fields);
-    if (
-      dependsOnItself || length === undefined || (length > 0 && endStream) ||
-      (fields !== undefined && requestProblem(fields) !== undefined)
-    ) {
+    const length = fields === undefined ? -1 : this.#check("request", fields);
+    if (dependsOnItself || length === undefined || (length > 0 && endStream)) {
       return faults.refuse(id, ErrorCode.PROTOCOL_ERROR);
     }
     const stream = streams.open(id, SILENT);
@@ -121,8 +139,8 @@ export class HeaderReceiver {
     if (fields === undefined) return faults.error(stream, ErrorCode.ENHANCE_YOUR_CALM);
     const isResponse = !stream.headersReceived;
     const valid = isResponse
-      ? isValidResponse(stream, fields, endStream)
-      : areValidTrailers(stream, fields, endStream);
+      ? this.#isValidResponse(stream, fields, endStream)
+      : this.#areValidTrailers(stream, fields, endStream);
     if (!valid || dependsOnItself) return faults.error(stream, ErrorCode.PROTOCOL_ERROR);
     // An informational response is none that gRPC knows: it is dropped (§8.1).
     if (isResponse && isInformational(fields)) return flood.count("ignored");
@@ -130,6 +148,33 @@ export class HeaderReceiver {
     stream.remoteEnd = endStream;
     stream.events.onHeaders(stream, fields, endStream);
     if (endStream) streams.settle(stream);
+  }
+
+  #isValidResponse(stream: Stream, fields: HeaderList, endStream: boolean): boolean {
+    const length = this.#check("response", fields);
+    if (length === undefined) return false;
+    if (endStream) return !isInformational(fields); // Content may have a length and be left out.
+    stream.expectedBytes = length;
+    return true;
+  }
+
+  #areValidTrailers(stream: Stream, fields: HeaderList, endStream: boolean): boolean {
+    return endStream && stream.expectedBytes <= 0 && this.#check("trailers", fields) !== undefined;
+  }
+
+  /**
+   * Whether a section is well formed. Peers repeat their sections, and the decoder gives the same
+   * list then: the last one of each kind is not looked at again.
+   *
+   * @returns Its `content-length`, -1 without one; `undefined` if it is malformed.
+   */
+  #check(kind: Kind, fields: HeaderList): number | undefined {
+    const good = this.#good[kind];
+    if (good?.fields === fields) return good.length;
+    const length = kind === "trailers" ? -1 : contentLength(fields);
+    if (length === undefined || PROBLEM[kind](fields) !== undefined) return undefined;
+    if (this.#decoder.repeated) this.#good[kind] = { fields, length };
+    return length;
   }
 }
 
@@ -141,18 +186,6 @@ const SILENT: StreamEvents = {
   onCredit() {},
   onDrained() {},
 };
-
-function isValidResponse(stream: Stream, fields: HeaderList, endStream: boolean): boolean {
-  const length = contentLength(fields);
-  if (length === undefined || responseProblem(fields) !== undefined) return false;
-  if (endStream) return !isInformational(fields); // Content may have a length and be left out.
-  stream.expectedBytes = length;
-  return true;
-}
-
-function areValidTrailers(stream: Stream, fields: HeaderList, endStream: boolean): boolean {
-  return endStream && stream.expectedBytes <= 0 && trailersProblem(fields) === undefined;
-}
 
 /** Whether a valid response is only a forerunner of the real one. */
 function isInformational(fields: HeaderList): boolean {
