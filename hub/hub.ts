@@ -25,7 +25,7 @@ import { Gatekeeper } from "./gatekeeper.ts";
 import type { HubOptions, RunningHub, TlsIdentity } from "./hub_options.ts";
 import { Journal } from "./journal.ts";
 import { KnownServers } from "./known_servers.ts";
-import { Limits, type Load } from "./limits.ts";
+import { Limits, type Load, type Usage } from "./limits.ts";
 import { type HubListener, listen } from "./listen.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
 import { OwnUpstream } from "./own_upstream.ts";
@@ -181,6 +181,10 @@ class Hub implements RunningHub {
       setInterval(() => sweep.look(this.#registry.tunnels()), LOOK_MS),
       setInterval(() => this.#sweep(), SWEEP_MS),
     ];
+  }
+
+  usage(): Usage {
+    return this.#limits.usage();
   }
 
   get reloadParts(): ReloadPart[] {

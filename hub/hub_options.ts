@@ -6,6 +6,7 @@
  */
 
 import type { ReloadPart } from "../shared/cli/reload.ts";
+import type { Usage } from "./limits.ts";
 
 /** Where a listener listens. */
 export interface ListenAddress {
@@ -151,6 +152,8 @@ export interface RunningHub {
    * @throws {Error} If it cannot be used; then the one before it stays.
    */
   useCertificate(identity: TlsIdentity): Promise<void>;
+  /** What is in use now, against its limits. */
+  usage(): Usage;
   /** What can be taken anew while it runs. */
   readonly reloadParts: readonly ReloadPart[];
   /** Takes nothing new and lets the calls in flight end, until `signal` fires. */

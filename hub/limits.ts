@@ -73,6 +73,19 @@ export interface Load {
   readonly bufferedBytes: number;
 }
 
+/** What is in use now, against what. */
+export interface Usage extends Load {
+  readonly calls: number;
+  readonly memoryBytes: number;
+  readonly maxMemoryBytes: number;
+  readonly shedding: boolean;
+  /** Of the operator that has the most of it. */
+  readonly mostCallsOfAnOperator: number;
+  readonly mostBufferedBytesOfAnOperator: number;
+  /** Streams that wait for their turn to send, because of a limit on bytes per second. */
+  readonly waitingForBytes: number;
+}
+
 /** What one operator has of the hub. */
 export interface Account {
   readonly name: string;
@@ -248,6 +261,23 @@ export class Limits {
     for (const [name, rate] of this.#serverRates) {
       if (rate.isIdle) this.#serverRates.delete(name);
     }
+  }
+
+  /** To be read now and then: it looks at each operator. */
+  usage(): Usage {
+    const accounts = [...this.#accounts.values()];
+    const rates = [...accounts.map(({ rate }) => rate), ...this.#serverRates.values()];
+    const most = (values: readonly number[]) => values.reduce((a, b) => Math.max(a, b), 0);
+    return {
+      ...this.#load,
+      calls: this.#calls,
+      memoryBytes: this.memoryBytes,
+      maxMemoryBytes: this.#maxMemoryBytes,
+      shedding: this.#shedding,
+      mostCallsOfAnOperator: most(accounts.map(({ calls }) => calls)),
+      mostBufferedBytesOfAnOperator: most(accounts.map(({ bufferedBytes }) => bufferedBytes)),
+      waitingForBytes: rates.reduce((sum, rate) => sum + (rate?.waiting ?? 0), 0),
+    };
   }
 
   /** What is accounted for. */

@@ -75,6 +75,7 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
     const { metricsListen: listen } = config;
     using metrics = listen && startMetrics({
       listen,
+      usage: () => hub.usage(),
       certificate: watch && {
         file: certificate?.files.certFile ?? "",
         notAfter: () => watch.notAfter,

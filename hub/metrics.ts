@@ -2,6 +2,7 @@
  * `GET /metrics`: numbers of the hub in Prometheus' text format, on a port of their own.
  *
  *     ghub_build_info{version="0.1.0"} 1
+ *     ghub_calls_in_flight 12
  *     ghub_tls_certificate_expiry_timestamp_seconds{file="hub.crt"} 1.8e9
  *
  * Whoever can reach the port can read it: there are no names of servers or operators in it.
@@ -16,6 +17,7 @@ import { formatHostPort } from "../shared/cli/parse_host_port.ts";
 import { VERSION } from "../shared/version.ts";
 import { acceptLoop } from "./accept_loop.ts";
 import type { ListenAddress } from "./hub_options.ts";
+import type { Usage } from "./limits.ts";
 import { listen } from "./listen.ts";
 import { readHead } from "./read_head.ts";
 import { closeQuietly, writeAll } from "./socket.ts";
@@ -27,9 +29,36 @@ const TIMEOUT_MS = 5_000;
 
 export interface MetricsOptions {
   readonly listen: ListenAddress;
+  /** What is in use now. */
+  readonly usage?: (() => Usage) | undefined;
   /** The certificate that is in use. */
   readonly certificate?: { readonly file: string; notAfter(): Date } | undefined;
 }
+
+/** A number of `Usage`, its name and what it says. */
+const USAGE: readonly [key: keyof Usage, name: string, help: string][] = [
+  ["connections", "ghub_connections", "Tunnels and connections of operators."],
+  ["calls", "ghub_calls_in_flight", "Calls and raw connections that are open."],
+  ["bufferedBytes", "ghub_buffered_bytes", "Bytes that wait for peers that are slow."],
+  ["memoryBytes", "ghub_memory_accounted_bytes", "Memory that is accounted for."],
+  ["maxMemoryBytes", "ghub_memory_limit_bytes", "Of these, what may be (--max-memory)."],
+  ["shedding", "ghub_shedding", "1 while calls are refused to save memory."],
+  [
+    "mostCallsOfAnOperator",
+    "ghub_operator_calls_in_flight_max",
+    "Calls in flight of the operator that has most of them.",
+  ],
+  [
+    "mostBufferedBytesOfAnOperator",
+    "ghub_operator_buffered_bytes_max",
+    "Bytes kept for the operator that lets most of them lie (counted where limited).",
+  ],
+  [
+    "waitingForBytes",
+    "ghub_streams_slowed",
+    "Streams that wait for their turn, because of a limit on bytes per second.",
+  ],
+];
 
 /** Metrics that can be read; disposing of them closes the port. */
 export interface Metrics extends Disposable {
@@ -66,7 +95,7 @@ export function startMetrics(options: MetricsOptions): Metrics {
   };
 }
 
-function collect({ certificate }: MetricsOptions): Registry {
+function collect({ usage, certificate }: MetricsOptions): Registry {
   const registry = new Registry();
   const registers = [registry];
   new Gauge({
@@ -75,6 +104,16 @@ function collect({ certificate }: MetricsOptions): Registry {
     labelNames: ["version"],
     registers,
   }).set({ version: VERSION }, 1);
+  for (const [key, name, help] of usage === undefined ? [] : USAGE) {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(Number(usage?.()[key]));
+      },
+    });
+  }
   if (certificate !== undefined) {
     const { file } = certificate;
     new Gauge({

@@ -116,7 +116,10 @@ Deno.test("who moves bytes too fast is slowed, in each mode, and others at the s
   const rate = 1024 * KIB;
   const all = 3 * rate;
   await using world = await World.start({
-    hubArgs: ["--max-bytes-per-second-per-operator", String(rate)],
+    hubArgs: [
+      ...["--max-bytes-per-second-per-operator", String(rate)],
+      ...["--metrics-listen", "127.0.0.1:0"],
+    ],
   });
   const token = (await Deno.readTextFile(`${world.dir}/hub/operator.token`)).trim();
   using fast = world.path("edge-1").client();
@@ -133,6 +136,11 @@ Deno.test("who moves bytes too fast is slowed, in each mode, and others at the s
   for (let i = 0; i < 20; i++) ok(await other.unary({ data: new Uint8Array(KIB) }));
   const stream = ok(await other.serverStream({ count: 4, size: 32 * KIB }).outcome);
   assert.equal(stream.responses.length, 4);
+  const slowed = await until("metrics to show who waits", async () => {
+    const text = await world.metrics();
+    return Number(/^ghub_streams_slowed (\d+)$/m.exec(text)?.[1]) || fastIsDone;
+  });
+  assert.equal(typeof slowed, "number");
   assert.equal(fastIsDone, false, "the fast one waits meanwhile");
   const [sent, received] = await bothWays;
   assert.equal(Number(ok(sent).responses[0]?.receivedBytes), all / 2);

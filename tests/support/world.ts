@@ -46,6 +46,8 @@ export interface WorldOptions {
   readonly tls?: boolean;
   /** Further arguments of `ghub serve`. */
   readonly hubArgs?: readonly string[];
+  /** Set beside the hub's environment. */
+  readonly hubEnv?: Readonly<Record<string, string>>;
   /** Where the hub's call port listens. @default "127.0.0.1:0" */
   readonly callListen?: string;
   /** Where the hub's tunnel port listens. @default "127.0.0.1:0" */
@@ -142,7 +144,7 @@ export class World implements AsyncDisposable {
       `${this.dir}/hub`,
       ...(tls ? ["--tls-cert", this.caCertFile] : []),
       ...hubArgs,
-    ]);
+    ], { env: this.#options.hubEnv ?? {} });
     const [, tunnel = "", call = "", metrics = ""] = await this.#hub.line(
       /^ghub ready tunnel=(\S+) call=(\S+)(?: metrics=(\S+))?/,
     );
