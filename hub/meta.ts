@@ -14,7 +14,7 @@ import { parseLabels } from "../shared/registration/labels.ts";
 import { quote } from "../shared/registration/quote.ts";
 import { isServerName, NAME_RULE } from "../shared/registration/server_name.ts";
 import type { Refusal } from "./refusal.ts";
-import type { ServerInfo } from "./tunnel.ts";
+import type { ServerInfo, Tunnel } from "./tunnel.ts";
 
 const INSTANCE = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const VERSION = /^[!-~]{1,64}$/;
@@ -50,9 +50,24 @@ export function parseMeta(
   }
   try {
     const labels = parseLabels(header("x-hub-meta-labels") ?? "");
-    return { name, labels, instance: instance.toLowerCase(), version, remoteAddress };
+    return {
+      name,
+      labels,
+      instance: instance.toLowerCase(),
+      version,
+      remoteAddress,
+      ...(header("x-hub-meta-renews") === "1" && { renews: true }),
+    };
   } catch (error) {
     if (error instanceof SyntaxError) return bad(`${error.message} (in X-Hub-Meta-Labels)`);
     throw error;
   }
+}
+
+/** Whether a server opens a tunnel beside the one that it has, since its credentials have changed. */
+export function isRenewed(
+  { state, info }: Pick<Tunnel, "state" | "info">,
+  { renews, instance }: ServerInfo,
+): boolean {
+  return state === "open" && renews === true && instance !== "" && info.instance === instance;
 }

@@ -10,6 +10,7 @@
 import { getLogger } from "@logtape/logtape";
 import { nearest } from "../shared/closest.ts";
 import { FlapRule } from "./flap_rule.ts";
+import { isRenewed } from "./meta.ts";
 import type { Refusal } from "./refusal.ts";
 import type { CloseReason, ServerInfo, ServerName, Tunnel } from "./tunnel.ts";
 import { WaitQueue } from "./wait_queue.ts";
@@ -86,7 +87,7 @@ const NOTHING: Disposable = { [Symbol.dispose]() {} };
 /**
  * Guarantees:
  * - The newest registration of a name wins at once, and the tunnel that it displaced is closed
- *   with a reason. A draining one may end its calls.
+ *   with a reason. A draining one may end its calls, and one that its own instance has renewed.
  * - An older generation never displaces a newer one, whatever the order of events.
  * - Removal is by object: a late or repeated removal never touches another tunnel.
  * - Nothing here waits for a peer.
@@ -316,6 +317,7 @@ export class Registry<T extends Tunnel = Tunnel> {
     entry.tunnels.push(tunnel);
     this.#idle.delete(info.name);
     const turn = this.#turn(entry, displaced, tunnel);
+    if (displaced !== undefined && isRenewed(displaced, tunnel.info)) void displaced.drain();
     const draining = entry.tunnels.filter((old) => old !== tunnel && old.state === "draining");
     const mayDrain = draining.slice(-MAX_DRAINING);
     for (const old of entry.tunnels.filter((old) => old !== tunnel && !mayDrain.includes(old))) {

@@ -4,6 +4,7 @@ import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { FakeTunnel } from "./fake_tunnel.ts";
 import { MAX_DRAINING, Registry, type RegistryEvent } from "./registry.ts";
+import type { ServerInfo, Tunnel } from "./tunnel.ts";
 
 const GONE = { reason: "Peer went away", by: "network" } as const;
 
@@ -283,4 +284,26 @@ Deno.test("Registry agrees with a naive model on random sequences", async () => 
     }),
     { numRuns: 300 },
   );
+});
+
+Deno.test("Registry lets a tunnel end its calls that its own instance has renewed", async (t) => {
+  const instance = "5f0c8f0e-0a1b-4c2d-8e3f-0123456789ab";
+  const other = "6f0c8f0e-0a1b-4c2d-8e3f-0123456789ab";
+  const table: [what: string, old: string, info: Partial<ServerInfo>, state: Tunnel["state"]][] = [
+    ["renewed", instance, { instance, renews: true }, "draining"],
+    ["dialled again", instance, { instance }, "closed"],
+    ["another instance that says so", other, { instance, renews: true }, "closed"],
+    ["nobody knows whose", "", { instance: "", renews: true }, "closed"],
+  ];
+  for (const [what, old, info, state] of table) {
+    await t.step(what, () => {
+      const registry = new Registry<FakeTunnel>();
+      const first = new FakeTunnel("edge-1", 1, { instance: old });
+      const second = new FakeTunnel("edge-1", 2, info);
+      registry.add(first);
+      registry.add(second);
+      assert.equal(first.state, state);
+      assert.equal(registry.pick("edge-1"), second);
+    });
+  }
 });

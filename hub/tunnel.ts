@@ -18,6 +18,8 @@ export interface ServerInfo {
   readonly version: string;
   /** `host:port` that its WebSocket came from. */
   readonly remoteAddress: string;
+  /** The tunnel of the same instance that it follows may end its calls. @default false */
+  readonly renews?: boolean;
 }
 
 /** Why a tunnel ended, in words that an operator reads. */

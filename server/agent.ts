@@ -56,6 +56,8 @@ export class Agent {
   #state: AgentState = { state: "stopped" };
   /** Ends the wait under way. */
   #waiting: AbortController | undefined;
+  /** Has the tunnel under way be left for a new one. */
+  #leave: (() => void) | undefined;
   #failures = 0;
 
   constructor(options: AgentOptions) {
@@ -92,13 +94,20 @@ export class Agent {
     this.#waiting?.abort();
   }
 
+  /** Opens a new tunnel, because what it shows to the hub has changed; the old one ends its calls. */
+  renew(): void {
+    this.#leave?.();
+    this.dialNow();
+  }
+
   /** One dial, and what became of it. */
   async #try(signal: AbortSignal): Promise<{ outcome: Outcome; why: string; hint?: string }> {
     this.#enter({ state: "dialing" });
     let tunnel: Tunnel;
     try {
       const options = await this.#options.dialOptions();
-      tunnel = await dial({ ...options, signal }, this.#options.attach);
+      const registration = { ...options.registration, renews: this.#leaving.size > 0 };
+      tunnel = await dial({ ...options, registration, signal }, this.#options.attach);
     } catch (error) {
       const { message, hint, status, retryAfterMs } = error as Partial<DialError>;
       return {
@@ -110,17 +119,24 @@ export class Agent {
     this.#enter({ state: "serving", tunnel });
     // Only now: until the new one was open, the old one was all the hub had.
     for (const old of this.#leaving) void this.#end(old);
-    const end = await lostOrLeaving(tunnel, signal);
+    const renewal = Promise.withResolvers<void>();
+    this.#leave = renewal.resolve;
+    const leaving = Promise.race([
+      tunnel.leaving.then(() => "The hub sends no more calls on this tunnel"),
+      renewal.promise.then(() => "What it shows to the hub has changed: it gets a new tunnel"),
+    ]);
+    const end = await lostOrLeaving(tunnel, { leaving, signal });
+    this.#leave = undefined;
     const { ageMs, reconnectSpreadMs: spreadMs } = tunnel;
-    if (end !== undefined || signal.aborted) {
-      return { outcome: { kind: "lost", ageMs, spreadMs }, why: describe(end) };
+    if (typeof end !== "string" || signal.aborted) {
+      return {
+        outcome: { kind: "lost", ageMs, spreadMs },
+        why: typeof end === "string" ? "Stopping" : describe(end),
+      };
     }
     this.#leaving.add(tunnel);
     void tunnel.closed.then(() => this.#leaving.delete(tunnel));
-    return {
-      outcome: { kind: "leaving", ageMs, spreadMs },
-      why: "The hub sends no more calls on this tunnel",
-    };
+    return { outcome: { kind: "leaving", ageMs, spreadMs }, why: end };
   }
 
   async #end(tunnel: Tunnel): Promise<void> {
@@ -160,15 +176,17 @@ function describe(lost: Lost | undefined): string {
     : `Tunnel lost: ${lost.reason}`;
 }
 
-/** Resolves when a tunnel is lost, and with `undefined` when it is to be left or `signal` fires. */
-async function lostOrLeaving(tunnel: Tunnel, signal: AbortSignal): Promise<Lost | undefined> {
+/** Resolves with how it was lost, why it is to be left, or `undefined` when `signal` fires. */
+async function lostOrLeaving(
+  tunnel: Tunnel,
+  { leaving, signal }: { readonly leaving: Promise<string>; readonly signal: AbortSignal },
+): Promise<Lost | string | undefined> {
   const { promise, resolve } = Promise.withResolvers<undefined>();
   const abort = () => resolve(undefined);
-  void tunnel.leaving.then(abort);
   if (signal.aborted) abort();
   signal.addEventListener("abort", abort, { once: true });
   try {
-    return await Promise.race([tunnel.closed, promise]);
+    return await Promise.race([tunnel.closed, promise, leaving]);
   } finally {
     signal.removeEventListener("abort", abort);
   }

@@ -124,6 +124,38 @@ Deno.test("GOAWAY: the new tunnel is open before the old one ends, and its calls
   assert.equal((await unary(fresh, "still")).status, 0);
 });
 
+Deno.test("a token that has changed gets a new tunnel, and the old one ends its calls", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "gserver-token-" });
+  try {
+    const file = `${folder}/token`;
+    await Deno.writeTextFile(file, "first-token", { mode: 0o600 });
+    await using hub = await TestHub.start();
+    const echo = testEcho();
+    await using _server = await start(hub, { services: [echo], token: { file }, lookMs: 10 });
+    const old = await hub.tunnel();
+    assert.equal(old.request.headers["x-hub-meta-renews"], undefined);
+    const slow = old.open("/echo.v1.Echo/Unary");
+    slow.end(frame("echo.v1.Echo", "Unary", { hang: true, data: Buffer.from("slow") }));
+    const result = resultOf<{ data: Uint8Array }>(slow, "echo.v1.Echo", "Unary");
+    await echo.waiting;
+    // What cannot be used changes nothing: others may read it.
+    await Deno.writeTextFile(`${folder}/open`, "x", { mode: 0o644 });
+    await Deno.rename(`${folder}/open`, file);
+    await Deno.writeTextFile(`${folder}/next`, "second-token", { mode: 0o600 });
+    await Deno.rename(`${folder}/next`, file);
+    const fresh = await hub.tunnel();
+    assert.equal(fresh.request.headers["authorization"], "Bearer second-token");
+    assert.equal(fresh.request.headers["x-hub-meta-renews"], "1");
+    assert.equal((await unary(fresh, "new")).status, 0);
+    assert.equal(old.socket.readyState, old.socket.OPEN);
+    echo.release();
+    assert.equal((await result).status, 0);
+    assert.equal((await old.closed)[0], CloseCode.GOING_AWAY);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("GOAWAY behind finished calls does not end the process", async () => {
   // Without Http2Scan, Deno 2.9.6 aborts here two times out of three.
   await using hub = await TestHub.start();

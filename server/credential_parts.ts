@@ -1,9 +1,10 @@
 /**
- * What a server shows to the hub, and trusts, at SIGHUP: token and TLS files are read at each dial
- * anyway, so that a look is for whoever changed them to be told whether they are good.
+ * What a server shows to the hub, and trusts: files that somebody may change while it runs. Then it
+ * opens a new tunnel, before the hub ends the old one because its token is no longer good.
  *
  * @module
  */
+import { getLogger } from "@logtape/logtape";
 import { createHash } from "node:crypto";
 import type { ReloadPart } from "../shared/cli/reload.ts";
 import { loadTls, type TlsFiles } from "./tls_material.ts";
@@ -14,13 +15,21 @@ export interface Credentials {
   readonly tls: TlsFiles;
 }
 
+/** Files are looked at this often. */
+const LOOK_MS = 5_000;
+
 /**
  * The files among them, as parts of a reload.
  *
+ * @param onChange Called when one has changed and is good.
  * @throws {UsageError} If one cannot be used from the start.
  */
-export async function credentialParts({ token, tls }: Credentials): Promise<ReloadPart[]> {
+export async function credentialParts(
+  { token, tls }: Credentials,
+  onChange: () => void,
+): Promise<ReloadPart[]> {
   const parts: ReloadPart[] = [];
+  const part = (what: string, read: () => Promise<string>) => changing(what, { read, onChange });
   if (token.file !== undefined) {
     parts.push(await part(`token file ${token.file}`, async () => await readToken(token) ?? ""));
   }
@@ -35,7 +44,31 @@ export async function credentialParts({ token, tls }: Credentials): Promise<Relo
   return parts;
 }
 
-async function part(what: string, read: () => Promise<string>): Promise<ReloadPart> {
+/** Looks at parts again and again, and logs what is wrong with them, once. */
+export function watch(parts: readonly ReloadPart[], lookMs: number = LOOK_MS): Disposable {
+  const said = new Map<ReloadPart, string>();
+  const look = async (part: ReloadPart) => {
+    try {
+      await part.look();
+      said.delete(part);
+    } catch (error) {
+      const { message } = error as Error;
+      if (said.get(part) === message) return;
+      said.set(part, message);
+      getLogger(["server", "credentials"]).error(
+        "{what} has changed and cannot be used, what was before still is: {message}",
+        { what: part.what, message },
+      );
+    }
+  };
+  const timer = parts.length === 0 ? undefined : setInterval(() => parts.forEach(look), lookMs);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}
+
+async function changing(
+  what: string,
+  { read, onChange }: { read(): Promise<string>; onChange(): void },
+): Promise<ReloadPart> {
   const digest = async () => createHash("sha256").update(await read()).digest("hex");
   let seen = await digest();
   return {
@@ -44,7 +77,8 @@ async function part(what: string, read: () => Promise<string>): Promise<ReloadPa
       const now = await digest();
       if (now === seen) return "unchanged";
       seen = now;
-      return "good, and used from the next dial on";
+      onChange();
+      return "good, a new tunnel is opened with it";
     },
   };
 }

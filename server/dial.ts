@@ -33,6 +33,8 @@ export interface Registration {
   readonly labels: Readonly<Record<string, string>>;
   /** A UUID of this process. */
   readonly instance: string;
+  /** An open tunnel of the same instance may end its calls, once this one is open. @default false */
+  readonly renews?: boolean;
   readonly version: string;
 }
 
@@ -141,6 +143,7 @@ function headersOf({ registration, token, nonce }: DialOptions): Record<string, 
   return {
     "X-Hub-Meta-Name": registration.name,
     "X-Hub-Meta-Instance": registration.instance,
+    ...(registration.renews && { "X-Hub-Meta-Renews": "1" }),
     "X-Hub-Meta-Version": registration.version,
     ...(labels.length > 0 && { "X-Hub-Meta-Labels": labels.join(",") }),
     ...(nonce !== undefined && { [NONCE_HEADER]: nonce }),

@@ -15,7 +15,7 @@ import { Agent, type AgentState } from "./agent.ts";
 import { attach } from "./attach.ts";
 import { attachUpstream, type Upstream } from "./expose.ts";
 import { createGrpcServer } from "./grpc_server.ts";
-import { credentialParts } from "./credential_parts.ts";
+import { credentialParts, watch } from "./credential_parts.ts";
 import type { Guard } from "./policy/guard.ts";
 import type { HeartbeatNumbers } from "./heartbeat.ts";
 import { type Env, proxyFor } from "./proxy.ts";
@@ -52,6 +52,8 @@ export interface ServerOptions {
   readonly drainTimeoutMs?: number;
   readonly maxMessageBytes?: number;
   readonly backoff?: BackoffOptions;
+  /** How often files of credentials are looked at. @default 5 s */
+  readonly lookMs?: number;
   /** What it serves beside health, reflection and `ghub.v1.Tunnel`; not closed by it. @default [] */
   readonly services?: readonly Service[];
   /** The server's own policy; not closed by it. @default none */
@@ -84,7 +86,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   // What is wrong now is a mistake of who starts it; what goes wrong later is retried.
   await loadTls(tls);
   await readToken(token);
-  const reloadParts = await credentialParts({ token, tls });
+  const reloadParts = await credentialParts({ token, tls }, () => {
+    for (const agent of agents) agent.renew();
+  });
 
   const grpc = createGrpcServer(options);
   const tunnels = new Map<string, Tunnel>();
@@ -140,9 +144,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     });
   const agents = [agentOf(name), ...expose.map((one) => agentOf(`${name}/${one.name}`, one))];
 
+  const watching = watch(reloadParts, options.lookMs);
   const stopping = new AbortController();
   const ended = Promise.all(agents.map((agent) => agent.run(stopping.signal)));
   const stop = async () => {
+    watching[Symbol.dispose]();
     stopping.abort();
     health.close();
     await ended;
