@@ -280,10 +280,7 @@ Deno.test("a hostile server harms its own calls alone", async (t) => {
       using client = world.path(name).client();
       const { code, details } = await client.unary({}, { timeoutMs: CALL_MS });
       assert.ok(codes.includes(code), `${code} ${details}`);
-      assert.equal(
-        rogue.wasCalled,
-        misdeed.onCall !== undefined || code === 4 && !misdeed.onWelcome,
-      );
+      if (misdeed.onCall !== undefined) assert.ok(rogue.wasCalled);
       if (end === "tunnel closes") await within("the end of its tunnel", rogue.closed);
       else if (end === "tunnel stays") assert.ok(rogue.isOpen);
       await bystander.check();
