@@ -240,7 +240,7 @@ const MISDEEDS: readonly [what: string, misdeed: Misdeed, end: End, call: readon
       onWelcome: (rogue) => rogue.send(settings([4, 0], [3, 0])),
     },
     "tunnel stays",
-    [4, 14],
+    [4, 8, 14],
   ],
   [
     "answers the greeting with nonsense",

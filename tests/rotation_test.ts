@@ -21,6 +21,8 @@ const CALLS_BETWEEN = 20;
 /** Connections that may have to be made twice, see docs/security.md; there are some hundred. */
 const MAX_REDIALS = 2;
 const STREAMS = 5;
+/** Whose tokens are good at the end. */
+const NEW = { servers: ["srv-kept", "srv-new"], operators: ["soc-new"] };
 const DENIED = "/echo.v1.Echo/ServerStream";
 
 /** The auth file, for tokens of servers, of the operator `soc`, and methods that nobody may call. */
@@ -59,7 +61,8 @@ async function replace(path: string, text: string, mode = 0o600): Promise<void> 
 
 /** 200 calls a second, of several kinds, and what became of them. */
 class Load implements AsyncDisposable {
-  readonly counts = { kept: 0, fresh: 0, waiting: 0 };
+  /** On one connection, on one each, and to the server whose token changes. */
+  readonly counts = { kept: 0, fresh: 0, turned: 0 };
   readonly failures: string[] = [];
   redials = 0;
   /** The operator's token; it changes while the old one is still good. */
@@ -75,7 +78,7 @@ class Load implements AsyncDisposable {
     this.#timer = setInterval(() => {
       for (let i = 0; i < 3; i++) this.#start("kept", () => this.#call(this.#kept, "edge-1"));
       this.#start("fresh", () => this.#fresh());
-      this.#start("waiting", () => this.#call(this.#kept, "edge-2", { "x-hub-wait": "20s" }));
+      this.#start("turned", () => this.#call(this.#kept, "edge-2"));
     }, TICK_MS);
   }
 
@@ -99,10 +102,10 @@ class Load implements AsyncDisposable {
     this.#running.add(running);
   }
 
-  #call(client: EchoClient, server: string, more = {}): Promise<Outcome> {
+  #call(client: EchoClient, server: string): Promise<Outcome> {
     const authorization = `Bearer ${tokenOf(this.who)}`;
     return client.unary({ data: new Uint8Array(10) }, {
-      metadata: { "x-hub-server": server, authorization, ...more },
+      metadata: { "x-hub-server": server, authorization },
     });
   }
 
@@ -130,13 +133,11 @@ Deno.test("rotations under 200 calls a second lose nothing that is permitted", a
   const dir = await Deno.makeTempDir({ prefix: "ghub-rotation-" });
   stack.defer(() => Deno.remove(dir, { recursive: true }));
   const auth = `${dir}/auth.yaml`;
-  await replace(auth, rules({ servers: ["srv-old"], operators: ["soc-old"] }), 0o644);
-  for (const who of ["srv-old", "srv-new"]) await replace(`${dir}/${who}`, tokenOf(who));
-  await replace(`${dir}/edge-1.token`, tokenOf("srv-old"));
-  const server = (name: string, token: string) => ({
-    name,
-    args: ["--token-file", `${dir}/${token}`],
-  });
+  await replace(auth, rules({ servers: ["srv-kept", "srv-old"], operators: ["soc-old"] }), 0o644);
+  const tokenFile = (name: string) => `${dir}/${name}.token`;
+  await replace(tokenFile("edge-1"), tokenOf("srv-kept"));
+  await replace(tokenFile("edge-2"), tokenOf("srv-old"));
+  const server = (name: string) => ({ name, args: ["--token-file", tokenFile(name)] });
   const world = stack.use(
     await World.start({
       servers: [],
@@ -152,10 +153,7 @@ Deno.test("rotations under 200 calls a second lose nothing that is permitted", a
   const trusted = credentials.createSsl(Buffer.from(certificates.join("\n")));
   const channel = { "grpc.ssl_target_name_override": "localhost" };
   const dial = () => new EchoClient(world.callAddress, { credentials: trusted, channel });
-  await Promise.all([
-    world.startServer(server("edge-1", "edge-1.token")),
-    world.startServer(server("edge-2", "srv-old")),
-  ]);
+  await Promise.all(["edge-1", "edge-2"].map((name) => world.startServer(server(name))));
   const change = async (text: string) => {
     const { length } = world.hub.stderr;
     await replace(auth, text, 0o644);
@@ -191,17 +189,14 @@ Deno.test("rotations under 200 calls a second lose nothing that is permitted", a
   });
 
   await t.step("the tokens of a server and of an operator, one after the other", async () => {
-    const servers = ["srv-old", "srv-new"];
-    await change(rules({ servers, operators: ["soc-old", "soc-new"] }));
+    const [servers, operators] = [["srv-kept", "srv-old", "srv-new"], ["soc-old", "soc-new"]];
+    await change(rules({ servers, operators }));
     load.who = "soc-new";
+    await replace(tokenFile("edge-2"), tokenOf("srv-new"));
+    world.server("edge-2").signal("SIGHUP");
+    await world.server("edge-2").line(/^gserver ready server=edge-2 /);
     await load.more();
-    // A server ends what it has, calls wait for the one that comes with the new token.
-    for (const name of ["edge-2"]) {
-      await world.server(name).stop();
-      await world.startServer(server(name, "srv-new"));
-    }
-    await load.more();
-    await change(rules({ servers, operators: ["soc-new"] }));
+    await change(rules(NEW));
     for (const { outcome } of revoked) {
       const { code, details } = await within("the end of a revoked call", outcome);
       assert.equal(code, Status.UNAUTHENTICATED, details);
@@ -214,7 +209,7 @@ Deno.test("rotations under 200 calls a second lose nothing that is permitted", a
 
   await t.step("rules: a method is no longer allowed", async () => {
     await change(
-      rules({ servers: ["srv-old", "srv-new"], operators: ["soc-new"], denied: [DENIED] }),
+      rules({ ...NEW, denied: [DENIED] }),
     );
     for (const { outcome } of forbidden) {
       const { code, details } = await within("the end of a forbidden call", outcome);
@@ -236,8 +231,8 @@ Deno.test("rotations under 200 calls a second lose nothing that is permitted", a
     }
     await load[Symbol.asyncDispose]();
     assert.deepEqual(load.failures, []);
-    const { kept, fresh, waiting } = load.counts;
-    const all = kept + fresh + waiting;
+    const { kept, fresh, turned } = load.counts;
+    const all = kept + fresh + turned;
     console.log(`${all} calls, ${fresh} of them on new connections; ${load.redials} dialled twice`);
   });
 });
