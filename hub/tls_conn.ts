@@ -28,13 +28,22 @@ export class TlsConn {
   #error: Error | undefined;
   #wake: (() => void) | undefined;
 
-  private constructor(conn: Deno.TcpConn, socket: tls.TLSSocket) {
+  private constructor(
+    { conn, duplex, socket }: {
+      readonly conn: Deno.TcpConn;
+      readonly duplex: Duplex;
+      readonly socket: tls.TLSSocket;
+    },
+  ) {
     this.#conn = conn;
     this.#socket = socket;
     this.remoteAddr = conn.remoteAddr;
     this.certificate = readCertificate(socket);
     socket.on("readable", () => this.#signal());
     socket.on("end", () => this.#end());
+    // Deno's TLS socket sometimes misses the end of the stream below it. All that came before has
+    // been decrypted by then, and waits in the socket.
+    duplex.once("end", () => setImmediate(() => this.#end()));
     socket.on("close", () => this.#end());
     socket.on("error", (error: Error) => {
       this.#error ??= error;
@@ -67,7 +76,7 @@ export class TlsConn {
     duplex.once("end", () => reject(new Error("The client is gone")));
     try {
       await promise;
-      return new TlsConn(conn, socket);
+      return new TlsConn({ conn, duplex, socket });
     } catch (error) {
       socket.destroy();
       throw error;
