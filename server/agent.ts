@@ -58,6 +58,8 @@ export class Agent {
   #waiting: AbortController | undefined;
   /** Has the tunnel under way be left for a new one. */
   #leave: (() => void) | undefined;
+  /** What the dial under way has shown may be what has changed since. */
+  #stale = false;
   #failures = 0;
 
   constructor(options: AgentOptions) {
@@ -96,6 +98,7 @@ export class Agent {
 
   /** Opens a new tunnel, because what it shows to the hub has changed; the old one ends its calls. */
   renew(): void {
+    this.#stale = true;
     this.#leave?.();
     this.dialNow();
   }
@@ -105,6 +108,7 @@ export class Agent {
     this.#enter({ state: "dialing" });
     let tunnel: Tunnel;
     try {
+      this.#stale = false;
       const options = await this.#options.dialOptions();
       const registration = { ...options.registration, renews: this.#leaving.size > 0 };
       tunnel = await dial({ ...options, registration, signal }, this.#options.attach);
@@ -121,6 +125,7 @@ export class Agent {
     for (const old of this.#leaving) void this.#end(old);
     const renewal = Promise.withResolvers<void>();
     this.#leave = renewal.resolve;
+    if (this.#stale) renewal.resolve();
     const leaving = Promise.race([
       tunnel.leaving.then(() => "The hub sends no more calls on this tunnel"),
       renewal.promise.then(() => "What it shows to the hub has changed: it gets a new tunnel"),

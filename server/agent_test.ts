@@ -156,6 +156,22 @@ Deno.test("a token that has changed gets a new tunnel, and the old one ends its 
   }
 });
 
+Deno.test("a token that changes in the middle of a dial is shown by another one", async () => {
+  let dials = 0;
+  await using hub = await TestHub.start({
+    refuse() {
+      // Its token was read already, and it has no answer yet.
+      if (++dials === 1) server.agents[0]!.renew();
+      return false;
+    },
+  });
+  await using server = await start(hub);
+  const first = await hub.tunnel();
+  const second = await hub.tunnel();
+  assert.equal(first.request.headers["x-hub-meta-renews"], undefined);
+  assert.equal(second.request.headers["x-hub-meta-renews"], "1");
+});
+
 Deno.test("GOAWAY behind finished calls does not end the process", async () => {
   // Without Http2Scan, Deno 2.9.6 aborts here two times out of three.
   await using hub = await TestHub.start();
