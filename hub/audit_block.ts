@@ -9,7 +9,7 @@
 import { NO_BLOCK, prevField } from "./audit_chain.ts";
 
 /** Bytes of a block; one line alone may be longer. */
-export const BLOCK_BYTES = 64 * 1024;
+const BLOCK_BYTES = 64 * 1024;
 
 const PREV = prevField(NO_BLOCK);
 const LF = 10;

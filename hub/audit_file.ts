@@ -14,8 +14,6 @@ import type { AuditSink } from "./audit_writer.ts";
 
 export const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 export const DEFAULT_MAX_FILES = 10;
-/** A line is shorter. */
-export const MAX_LINE_BYTES = 64 * 1024;
 /** What is read of a file to find its last block, at first. */
 const TAIL_BYTES = 1024 * 1024;
 const OWNER_ONLY = 0o600;
