@@ -12,6 +12,7 @@ import { generateCertificate } from "../shared/tls/generate.ts";
 import { verifyAudit } from "../hub/audit_verify.ts";
 import { authYaml, jwt, tokenOf } from "./support/auth_world.ts";
 import { connectTo, shakeHands } from "./support/raw_path.ts";
+import { replaceFile } from "./support/replace_file.ts";
 import { until } from "./support/until.ts";
 import { type Sighting, Witness } from "./support/witness.ts";
 import { World } from "./support/world.ts";
@@ -128,15 +129,14 @@ Deno.test("with --client-ca, a certificate is a credential, and the hub's own is
     return ["--client-ca", `${dir}/ca.crt`, "--metrics-listen", "127.0.0.1:0"];
   });
   const { world, dir } = started;
-  await Deno.writeTextFile(
-    `${dir}/new.yaml`,
+  await replaceFile(
+    `${dir}/auth.yaml`,
     authYaml().replace(
       "servers:\n",
       'servers:\n  - { id: plants-by-cert, certificates: "dns:*.plants.test", names: edge-1 }\n',
     ),
-    { mode: 0o644 },
+    0o644,
   );
-  await Deno.rename(`${dir}/new.yaml`, `${dir}/auth.yaml`);
   await until("the new file", () => /has changed and is in force/.test(world.hub.stderr));
   const seen: Sighting[] = [];
   const register = (name: string, identity: object) =>

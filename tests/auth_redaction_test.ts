@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { authYaml, jwt, tokenOf } from "./support/auth_world.ts";
 import { Process } from "./support/process.ts";
 import { connectTo, shakeHands } from "./support/raw_path.ts";
+import { replaceFile } from "./support/replace_file.ts";
 import { Secrets } from "./support/secrets.ts";
 import { until } from "./support/until.ts";
 import { World } from "./support/world.ts";
@@ -130,10 +131,7 @@ Deno.test("no secret of a whole run stands in any output, log, audit, state, met
       conn.close();
     });
     await t.step("a changed auth file, and a broken one", async () => {
-      const place = async (yaml: string) => {
-        await Deno.writeTextFile(`${dir}/new.yaml`, yaml, { mode: 0o644 });
-        await Deno.rename(`${dir}/new.yaml`, `${dir}/auth.yaml`);
-      };
+      const place = (yaml: string) => replaceFile(`${dir}/auth.yaml`, yaml, 0o644);
       // A mistake that people make: the token itself where its hash belongs.
       await place(authYaml().replace(/sha256:[0-9a-f]{64}/, tokenOf("labs")));
       await world.hub.says(/is NOT in force/);

@@ -11,6 +11,7 @@ import { Status, statusName } from "../shared/grpc/status.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
 import { hashOf, tokenOf } from "./support/auth_world.ts";
 import { EchoClient } from "./support/echo_client.ts";
+import { replaceFile } from "./support/replace_file.ts";
 import { until, within } from "./support/until.ts";
 import { World } from "./support/world.ts";
 
@@ -26,12 +27,6 @@ operators:
     hashOf("ann")
   }"], rules: [{ servers: "**", methods: "*", effect: allow }] }
 `;
-}
-
-/** Replaces a file as a whole. */
-async function replace(path: string, text: string, mode = 0o600): Promise<void> {
-  await Deno.writeTextFile(`${path}.new`, text, { mode });
-  await Deno.rename(`${path}.new`, path);
 }
 
 const ANN = {
@@ -79,8 +74,8 @@ async function openStream(client: EchoClient) {
 Deno.test("a server's token and trust are replaced under 200 calls per second", async (t) => {
   const dir = await Deno.makeTempDir({ prefix: "ghub-renewal-" });
   const [authFile, tokenFile] = [`${dir}/auth.yaml`, `${dir}/edge.token`];
-  await replace(authFile, authYaml("edge-a"), 0o644);
-  await replace(tokenFile, tokenOf("edge-a"));
+  await replaceFile(authFile, authYaml("edge-a"), 0o644);
+  await replaceFile(tokenFile, tokenOf("edge-a"));
   await using world = await World.start({
     servers: [],
     tls: true,
@@ -93,9 +88,9 @@ Deno.test("a server's token and trust are replaced under 200 calls per second", 
   try {
     await t.step("another token, beside the old one: a new tunnel", async () => {
       const old = await openStream(client);
-      await replace(authFile, authYaml("edge-a", "edge-b"), 0o644);
+      await replaceFile(authFile, authYaml("edge-a", "edge-b"), 0o644);
       await world.hub.says(/has changed and is in force/);
-      await replace(tokenFile, tokenOf("edge-b"));
+      await replaceFile(tokenFile, tokenOf("edge-b"));
       await server.line(ready);
       await load.more();
       // What began on the old tunnel ends as it likes.
@@ -107,7 +102,7 @@ Deno.test("a server's token and trust are replaced under 200 calls per second", 
     await t.step("the old token is taken away: nobody is on it any more", async () => {
       const stream = await openStream(client);
       const { length } = world.hub.stderr;
-      await replace(authFile, authYaml("edge-b"), 0o644);
+      await replaceFile(authFile, authYaml("edge-b"), 0o644);
       await world.hub.says(/has changed and is in force/, length);
       await load.more();
       stream.call.end();
@@ -116,8 +111,8 @@ Deno.test("a server's token and trust are replaced under 200 calls per second", 
     await t.step("another certificate, which is what the server trusts", async () => {
       const { cert, key } = await generateCertificate(["localhost", "127.0.0.1"]);
       const { length } = world.hub.stderr;
-      await replace(`${world.dir}/hub.key`, key);
-      await replace(world.caCertFile, cert, 0o644);
+      await replaceFile(`${world.dir}/hub.key`, key);
+      await replaceFile(world.caCertFile, cert, 0o644);
       world.hub.signal("SIGHUP");
       await world.hub.says(/SIGHUP: looked at/, length);
       server.signal("SIGHUP");

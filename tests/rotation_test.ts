@@ -11,6 +11,7 @@ import { Status } from "../shared/grpc/status.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
 import { hashOf, tokenOf } from "./support/auth_world.ts";
 import { EchoClient, type Outcome } from "./support/echo_client.ts";
+import { replaceFile } from "./support/replace_file.ts";
 import { until, within } from "./support/until.ts";
 import { World } from "./support/world.ts";
 
@@ -51,12 +52,6 @@ operators:
     rules:
       - { servers: "**", methods: "*", effect: allow }${deny.join("")}
 `;
-}
-
-/** Replaces a file in one step. */
-async function replace(path: string, text: string, mode = 0o600): Promise<void> {
-  await Deno.writeTextFile(`${path}.new`, text, { mode });
-  await Deno.rename(`${path}.new`, path);
 }
 
 /** 200 calls a second, of several kinds, and what became of them. */
@@ -133,10 +128,14 @@ Deno.test("rotations under 200 calls a second lose nothing that is permitted", a
   const dir = await Deno.makeTempDir({ prefix: "ghub-rotation-" });
   stack.defer(() => Deno.remove(dir, { recursive: true }));
   const auth = `${dir}/auth.yaml`;
-  await replace(auth, rules({ servers: ["srv-kept", "srv-old"], operators: ["soc-old"] }), 0o644);
+  await replaceFile(
+    auth,
+    rules({ servers: ["srv-kept", "srv-old"], operators: ["soc-old"] }),
+    0o644,
+  );
   const tokenFile = (name: string) => `${dir}/${name}.token`;
-  await replace(tokenFile("edge-1"), tokenOf("srv-kept"));
-  await replace(tokenFile("edge-2"), tokenOf("srv-old"));
+  await replaceFile(tokenFile("edge-1"), tokenOf("srv-kept"));
+  await replaceFile(tokenFile("edge-2"), tokenOf("srv-old"));
   const server = (name: string) => ({ name, args: ["--token-file", tokenFile(name)] });
   const world = stack.use(
     await World.start({
@@ -156,7 +155,7 @@ Deno.test("rotations under 200 calls a second lose nothing that is permitted", a
   await Promise.all(["edge-1", "edge-2"].map((name) => world.startServer(server(name))));
   const change = async (text: string) => {
     const { length } = world.hub.stderr;
-    await replace(auth, text, 0o644);
+    await replaceFile(auth, text, 0o644);
     await world.hub.says(/has changed and is in force/, length);
   };
 
@@ -179,8 +178,8 @@ Deno.test("rotations under 200 calls a second lose nothing that is permitted", a
   await t.step("the hub's certificate, three times", async () => {
     for (const { cert, key } of renewed) {
       const { length } = world.hub.stderr;
-      await replace(`${world.dir}/hub.key`, key);
-      await replace(world.caCertFile, cert, 0o644);
+      await replaceFile(`${world.dir}/hub.key`, key);
+      await replaceFile(world.caCertFile, cert, 0o644);
       world.hub.signal("SIGHUP");
       await world.hub.says(/another certificate, and is in use|certificate .*: .*in use/, length);
       await load.more();
@@ -192,7 +191,7 @@ Deno.test("rotations under 200 calls a second lose nothing that is permitted", a
     const [servers, operators] = [["srv-kept", "srv-old", "srv-new"], ["soc-old", "soc-new"]];
     await change(rules({ servers, operators }));
     load.who = "soc-new";
-    await replace(tokenFile("edge-2"), tokenOf("srv-new"));
+    await replaceFile(tokenFile("edge-2"), tokenOf("srv-new"));
     world.server("edge-2").signal("SIGHUP");
     await world.server("edge-2").line(/^gserver ready server=edge-2 /);
     await load.more();

@@ -17,6 +17,7 @@ import { EchoClient } from "./support/echo_client.ts";
 import { Process, source } from "./support/process.ts";
 import { closing } from "./support/path.ts";
 import { connectTo, handshakePath, shakeHands } from "./support/raw_path.ts";
+import { replaceFile } from "./support/replace_file.ts";
 import { World } from "./support/world.ts";
 
 const OPERATORS = ["root", "alice", "mallory"] as const;
@@ -291,8 +292,7 @@ Deno.test("a stolen token of the hub runs no method that the server's own policy
     const edge = world.server("edge-1");
     const since = edge.stderr.length;
     const kept = POLICY.split("\n").filter((line) => !/payments|alice/.test(line)).join("\n");
-    await Deno.writeTextFile(`${dir}/new.yaml`, kept, { mode: 0o644 });
-    await Deno.rename(`${dir}/new.yaml`, `${dir}/policy.yaml`);
+    await replaceFile(`${dir}/policy.yaml`, kept, 0o644);
     await edge.says(/has changed and is in force: 1 rules/, since);
     const codes = await Promise.all(ending.map(({ outcome }) => outcome.then(({ code }) => code)));
     assert.deepEqual(codes.map(statusName), [NO, NO, NO]);

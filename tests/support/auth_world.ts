@@ -18,6 +18,7 @@ import { createHash } from "node:crypto";
 import { SignJWT } from "jose";
 import { startHub } from "../../hub/hub.ts";
 import type { HubOptions, RunningHub } from "../../hub/hub_options.ts";
+import { replaceFile } from "./replace_file.ts";
 import { within } from "./until.ts";
 import { type Sighting, Witness } from "./witness.ts";
 
@@ -210,8 +211,7 @@ export class AuthWorld implements AsyncDisposable {
 
   /** Puts another auth file in place, in one step. */
   async rewrite(yaml: string): Promise<void> {
-    await Deno.writeTextFile(`${this.dir}/auth.new`, yaml, { mode: 0o644 });
-    await Deno.rename(`${this.dir}/auth.new`, `${this.dir}/auth.yaml`);
+    await replaceFile(`${this.dir}/auth.yaml`, yaml, 0o644);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
