@@ -136,6 +136,14 @@ Deno.test("packages come from npm, pinned exactly, and by way of deno.json", () 
   assert.ok(!read("deno.lock").includes('"jsr'), "deno.lock names JSR");
 });
 
+Deno.test("who calls a hub in a test or a bench does so without its GOAWAY (decision 9)", () => {
+  const plain = /\bcredentials\.create|\bhttp2\.connect\(`http/;
+  // They are not there any more when their hub says goodbye.
+  const allowed = ["tests/reliability/liveness_test.ts"];
+  const wrong = sources.filter((path) => /^(tests|bench)\//.test(path) && plain.test(read(path)));
+  assert.deepEqual(wrong, allowed);
+});
+
 Deno.test("each file of ours says what it is", () => {
   const silent = sources.filter((path) => !path.startsWith(GENERATED) && !/_test\.ts$/.test(path))
     .filter((path) => !/^\/\*\*/.test(read(path)));

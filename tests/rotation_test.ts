@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { credentials } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { HubCredentials } from "../client/hub_credentials.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
 import { hashOf, tokenOf } from "./support/auth_world.ts";
@@ -149,9 +149,9 @@ Deno.test("rotations under 200 calls a second lose nothing that is permitted", a
     [1, 2, 3].map(() => generateCertificate(["localhost", "127.0.0.1"])),
   );
   certificates.push(...renewed.map(({ cert }) => cert));
-  const trusted = credentials.createSsl(Buffer.from(certificates.join("\n")));
-  const channel = { "grpc.ssl_target_name_override": "localhost" };
-  const dial = () => new EchoClient(world.callAddress, { credentials: trusted, channel });
+  const ca = Buffer.from(certificates.join("\n"));
+  const trusted = new HubCredentials({ tls: { serverName: "localhost", skipVerify: false, ca } });
+  const dial = () => new EchoClient(world.callAddress, { credentials: trusted });
   await Promise.all(["edge-1", "edge-2"].map((name) => world.startServer(server(name))));
   const change = async (text: string) => {
     const { length } = world.hub.stderr;

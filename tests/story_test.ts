@@ -6,7 +6,8 @@
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { Client, credentials, type MethodDefinition } from "@grpc/grpc-js";
+import { Client, type MethodDefinition } from "@grpc/grpc-js";
+import { HubCredentials } from "../client/hub_credentials.ts";
 import type { ghub_v1_Activity as Activity } from "../shared/gen/types.ts";
 import { serviceDefinition } from "../shared/grpc/service.ts";
 import { joined, ok, text, texts } from "./call_suite/expect.ts";
@@ -20,7 +21,7 @@ import { World } from "./support/world.ts";
 function watch(address: string) {
   const { path, requestSerialize, responseDeserialize } = serviceDefinition("ghub.v1.Hub")
     .WatchActivity as MethodDefinition<object, Activity>;
-  const client = new Client(address, credentials.createInsecure(), {
+  const client = new Client(address, new HubCredentials({}), {
     "grpc.use_local_subchannel_pool": 1,
   });
   const feed: Activity[] = [];

@@ -4,14 +4,8 @@
  *
  * @module
  */
-import {
-  type CallOptions,
-  Client,
-  credentials,
-  Metadata,
-  type MethodDefinition,
-  status,
-} from "@grpc/grpc-js";
+import { type CallOptions, Client, Metadata, type MethodDefinition, status } from "@grpc/grpc-js";
+import { HubCredentials } from "../../client/hub_credentials.ts";
 import type {
   echo_v1_EchoRequest as EchoRequest,
   echo_v1_EchoResponse as EchoResponse,
@@ -103,7 +97,7 @@ export class Load {
   }
 
   #connect(): Client {
-    return new Client(this.#address, credentials.createInsecure(), {
+    return new Client(this.#address, new HubCredentials({}), {
       "grpc.use_local_subchannel_pool": 1,
       "grpc-node.flow_control_window": STREAM_WINDOW_BYTES,
     });

@@ -9,12 +9,12 @@ import {
   type ClientReadableStream,
   type ClientUnaryCall,
   type ClientWritableStream,
-  credentials,
   Metadata,
   type MethodDefinition,
 } from "@grpc/grpc-js";
 import type { ChannelCredentials, ChannelOptions } from "@grpc/grpc-js";
 import { Buffer } from "node:buffer";
+import { HubCredentials } from "../../client/hub_credentials.ts";
 import type {
   echo_v1_EchoRequest as EchoRequest,
   echo_v1_EchoResponse as EchoResponse,
@@ -61,6 +61,7 @@ export interface Call<C> {
 type Reading = ClientReadableStream<EchoResponse> | ClientDuplexStream<EchoRequest, EchoResponse>;
 
 export interface EchoClientOptions {
+  /** @default plain TCP. {@linkcode HubCredentials}, since GOAWAY can kill a test (decision 9) */
   readonly credentials?: ChannelCredentials;
   readonly channel?: ChannelOptions;
   /** Sent with each call, beside the call's own. */
@@ -74,7 +75,7 @@ export class EchoClient implements Disposable {
 
   constructor(address: string, options: EchoClientOptions = {}) {
     this.#metadata = options.metadata ?? {};
-    this.#client = new Client(address, options.credentials ?? credentials.createInsecure(), {
+    this.#client = new Client(address, options.credentials ?? new HubCredentials({}), {
       "grpc.max_receive_message_length": -1,
       "grpc.use_local_subchannel_pool": 1,
       // A retry would hide a lost call.

@@ -9,6 +9,9 @@
  * @module
  */
 import http2 from "node:http2";
+import net from "node:net";
+import { FilteredSocket } from "../../client/filtered_socket.ts";
+import { GoawayFilter } from "../../shared/http2/goaway_filter.ts";
 
 const PATHS: Record<string, string> = {
   reflect: "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
@@ -16,9 +19,20 @@ const PATHS: Record<string, string> = {
 };
 
 const [address, kind = ""] = Deno.args;
-const session = http2.connect(`http://${address}`);
+const { hostname, port } = new URL(`tcp://${address}`);
+const filter = new GoawayFilter();
+let draining = false;
+const socket = new FilteredSocket(net.connect({ host: hostname, port: Number(port) }), {
+  receive(bytes) {
+    const pieces = filter.receive(bytes);
+    if (filter.leaving && !draining) console.log("draining");
+    draining = filter.leaving;
+    return pieces;
+  },
+  send: (bytes) => filter.send(bytes),
+});
+const session = http2.connect("http://hub", { createConnection: () => socket });
 session.on("error", () => {});
-session.on("goaway", () => console.log("draining"));
 
 function call(path: string): http2.ClientHttp2Stream {
   const stream = session.request({

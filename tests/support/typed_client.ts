@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { Client, type ClientUnaryCall, credentials, type MethodDefinition } from "@grpc/grpc-js";
+import { Client, type ClientUnaryCall, type MethodDefinition } from "@grpc/grpc-js";
 import type { Metadata, ServiceError } from "@grpc/grpc-js";
+import { HubCredentials } from "../../client/hub_credentials.ts";
 import type {
   ghub_v1_ListServersRequest as ListServersRequest,
   ghub_v1_Server as ListedServer,
@@ -29,7 +30,7 @@ export async function callOnce<T>(
   { metadata = {}, timeoutMs = 30_000 }: { metadata?: Headers; timeoutMs?: number } = {},
 ): Promise<Answer<T>> {
   const definition = serviceDefinition(service)[method] as MethodDefinition<object, object>;
-  const client = new Client(address, credentials.createInsecure(), {
+  const client = new Client(address, new HubCredentials({}), {
     "grpc.use_local_subchannel_pool": 1,
   });
   try {

@@ -1,5 +1,5 @@
 /**
- * A caller's connection without its GOAWAY frames: they can abort a Deno process that serves
+ * A connection without the GOAWAY frames of its peer: they can abort a Deno process that speaks
  * `node:http2` (docs/decisions/0009), and with it a test that has nothing to do with that.
  *
  * @module
@@ -8,8 +8,15 @@ import type net from "node:net";
 import { FilteredSocket } from "../../client/filtered_socket.ts";
 import { Http2Scan } from "../../shared/http2/http2_scan.ts";
 
-/** The connection as a stream for a gRPC server's connection injector. */
-export function withoutGoaway(socket: net.Socket): FilteredSocket {
-  const scan = new Http2Scan({ fromClient: true, dropGoaway: true });
+/**
+ * The connection as a stream, for a gRPC server's connection injector or for `http2.connect()`.
+ *
+ * @param peer Who is at the other end.
+ */
+export function withoutGoaway(
+  socket: net.Socket,
+  peer: "client" | "server" = "client",
+): FilteredSocket {
+  const scan = new Http2Scan({ fromClient: peer === "client", dropGoaway: true });
   return new FilteredSocket(socket, { receive: (bytes) => scan.pass(bytes), send: () => [] });
 }

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { Client, credentials, Metadata, type MethodDefinition } from "@grpc/grpc-js";
+import { Client, Metadata, type MethodDefinition } from "@grpc/grpc-js";
+import { HubCredentials } from "../../../client/hub_credentials.ts";
 import type {
   ghub_v1_ListServersRequest as ListServersRequest,
   ghub_v1_ListServersResponse as ListServersResponse,
@@ -19,7 +20,7 @@ export class HubWatch implements Disposable {
   readonly #client: Client;
 
   constructor(address: string) {
-    this.#client = new Client(address, credentials.createInsecure());
+    this.#client = new Client(address, new HubCredentials({}));
   }
 
   /** Names with an open tunnel. */

@@ -11,14 +11,8 @@
  *
  * @module
  */
-import {
-  Client,
-  credentials,
-  Metadata,
-  type MethodDefinition,
-  type ServiceError,
-  status,
-} from "@grpc/grpc-js";
+import { Client, Metadata, type MethodDefinition, type ServiceError, status } from "@grpc/grpc-js";
+import { HubCredentials } from "../../../client/hub_credentials.ts";
 import type {
   echo_v1_EchoRequest as EchoRequest,
   echo_v1_EchoResponse as EchoResponse,
@@ -103,7 +97,7 @@ async function callAll(
   },
 ): Promise<{ readonly told: ReadonlyMap<string, End>; readonly killed: number }> {
   const told = new Map<string, End>();
-  const client = new Client(address, credentials.createInsecure(), { "grpc.enable_retries": 0 });
+  const client = new Client(address, new HubCredentials({}), { "grpc.enable_retries": 0 });
   const endMs = performance.now() + forMs;
   const startMs = performance.now();
   /** Servers with a call under way, once for each call. */
