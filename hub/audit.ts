@@ -44,8 +44,8 @@ export interface AuditRecord {
 export interface Audit extends AsyncDisposable {
   /** Never waits, never throws. */
   record(record: AuditRecord): void;
-  /** The same for a record that is JSON already, without line breaks. */
-  recordJson(record: string): void;
+  /** The same for a record that is JSON already, without line breaks and without its first brace. */
+  recordJson(rest: string): void;
   /**
    * Where there is a file: goes on in the one that has its name now, if another program has moved it.
    *

@@ -77,10 +77,10 @@ export class AuditWriter implements Audit {
   }
 
   record(record: AuditRecord): void {
-    this.recordJson(JSON.stringify(record));
+    this.recordJson(JSON.stringify(record).slice(1));
   }
 
-  recordJson(record: string): void {
+  recordJson(rest: string): void {
     if (this.#closed) return;
     const now = this.#now();
     if (now !== this.#timeMs) {
@@ -88,7 +88,7 @@ export class AuditWriter implements Audit {
       this.#time = new Date(now).toISOString();
     }
     const dropped = this.#dropped === 0 ? "" : `"dropped":${this.#dropped},`;
-    const line = `{"time":"${this.#time}",${dropped}${record.slice(1)}`;
+    const line = `{"time":"${this.#time}",${dropped}${rest}`;
     if (this.#buffered + line.length > this.#max) {
       this.#dropped++;
       return;

@@ -243,7 +243,7 @@ class Hub implements RunningHub {
   }
 
   #makeId(): string {
-    return `${this.#idPrefix}-${(this.#nextId++).toString(36)}`;
+    return `${this.#idPrefix}-${this.#nextId++}`;
   }
 
   #tunnelContext(path: string, vouchers: Vouchers) {
@@ -377,14 +377,11 @@ function callIdentity(answer: Operator | RpcError): CallIdentity | RpcError {
   if (answer instanceof RpcError) return answer;
   const { name, grant, how, subject, expiresAtMs } = answer;
   const credentialUsed = how === "token" || how === "jwt";
-  return {
-    name,
-    how,
-    grant,
-    credentialUsed,
-    ...(subject === undefined ? {} : { subject }),
-    ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
-  };
+  // Each call makes one: no spreading.
+  const identity: CallIdentity = { name, how, grant, credentialUsed };
+  if (subject !== undefined) identity.subject = subject;
+  if (expiresAtMs !== undefined) identity.expiresAtMs = expiresAtMs;
+  return identity;
 }
 
 /** A wildcard address is shown as the loopback address that it includes. */

@@ -108,14 +108,14 @@ export class RequestHead implements CallHead {
     { name: operator, credentialUsed }: Sender,
     { voucher, timeout }: { readonly voucher: string | undefined; readonly timeout?: string },
   ): HeaderList {
-    const fields = this.fields.flatMap((field): Field[] => {
-      const [name, value] = field;
-      if (DROPPED.has(name) || (credentialUsed && name === "authorization")) return [];
-      if (name === ":authority" && value === "") return [];
-      return name === "grpc-timeout" && timeout !== undefined ? [[name, timeout]] : [field];
-    });
     // gRPC lets a caller leave it out, but some servers end the whole connection for it.
-    if (this.authority === "") fields.unshift([":authority", NO_AUTHORITY]);
+    const fields: Field[] = this.authority === "" ? [[":authority", NO_AUTHORITY]] : [];
+    for (const field of this.fields) {
+      const name = field[0];
+      if (DROPPED.has(name) || (credentialUsed && name === "authorization")) continue;
+      if (name === ":authority" && field[1] === "") continue;
+      fields.push(name === "grpc-timeout" && timeout !== undefined ? [name, timeout] : field);
+    }
     fields.push([OPERATOR_FIELD, operator]);
     if (voucher !== undefined) fields.push([VOUCHER_FIELD, voucher, true]);
     return fields;
