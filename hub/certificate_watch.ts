@@ -6,6 +6,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { createHash } from "node:crypto";
+import { Complaint } from "../shared/async/complaint.ts";
 import { pinOf } from "../shared/tls/pin.ts";
 import { loadCertificate } from "../shared/tls/load.ts";
 import type { TlsIdentity } from "./hub_options.ts";
@@ -71,7 +72,7 @@ export class CertificateWatch implements Disposable {
   readonly #timer: ReturnType<typeof setInterval>;
   #current: LoadedIdentity;
   #fingerprint: string;
-  #complaint = "";
+  readonly #complaint = new Complaint();
   /** The last threshold that was spoken of. */
   #warnedDays = Infinity;
   #looking: Promise<boolean> | undefined;
@@ -116,13 +117,12 @@ export class CertificateWatch implements Disposable {
     } catch (error) {
       // While certificate and key are being replaced, one by one, they do not fit together.
       const { message } = error as Error;
-      if (message !== this.#complaint) {
+      if (this.#complaint.isDue(message)) {
         getLogger(["hub", "tls"]).error(
           "The certificate has changed but is NOT in use, the one before it still is. {message}",
           { message },
         );
       }
-      this.#complaint = message;
     }
     this.#warn();
   }
@@ -131,7 +131,7 @@ export class CertificateWatch implements Disposable {
     const { files, use } = this.#options;
     const identity = await loadIdentity(files);
     const fingerprint = fingerprintOf(identity);
-    this.#complaint = "";
+    this.#complaint.settle();
     if (fingerprint === this.#fingerprint) return false;
     await use(identity);
     this.#current = identity;

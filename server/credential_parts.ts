@@ -6,6 +6,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { createHash } from "node:crypto";
+import { Complaint } from "../shared/async/complaint.ts";
 import type { ReloadPart } from "../shared/cli/reload.ts";
 import { loadTls, type TlsFiles } from "./tls_material.ts";
 import { readToken, type TokenSource } from "./token.ts";
@@ -44,25 +45,26 @@ export async function credentialParts(
   return parts;
 }
 
-/** Looks at parts again and again, and logs what is wrong with them, once. */
+/** Looks at parts again and again, and logs what is wrong with them. */
 export function watch(parts: readonly ReloadPart[], lookMs: number = LOOK_MS): Disposable {
-  const said = new Map<ReloadPart, string>();
-  const look = async (part: ReloadPart) => {
+  const look = async (part: ReloadPart, complaint: Complaint) => {
     try {
       await part.look();
-      said.delete(part);
+      complaint.settle();
     } catch (error) {
       const { message } = error as Error;
-      if (said.get(part) === message) return;
-      said.set(part, message);
+      if (!complaint.isDue(message)) return;
       getLogger(["server", "credentials"]).error(
         "{what} has changed and cannot be used, what was before still is: {message}",
         { what: part.what, message },
       );
     }
   };
-  const timer = parts.length === 0 ? undefined : setInterval(() => parts.forEach(look), lookMs);
-  return { [Symbol.dispose]: () => clearInterval(timer) };
+  const timers = parts.map((part) => {
+    const complaint = new Complaint();
+    return setInterval(() => look(part, complaint), lookMs);
+  });
+  return { [Symbol.dispose]: () => timers.forEach(clearInterval) };
 }
 
 async function changing(

@@ -7,11 +7,10 @@
  *
  * @module
  */
+import { Complaint } from "../async/complaint.ts";
 
 /** How often the file is looked at. */
 export const POLL_MS = 1_000;
-/** A file that stays broken is complained of this often. */
-const COMPLAIN_MS = 60_000;
 
 /** A file that was read, and what its content was. */
 export interface LoadedFile {
@@ -47,8 +46,7 @@ export class WatchedFile<T extends LoadedFile> implements Disposable {
   readonly #options: WatchedFileOptions<T>;
   readonly #timer: ReturnType<typeof setInterval>;
   #loaded: T;
-  #complaint = "";
-  #complainedMs = 0;
+  readonly #complaint = new Complaint();
 
   /** @throws {Error} If the file cannot be used from the start. */
   constructor(options: WatchedFileOptions<T>) {
@@ -83,7 +81,8 @@ export class WatchedFile<T extends LoadedFile> implements Disposable {
     try {
       changed = this.#load();
     } catch (error) {
-      this.#complain((error as Error).message);
+      const { message } = error as Error;
+      if (this.#complaint.isDue(message)) this.#options.onBroken(message);
     }
     if (changed) this.#options.onChange(this.#loaded);
   }
@@ -92,16 +91,8 @@ export class WatchedFile<T extends LoadedFile> implements Disposable {
     const { load, fingerprint } = this.#options;
     const changed = fingerprint(this.#loaded) !== this.#loaded.fingerprint;
     if (changed) this.#loaded = load();
-    this.#complaint = "";
+    this.#complaint.settle();
     return changed;
-  }
-
-  #complain(message: string): void {
-    const now = performance.now();
-    if (message === this.#complaint && now - this.#complainedMs < COMPLAIN_MS) return;
-    this.#complaint = message;
-    this.#complainedMs = now;
-    this.#options.onBroken(message);
   }
 }
 
