@@ -25,6 +25,7 @@ Deno.test("row 26, ghub and gserver tell systemd: ready, alive, stopping", async
     const hub = await start("ghub", [
       ...source("hub/main.ts"),
       ...["--tunnel-listen", "127.0.0.1:0", "--call-listen", "127.0.0.1:0"],
+      ...["--state-dir", `${dir}/hub`],
     ]);
     await using _hub = hub.service;
     await using _one = hub.systemd;
@@ -34,7 +35,7 @@ Deno.test("row 26, ghub and gserver tell systemd: ready, alive, stopping", async
 
     const server = await start("gserver", [
       ...source("server/main.ts"),
-      ...["serve", "edge-1", "--hub-uri", tunnel],
+      ...["serve", "edge-1", "--hub-uri", tunnel, "--state-dir", `${dir}/edge-1`],
     ]);
     await using _server = server.service;
     await using _two = server.systemd;
