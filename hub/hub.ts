@@ -200,6 +200,7 @@ class Hub implements RunningHub {
     if (this.#state === "serving") this.#state = "draining";
     this.#acceptingCalls.abort();
     this.#ownServices.drain();
+    this.#registry.endWaits();
     for (const caller of this.#callListener.callers) caller.drain();
     const options = signal === undefined ? {} : { signal };
     await Promise.all([

@@ -262,12 +262,18 @@ export class Registry<T extends Tunnel = Tunnel> {
    * The open tunnel of a name, as soon as there is one. Waiting calls are served in the order
    * in which they came.
    *
-   * @throws {RpcError} `RESOURCE_EXHAUSTED` if too many calls wait already.
+   * @throws {RpcError} `RESOURCE_EXHAUSTED` if too many calls wait already, `UNAVAILABLE` after
+   *   `endWaits()`.
    * @throws `signal.reason` when it fires.
    */
   waitFor(name: ServerName, signal: AbortSignal): Promise<T> {
     const open = signal.aborted ? undefined : this.pick(name);
     return open === undefined ? this.#waiters.wait(name, signal) : Promise.resolve(open);
+  }
+
+  /** To be called when nobody registers any more: who waits would wait in vain. */
+  endWaits(): void {
+    this.#waiters.close();
   }
 
   /** Calls that wait now. */

@@ -207,6 +207,20 @@ Deno.test("Registry.waitFor() is bounded over all names", async () => {
   assert.deepEqual(results.map(({ status }) => status), ["rejected", "rejected"]);
 });
 
+Deno.test("Registry.endWaits() tells all who wait that nothing was delivered, and who comes later", async () => {
+  const registry = new Registry();
+  const { signal } = new AbortController();
+  const waits = ["a", "b"].map((name) => registry.waitFor(name, signal));
+  registry.endWaits();
+  for (const wait of [...waits, registry.waitFor("c", signal)]) {
+    await assert.rejects(
+      wait,
+      (error) => error instanceof RpcError && error.code === Status.UNAVAILABLE,
+    );
+  }
+  assert.equal(registry.waiting, 0);
+});
+
 /** The naive twin: every tunnel ever added, searched from the start each time. */
 class Model {
   readonly registered: FakeTunnel[] = [];

@@ -3,13 +3,14 @@
  *
  * @module
  */
-import { RpcError } from "../shared/grpc/rpc_error.ts";
+import { errorInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import type { ServerName, Tunnel } from "./tunnel.ts";
 
 interface Waiter<T> {
   readonly name: ServerName;
   readonly resolve: (tunnel: T) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /** First come, first served; bounded over all names. */
@@ -17,6 +18,7 @@ export class WaitQueue<T extends Tunnel> {
   /** In the order in which they came. */
   readonly #waiters = new Set<Waiter<T>>();
   readonly #max: number;
+  #closed = false;
 
   constructor(max: number) {
     this.#max = max;
@@ -30,11 +32,13 @@ export class WaitQueue<T extends Tunnel> {
   /**
    * Waits for the next tunnel of a name.
    *
-   * @throws {RpcError} `RESOURCE_EXHAUSTED` if too many calls wait already.
+   * @throws {RpcError} `RESOURCE_EXHAUSTED` if too many calls wait already, `UNAVAILABLE` after
+   *   `close()`.
    * @throws `signal.reason` when it fires.
    */
   wait(name: ServerName, signal: AbortSignal): Promise<T> {
     if (signal.aborted) return Promise.reject(signal.reason);
+    if (this.#closed) return Promise.reject(inVain(name));
     if (this.#waiters.size >= this.#max) {
       return Promise.reject(
         new RpcError(
@@ -48,15 +52,16 @@ export class WaitQueue<T extends Tunnel> {
         this.#waiters.delete(waiter);
         signal.removeEventListener("abort", abort);
       };
-      const abort = () => {
-        leave();
-        reject(signal.reason);
-      };
+      const abort = () => waiter.reject(signal.reason);
       const waiter: Waiter<T> = {
         name,
         resolve: (tunnel) => {
           leave();
           resolve(tunnel);
+        },
+        reject: (error) => {
+          leave();
+          reject(error);
         },
       };
       this.#waiters.add(waiter);
@@ -70,4 +75,18 @@ export class WaitQueue<T extends Tunnel> {
       if (waiter.name === tunnel.info.name) waiter.resolve(tunnel);
     }
   }
+
+  /** Ends all waits, and those to come: no server will be here any more. */
+  close(): void {
+    this.#closed = true;
+    for (const waiter of this.#waiters) waiter.reject(inVain(waiter.name));
+  }
+}
+
+function inVain(server: ServerName): RpcError {
+  return new RpcError(
+    Status.UNAVAILABLE,
+    `The hub goes away: no call can wait here for server "${server}", nothing was delivered`,
+    { details: [errorInfo("NOT_DELIVERED", "ghub", { server })] },
+  );
 }

@@ -152,11 +152,16 @@ Deno.test("row 19, a graceful end cuts no call, at the hub and at a server", asy
   await t.step("the hub ends: its call is done, and it exits with 0", async () => {
     using client = world.path("edge-1").client();
     const { call, outcome } = client.bidi();
+    const metadata = { "x-hub-server": "edge-9", "x-hub-wait": "5m" };
+    const waiting = client.unary({}, { metadata });
     const first = new Promise((resolve) => call.once("data", resolve));
     call.write({ data: text("before") });
     await first;
     const ending = world.hub.stop();
     await until("the hub to drain", () => /Draining/.test(world.hub.stderr));
+    // Who waits for a server would wait in vain, and so would the hub for that call.
+    const waited = await waiting;
+    assert.deepEqual([waited.code, hopOf(waited)], [Status.UNAVAILABLE, "hub 0"]);
     call.write({ data: text("during") });
     call.end();
     assert.deepEqual(texts(ok(await outcome).responses), ["before", "during"]);
