@@ -6,6 +6,8 @@
  * - A finished answer is kept for `KEEP_MS` and given again to the same `request_id`, also after
  *   a restart of gserver. An operation that ended before it changed anything is not kept: it may
  *   be tried again with the same id.
+ * - Where the journal cannot be written, an operation with a `request_id` is not begun. One without
+ *   is: nobody can ask for it again, and a full disk may be why Fluentd has to be stopped.
  * - An operation that gserver did not live to finish is remembered as interrupted. Its outcome is
  *   unknown, and it is never carried out again under the same id.
  * - A caller who leaves does not end the operation.
@@ -115,7 +117,7 @@ export class Operations {
    *
    * @param signal The caller's: ends its wait, not the operation.
    * @throws {RpcError} As the action does; `OPERATION_IN_PROGRESS`, `REQUEST_ID_REUSED`,
-   *   `OPERATION_INTERRUPTED`, `SHUTTING_DOWN`.
+   *   `OPERATION_INTERRUPTED`, `JOURNAL_UNWRITABLE`, `SHUTTING_DOWN`.
    */
   async run<Response extends object>(
     request: OperationRequest,
@@ -145,7 +147,7 @@ export class Operations {
     const { kind, fingerprint, actor, reason } = request;
     const id = request.requestId || crypto.randomUUID();
     const record = { id, kind, fingerprint, actor, reason, timeMs: Date.now(), result: "" };
-    const answer = this.#carryOut(record, action);
+    const answer = this.#carryOut(record, action, { mustBeKept: request.requestId !== "" });
     // Its callers may all have left.
     answer.catch(() => {});
     this.#running = { record, answer };
@@ -176,6 +178,7 @@ export class Operations {
   async #carryOut<Response extends object>(
     record: OperationRecord,
     action: (scope: OperationScope) => Promise<{ response: Response; result: string }>,
+    { mustBeKept }: { readonly mustBeKept: boolean },
   ): Promise<Response> {
     // Lets run() note it first, whatever the action does before it waits.
     await Promise.resolve();
@@ -183,7 +186,13 @@ export class Operations {
     let begun = false;
     const begin = async () => {
       signal.throwIfAborted();
-      await this.#keep(record);
+      try {
+        await this.#keep(record);
+      } catch (error) {
+        this.#drop(record);
+        if (mustBeKept) throw unwritable(this.#file.path, error);
+        this.#complain(error);
+      }
       begun = true;
     };
     try {
@@ -205,16 +214,25 @@ export class Operations {
       if (keep) await this.#keep(ended);
     } catch (error) {
       // The answer is known all the same, and kept in memory; after a restart it is interrupted.
-      log.error("Cannot write {path}: {error}", { path: this.#file.path, error });
+      this.#complain(error);
     } finally {
       this.#running = undefined;
     }
   }
 
   async #keep(record: OperationRecord): Promise<void> {
-    this.#kept = [...this.#kept.filter(({ id }) => id !== record.id), record].slice(-MAX_KEPT);
+    this.#drop(record);
+    this.#kept = [...this.#kept, record].slice(-MAX_KEPT);
     this.#forget();
     await this.#write();
+  }
+
+  #drop({ id }: OperationRecord): void {
+    this.#kept = this.#kept.filter((record) => record.id !== id);
+  }
+
+  #complain(error: unknown): void {
+    log.error("Cannot write {path}: {error}", { path: this.#file.path, error });
   }
 
   #forget(): void {
@@ -241,6 +259,16 @@ function interrupted({ id, kind }: OperationRecord, cause?: unknown): RpcError {
     `The outcome of ${kind} ${id} is unknown: gserver ended or failed before it was known. ` +
       "Look with GetStatus, then ask again with a new request_id",
     { metadata: { operation_id: id, kind }, cause },
+  );
+}
+
+function unwritable(path: string, cause: unknown): RpcError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return fluentdError(
+    "JOURNAL_UNWRITABLE",
+    `Nothing was attempted, because it could not be remembered: cannot write ${path}: ${why}. ` +
+      "Mend that, or ask without request_id",
+    { cause },
   );
 }
 

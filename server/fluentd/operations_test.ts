@@ -68,6 +68,25 @@ Deno.test("Operations.run() lets an id be tried again when nothing was attempted
   assert.deepEqual(await operations.run(request("a"), action, signal), { count: 1 });
 });
 
+Deno.test("Operations.run() attempts nothing under an id that the journal cannot take", async () => {
+  await using dir = await journal();
+  const operations = await dir.open();
+  const action = counted();
+  // Where the new file is written before it takes the old one's place.
+  await Deno.mkdir(`${dir.file}.new`);
+  await refused(
+    operations.run(request("a"), action, signal),
+    "FAILED_PRECONDITION",
+    "JOURNAL_UNWRITABLE",
+  );
+  assert.match(operations.last?.result ?? "", /^FAILED_PRECONDITION/);
+  // Nobody can ask for it again, so that there is nothing to remember.
+  assert.deepEqual(await operations.run(request(""), action, signal), { count: 2 });
+  await Deno.remove(`${dir.file}.new`);
+  assert.deepEqual(await operations.run(request("a"), action, signal), { count: 3 });
+  assert.deepEqual(await (await dir.open()).run(request("a"), action, signal), { count: 3 });
+});
+
 Deno.test("Operations.run() never repeats what broke off", async (t) => {
   await t.step("by an error", async () => {
     await using dir = await journal();
