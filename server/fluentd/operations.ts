@@ -75,6 +75,13 @@ export function isJournal(value: unknown): value is Journal {
     );
 }
 
+/** A record in memory. */
+interface Kept {
+  readonly record: OperationRecord;
+  /** When it ended, by `performance.now()`: no clock that is set may have an answer forgotten. */
+  readonly endedMs: number;
+}
+
 interface Running {
   readonly record: OperationRecord;
   readonly answer: Promise<object>;
@@ -83,24 +90,28 @@ interface Running {
 export class Operations {
   readonly #file: StateFile<Journal>;
   readonly #closing = new AbortController();
-  #kept: OperationRecord[];
+  #kept: readonly Kept[];
   /** Also what is not kept for its id. */
   #last: OperationRecord | undefined;
   #running: Running | undefined;
 
-  private constructor(file: StateFile<Journal>, kept: OperationRecord[]) {
+  private constructor(file: StateFile<Journal>, kept: readonly Kept[]) {
     this.#file = file;
     this.#kept = kept;
-    this.#last = kept.at(-1);
+    this.#last = kept.at(-1)?.record;
   }
 
   /** Reads the journal; what was running when it was written has been interrupted. */
   static async open(file: StateFile<Journal>): Promise<Operations> {
     const { operations = [] } = await file.read() ?? {};
     const timeMs = Date.now();
+    const nowMs = performance.now();
     const kept = operations.map((record) =>
-      // Its time begins now: nobody could ask about it meanwhile.
-      record.result === "" ? { ...record, result: INTERRUPTED, timeMs } : record
+      record.result === ""
+        // Its time begins now: nobody could ask about it meanwhile.
+        ? { record: { ...record, result: INTERRUPTED, timeMs }, endedMs: nowMs }
+        // A time in the future means that the clock was set back.
+        : { record, endedMs: nowMs - Math.max(0, timeMs - record.timeMs) }
     );
     const opened = new Operations(file, kept);
     if (operations.some(({ result }) => result === "")) await opened.#write();
@@ -161,7 +172,7 @@ export class Operations {
     const { record: running, answer } = this.#running ?? {};
     const record = running?.id === requestId
       ? running
-      : this.#kept.find(({ id }) => id === requestId);
+      : this.#kept.find(({ record: { id } }) => id === requestId)?.record;
     if (record === undefined) return undefined;
     if (record.kind !== kind || record.fingerprint !== fingerprint) {
       throw fluentdError(
@@ -222,13 +233,13 @@ export class Operations {
 
   async #keep(record: OperationRecord): Promise<void> {
     this.#drop(record);
-    this.#kept = [...this.#kept, record].slice(-MAX_KEPT);
+    this.#kept = [...this.#kept, { record, endedMs: performance.now() }].slice(-MAX_KEPT);
     this.#forget();
     await this.#write();
   }
 
   #drop({ id }: OperationRecord): void {
-    this.#kept = this.#kept.filter((record) => record.id !== id);
+    this.#kept = this.#kept.filter(({ record }) => record.id !== id);
   }
 
   #complain(error: unknown): void {
@@ -236,13 +247,14 @@ export class Operations {
   }
 
   #forget(): void {
-    const now = Date.now();
-    // A time in the future means that the clock was set back: kept a little longer, then.
-    this.#kept = this.#kept.filter(({ timeMs, result }) => result === "" || now - timeMs < KEEP_MS);
+    const sinceMs = performance.now() - KEEP_MS;
+    this.#kept = this.#kept.filter(({ record, endedMs }) =>
+      record.result === "" || endedMs > sinceMs
+    );
   }
 
   #write(): Promise<void> {
-    return this.#file.write({ version: 1, operations: this.#kept });
+    return this.#file.write({ version: 1, operations: this.#kept.map(({ record }) => record) });
   }
 
   /** Ends the operation that runs, which is then an interrupted one, and takes no more. */

@@ -203,6 +203,22 @@ Deno.test("Operations keeps answers for a time and in a number", async () => {
   assert.equal(kept.at(-1).id, `n${MAX_KEPT - 1}`);
 });
 
+Deno.test("Operations keeps an answer though the clock is set forward", async () => {
+  await using dir = await journal();
+  const operations = await dir.open();
+  const action = counted();
+  await operations.run(request("a"), action, signal);
+  const { now } = Date;
+  Date.now = () => now() + 2 * KEEP_MS;
+  try {
+    assert.deepEqual(await operations.run(request("a"), action, signal), { count: 1 });
+    await operations.run(request("b"), action, signal);
+    assert.deepEqual(await operations.run(request("a"), action, signal), { count: 1 });
+  } finally {
+    Date.now = now;
+  }
+});
+
 Deno.test("Operations begins anew, and says so, with a damaged journal", async (t) => {
   for (const text of ["", "{", "null", "[]", '{"version":2,"operations":[]}']) {
     await t.step(JSON.stringify(text), async () => {
