@@ -155,6 +155,10 @@ Deno.test("History counts rebirths of workers and restarts of the unit", () => {
   look({ workers: [worker(12, 0, 1)] }, 2);
   look({ workers: [worker(13, 0), worker(12, 0, 1)] }, 3);
   assert.deepEqual([history.total, history.rebirthsSince(3), history.rebirthsSince(4)], [1, 1, 0]);
+  // Looks of several callers at once, the older one last.
+  look({ workers: [worker(11, 1000), worker(12, 0, 1)] }, 3);
+  look({ workers: [worker(13, 0), worker(12, 0, 1)] }, 3);
+  assert.equal(history.total, 1);
   // Another supervisor's workers are no rebirths.
   look({ supervisors: [process(20, 0)], workers: [{ ...worker(21, 0), ppid: 20 }] }, 4);
   assert.equal(history.total, 1);

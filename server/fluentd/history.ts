@@ -4,34 +4,39 @@
  * @module
  */
 import type { Observation } from "./manager.ts";
+import { isSameProcess, type ProcessInfo } from "./proc.ts";
 
 /** Rebirths that are remembered with their time. */
 const MAX_REMEMBERED = 100;
 
 /** Rebirths of workers and restarts of the unit, as far as they were seen. */
 export class History {
-  /** Supervisor and worker number → PID and start. */
-  #workers = new Map<string, string>();
+  /** By supervisor and worker number. */
+  #workers = new Map<string, Pick<ProcessInfo, "pid" | "startTicks">>();
   #rebirths: number[] = [];
   #rebirthsTotal = 0;
   #unitCount: number | undefined;
   #restarts: number[] = [];
 
-  /** Call it with each look. */
+  /** Call it with each look. Several may be under way, so that an older one may come last. */
   note(seen: Observation, nowMs: number): void {
-    const workers = new Map(seen.workers.map((worker) => [
-      `${worker.ppid}/${worker.workerId}`,
-      `${worker.pid}/${worker.startTicks}`,
+    const workers = new Map(seen.workers.map(({ ppid, workerId, pid, startTicks }) => [
+      `${ppid}/${workerId}`,
+      { pid, startTicks },
     ]));
     const supervisors = new Set(seen.supervisors.map(({ pid }) => pid));
-    for (const [key, id] of this.#workers) {
+    for (const [key, known] of this.#workers) {
       const now = workers.get(key);
-      if (now !== undefined && now !== id) {
+      if (now === undefined) {
+        // Between death and rebirth there is a moment without the worker: it is not forgotten then.
+        if (supervisors.has(Number.parseInt(key, 10))) workers.set(key, known);
+      } else if (now.startTicks < known.startTicks) {
+        // A look from before its rebirth.
+        workers.set(key, known);
+      } else if (!isSameProcess(now, known)) {
         this.#rebirthsTotal++;
         this.#rebirths = remember(this.#rebirths, 1, nowMs);
       }
-      // Between death and rebirth there is a moment without the worker: it is not forgotten then.
-      if (now === undefined && supervisors.has(Number.parseInt(key, 10))) workers.set(key, id);
     }
     this.#workers = workers;
     this.#noteUnit(seen.unit?.restarts, nowMs);

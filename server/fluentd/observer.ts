@@ -37,6 +37,9 @@ export class Observer {
   readonly monitor: Monitor | undefined;
   readonly history = new History();
   #costMs = 0;
+  /** Looks are numbered; what an older one saw is no news after a newer one. */
+  #looks = 0;
+  #newestLook = 0;
 
   constructor({ manager, monitor }: ObserverOptions) {
     this.manager = manager;
@@ -46,9 +49,13 @@ export class Observer {
   /** Only the processes, noted in the history. */
   async glance(options: WaitOptions): Promise<Observation> {
     const beganMs = performance.now();
+    const look = ++this.#looks;
     const seen = await this.manager.observe(options);
     this.#costMs = performance.now() - beganMs;
-    this.history.note(seen, Date.now());
+    if (look > this.#newestLook) {
+      this.#newestLook = look;
+      this.history.note(seen, Date.now());
+    }
     return seen;
   }
 
