@@ -13,7 +13,7 @@ const FORWARDED = "x-hub-forwarded";
 
 /**
  * - `not-delivered`: certainly nothing happened; repeating is safe.
- * - `answered`: the server itself said no.
+ * - `answered`: the server itself said no, or how it failed.
  * - `unknown`: it may have been carried out.
  */
 export type Delivery = "not-delivered" | "answered" | "unknown";
@@ -33,6 +33,13 @@ export interface Way {
   readonly refused?: boolean;
 }
 
+/** Codes by which a server says no "no": that it ran out of time, was stopped, or failed somewhere. */
+const UNDECIDED_CODES: ReadonlySet<StatusName> = new Set([
+  "CANCELLED",
+  "UNKNOWN",
+  "DEADLINE_EXCEEDED",
+]);
+
 /** Codes that gRPC itself makes when a connection breaks or time runs out. All others only a peer sends. */
 const LOCAL_CODES: ReadonlySet<StatusName> = new Set([
   "CANCELLED",
@@ -46,10 +53,11 @@ const LOCAL_CODES: ReadonlySet<StatusName> = new Set([
 
 export function deliveryOf(error: RpcError, { connected, refused = false }: Way): Delivery {
   if (!connected || refused) return "not-delivered";
-  if (trailer(error, HOP) === "server") return "answered";
+  const code = statusName(error.code);
+  if (trailer(error, HOP) === "server") return UNDECIDED_CODES.has(code) ? "unknown" : "answered";
   if (trailer(error, FORWARDED) === "0") return "not-delivered";
   if (trailer(error, FORWARDED) === "1") return "unknown";
-  return LOCAL_CODES.has(statusName(error.code)) ? "unknown" : "answered";
+  return LOCAL_CODES.has(code) ? "unknown" : "answered";
 }
 
 export function hopOf(error: RpcError, { connected }: Way): Hop {

@@ -23,6 +23,10 @@ Deno.test("deliveryOf() says not delivered only when that is certain", async (t)
     ["DEADLINE_EXCEEDED", true, "hub", "1", "unknown", "hub → server"],
     ["FAILED_PRECONDITION", true, "server", "1", "answered", "server"],
     ["UNAVAILABLE", true, "server", "1", "answered", "server"],
+    // It ran out of time, or was stopped in the middle: what it was doing may go on.
+    ["DEADLINE_EXCEEDED", true, "server", "1", "unknown", "server"],
+    ["CANCELLED", true, "server", "1", "unknown", "server"],
+    ["UNKNOWN", true, "server", "1", "unknown", "server"],
     // Nobody said anything: made here when the connection broke or time ran out.
     ["UNAVAILABLE", true, undefined, undefined, "unknown", undefined],
     ["DEADLINE_EXCEEDED", true, undefined, undefined, "unknown", undefined],
