@@ -168,7 +168,8 @@ export class KnownServers implements Disposable {
         this.#alive.run(Math.round(nowMs));
         this.#db.exec("COMMIT");
       } catch (error) {
-        this.#db.exec("ROLLBACK");
+        // With a full disk SQLite has done that itself.
+        if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
         throw error;
       }
       this.#aliveMs = nowMs;

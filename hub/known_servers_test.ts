@@ -1,4 +1,6 @@
+import { configure, type LogRecord, reset } from "@logtape/logtape";
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { FakeTunnel } from "./fake_tunnel.ts";
 import { KNOWN_SERVERS_FILE, KnownServers, type KnownServersOptions } from "./known_servers.ts";
 import { Registry } from "./registry.ts";
@@ -97,6 +99,39 @@ Deno.test("KnownServers puts a damaged file aside, and begins anew", async (t) =
       }));
   }
 });
+
+Deno.test("KnownServers says why it cannot write, and does when it can", () =>
+  inFolder(async (dir) => {
+    const records: LogRecord[] = [];
+    await configure({
+      sinks: { records: (record) => records.push(record) },
+      loggers: [
+        { category: ["hub", "known"], sinks: ["records"] },
+        { category: ["logtape", "meta"], sinks: [] },
+      ],
+    });
+    try {
+      const first = start(dir);
+      // A full disk ends the transaction in this way too.
+      using other = new DatabaseSync(`${dir}/${KNOWN_SERVERS_FILE}`);
+      other.exec(`CREATE TRIGGER full BEFORE INSERT ON server BEGIN
+        SELECT RAISE(ROLLBACK, 'no room');
+      END`);
+      first.registry.add(new FakeTunnel("edge-1", 1));
+      assert.match(String(records[0]?.properties["error"]), /no room/);
+      other.exec("DROP TRIGGER full");
+      first.registry.add(new FakeTunnel("edge-2", 1));
+      first.known[Symbol.dispose]();
+    } finally {
+      await reset();
+    }
+    const second = start(dir);
+    assert.deepEqual(second.registry.away().map(({ info: { name } }) => name), [
+      "edge-1",
+      "edge-2",
+    ]);
+    second.known[Symbol.dispose]();
+  }));
 
 Deno.test("KnownServers: a file that cannot be is no reason not to start", () => {
   assert.equal(KnownServers.open("/dev/null"), undefined);
