@@ -30,7 +30,7 @@ export const options = {
   tunnelListen: {
     flag: "--tunnel-listen",
     value: "ADDRESS",
-    parse: parseHostPort,
+    parse: (text: string) => parseHostPort(text, { usualPort: 8080 }),
     default: { host: "", port: 8080 },
     defaultText: ":8080",
     help: "Where servers dial in; port 0 takes a free one",
@@ -47,7 +47,7 @@ export const options = {
   callListen: {
     flag: "--call-listen",
     value: "ADDRESS",
-    parse: parseHostPort,
+    parse: (text: string) => parseHostPort(text),
     default: { host: "", port: 9090 },
     defaultText: ":9090",
     help: "Where operators call; port 0 takes a free one",
@@ -56,7 +56,7 @@ export const options = {
   metricsListen: {
     flag: "--metrics-listen",
     value: "ADDRESS",
-    parse: parseHostPort,
+    parse: (text: string) => parseHostPort(text, { usualPort: 9464 }),
     defaultText: "nowhere",
     help: "Where Prometheus finds /metrics, in plain text for whoever can reach it",
     group: LISTEN,

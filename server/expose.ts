@@ -44,7 +44,7 @@ export function parseExpose(text: string): Upstream {
       hint: `Write payments=127.0.0.1:50051; a name is ${NAME_PART_RULE}`,
     });
   }
-  const { host, port } = parseHostPort(address);
+  const { host, port } = parseHostPort(address, { usualPort: 50051 });
   if (port === 0) throw new UsageError(`"${text}" has port 0`);
   return { name, address: { host: host === "" ? "127.0.0.1" : host, port } };
 }

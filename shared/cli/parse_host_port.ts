@@ -8,7 +8,18 @@
  *
  * @module
  */
+import { isIPv6 } from "node:net";
 import { UsageError } from "./usage_error.ts";
+
+/** Options of {@linkcode parseHostPort}. */
+export interface ParseHostPortOptions {
+  /**
+   * The port that a hint proposes when the text has none.
+   *
+   * @default {9090} Where operators call.
+   */
+  readonly usualPort?: number;
+}
 
 export interface HostPort {
   /** Without brackets; empty for every interface. */
@@ -24,12 +35,15 @@ const MAX_PORT = 65_535;
  *
  * @throws {UsageError} If the text is none.
  */
-export function parseHostPort(text: string): HostPort {
+export function parseHostPort(
+  text: string,
+  { usualPort = 9090 }: ParseHostPortOptions = {},
+): HostPort {
   const [, bracketed, plain, digits] = GRAMMAR.exec(text) ?? [];
   const port = Number(digits);
   const badBrackets = bracketed !== undefined && !bracketed.includes(":");
   if (digits === undefined || port > MAX_PORT || badBrackets) {
-    throw new UsageError(`"${text}" is not an address`, { hint: hint(text) });
+    throw new UsageError(`"${text}" is not an address`, { hint: hint(text, usualPort) });
   }
   return { host: bracketed ?? plain ?? "", port };
 }
@@ -39,9 +53,19 @@ export function formatHostPort({ host, port }: HostPort): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-function hint(text: string): string {
+function hint(text: string, usualPort: number): string {
   if (/^[a-z]+:\/\//i.test(text)) return "Write host:port, without a scheme";
-  if (/^[0-9a-f]*:[0-9a-f:]+$/i.test(text)) return `Write an IPv6 address as [${text}]:9090`;
-  if (/^[\w.-]+$/.test(text)) return `The port is missing: write ${text}:9090`;
+  if (/^\d+$/.test(text) && Number(text) <= MAX_PORT) return `Write a port alone as :${text}`;
+  if (Number(/:(\d+)$/.exec(text)?.[1]) > MAX_PORT) return `A port is 0 to ${MAX_PORT}`;
+  if (/^[0-9a-f]*:[0-9a-f:]+$/i.test(text)) {
+    return `Write an IPv6 address in brackets: ${bracketed(text, usualPort)}`;
+  }
+  if (/^[\w.-]+$/.test(text)) return `The port is missing: write ${text}:${usualPort}`;
   return "Write host:port, such as localhost:9090, :8080 or [::1]:0";
+}
+
+/** What was probably meant: `::1:9090` has a port, `::1` has none. */
+function bracketed(text: string, usualPort: number): string {
+  const [, host = "", port = ""] = /^(.*):(\d+)$/.exec(text) ?? [];
+  return isIPv6(host) && Number(port) <= MAX_PORT ? `[${host}]:${port}` : `[${text}]:${usualPort}`;
 }

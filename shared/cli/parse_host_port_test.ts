@@ -25,9 +25,13 @@ Deno.test("parseHostPort() refuses the rest and says what to write", async (t) =
     ["", /host:port/],
     ["localhost", /port is missing: write localhost:9090/],
     ["localhost:", /host:port/],
-    ["localhost:65536", /host:port/],
+    ["localhost:65536", /port is 0 to 65535/],
+    [":99999", /port is 0 to 65535/],
+    ["8080", /port alone as :8080$/],
     ["localhost:http", /host:port/],
-    ["::1:9090", /\[::1:9090\]:9090/],
+    ["::1:9091", /brackets: \[::1\]:9091$/],
+    ["::1", /brackets: \[::1\]:9090$/],
+    ["2001:db8::7", /brackets: \[2001:db8::7\]:9090$/],
     ["[localhost]:1", /host:port/],
     ["http://localhost:1", /without a scheme/],
     ["user@localhost:1", /host:port/],
@@ -42,4 +46,10 @@ Deno.test("parseHostPort() refuses the rest and says what to write", async (t) =
       });
     });
   }
+});
+
+Deno.test("parseHostPort() proposes the port that is usual there", () => {
+  assert.throws(() => parseHostPort("hub", { usualPort: 8080 }), {
+    hint: "The port is missing: write hub:8080",
+  });
 });
