@@ -32,6 +32,13 @@ const RULES: readonly Rule[] = [
     hint: () => "--tls-server-name gives the name that the certificate has",
   },
   {
+    // Deno has these words for three faults.
+    when: unconnected(/unable to verify the first certificate/i),
+    hint: () =>
+      "The certificate has expired, is not valid yet, or is of an unknown authority: check its dates " +
+      "and both clocks, or name its authority with --tls-ca-cert-file",
+  },
+  {
     when: unconnected(/certificate|UnknownIssuer|self.signed|unable to verify/i),
     hint: () =>
       "--tls-ca-cert-file names the certificate to trust; --tls-insecure-skip-verify trusts any",

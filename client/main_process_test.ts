@@ -212,7 +212,7 @@ Deno.test("TLS accepts the right certificate and no other", async (t) => {
       [`${ip} --tls-insecure-skip-verify`, 0, /^$/],
       [`${ip} --tls-ca-cert-file ca.crt --tls-cert-file other.crt`, 0, /^$/],
       [`${ip} --tls`, 78, /not delivered[^]*hint: --tls-ca-cert-file names the certificate/],
-      [`${ip} --tls-ca-cert-file other.crt`, 78, /hint: --tls-ca-cert-file names/],
+      [`${ip} --tls-ca-cert-file other.crt`, 78, /hint: .*authority with --tls-ca-cert-file/],
       [
         `${ip} --tls-ca-cert-file ca.crt --tls-server-name x.org`,
         78,
@@ -227,6 +227,25 @@ Deno.test("TLS accepts the right certificate and no other", async (t) => {
         assert.equal(ran.code, code);
       });
     }
+  });
+});
+
+Deno.test("a certificate that has expired is not taken for one of a stranger", async () => {
+  const expired = await generateCertificate(["localhost"], {
+    days: 1,
+    notBefore: new Date("2024-01-01"),
+  });
+  await using hub = await startFakeHub(expired);
+  await withGclient(async (directory) => {
+    await Deno.writeTextFile(`${directory}/ca.crt`, expired.cert);
+    const address = `localhost:${hub.port}`;
+    const { code, err } = await bash(
+      directory,
+      `gclient hub servers -n -s ${address} --tls-ca-cert-file ca.crt`,
+      {},
+    );
+    assert.match(err, /hint: The certificate has expired/);
+    assert.equal(code, 78);
   });
 });
 

@@ -59,6 +59,12 @@ const ERROR_HINTS: readonly (readonly [words: RegExp, hint: string])[] = [
   ],
   [/Expired/i, "The hub's certificate has expired: renew it, and check both clocks"],
   [/NotValidYet|NOT_YET_VALID/i, "The hub's certificate is not valid yet: check both clocks"],
+  // Deno has this one word for three faults.
+  [
+    /UNABLE_TO_VERIFY_LEAF/,
+    "The hub's certificate has expired, is not valid yet, or is of an unknown authority: check its " +
+    "dates and both clocks, or name its authority with --tls-ca-cert-file",
+  ],
   [/UnknownIssuer|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|CaUsedAsEndEntity|CERT_/i, TRUST],
   [
     /CertificateRequired|BadCertificate|ALERT_.*CERTIFICATE/i,

@@ -31,6 +31,20 @@ Deno.test("dial() checks the hub's certificate as told", async (t) => {
         });
       });
     }
+    const day = 24 * 60 * 60 * 1000;
+    for (const [what, notBefore] of [["expired", -3 * day], ["not valid yet", day]] as const) {
+      await t.step(what, async () => {
+        const pair = await generateCertificate(["127.0.0.1"], {
+          days: 1,
+          notBefore: new Date(Date.now() + notBefore),
+        });
+        await Deno.writeTextFile(`${dir}/dated.crt`, pair.cert);
+        await withHub({ tls: pair }, async (hub) => {
+          const options = { tls: await loadTls({ caCertFile: `${dir}/dated.crt` }) };
+          assert.match((await failure(hub.uri, options)).hint ?? "", /expired, is not valid yet/);
+        });
+      });
+    }
     await t.step("client certificate", async () => {
       let subject: unknown;
       const refuse = (request: IncomingMessage, _socket: Duplex) => {

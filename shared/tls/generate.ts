@@ -26,6 +26,12 @@ export interface GenerateOptions {
    */
   days?: number;
   /**
+   * From when on it is valid.
+   *
+   * @default {an hour ago} Then it is valid on a machine too whose clock is a little slow.
+   */
+  notBefore?: Date;
+  /**
    * The subject's common name. Clients look at the hosts only; this is for people.
    *
    * @default {hosts[0]}
@@ -77,13 +83,16 @@ export async function generateCertificate(
   hosts: readonly string[],
   options: GenerateOptions = {},
 ): Promise<CertificatePair> {
-  const { days = DEFAULT_DAYS, commonName = hosts[0] ?? "" } = options;
+  const {
+    days = DEFAULT_DAYS,
+    notBefore = new Date(Date.now() - CLOCK_SKEW_MS),
+    commonName = hosts[0] ?? "",
+  } = options;
   if (!Number.isInteger(days) || days < 1 || days > MAX_DAYS) {
     throw new RangeError(`Cannot make a certificate for ${days} days: expected 1 to ${MAX_DAYS}`);
   }
   const names = subjectAltNames(hosts);
   const keys = await crypto.subtle.generateKey(KEY_ALGORITHM, true, ["sign", "verify"]);
-  const notBefore = new Date(Date.now() - CLOCK_SKEW_MS);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),
     name: [{ CN: [commonName.slice(0, MAX_COMMON_NAME)] }],
