@@ -66,9 +66,7 @@ export async function attemptCall(
   let call: Call | undefined;
   try {
     const start = performance.now();
-    const leftMs = Math.max(0, deadline - Date.now());
-    const timeoutMs = Math.min(plan.connectTimeoutMs, leftMs);
-    connected = await channel.connect({ timeoutMs, signal });
+    connected = await channel.connect({ timeoutMs: plan.connectTimeoutMs, deadline, signal });
     const ms = Math.round(performance.now() - start);
     const how = `${plan.tls ? "TLS" : "plaintext"}${plan.raw ? ", raw" : ""}`;
     const to = formatHostPort(plan.address);

@@ -25,6 +25,12 @@ const CHANNEL_OPTIONS: ChannelOptions = {
 
 export interface ConnectOptions {
   readonly timeoutMs: number;
+  /**
+   * `Date.now()` at which the whole call must have ended.
+   *
+   * @default {Infinity}
+   */
+  readonly deadline?: number;
   readonly signal: AbortSignal;
 }
 
@@ -45,11 +51,12 @@ export class Channel implements Disposable {
    * Connects, so that a later failure can tell "never connected" from "lost".
    *
    * @returns Whether there is a connection. If not, a call fails at once and says why.
-   * @throws {RpcError} UNAVAILABLE when nothing answers in time or TLS fails; the hub's refusal in raw mode.
+   * @throws {RpcError} UNAVAILABLE when nothing answers in time or TLS fails; DEADLINE_EXCEEDED when
+   *     the whole call's time was over before; the hub's refusal in raw mode.
    * @throws `signal.reason`, as soon as the signal fires.
    */
-  async connect({ timeoutMs, signal }: ConnectOptions): Promise<boolean> {
-    const until = Date.now() + timeoutMs;
+  async connect({ timeoutMs, deadline = Infinity, signal }: ConnectOptions): Promise<boolean> {
+    const until = Math.min(Date.now() + timeoutMs, deadline);
     const channel = this.client.getChannel();
     for (
       let state = channel.getConnectivityState(true);;
@@ -62,6 +69,12 @@ export class Channel implements Disposable {
       }
       const changed = await this.#change(state, until, signal);
       if (changed) continue;
+      if (until === deadline) {
+        throw new RpcError(
+          Status.DEADLINE_EXCEEDED,
+          `Cannot connect to ${this.#address}: the time for the whole call was over before`,
+        );
+      }
       throw new RpcError(
         Status.UNAVAILABLE,
         `Cannot connect to ${this.#address}: no answer within ${timeoutMs} ms`,

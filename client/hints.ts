@@ -44,6 +44,10 @@ const RULES: readonly Rule[] = [
       "--tls-ca-cert-file names the certificate to trust; --tls-insecure-skip-verify trusts any",
   },
   {
+    when: (failure) => unconnected(/^/)(failure) && code("DEADLINE_EXCEEDED")(failure),
+    hint: () => "--timeout gives it more time",
+  },
+  {
     when: unconnected(/no answer within/i),
     hint: ({ address }) =>
       `Does a firewall drop connections to ${address}? --connect-timeout waits longer`,

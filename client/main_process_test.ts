@@ -173,6 +173,19 @@ hint: Is ghub running at ${hub.address}? Another one is named with -s HOST:PORT
         /no answer within 100 ms[^]*The call was not delivered[^]*hint: .*firewall/,
       );
     });
+    await t.step("never answered, and the call has less time than connecting", async () => {
+      using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+      const address = `127.0.0.1:${listener.addr.port}`;
+      const accepted = listener.accept();
+      const script = `gclient fluentd stop -s ${address} --timeout 500ms`;
+      const { code, err } = await bash(directory, script, {});
+      (await accepted).close();
+      assert.equal(code, 68);
+      assert.match(
+        err,
+        /DEADLINE_EXCEEDED: Cannot connect [^]*The call was not delivered[^]*hint: --timeout gives/,
+      );
+    });
     await t.step("no such host", async () => {
       const { code, err } = await bash(directory, "gclient fluentd stop -s nowhere.invalid:1", {});
       assert.equal(code, 78);
