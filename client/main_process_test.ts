@@ -67,6 +67,16 @@ Deno.test("gclient reads a request from each kind of standard input that holds o
       ["a pipe and -n", "echo nonsense | gclient fluentd start -n", ""],
       ["-f over a pipe", "echo nonsense | gclient fluentd start -f req.yaml", "yaml file"],
       ["-f -", `echo '{"reason":"dash"}' | gclient fluentd start -f -`, "dash"],
+      [
+        "-f /dev/stdin",
+        `echo '{"reason":"device"}' | gclient fluentd start -f /dev/stdin`,
+        "device",
+      ],
+      [
+        "-f of a substitution",
+        `gclient fluentd start -f <(echo '{"reason":"sub"}') < /dev/null`,
+        "sub",
+      ],
       ["-d over a pipe", `echo nonsense | gclient fluentd start -d '{"reason":"d"}'`, "d"],
       ["-d @file", "gclient fluentd start -d @req.json < /dev/null", "file"],
       ["-d @-", `echo '{"reason":"at"}' | gclient fluentd start -d @-`, "at"],

@@ -23,6 +23,12 @@ import type { Stdin } from "./stdin.ts";
 
 const group = "Request";
 
+/**
+ * Standard input by other names. Deno lets nobody open these who may not do everything, and gclient
+ * may do little.
+ */
+const STDIN_PATHS = ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
+
 export const FORMATS = ["json", "yaml", "xml"] as const;
 
 export const requestOptions = {
@@ -134,7 +140,8 @@ async function readText(
   if (data !== undefined && !data.startsWith("@")) {
     return { text: data, source: "-d", format: undefined };
   }
-  const file = data?.slice(1) ?? requestFile;
+  const named = data?.slice(1) ?? requestFile;
+  const file = named !== undefined && STDIN_PATHS.includes(named) ? "-" : named;
   if (file === "") throw new UsageError("The name of a file is missing after -d @");
   if (file !== undefined && file !== "-") {
     return { text: decode(await readFile(file), file), source: file, format: formatOfPath(file) };

@@ -76,6 +76,8 @@ Deno.test("readRequests() takes the first source that is there", async (t) => {
         "stdin",
         true,
       ],
+      ["-f /dev/stdin", { stdin, values: { requestFile: "/dev/stdin" } }, "stdin", true],
+      ["-d @/dev/stdin", { stdin, values: { data: "@/dev/stdin" } }, "stdin", true],
       ["--set on top", { stdin, values: { set: ["reason=set"] } }, "set", true],
       ["--set alone", { values: { set: ["reason=set"] } }, "set", false],
       [

@@ -105,6 +105,8 @@ Deno.test("wrong usage ends with exit code 2", async (t) => {
     ["fluentd start -f /nowhere.json", /Cannot read request file/],
     ["fluentd start -n -s localhost", /The port is missing: write localhost:9090/],
     ["fluentd start -n --timeout 5", /write 5s or 5ms/],
+    // Its mode is loose too, but "chmod 600 /" would be bad advice.
+    ["fluentd start -n --token-file /", /^error: Token file "\/" is a directory\n$/],
     ["fluentd start -n --raw --wait-for-server 1s", /cannot be combined/],
     ["fluentd start -n --set waits=1s", /StartRequest has no field "waits"[^]*wait, minHealthy/],
     ["fluentd start -n --set wait=soon", /wait.*[Dd]uration/],

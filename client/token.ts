@@ -30,7 +30,8 @@ export async function readToken(file: string | undefined, env: Env): Promise<str
   }
   let text: string;
   try {
-    const { mode, size } = await Deno.stat(file);
+    const { mode, size, isDirectory } = await Deno.stat(file);
+    if (isDirectory) throw new UsageError(`Token file "${file}" is a directory`);
     if (mode !== null && Deno.build.os !== "windows" && (mode & OTHERS) !== 0) {
       throw new UsageError(`Token file "${file}" can be read or written by others`, {
         hint: `chmod 600 ${file}`,
@@ -40,6 +41,13 @@ export async function readToken(file: string | undefined, env: Env): Promise<str
     text = await Deno.readTextFile(file);
   } catch (error) {
     if (error instanceof UsageError) throw error;
+    if (error instanceof Deno.errors.NotCapable) {
+      // Devices such as /dev/stdin. Deno's own words would ask for a flag that gclient does not have.
+      throw new UsageError(`Cannot read token file "${file}": it must be a file or a pipe`, {
+        hint: `${TOKEN_ENV} can hold the token itself`,
+        cause: error,
+      });
+    }
     const why = error instanceof Error ? error.message : String(error);
     throw new UsageError(`Cannot read token file "${file}": ${why}`, { cause: error });
   }
