@@ -15,6 +15,9 @@ import type { Command, Env, Program } from "./program.ts";
 import { UsageError } from "./usage_error.ts";
 import { resolveValues } from "./values.ts";
 
+/** Commander's code for a flag that stands last and wants a value. */
+const MISSING_VALUE = "commander.optionMissingArgument";
+
 /** A command to run. */
 export interface Parsed {
   readonly command: Command;
@@ -44,7 +47,7 @@ export async function parse(
   args: readonly string[],
   { env, stdout }: ParseOptions,
 ): Promise<Parsed | Printed> {
-  const state: State = { program, stdout, found: undefined, text: "" };
+  const state: State = { program, args, stdout, found: undefined, text: "" };
   const root = build(state, programAsCommand(program), [program.name]);
   root.version(program.version, "--version", "Prints the version");
   requireKnownCommand(program, state, args);
@@ -82,6 +85,7 @@ interface Found {
 
 interface State {
   readonly program: Program;
+  readonly args: readonly string[];
   readonly stdout: Output;
   found: Found | undefined;
   text: string;
@@ -105,7 +109,7 @@ function build(state: State, command: Command, path: readonly string[]): Command
   own.exitOverride((error) => {
     throw error.exitCode === 0 || error.code === "commander.help"
       ? error
-      : toUsageError(error, path);
+      : toUsageError(error, error.code === MISSING_VALUE ? namedPath(state) : path);
   });
   own.configureOutput({
     writeOut: (text) => void (state.text += text),
@@ -122,8 +126,9 @@ function build(state: State, command: Command, path: readonly string[]): Command
   const options = command.run === undefined ? hoisted(command) : optionsOf(command);
   const shownOptions = shown?.run === undefined ? {} : optionsOf(shown);
   for (const [key, option] of Object.entries(options)) {
-    const hidden = option.hidden === true || shownOptions[key] === undefined;
-    own.addOption(toCommander(key, option, hidden));
+    // Another command may have an option of the same form that means something else there.
+    const seen = shownOptions[key];
+    own.addOption(toCommander(key, seen ?? option, option.hidden === true || seen === undefined));
   }
   for (const arg of command.args ?? []) {
     const name = arg.many ? `${arg.name}...` : arg.name;
@@ -200,6 +205,19 @@ function requireKnownCommand(program: Program, state: State, args: readonly stri
   throw new UsageError(`Unknown command "${word}"`, {
     hint: suggestion + helpHint([program.name]),
   });
+}
+
+/** The command that the line names: commander reads flags of all commands where its root stands. */
+function namedPath({ program, args }: State): string[] {
+  const path = [program.name];
+  let commands = program.commands;
+  for (const word of args) {
+    const named = commands.find(({ name, aliases = [] }) => [name, ...aliases].includes(word));
+    if (named === undefined) continue;
+    path.push(named.name);
+    commands = named.commands ?? [];
+  }
+  return path;
 }
 
 function toUsageError(error: CommanderError, path: readonly string[]): UsageError {

@@ -83,7 +83,12 @@ function program(seen: (context: Context) => void): Program {
         aliases: ["old-things"],
         summary: "About things",
         commands: [
-          { name: "list", summary: "Lists", options: { server: serveOptions.server }, run },
+          {
+            name: "list",
+            summary: "Lists",
+            options: { server: { ...serveOptions.server, help: "Of what" } },
+            run,
+          },
           {
             name: "drop",
             summary: "Drops",
@@ -173,7 +178,7 @@ Deno.test("runProgram() answers what it cannot understand with exit 2 and a hint
     [["things", "lst"], /Unknown command "lst"[^]*Did you mean list\?/],
     [["serve", "--hub-url", "x"], /Unknown option "--hub-url"[^]*Did you mean --hub-uri\?/],
     [["serve", "a", "b"], /Too many arguments[^]*gthing serve --help/],
-    [["serve", "--hub-uri"], /Option "--hub-uri <URI>" argument missing/],
+    [["serve", "--hub-uri"], /Option "--hub-uri <URI>" argument missing[^]*gthing serve --help/],
     [
       ["serve", "--ping-interval", "5"],
       /Cannot use --ping-interval: "5" is not a duration\nhint: .*5s/,
@@ -223,6 +228,12 @@ Deno.test("runProgram() prints help and version to stdout", async () => {
     /Connection:\n\s+--ping-interval <DURATION>\s+How often to ping \(default 5s, env GTHING_PING_INTERVAL\)/,
   );
   assert.match(out, /Examples:\n {2}gthing serve edge-1/);
+});
+
+Deno.test("a program's own help describes the options of its default command", async () => {
+  const { out } = await run(["--help"]);
+  assert.match(out, /--server-addr <HOST:PORT>\s+Where to/);
+  assert.doesNotMatch(out, /Of what/);
 });
 
 Deno.test("defineCommand() infers the values of its options", () => {
