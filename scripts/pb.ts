@@ -12,6 +12,15 @@
  */
 import pbjs from "protobufjs-cli/pbjs";
 import protobuf from "protobufjs";
+import { readArguments, runScript, UsageError } from "./arguments.ts";
+
+const USAGE = `
+Usage: deno task pb [--check]
+
+Writes shared/gen from proto/.
+
+  --check   Only compare; exit code 1 if what is committed differs
+`;
 
 const PROTO_DIR = "proto";
 const GEN_DIR = "shared/gen";
@@ -104,23 +113,32 @@ async function generate(): Promise<Record<string, string>> {
   };
 }
 
-const check = Deno.args.includes("--check");
-const stale: string[] = [];
-for (const [name, text] of Object.entries(await generate())) {
-  const path = `${GEN_DIR}/${name}`;
-  if (!check) {
-    Deno.writeTextFileSync(path, text);
-    continue;
+/** Writes or compares. Returns the exit code. */
+async function pb(args: readonly string[]): Promise<number> {
+  const { values: { check }, positionals } = readArguments(USAGE, args, {
+    check: { type: "boolean" },
+  });
+  if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}"`);
+  const stale: string[] = [];
+  for (const [name, text] of Object.entries(await generate())) {
+    const path = `${GEN_DIR}/${name}`;
+    if (check) {
+      if (committed(path) !== text) stale.push(path);
+    } else Deno.writeTextFileSync(path, text);
   }
-  let committed = "";
+  if (stale.length === 0) return 0;
+  throw new Error(
+    `Not up to date with ${PROTO_DIR}/: ${stale.join(", ")}. Run: deno task pb`,
+  );
+}
+
+function committed(path: string): string {
   try {
-    committed = Deno.readTextFileSync(path);
+    return Deno.readTextFileSync(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return "";
   }
-  if (committed !== text) stale.push(path);
 }
-if (stale.length > 0) {
-  console.error(`Not up to date with ${PROTO_DIR}/: ${stale.join(", ")}. Run: deno task pb`);
-  Deno.exit(1);
-}
+
+await runScript(pb);
