@@ -65,6 +65,7 @@ const issuer = (text: string) => `issuers: [{ id: i, issuer: x, audience: y, ${t
 
 Deno.test("parseAuthFile() tells each fault with its place", async (t) => {
   const table: [what: string, yaml: string, says: RegExp][] = [
+    ["two documents", "version: 1\n---\nversion: 1\n", /:2:1: a second document begins here/],
     ["no YAML", "a: [", /auth\.yaml:\d+:\d+: /],
     ["no mapping", "- a", /auth\.yaml:1:1: must be a mapping/],
     ["no version", "servers: []", /must begin with version: 1/],

@@ -52,7 +52,10 @@ export function parseConfig(text: string, path: string, known: readonly Option[]
   });
   const [problem] = document.errors;
   if (problem !== undefined) {
-    throw new UsageError(`${path}:${lines.linePos(problem.pos[0]).line}: ${problem.message}`);
+    const what = problem.code === "MULTIPLE_DOCS"
+      ? "a second document begins here; one is allowed"
+      : problem.message;
+    throw new UsageError(`${path}:${lines.linePos(problem.pos[0]).line}: ${what}`);
   }
   const config = new Map<string, { value: string | string[] | boolean; place: string }>();
   if (

@@ -181,8 +181,9 @@ export function readYamlFile<T>(path: string, text: string, read: (root: Element
     prettyErrors: false,
   });
   const faults = new Faults(path, lineCounter);
-  for (const { pos, message } of [...document.errors, ...document.warnings]) {
-    faults.add(pos[0], "", message);
+  for (const { pos, code, message } of [...document.errors, ...document.warnings]) {
+    const isSecond = code === "MULTIPLE_DOCS";
+    faults.add(pos[0], "", isSecond ? "a second document begins here; one is allowed" : message);
   }
   faults.throwAny();
   const result = read(new Element("", document.contents, { offset: 0, faults }));
