@@ -99,7 +99,7 @@ export async function dial<T>(options: DialOptions, accept: (open: OpenSocket) =
   };
   const socket = new WebSocket(hubUri, SUBPROTOCOL, settings as WebSocketSettings);
   // Never removed: an error without a listener would end the process.
-  socket.on("error", (error: Error) => reject(withProxy(fromNetwork(error), proxy)));
+  socket.on("error", (error: Error) => reject(fromDial(error, proxy)));
   let connection: Socket | undefined;
   let keys: string | undefined;
   socket.on("upgrade", (response: IncomingMessage) => {
@@ -151,10 +151,10 @@ function headersOf({ registration, token, nonce }: DialOptions): Record<string, 
   };
 }
 
-function withProxy(error: DialError, proxy: URL | undefined): DialError {
-  if (proxy === undefined) return error;
-  const { hint, cause } = error;
-  return new DialError(`${error.message} (through the proxy ${redactProxy(proxy)})`, {
+function fromDial(error: Error, proxy: URL | undefined): DialError {
+  if (proxy === undefined) return fromNetwork(error);
+  const { message, hint, cause } = fromNetwork(error, { viaProxy: true });
+  return new DialError(`${message} (through the proxy ${redactProxy(proxy)})`, {
     cause,
     hint,
   });

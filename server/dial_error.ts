@@ -49,7 +49,7 @@ const TRUST =
   "Trust the hub's certificate with --tls-ca-cert-file, or for a trial use --tls-insecure-skip-verify";
 
 /** Words in an error's code or message → what to do. The first that fits counts. */
-const ERROR_HINTS: readonly (readonly [words: RegExp, hint: string])[] = [
+const ERROR_HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
   [/ECONNREFUSED/, "Is the hub running, and is the port of --hub-uri its tunnel port?"],
   [/ENOTFOUND|EAI_AGAIN|failed to lookup/i, "The host of --hub-uri cannot be resolved"],
   [/EHOSTUNREACH|ENETUNREACH/, "No route to the host of --hub-uri"],
@@ -80,13 +80,21 @@ const ERROR_HINTS: readonly (readonly [words: RegExp, hint: string])[] = [
   ],
 ];
 
-/** Any error of a dial that is no refusal. */
-export function fromNetwork(error: unknown): DialError {
+/** The socket was to the proxy: what it says of a host is said of that one, not of the hub. */
+const UNREACHABLE = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|failed to lookup/i;
+const PROXY_HINT =
+  "The proxy cannot be reached: check --proxy or HTTPS_PROXY, or go without one by --proxy direct";
+
+/** Any error of a dial that is no refusal; with `viaProxy`, of a dial through a proxy. */
+export function fromNetwork(error: unknown, { viaProxy = false } = {}): DialError {
   if (error instanceof DialError) return error;
   const { code = "", message } = error instanceof Error
     ? error as Error & { code?: string }
     : { message: String(error) };
   const text = message === "" ? code : message;
-  const hint = ERROR_HINTS.find(([words]) => words.test(`${code} ${message}`))?.[1];
+  const words = `${code} ${message}`;
+  const hint = viaProxy && UNREACHABLE.test(words)
+    ? PROXY_HINT
+    : ERROR_HINTS.find(([pattern]) => pattern.test(words))?.[1];
   return new DialError(text, { cause: error, hint });
 }

@@ -189,6 +189,15 @@ Deno.test("dial() goes through an HTTP proxy", async (t) => {
   }
 });
 
+Deno.test("dial() says when the proxy is not there: the hub may be", async () => {
+  const peer = await Peer.start(() => {});
+  const proxy = new URL(`http://${peer.address}`);
+  await peer[Symbol.asyncDispose]();
+  const error = await failure(new URL("ws://hub.example/ws"), { proxy });
+  assert.match(error.message, /ECONNREFUSED.*through the proxy/);
+  assert.match(error.hint ?? "", /^The proxy cannot be reached/);
+});
+
 Deno.test("dial() tells a proxy's refusal from the hub's", async (t) => {
   const table: [what: string, answer: string, message: RegExp, hint: RegExp][] = [
     ["407", "HTTP/1.1 407 X\r\nContent-Length: 0\r\n\r\n", /proxy answered 407/, /password/],
