@@ -124,7 +124,17 @@ function refusal({ raw }: CallPlan): RpcError {
 const NO_CONNECTION = /^No connection established\. Last error: (.*)$/s;
 const ADDENDA = / ?(?:\(\d{4}-\d\d-\d\dT[\d:.]+Z\)|\. Resolution note: .*$|Resolution note: .*$)/gs;
 
+/** It also puts the times of its own steps behind this. */
+const DEADLINE = /^(Deadline exceeded after [\d.]+s),.*$/s;
+
 function readable(error: RpcError): RpcError {
+  if (error.code === Status.DEADLINE_EXCEEDED && DEADLINE.test(error.message)) {
+    const { metadata } = error;
+    return new RpcError(error.code, error.message.replace(DEADLINE, "$1"), {
+      ...(metadata !== undefined && { metadata }),
+      cause: error,
+    });
+  }
   const [, reason] = NO_CONNECTION.exec(error.message) ?? [];
   if (reason === undefined || error.code !== Status.UNAVAILABLE) return error;
   const message = `Cannot connect: ${

@@ -86,6 +86,14 @@ hint: --token-file FILE or GCLIENT_TOKEN gives the operator token; the hub shows
 `,
     ],
     [
+      "a server without this service",
+      { error: new RpcError(Status.UNIMPLEMENTED, "The server does not implement it") },
+      `error: fluentd.start on edge: UNIMPLEMENTED: The server does not implement it
+  hop: server
+hint: See what it offers: gclient list edge
+`,
+    ],
+    [
       "a message that would move the cursor",
       { error: new RpcError(Status.ABORTED, "a\nerror: forged \x1b[2J") },
       `error: fluentd.start on edge: ABORTED: a\\nerror: forged \\x1b[2J
@@ -126,7 +134,10 @@ hubTest("a deadline in the middle leaves the outcome unknown", async (hub, t) =>
   hub.script.before = () => new Promise(() => {});
   const table: [command: string, err: RegExp][] = [
     ["stop", /DEADLINE_EXCEEDED[^]*outcome is unknown[^]*hint: .*gclient fluentd status/],
-    ["status", /DEADLINE_EXCEEDED[^]*hint: --timeout gives it more time/],
+    [
+      "status",
+      /DEADLINE_EXCEEDED: Deadline exceeded after [\d.]+s\n[^]*hint: --timeout gives it more time/,
+    ],
   ];
   for (const [command, err] of table) {
     await t.step(command, async () => {

@@ -53,6 +53,10 @@ const RULES: readonly Rule[] = [
       `Does a firewall drop connections to ${address}? --connect-timeout waits longer`,
   },
   {
+    when: unconnected(/NoApplicationProtocol/i),
+    hint: ({ address }) => `${address} speaks TLS, but not gRPC: is it the hub's tunnel port?`,
+  },
+  {
     when: (failure) => unconnected(/^/)(failure) && failure.secure,
     hint: ({ address }) => `Does ${address} speak TLS? If not, leave out the --tls options`,
   },
@@ -116,6 +120,10 @@ const RULES: readonly Rule[] = [
   {
     when: (failure) => code("UNIMPLEMENTED")(failure) && failure.title === "reflection",
     hint: () => "There is no reflection there: gclient fluentd and gclient hub need none",
+  },
+  {
+    when: (failure) => code("UNIMPLEMENTED")(failure) && hopOf(failure.error, failure) === "server",
+    hint: ({ server = "SERVER" }) => `See what it offers: gclient list ${server}`,
   },
   {
     when: code("UNIMPLEMENTED"),

@@ -272,6 +272,27 @@ Deno.test("a certificate that has expired is not taken for one of a stranger", a
   });
 });
 
+Deno.test("TLS at the tunnel port is not taken for no TLS", async () => {
+  const { cert, key } = await generateCertificate(["localhost"]);
+  using listener = Deno.listenTls({ port: 0, cert, key, alpnProtocols: ["http/1.1"] });
+  // Whatever becomes of the handshake is the client's to tell.
+  const served = (async () => {
+    using connection = await listener.accept();
+    await connection.handshake().catch(() => {});
+  })();
+  await withGclient(async (directory) => {
+    const address = `localhost:${listener.addr.port}`;
+    const script = `gclient hub servers -n -s ${address} --tls-insecure-skip-verify`;
+    const { code, err } = await bash(directory, script, {});
+    assert.match(
+      err,
+      /hint: localhost:\d+ speaks TLS, but not gRPC: is it the hub's tunnel port\?/,
+    );
+    assert.equal(code, 78);
+  });
+  await served;
+});
+
 Deno.test("a refused handshake tells the hub's reason", async (t) => {
   const table: [answer: string, code: number, err: RegExp][] = [
     [
