@@ -107,8 +107,9 @@ function parseJson(text: string): RawRequest {
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (error) {
-    throw invalid(`Handshake is not JSON: ${(error as Error).message}`);
+  } catch {
+    // What the parser says of it quotes the text, and with it a part of the token.
+    throw invalid("Handshake is not JSON on one line");
   }
   // It begins with a brace, so it is an object.
   const { version, server, token } = value as Record<string, unknown>;
@@ -135,9 +136,9 @@ function parseConnect(text: string): RawRequest {
   const [, host = "", port] = TARGET.exec(target) ?? [];
   const name = host.toLowerCase();
   if (!isServerName(name)) {
-    throw invalid(
-      `Bad CONNECT target ${quote(target)}: it must be server:port, such as edge-1:443`,
-    );
+    // Before an @ may stand a credential.
+    const shown = quote(target.slice(target.lastIndexOf("@") + 1));
+    throw invalid(`Bad CONNECT target ${shown}: it must be server:port, such as edge-1:443`);
   }
   if (Number(port) < 1 || Number(port) > 65_535) {
     throw invalid(`Bad port in CONNECT target ${quote(target)}: it must be 1 to 65535`);

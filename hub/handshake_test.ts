@@ -100,10 +100,14 @@ Deno.test("HandshakeReader reads what comes in pieces of any size, and leaves th
   }
 });
 
+/** Stands where a credential does. */
+const SECRET = "s3cr3t";
 const MAX_PAD = "x".repeat(MAX_HANDSHAKE_BYTES);
 const BAD: [what: string, mode: HandshakeMode, text: string, says: RegExp, code?: StatusName][] = [
   ["not JSON", "json", "{nonsense}\n", /not JSON/],
   ["two on a line", "json", '{"version":1}{}\n', /not JSON/],
+  ["a token without quotes", "json", `{"version":1,"token":${SECRET}}\n`, /not JSON/],
+  ["a token that ends too early", "json", `{"token":"${SECRET}"${SECRET}}\n`, /not JSON/],
   ["no version", "json", '{"server":"edge-1"}\n', /"version":1/],
   ["another version", "json", '{"version":2,"server":"edge-1"}\n', /"version":1/],
   ["version as text", "json", '{"version":"1","server":"edge-1"}\n', /"version":1/],
@@ -119,7 +123,13 @@ const BAD: [what: string, mode: HandshakeMode, text: string, says: RegExp, code?
   ["port 999999", "connect", "CONNECT edge-1:999999 HTTP/1.1\r\n\r\n", /Bad CONNECT target/],
   ["IPv6", "connect", "CONNECT [::1]:443 HTTP/1.1\r\n\r\n", /Bad CONNECT target/],
   ["an URL", "connect", "CONNECT http://edge-1:443 HTTP/1.1\r\n\r\n", /Bad CONNECT target/],
-  ["no header", "connect", "CONNECT edge-1:1 HTTP/1.1\r\nHost: x\r\nBearer T\r\n\r\n", /Line 3/],
+  ["a user", "connect", `CONNECT x:${SECRET}@edge-1:443 HTTP/1.1\r\n\r\n`, /target "edge-1:443"/],
+  [
+    "no header",
+    "connect",
+    "CONNECT edge-1:1 HTTP/1.1\r\nHost: x\r\nBearer s3cr3t\r\n\r\n",
+    /Line 3/,
+  ],
   ["folded", "connect", "CONNECT edge-1:1 HTTP/1.1\r\nA: b\r\n c\r\n\r\n", /Line 3/],
   ["too long", "connect", `CONNECT edge-1:1 HTTP/1.1\r\nA: ${MAX_PAD}\r\n\r\n`, /longer/],
   [
@@ -147,7 +157,7 @@ Deno.test("HandshakeReader says what it cannot understand", async (t) => {
         assert.ok(error instanceof RpcError);
         assert.equal(error.code, Status[code]);
         assert.match(error.message, says);
-        assert.ok(!error.message.includes("Bearer T"), "a credential is never shown");
+        assert.ok(!error.message.includes(SECRET), "a credential is never shown");
       }
     });
   }
