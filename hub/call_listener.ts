@@ -13,7 +13,7 @@ import { errorInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import type { CallRequest, Operator } from "./auth.ts";
 import { callPlace } from "./call_place.ts";
-import type { Gatekeeper } from "./gatekeeper.ts";
+import type { Gatekeeper, LiveRaw } from "./gatekeeper.ts";
 import {
   acceptance,
   type Handshake,
@@ -68,7 +68,40 @@ interface OpenedRaw {
   readonly server: string;
   readonly tunnel: OpenTunnel;
   readonly identity: Operator;
-  readonly request: CallRequest;
+}
+
+/** A raw connection's permission, from the moment in which it was given. Disposing forgets it. */
+class Admitted implements Disposable {
+  readonly #gate: Gatekeeper;
+  readonly #out = new AbortController();
+  #kept: Disposable | undefined;
+
+  constructor(gate: Gatekeeper) {
+    this.#gate = gate;
+  }
+
+  /** Fires with the reason when the permission has ended. */
+  get signal(): AbortSignal {
+    return this.#out.signal;
+  }
+
+  /** Why it has ended. */
+  get ended(): RpcError | undefined {
+    return this.#out.signal.reason;
+  }
+
+  keep(raw: Omit<LiveRaw, "end">): void {
+    this.#kept = this.#gate.keepRaw({ ...raw, end: (error) => this.#out.abort(error) });
+  }
+
+  onEnd(end: () => void): void {
+    if (this.signal.aborted) end();
+    this.signal.addEventListener("abort", end);
+  }
+
+  [Symbol.dispose](): void {
+    this.#kept?.[Symbol.dispose]();
+  }
 }
 
 /** Serves connections of operators. */
@@ -133,25 +166,17 @@ export class CallListener {
   }
 
   async #rawMode(conn: Deno.Conn, arrived: Arrived): Promise<void> {
-    const opened = await this.#openRaw(conn, arrived);
+    using admitted = new Admitted(this.#context.gate);
+    const opened = await this.#openRaw(conn, arrived, admitted);
     if (opened === undefined) return;
     using raw = opened.raw;
-    const { handshake, server, tunnel, identity, request } = opened;
+    const { handshake, server, tunnel, identity } = opened;
     const { remoteAddress } = arrived.peer;
+    admitted.onEnd(() => closeQuietly(conn));
     await writeAll(conn, acceptance(arrived.mode, { server, tunnel: tunnel.id }));
     const record = { id: this.#context.nextId(), server, remoteAddress, identity };
     this.#context.onRawOpened(record);
     this.#rawCount++;
-    let ended: RpcError | undefined;
-    using _ = this.#context.gate.keepRaw({
-      server,
-      identity,
-      request,
-      end: (error) => {
-        ended ??= error;
-        closeQuietly(conn);
-      },
-    });
     const startedMs = performance.now();
     const { limits } = this.#context;
     const account = limits.enter(identity.name, tunnel.name);
@@ -161,6 +186,7 @@ export class CallListener {
     const result = await raw.join(conn, handshake.rest, meters);
     limits.leave(account, tunnel.name);
     this.#rawCount--;
+    const { ended } = admitted;
     const how = ended === undefined ? {} : { status: ended.code, reason: ended.message };
     const durationMs = performance.now() - startedMs;
     this.#context.onRawEnded(record, { ...result, ...how, durationMs });
@@ -170,6 +196,7 @@ export class CallListener {
   async #openRaw(
     conn: Deno.Conn,
     { mode, peer, first }: Arrived,
+    admitted: Admitted,
   ): Promise<OpenedRaw | undefined> {
     const { remoteAddress } = peer;
     const { gate, registry } = this.#context;
@@ -196,6 +223,8 @@ export class CallListener {
       if (route instanceof RpcError) throw route;
       if (route.to === "hub") throw new RpcError(Status.INVALID_ARGUMENT, "No server is named");
       server = route.name;
+      // From now on, and not when the server has accepted: until then much may change.
+      admitted.keep({ server, identity: who, request });
       const [name = "", expose = ""] = server.split("/");
       const tunnel = registry.pick(name);
       if (tunnel === undefined) throw parentAway(server, name);
@@ -204,8 +233,8 @@ export class CallListener {
       if (full !== undefined) throw full;
       const voucher = tunnel.vouchers?.of(identity);
       raw = new RawConnection(tunnel, { expose, operator: identity.name, voucher });
-      await raw.open(tooLate.signal);
-      return { raw, handshake, server, tunnel, identity, request };
+      await raw.open(AbortSignal.any([tooLate.signal, admitted.signal]));
+      return { raw, handshake, server, tunnel, identity };
     } catch (error) {
       raw?.[Symbol.dispose]();
       const refusal = RpcError.from(error);

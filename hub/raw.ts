@@ -109,10 +109,13 @@ export class RawConnection implements StreamEvents, Disposable {
   /**
    * Resolves when the server has accepted the connection.
    *
-   * @throws {RpcError} If it does not, or not before `signal` fires.
+   * @throws {RpcError} If it does not, or not before `signal` fires: its reason, if that is one.
    */
   async open(signal: AbortSignal): Promise<void> {
-    const abort = () => this.#opened.reject(tooLate(this.#upstream.name));
+    const abort = () => {
+      const { reason } = signal;
+      this.#opened.reject(reason instanceof RpcError ? reason : tooLate(this.#upstream.name));
+    };
     if (signal.aborted) abort();
     signal.addEventListener("abort", abort);
     try {

@@ -19,6 +19,7 @@ import {
 } from "./support/auth_world.ts";
 import { type BareAnswer, bareCall, callFields } from "./support/bare_call.ts";
 import { shakeHands } from "./support/raw_path.ts";
+import { RawTunnel } from "./support/raw_tunnel.ts";
 import { until, within } from "./support/until.ts";
 import { RefusedError } from "./support/witness.ts";
 
@@ -74,6 +75,25 @@ Deno.test("a revoked operator's calls and raw connections end, the others' go on
   assert.equal((await call(world, { token: tokenOf("stopper") })).status, Status.UNAUTHENTICATED);
   assert.equal((await call(world, { token: tokenOf("another") })).status, Status.OK);
   assert.equal(root.ended(), false);
+});
+
+Deno.test("who is revoked while a server has not accepted a raw connection yet does not get it", async () => {
+  await using world = await AuthWorld.start({ servers: [] });
+  // It never accepts.
+  using edge = await RawTunnel.open(world.hub.tunnelAddress, {
+    name: "edge-1",
+    headers: { authorization: `Bearer ${tokenOf("edges")}`, "x-hub-meta-labels": "env=prod" },
+  });
+  let asked = "";
+  edge.socket.on("data", (bytes) => asked += bytes.toString("latin1"));
+  const { callAddress } = world.hub;
+  const raw = shakeHands(callAddress, { server: "edge-1", token: tokenOf("prod") });
+  await until("the server to be asked", () => asked.includes("/ghub.v1.Tunnel/Connect"));
+  await world.rewrite(authYaml().replaceAll(hashOf("prod"), hashOf("another")));
+  const { socket, answer } = await within("the refusal", raw);
+  socket.destroy();
+  assert.equal(answer.code, "UNAUTHENTICATED");
+  assert.match(answer.message ?? "", /The hub no longer lets "prod" in: Wrong token/);
 });
 
 Deno.test("a call that the new rules forbid ends, one that they allow goes on", async () => {
