@@ -16,6 +16,7 @@ import {
   readEffectAndMethods,
   readGlob,
   readGlobs,
+  readingOf,
   readVersion,
   requireFields,
 } from "../../shared/policy/elements.ts";
@@ -164,10 +165,12 @@ function readRule(element: Element): Rule {
     "effect",
   );
   requireFields(element, { servers, methods, effect });
+  const what = readEffectAndMethods({ effect, methods });
+  const reading = readingOf(what);
   return {
-    ...readEffectAndMethods({ effect, methods }),
-    servers: servers === undefined ? [] : readGlobs(servers),
-    labels: new Map(labels?.entries().map(([key, values]) => [key, readGlobs(values)])),
+    ...what,
+    servers: servers === undefined ? [] : readGlobs(servers, reading),
+    labels: new Map(labels?.entries().map(([key, values]) => [key, readGlobs(values, reading)])),
   };
 }
 

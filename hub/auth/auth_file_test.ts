@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { parseAuthFile } from "./auth_file.ts";
+import { RuleGrant } from "../../shared/policy/rules.ts";
 import { FaultyFileError } from "../../shared/policy/yaml_element.ts";
 
 const HASH = `sha256:${"a".repeat(64)}`;
@@ -57,6 +58,22 @@ operators:
   assert.deepEqual(operator!.rules.map(({ effect }) => effect), ["allow", "deny"]);
   assert.ok(operator!.rules[1]!.methods[0]!.matches("/FLUENTD.v1.fluentd/stop"));
   assert.ok(!operator!.rules[0]!.servers[0]!.matches("edge-1/payments"));
+});
+
+Deno.test("parseAuthFile() has deny rules ignore case in all that they name, and allow rules in nothing", () => {
+  const grantOf = (rules: string) => {
+    const yaml = `version: 1\noperators: [{ id: o, tokens: ["${HASH}"], rules: [${rules}] }]`;
+    return new RuleGrant(parseAuthFile("auth.yaml", yaml).operators[0]!.rules);
+  };
+  const all = '{ servers: "**", methods: "*", effect: allow }';
+  const edge = { name: "edge-1", labels: { env: "prod" } };
+  for (const where of ["servers: Edge-*", 'servers: "**", labels: { env: Prod }']) {
+    const denied = grantOf(`${all}, { ${where}, methods: "*", effect: deny }`);
+    assert.equal(denied.mayCall(edge, "/a.B/C"), false, where);
+    assert.equal(denied.mayCallAll(edge), false, where);
+    const allowed = grantOf(`{ ${where}, methods: "*", effect: allow }`);
+    assert.equal(allowed.mayCall(edge, "/a.B/C"), false, where);
+  }
 });
 
 const SERVER = `{ id: a, tokens: ["${HASH}"], names: [a] }`;

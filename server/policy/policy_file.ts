@@ -16,8 +16,8 @@
 import { createHash } from "node:crypto";
 import {
   readEffectAndMethods,
-  readGlob,
   readGlobs,
+  readingOf,
   readVersion,
   requireFields,
 } from "../../shared/policy/elements.ts";
@@ -138,11 +138,11 @@ function readRule(element: Element): PolicyRule {
   );
   requireFields(element, { operators, methods, effect });
   const what = readEffectAndMethods({ effect, methods });
-  const ignoreCase = what.effect === "deny";
-  const named = upstreams === undefined ? undefined : readGlobs(upstreams);
+  const reading = readingOf(what);
+  const named = upstreams === undefined ? undefined : readGlobs(upstreams, reading);
   return {
     ...what,
-    operators: operators?.oneOrMore().map((one) => readGlob(one, one.text(), { ignoreCase })) ?? [],
+    operators: operators === undefined ? [] : readGlobs(operators, reading),
     by: by?.oneOrMore().map((one) => one.choice(PROOFS, "token")) ?? [],
     upstreams: named,
     servers: named?.map(asTarget) ?? [glob(OWN)],

@@ -17,6 +17,7 @@ rules:
   - { operators: alice, by: [loopback], methods: /a.B/GetSecret, effect: deny }
   - { operators: "*", methods: /a.B/Wipe*, effect: deny }
   - { operators: SOC-9, methods: "*", effect: deny }
+  - { operators: alice, upstreams: "Books", methods: /p.P/Burn, effect: deny }
 `,
 );
 
@@ -51,6 +52,7 @@ Deno.test("Policy.allows() as its table says", async (t) => {
     ["alice", "token", "repay", "/p.P/Pay", false],
     ["alice", "token", "books", "/any.Thing/AtAll", true],
     ["alice", "token", "books", "/a.B/Wipe", false],
+    ["alice", "token", "books", "/p.P/Burn", false],
     ["alice", "token", "payments/books", "/p.P/Pay", false],
     ["soc-1", "jwt", "", "/a.B/Get", true],
     ["soc-1", "jwt", "payments", "/a.B/Get", false],

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Glob, glob } from "./glob.ts";
+import { type Glob, glob, type GlobOptions } from "./glob.ts";
 import type { Rule } from "./rules.ts";
 import type { Element } from "./yaml_element.ts";
 
@@ -17,12 +17,12 @@ export function readVersion(root: Element, version: Element | undefined): void {
 }
 
 /** One pattern or several. */
-export function readGlobs(element: Element): Glob[] {
-  return element.oneOrMore().map((one) => readGlob(one, one.text()));
+export function readGlobs(element: Element, options: GlobOptions = {}): Glob[] {
+  return element.oneOrMore().map((one) => readGlob(one, one.text(), options));
 }
 
 /** @param pattern As it stands in the element, or in its key. */
-export function readGlob(element: Element, pattern: string, options = {}): Glob {
+export function readGlob(element: Element, pattern: string, options: GlobOptions = {}): Glob {
   // An empty text has been complained of already.
   return element.attempt(() => glob(pattern || "x", options), glob("x"));
 }
@@ -37,7 +37,12 @@ export function requireFields(
   }
 }
 
-/** `effect` and `methods` of a rule; methods of a deny rule ignore case. */
+/** How the patterns of a rule are read: what is denied is denied however it is written. */
+export function readingOf({ effect }: Pick<Rule, "effect">): GlobOptions {
+  return { ignoreCase: effect === "deny" };
+}
+
+/** `effect` and `methods` of a rule. */
 export function readEffectAndMethods(
   { effect, methods }: {
     readonly effect: Element | undefined;
@@ -45,7 +50,6 @@ export function readEffectAndMethods(
   },
 ): Pick<Rule, "effect" | "methods"> {
   const choice = effect?.choice(["allow", "deny"], "deny") ?? "deny";
-  const ignoreCase = choice === "deny";
   return {
     effect: choice,
     methods: (methods?.oneOrMore() ?? []).map((method) => {
@@ -53,7 +57,7 @@ export function readEffectAndMethods(
       if (text !== "" && text !== "*" && text !== "**" && !text.startsWith("/")) {
         method.fault("must be * (every method), or like /package.Service/Method or /package.*/*");
       }
-      return readGlob(method, text, { ignoreCase });
+      return readGlob(method, text, readingOf({ effect: choice }));
     }),
   };
 }

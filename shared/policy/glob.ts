@@ -25,6 +25,11 @@ type Step = string | typeof RUN | typeof ANY_RUN;
 const RUN = Symbol("*");
 const ANY_RUN = Symbol("**");
 
+export interface GlobOptions {
+  /** @default false */
+  readonly ignoreCase?: boolean;
+}
+
 /**
  * Compiles a pattern.
  *
@@ -39,7 +44,7 @@ const ANY_RUN = Symbol("**");
  * assert.ok(!glob("edge-*").matches("edge-1/payments"));
  * ```
  */
-export function glob(pattern: string, { ignoreCase = false } = {}): Glob {
+export function glob(pattern: string, { ignoreCase = false }: GlobOptions = {}): Glob {
   if (pattern === "" || pattern.length > MAX_PATTERN_LENGTH) {
     throw new SyntaxError(`A pattern has 1 to ${MAX_PATTERN_LENGTH} characters`);
   }

@@ -8,7 +8,8 @@
  * | to see a server     | if at least one allow rule is about it, and no deny rule takes all of it |
  *
  * Where a mistake is possible, `allow` is read narrowly and `deny` widely: deny ignores case (some
- * gRPC servers do), and a denied server's upstreams are denied as well.
+ * gRPC servers do, and no name of a server has a capital letter), and a denied server's upstreams are
+ * denied as well.
  *
  * @module
  */
