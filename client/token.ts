@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { secretFault } from "../shared/files/modes.ts";
 import { type Env, UsageError } from "../shared/cli/program.ts";
 
 /** Holds the token itself. */
@@ -14,9 +15,6 @@ const MAX_BYTES = 64 * 1024;
 
 /** What may stand in a Bearer token (RFC 6750 §2.1), and nothing that could break a header. */
 const TOKEN = /^[\x21-\x7e]+$/;
-
-/** Bits of a file's mode that let others read or write it. */
-const OTHERS = 0o077;
 
 /**
  * The token of the file, else of the environment.
@@ -30,14 +28,16 @@ export async function readToken(file: string | undefined, env: Env): Promise<str
   }
   let text: string;
   try {
-    const { mode, size, isDirectory } = await Deno.stat(file);
-    if (isDirectory) throw new UsageError(`Token file "${file}" is a directory`);
-    if (mode !== null && Deno.build.os !== "windows" && (mode & OTHERS) !== 0) {
+    const info = await Deno.stat(file);
+    if (info.isDirectory) throw new UsageError(`Token file "${file}" is a directory`);
+    if (secretFault(info, file) !== undefined) {
       throw new UsageError(`Token file "${file}" can be read or written by others`, {
         hint: `chmod 600 ${file}`,
       });
     }
-    if (size > MAX_BYTES) throw new UsageError(`Token file "${file}" is too large for a token`);
+    if (info.size > MAX_BYTES) {
+      throw new UsageError(`Token file "${file}" is too large for a token`);
+    }
     text = await Deno.readTextFile(file);
   } catch (error) {
     if (error instanceof UsageError) throw error;

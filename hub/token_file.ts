@@ -6,6 +6,7 @@
  */
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
+import { rulesFault, secretFault } from "../shared/files/modes.ts";
 
 /** 256 bits: as text, 43 characters. */
 const TOKEN_BYTES = 32;
@@ -14,7 +15,6 @@ export const MIN_TOKEN_LENGTH = 32;
 const TOKEN = new RegExp(`^[!-~]{${MIN_TOKEN_LENGTH},512}$`);
 const MAX_FILE_BYTES = 1024;
 const OWNER_ONLY = 0o600;
-const OTHERS = 0o077;
 
 /** What a token must look like, for the end of error messages. */
 export const TOKEN_RULE: string = `one line of ${MIN_TOKEN_LENGTH} to 512 visible ASCII characters`;
@@ -105,13 +105,9 @@ function readToken(text: string): string {
  */
 export function readSecretFile(path: string, maxBytes: number): string {
   using file = Deno.openSync(path);
-  const { mode, uid } = file.statSync();
-  if (mode !== null && (mode & OTHERS) !== 0) {
-    throw new Error(`others may read it; run: chmod 600 ${path}`);
-  }
-  if (uid !== null && uid !== 0 && uid !== Deno.uid()) {
-    throw new Error(`it belongs to user ${uid}, who could change it`);
-  }
+  const info = file.statSync();
+  const fault = secretFault(info, path) ?? rulesFault(info, path);
+  if (fault !== undefined) throw new Error(fault);
   const bytes = Buffer.alloc(maxBytes + 1);
   let length = 0;
   while (length <= maxBytes) {

@@ -11,6 +11,7 @@ import { defaultServerName, parseServerName, toServerName } from "./server_name.
 import { defaultStateDir } from "./state_dir.ts";
 import { loadTls } from "./tls_material.ts";
 import { readToken } from "./token.ts";
+import { generateCertificate } from "../shared/tls/generate.ts";
 
 /** The message and hint of the UsageError that `run` throws. */
 async function usageError(run: () => unknown): Promise<string> {
@@ -104,7 +105,7 @@ Deno.test("readToken() reads a file or the environment, and shows neither", asyn
   const dir = await Deno.makeTempDir();
   try {
     const file = `${dir}/token`;
-    await Deno.writeTextFile(file, "s3cret\n");
+    await Deno.writeTextFile(file, "s3cret\n", { mode: 0o600 });
     assert.equal(await readToken({ file, value: "other" }), "s3cret");
     assert.equal(await readToken({ value: "other" }), "other");
     assert.equal(await readToken({ value: "" }), undefined);
@@ -118,6 +119,13 @@ Deno.test("readToken() reads a file or the environment, and shows neither", asyn
       });
     }
     assert.match(await usageError(() => readToken({ file: `${dir}/none` })), /Cannot read/);
+    await t.step("loose permissions", async () => {
+      await Deno.writeTextFile(file, "s3cret\n");
+      await Deno.chmod(file, 0o640);
+      const words = await usageError(() => readToken({ file }));
+      assert.match(words, /others may read it; run: chmod 600/);
+      assert.doesNotMatch(words, /s3cret/);
+    });
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
@@ -125,14 +133,20 @@ Deno.test("readToken() reads a file or the environment, and shows neither", asyn
 
 Deno.test("loadTls() names the file that is wrong", async (t) => {
   const file = await Deno.makeTempFile();
+  const [cert, key] = [`${file}.crt`, `${file}.key`];
   try {
     await Deno.writeTextFile(file, "nonsense");
+    const pair = await generateCertificate(["localhost"]);
+    await Deno.writeTextFile(cert, pair.cert);
+    await Deno.writeTextFile(key, pair.key);
+    await Deno.chmod(key, 0o644);
     const table: [files: Parameters<typeof loadTls>[0], words: RegExp][] = [
       [{ caCertFile: file }, /--tls-ca-cert-file .* no certificate/],
       [{ caCertFile: "/none" }, /Cannot read --tls-ca-cert-file \/none/],
       [{ certFile: file }, /needs both/],
       [{ keyFile: file }, /needs both/],
       [{ certFile: file, keyFile: file }, /--tls-cert-file/],
+      [{ certFile: cert, keyFile: key }, /--tls-key-file .*others may read it; run: chmod 600/],
     ];
     for (const [files, words] of table) {
       await t.step(String(words), async () => {
@@ -140,7 +154,7 @@ Deno.test("loadTls() names the file that is wrong", async (t) => {
       });
     }
   } finally {
-    await Deno.remove(file);
+    for (const path of [file, cert, key]) await Deno.remove(path);
   }
 });
 

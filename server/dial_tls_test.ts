@@ -12,7 +12,7 @@ Deno.test("dial() checks the hub's certificate as told", async (t) => {
     const { cert, key } = await generateCertificate(["hub.example"]);
     const files = { cert: `${dir}/a.crt`, key: `${dir}/a.key` };
     await Deno.writeTextFile(files.cert, cert);
-    await Deno.writeTextFile(files.key, key);
+    await Deno.writeTextFile(files.key, key, { mode: 0o600 });
     const other = await generateCertificate(["127.0.0.1"]);
     await Deno.writeTextFile(`${dir}/other.crt`, other.cert);
     const table: [what: string, tls: TlsFiles, hint?: RegExp][] = [

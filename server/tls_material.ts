@@ -4,6 +4,7 @@
  * @module
  */
 import { X509Certificate } from "node:crypto";
+import { keyFault } from "../shared/files/modes.ts";
 import { UsageError } from "../shared/cli/usage_error.ts";
 
 /** Files and settings, as the flags give them. */
@@ -60,13 +61,19 @@ async function readCert(flag: string, path: string): Promise<string> {
 }
 
 async function readKey(flag: string, path: string): Promise<string> {
-  const pem = await read(flag, path);
+  const pem = await read(flag, path, keyFault);
   if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(pem)) return pem;
   throw new UsageError(`${flag} ${path} holds no private key in PEM`);
 }
 
-async function read(flag: string, path: string): Promise<string> {
+async function read(
+  flag: string,
+  path: string,
+  faultOf: typeof keyFault = () => undefined,
+): Promise<string> {
   try {
+    const fault = faultOf(await Deno.stat(path), path);
+    if (fault !== undefined) throw new Error(fault);
     return await Deno.readTextFile(path);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);

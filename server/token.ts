@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { secretFault } from "../shared/files/modes.ts";
 import { UsageError } from "../shared/cli/usage_error.ts";
 
 /** Where a token comes from; `file` wins. */
@@ -12,6 +13,9 @@ export interface TokenSource {
   readonly value?: string | undefined;
 }
 
+/** A token is a line; a larger file is another one. */
+const MAX_BYTES = 64 * 1024;
+
 /** What may stand in an Authorization header. */
 const TOKEN = /^[\x21-\x7e]{1,8192}$/;
 
@@ -19,13 +23,17 @@ const TOKEN = /^[\x21-\x7e]{1,8192}$/;
  * Reads the token. Called for each dial, so that a new one needs no restart.
  *
  * @returns `undefined` if there is no source.
- * @throws {UsageError} If the source holds none. The error does not show what it holds.
+ * @throws {UsageError} If the source holds none, or others may read it. The error does not show what it holds.
  */
 export async function readToken({ file, value }: TokenSource): Promise<string | undefined> {
   if (file === undefined) {
     return value === undefined || value === "" ? undefined : check(value, "GSERVER_TOKEN");
   }
   try {
+    const info = await Deno.stat(file);
+    const fault = secretFault(info, file);
+    if (fault !== undefined) throw new Error(fault);
+    if (info.size > MAX_BYTES) throw new Error(`it has more than ${MAX_BYTES} bytes`);
     return check(await Deno.readTextFile(file), `--token-file ${file}`);
   } catch (error) {
     if (error instanceof UsageError) throw error;

@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { rulesFault } from "../../shared/files/modes.ts";
 import type { PublicKey } from "../../shared/vouchers/jws.ts";
 import type { KeyStatement } from "../../shared/vouchers/voucher.ts";
 
@@ -61,11 +62,10 @@ export class KnownHubs {
   #read(): Map<string, readonly string[]> {
     let text: string;
     try {
-      const { size, mode } = Deno.statSync(this.path);
-      if (size > MAX_FILE_BYTES) throw new Error(`it has more than ${MAX_FILE_BYTES} bytes`);
-      if (mode !== null && (mode & 0o022) !== 0) {
-        throw new Error(`others may change it; run: chmod go-w ${this.path}`);
-      }
+      const info = Deno.statSync(this.path);
+      if (info.size > MAX_FILE_BYTES) throw new Error(`it has more than ${MAX_FILE_BYTES} bytes`);
+      const fault = rulesFault(info, this.path);
+      if (fault !== undefined) throw new Error(fault);
       text = Deno.readTextFileSync(this.path);
     } catch (cause) {
       if (cause instanceof Deno.errors.NotFound) return new Map();

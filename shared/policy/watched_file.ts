@@ -8,6 +8,7 @@
  * @module
  */
 import { Complaint } from "../async/complaint.ts";
+import { rulesFault } from "../files/modes.ts";
 
 /** How often the file is looked at. */
 export const POLL_MS = 1_000;
@@ -97,7 +98,7 @@ export class WatchedFile<T extends LoadedFile> implements Disposable {
 }
 
 /**
- * The text of a file that says who may do what: nobody but its owner may be able to change it.
+ * The text of a file that says who may do what: nobody but this user and root may be able to change it.
  *
  * @param what What it is, for messages: `auth file`.
  * @throws {Error} That says why it cannot be read.
@@ -107,11 +108,10 @@ export function readRulesFile(
   { what, maxBytes }: { readonly what: string; readonly maxBytes: number },
 ): string {
   try {
-    const { size, mode } = Deno.statSync(path);
-    if (size > maxBytes) throw new Error(`it has more than ${maxBytes} bytes`);
-    if (mode !== null && (mode & 0o022) !== 0) {
-      throw new Error(`others may change it; run: chmod go-w ${path}`);
-    }
+    const info = Deno.statSync(path);
+    if (info.size > maxBytes) throw new Error(`it has more than ${maxBytes} bytes`);
+    const fault = rulesFault(info, path);
+    if (fault !== undefined) throw new Error(fault);
     return Deno.readTextFileSync(path);
   } catch (cause) {
     throw new Error(`Cannot read ${what} ${path}: ${(cause as Error).message}`, { cause });

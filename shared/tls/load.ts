@@ -8,6 +8,7 @@
  * @module
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { keyFault } from "../files/modes.ts";
 import type { CertificatePair } from "./generate.ts";
 
 /** Options of {@linkcode loadCertificate}. */
@@ -63,7 +64,7 @@ export async function loadCertificate(
   const cert = await readPem(certFile, "certificate");
   const leaf = parseCertificate(cert, certFile);
   const keyFile = options.keyFile ?? await findKeyFile(certFile, cert);
-  const key = keyFile === certFile ? cert : await readPem(keyFile, "private key");
+  const key = await readKey(keyFile);
   if (!leaf.checkPrivateKey(parseKey(key, keyFile))) {
     throw new Error(
       `Cannot use certificate "${certFile}": the private key in "${keyFile}" belongs to another one`,
@@ -94,6 +95,18 @@ async function exists(path: string): Promise<boolean> {
       cause: error,
     });
   }
+}
+
+/**
+ * The text of a private key's file, which nobody else may read.
+ *
+ * @throws {Error} If it cannot be read, or others can.
+ */
+async function readKey(path: string): Promise<string> {
+  const text = await readPem(path, "private key");
+  const fault = keyFault(await Deno.stat(path), path);
+  if (fault !== undefined) throw new Error(`Cannot use private key "${path}": ${fault}`);
+  return text;
 }
 
 async function readPem(path: string, what: string): Promise<string> {

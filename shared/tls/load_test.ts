@@ -6,7 +6,7 @@ import { loadCertificate, MAX_PEM_BYTES } from "./load.ts";
 async function folder(files: Record<string, string>) {
   const dir = await Deno.makeTempDir();
   for (const [name, text] of Object.entries(files)) {
-    await Deno.writeTextFile(`${dir}/${name}`, text);
+    await Deno.writeTextFile(`${dir}/${name}`, text, { mode: 0o600 });
   }
   return { dir, [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }) };
 }
@@ -80,6 +80,16 @@ Deno.test("loadCertificate names the file and what is wrong with it", async (t) 
       await assert.rejects(loadCertificate(`${files.dir}/a.crt`), { message });
     });
   }
+  await t.step("a key that others may read", async () => {
+    await using files = await folder({ "a.crt": cert, "a.key": key, "both.pem": cert + key });
+    for (const [certName, keyName] of [["a.crt", "a.key"], ["both.pem", "both.pem"]]) {
+      await Deno.chmod(`${files.dir}/${keyName}`, 0o644);
+      await assert.rejects(
+        loadCertificate(`${files.dir}/${certName}`),
+        /Cannot use private key ".*": others may read it; run: chmod 600/,
+      );
+    }
+  });
   await t.step(
     "a folder",
     () =>
