@@ -17,7 +17,7 @@ import type { FluentdOptions } from "./fluentd/mod.ts";
 import { MAX_MESSAGE_BYTES } from "./grpc_server.ts";
 import { parseHubUri } from "./hub_uri.ts";
 import { parseLabelsFlag } from "./labels.ts";
-import type { Env } from "./proxy.ts";
+import { type Env, hasPassword } from "./proxy.ts";
 import { HEARTBEAT, type ServerOptions } from "./server.ts";
 import { parsePinFlag } from "./tls_pins.ts";
 import { defaultServerName, parseServerName } from "./server_name.ts";
@@ -70,9 +70,10 @@ export const options = {
   proxy: {
     flag: "--proxy",
     value: "URL",
+    isSecret: hasPassword,
     help:
       "HTTP proxy to dial through, or direct; default from HTTPS_PROXY, HTTP_PROXY, NO_PROXY. " +
-      "A proxy's password belongs into the environment (GSERVER_PROXY), not on the command line",
+      "One with a password belongs into the environment (GSERVER_PROXY), not on the command line",
     group: HUB,
   },
   tlsCaCertFile: {

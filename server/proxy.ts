@@ -69,6 +69,11 @@ export function parseProxy(text: string, from: string): URL {
   return url;
 }
 
+/** Whether a proxy's URL holds a user or a password, as far as it can be told. */
+export function hasPassword(text: string): boolean {
+  return text.includes("@");
+}
+
 /** A proxy's URL without its password, for logs. */
 export function redactProxy(proxy: URL): string {
   return `${proxy.protocol}//${proxy.username === "" ? "" : "…@"}${proxy.host}`;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { UsageError } from "../shared/cli/usage_error.ts";
-import { parseProxy, proxyFor, type ProxyOptions, redactProxy } from "./proxy.ts";
+import { hasPassword, parseProxy, proxyFor, type ProxyOptions, redactProxy } from "./proxy.ts";
 
 const SECURE = "wss://hub.example:8443/ws";
 
@@ -53,6 +53,13 @@ Deno.test("parseProxy() refuses what is none, and repeats no password", async (t
       });
     });
   }
+});
+
+Deno.test("hasPassword() sees a credential, also in what is no URL", () => {
+  for (const text of ["http://u:p@h:1", "u:p@h:1", "http://token@h", "u:p@"]) {
+    assert.ok(hasPassword(text), text);
+  }
+  for (const text of ["http://h:1", "h", "direct", "[::1]:1"]) assert.ok(!hasPassword(text), text);
 });
 
 Deno.test("redactProxy() shows no credential", () => {

@@ -37,6 +37,8 @@ export interface Option {
   readonly many?: boolean;
   /** Reads one value. It throws UsageError for a bad one. */
   readonly parse?: (text: string) => unknown;
+  /** Whether a value holds a secret: then it is refused in a command line, which all users can read. */
+  readonly isSecret?: (text: string) => boolean;
   /** The value, as `parse` would return it, when none is given. */
   readonly default?: unknown;
   /** The default as help shows it, when it reads better than the value. */

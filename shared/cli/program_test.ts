@@ -171,6 +171,44 @@ Deno.test("runProgram() prefers flag over environment over config file over defa
   }
 });
 
+Deno.test("runProgram() takes a secret from the environment and a file, but not from its own command line", async () => {
+  const secret = {
+    flag: "--proxy",
+    value: "URL",
+    help: "x",
+    isSecret: (url: string) => url.includes("@"),
+  } as const;
+  const env = { GTHING_PROXY: "http://me:s3cret@p:1" };
+  const ask = async (args: string[], env: Record<string, string> = {}) => {
+    const io = fakeIo();
+    let proxy: unknown;
+    const program: Program = {
+      name: "gthing",
+      envPrefix: "GTHING",
+      version: "1",
+      summary: "x",
+      commands: [{
+        name: "go",
+        summary: "x",
+        options: { proxy: secret },
+        run: ({ options }) => {
+          proxy = options["proxy"];
+          return 0;
+        },
+      }],
+    };
+    const { signal } = new AbortController();
+    const code = await runProgram(program, ["go", ...args], { env, io, signal });
+    return { code, err: io.err(), proxy };
+  };
+  assert.equal((await ask([], env)).proxy, env.GTHING_PROXY);
+  assert.equal((await ask(["--proxy", "http://p:1"])).proxy, "http://p:1");
+  const { code, err } = await ask(["--proxy", env.GTHING_PROXY]);
+  assert.equal(code, 2);
+  assert.match(err, /--proxy holds a password[^]*GTHING_PROXY/);
+  assert.doesNotMatch(err, /s3cret/);
+});
+
 Deno.test("runProgram() answers what it cannot understand with exit 2 and a hint", async (t) => {
   const table: [args: string[], error: RegExp, env?: Record<string, string>][] = [
     [["serv"], /Unknown command "serv"[^]*serve/],

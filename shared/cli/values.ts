@@ -49,13 +49,25 @@ function defaultOf(option: Option): unknown {
 function find(key: string, option: Option, sources: ValueSources): Given | undefined {
   const { raw, env, config, program } = sources;
   const flag = raw[key];
-  if (flag !== undefined) return { value: flag, place: option.flag };
+  if (flag !== undefined) {
+    refuseSecret(option, flag, program);
+    return { value: flag, place: option.flag };
+  }
   for (const name of [envName(option, program.envPrefix), ...option.envFallbacks ?? []]) {
     const value = name === undefined ? undefined : env[name];
     if (value === undefined || value === "") continue;
     return { value: option.many ? split(value) : value, place: name! };
   }
   return config?.get(configKey(option));
+}
+
+function refuseSecret(option: Option, value: Given["value"], { envPrefix }: Program): void {
+  if (![value].flat().some((text) => option.isSecret?.(String(text)))) return;
+  const name = envName(option, envPrefix);
+  throw new UsageError(
+    `${option.flag} holds a password, and every user of this machine can read command lines`,
+    { hint: `${name === undefined ? "Write" : `Set ${name}, or write`} it into the --config file` },
+  );
 }
 
 function split(text: string): string[] {
