@@ -11,6 +11,8 @@
 import { getLogger } from "@logtape/logtape";
 import { errorInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
+import { SharedPlaces } from "../shared/shared_places.ts";
+import { networkOf } from "./auth/throttle.ts";
 import type { CallRequest, Operator } from "./auth.ts";
 import { callPlace } from "./call_place.ts";
 import type { Gatekeeper, LiveRaw } from "./gatekeeper.ts";
@@ -31,7 +33,7 @@ import { MAX_SNIFF_BYTES, sniff, type Sniffed } from "./sniff.ts";
 import { closeQuietly, hostOf, noDelay, type Peer, peerOf, writeAll } from "./socket.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "./tunnel_listener.ts";
 
-/** Connections of callers at a time; more are closed at once. */
+/** Connections of callers at a time, shared by their addresses; more are closed at once. */
 export const MAX_CALLERS = 10_000;
 
 /** A raw connection, for feed and audit. */
@@ -110,6 +112,7 @@ export class CallListener {
   /** Routed connections. */
   readonly callers: Set<Caller> = new Set();
   readonly #connections = new Set<Deno.Conn>();
+  readonly #places = new SharedPlaces(MAX_CALLERS);
   #rawCount = 0;
   #closed = false;
 
@@ -133,9 +136,10 @@ export class CallListener {
   async serve(conn: Deno.Conn): Promise<void> {
     const peer = peerOf(conn);
     const { remoteAddress } = peer;
+    using place = this.#places.take(networkOf(hostOf(remoteAddress)));
     this.#connections.add(conn);
     try {
-      if (this.#connections.size > MAX_CALLERS || this.#closed) return;
+      if (place === undefined || this.#closed) return;
       noDelay(conn);
       const first = await firstBytes(conn);
       if (first === undefined || this.#closed) return;

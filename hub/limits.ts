@@ -6,7 +6,7 @@
  * | ------------------------ | ---------------------------------- | ------------ |
  * | calls of one operator    | up and down with each call         | at each call |
  * | calls at one server      | the open streams of its tunnel     | at each call |
- * | … of one operator        | three quarters of these            | at each call |
+ * | … of one operator        | three times as many as are free    | at each call |
  * | bytes/s of either        | what its calls move, both ways     | as they move |
  * | bytes kept for either's  | what waits for a slow reader, and  | as they move |
  * | operator                 | credit beyond the first window     |              |
@@ -24,6 +24,7 @@
 import { getLogger } from "@logtape/logtape";
 import { errorInfo, retryInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
+import { isWithinShare } from "../shared/shared_places.ts";
 import { ByteRate } from "./byte_rate.ts";
 import { Meter } from "./meter.ts";
 
@@ -34,7 +35,7 @@ export const MAX_CALLS_PER_SERVER = 5_000;
 /** What all together may hold. */
 export const MAX_MEMORY_BYTES = 2 ** 31;
 
-/** A server that takes so many calls keeps a quarter of them from whoever has the other three. */
+/** A server that takes so many calls keeps a part of them from whoever has most. */
 const SHARED_FROM = 16;
 
 /** The program itself. */
@@ -217,10 +218,12 @@ export class Limits {
   #overShare(operator: string, place: CallPlace): RpcError | undefined {
     const { server, callsAtServer, serverTakes = Infinity, ending = 0 } = place;
     const most = Math.min(this.#maxCallsPerServer, serverTakes);
-    const share = most < SHARED_FROM ? most : most - Math.floor(most / 4);
-    if (callsAtServer < share) return undefined;
     const own = (this.#accounts.get(operator)?.callsAt.get(server) ?? 0) + ending;
-    if (own < share) return undefined;
+    const free = most - callsAtServer;
+    const isShared = most >= SHARED_FROM;
+    // Where nothing is free, who has little is not to blame: it is told that the server is full.
+    const blameless = isShared ? most - Math.floor(most / 4) : most;
+    if (free > 0 ? !isShared || isWithinShare(own, free) : own < blameless) return undefined;
     const message =
       `Operator "${operator}" has ${own} of the ${most} calls that server "${server}"` +
       ` takes: the rest is for others`;

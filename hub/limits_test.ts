@@ -54,6 +54,24 @@ Deno.test("Limits accounts for calls and connections", () => {
   assert.equal(limits.memoryBytes, connected);
 });
 
+Deno.test("Limits leaves a part of a server to who comes after others who took all they could", () => {
+  const limits = new Limits({ maxCallsPerServer: 1000 });
+  let callsAtServer = 0;
+  const takeAll = (operator: string) => {
+    let own = 0;
+    for (; limits.refusal(operator, { server: "edge-1", callsAtServer }) === undefined; own++) {
+      limits.enter(operator, "edge-1");
+      callsAtServer++;
+    }
+    return own;
+  };
+  assert.deepEqual(["a", "b", "c", "d"].map(takeAll), [750, 188, 47, 12]);
+  assert.equal(limits.refusal("e", { server: "edge-1", callsAtServer }), undefined);
+  // By a server of which its own limit says that it is full.
+  const full = { server: "edge-2", callsAtServer: 40, serverTakes: 40 };
+  assert.equal(limits.refusal("e", full), undefined, "who has nothing is not to blame");
+});
+
 Deno.test("Limits leaves no server to one operator alone", async (t) => {
   const table: [what: string, serverTakes: number, ending: number, own: number][] = [
     ["the hub's limit", Infinity, 0, 75],

@@ -17,7 +17,10 @@ export const RESET_BURST = 500;
 export const RESETS_PER_S = 30;
 /** Streams of one operator that may wait for their reset; until there are fewer, it gets no more. */
 export const MAX_WAITING_RESETS = 1000;
-/** Streams of all operators; until there are fewer, nobody gets more: so no one can be alone to blame. */
+/**
+ * Streams of all operators. One may have as many of them as are free, so that a few who take all they
+ * can get leave some to the others.
+ */
 export const MAX_WAITING_RESETS_OF_ALL = 4000;
 
 /** A stream's reset that has to wait. */
@@ -40,8 +43,9 @@ export class PacedResets {
 
   /** Whether so many wait that this operator should open no stream that might be reset as well. */
   isFullFor(operator: string): boolean {
-    return this.#waiting !== undefined && (this.waitingOf(operator) >= MAX_WAITING_RESETS ||
-      this.#waiting.size >= MAX_WAITING_RESETS_OF_ALL);
+    if (this.#waiting === undefined) return false;
+    const free = MAX_WAITING_RESETS_OF_ALL - this.#waiting.size;
+    return this.waitingOf(operator) >= Math.min(MAX_WAITING_RESETS, free);
   }
 
   /** Streams of an operator that wait. */

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { Status } from "../shared/grpc/status.ts";
+import type { Connection } from "../shared/http2/connection.ts";
 import { ErrorCode } from "../shared/http2/frames.ts";
 import type { Stream } from "../shared/http2/stream.ts";
-import { MAX_WAITING_RESETS, RESET_BURST, RESETS_PER_S } from "./paced_resets.ts";
+import { MAX_WAITING_RESETS, PacedResets, RESET_BURST, RESETS_PER_S } from "./paced_resets.ts";
 import { ANSWER, CALL, Relayed, trailers } from "./testing/relayed.ts";
 
 function resetsSeen(hub: Relayed): number {
@@ -53,6 +54,18 @@ Deno.test("PacedResets: a stream that ends meanwhile needs none", () => {
   hub.settle();
   assert.equal(resetsSeen(hub), RESET_BURST);
   assert.deepEqual(hub.left(), { streams: 0, lent: 0 });
+});
+
+Deno.test("PacedResets: some operators who leave all that they can leave some to another", () => {
+  const fake = { reset: () => {} } as unknown as Connection;
+  const resets = new PacedResets(fake);
+  const leave = (operator: string) => resets.reset({ closed: false } as Stream, 0, operator);
+  for (let i = 0; i < RESET_BURST; i++) leave("first");
+  for (const operator of ["a", "b", "c", "d"]) {
+    while (!resets.isFullFor(operator)) leave(operator);
+    assert.ok(resets.waitingOf(operator) <= MAX_WAITING_RESETS);
+  }
+  assert.equal(resets.isFullFor("e"), false);
 });
 
 Deno.test("PacedResets: while too many of an operator wait, its calls are told that nothing was delivered", () => {

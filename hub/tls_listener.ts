@@ -13,13 +13,15 @@
  * @module
  */
 import tls from "node:tls";
+import { SharedPlaces } from "../shared/shared_places.ts";
+import { networkOf } from "./auth/throttle.ts";
 import type { ListenAddress, TlsIdentity } from "./hub_options.ts";
-import { closeQuietly } from "./socket.ts";
+import { closeQuietly, hostOf, remoteAddressOf } from "./socket.ts";
 import { TlsConn } from "./tls_conn.ts";
 
 /** A client that has not ended its handshake by then is closed. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
-/** Handshakes under way; more clients are closed at once. */
+/** Handshakes under way, shared by the addresses that dial; more clients are closed at once. */
 const MAX_HANDSHAKES = 1_000;
 /** A listener that was succeeded closes in a moment when nobody waits in it; at the latest then. */
 const RETIRE_MS = 50;
@@ -187,6 +189,7 @@ export class AskingTlsListener implements TlsListener {
   /** Of the next handshake. */
   #context: tls.SecureContext;
   readonly #handshakes = new Set<Deno.TcpConn>();
+  readonly #places = new SharedPlaces(MAX_HANDSHAKES);
   readonly #arrivals = new Arrivals();
 
   constructor({ hostname, port, tls: identity, alpn }: TlsListenOptions) {
@@ -222,8 +225,9 @@ export class AskingTlsListener implements TlsListener {
     for (;;) {
       try {
         const conn = await this.#listener.accept();
-        if (this.#handshakes.size >= MAX_HANDSHAKES) closeQuietly(conn);
-        else void this.#shakeHands(conn);
+        const place = this.#places.take(networkOf(hostOf(remoteAddressOf(conn))));
+        if (place === undefined) closeQuietly(conn);
+        else void this.#shakeHands(conn, place);
       } catch (error) {
         if (!(error instanceof Deno.errors.BadResource)) {
           // EMFILE, or a connection that was gone before it was taken: the listener lives on.
@@ -235,7 +239,8 @@ export class AskingTlsListener implements TlsListener {
     }
   }
 
-  async #shakeHands(conn: Deno.TcpConn): Promise<void> {
+  async #shakeHands(conn: Deno.TcpConn, place: Disposable): Promise<void> {
+    using _ = place;
     this.#handshakes.add(conn);
     const timer = setTimeout(() => closeQuietly(conn), HANDSHAKE_TIMEOUT_MS);
     try {

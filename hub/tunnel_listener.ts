@@ -11,6 +11,8 @@ import { getLogger } from "@logtape/logtape";
 import { HttpError } from "../shared/bridge/http_error.ts";
 import { checkUpgrade, errorResponse, upgradeResponse } from "../shared/bridge/upgrade.ts";
 import { KEYS_HEADER } from "../shared/vouchers/voucher.ts";
+import { SharedPlaces } from "../shared/shared_places.ts";
+import { networkOf } from "./auth/throttle.ts";
 import { Admission } from "./admission.ts";
 import type { Identity, TunnelRequest } from "./auth.ts";
 import { FORWARDED_FIELDS } from "./forwarded.ts";
@@ -25,7 +27,7 @@ import { closeQuietly, hostOf, noDelay, type Peer, peerOf, writeAll } from "./so
 
 /** A connection that is no tunnel by then is closed. */
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
-/** Handshakes under way at once; more are answered 503. */
+/** Handshakes under way at once, shared by the addresses that dial; more are answered 503. */
 export const MAX_HANDSHAKES = 512;
 /** `Retry-After` of those. */
 const BUSY_RETRY_S = 2;
@@ -60,6 +62,7 @@ export class TunnelListener {
   readonly #admission: Admission;
   /** Connections that are no tunnels yet. */
   readonly #handshakes = new Set<Deno.Conn>();
+  readonly #places = new SharedPlaces(MAX_HANDSHAKES);
 
   constructor(context: TunnelListenerContext) {
     this.#context = context;
@@ -103,7 +106,8 @@ export class TunnelListener {
   ): Promise<{ tunnel: OpenTunnel; rest: Uint8Array } | undefined> {
     let asked: RefusedServer = { peer: remoteAddress, server: "", who: "" };
     try {
-      if (this.#handshakes.size > MAX_HANDSHAKES) throw busy();
+      using place = this.#places.take(networkOf(hostOf(remoteAddress)));
+      if (place === undefined) throw busy();
       const read = await readHead(conn);
       if (read === undefined) return undefined;
       const { head, rest } = read;
@@ -184,7 +188,7 @@ function busy(): HttpError {
   return toHttpError({
     status: 503,
     code: "UNAVAILABLE",
-    message: `The hub has ${MAX_HANDSHAKES} handshakes under way`,
+    message: "The hub has too many handshakes under way",
     retryAfterS: BUSY_RETRY_S,
   });
 }

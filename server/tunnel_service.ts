@@ -16,6 +16,7 @@ import { bidi, type CallContext, unary } from "../shared/grpc/handlers.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { OPERATOR_FIELD, VOUCHER_FIELD } from "../shared/vouchers/voucher.ts";
+import { SharedPlaces } from "../shared/shared_places.ts";
 import { VERSION } from "../shared/version.ts";
 import { dialUpstream, type Upstream } from "./expose.ts";
 import type { GrpcServer } from "./grpc_server.ts";
@@ -31,7 +32,7 @@ const log = getLogger(["server", "tunnel"]);
 const PING_INTERVAL_MS = [100, 300_000] as const;
 const DEAD_AFTER_MS = [300, 900_000] as const;
 const RECONNECT_SPREAD_MS = [0, 600_000] as const;
-/** Raw connections at one time; each may hold buffers and a socket. */
+/** Raw connections at one time, shared by the operators; each may hold buffers and a socket. */
 export const MAX_RAW_CONNECTIONS = 1_000;
 
 /** Which upstream a raw connection is for; without it, this process's own services. */
@@ -49,7 +50,7 @@ export interface TunnelServiceOptions {
 
 export function tunnelService(options: TunnelServiceOptions): UntypedServiceImplementation {
   const { grpc, upstreams, guard, tunnel } = options;
-  let connections = 0;
+  const places = new SharedPlaces(MAX_RAW_CONNECTIONS);
 
   /** Who opens a raw connection, as far as the policy wants to know it. */
   function guardedBy({ peer, metadata }: CallContext) {
@@ -66,8 +67,8 @@ export function tunnelService(options: TunnelServiceOptions): UntypedServiceImpl
     if (name === undefined) {
       const refusal = guarded?.guard.rawRefusal(guarded.caller);
       if (refusal !== undefined) throw refusal;
-      const operator = context.metadata.get(OPERATOR_FIELD)[0]?.toString() ?? "";
-      return connectLocal(grpc, rawOrigin(guarded?.caller.operator ?? operator, guarded));
+      const operator = guarded?.caller.operator ?? operatorOf(context);
+      return connectLocal(grpc, rawOrigin(operator, guarded));
     }
     if (guarded === undefined) return await dialFar(name);
     // Nobody here sees what is called in it.
@@ -104,23 +105,24 @@ export function tunnelService(options: TunnelServiceOptions): UntypedServiceImpl
     }),
 
     Connect: bidi<Chunk, Chunk>(async function* (requests, context) {
-      if (connections >= MAX_RAW_CONNECTIONS) {
+      using place = places.take(operatorOf(context));
+      if (place === undefined) {
         throw new RpcError(
           Status.RESOURCE_EXHAUSTED,
-          `Too many raw connections: the limit is ${MAX_RAW_CONNECTIONS}`,
+          `Too many raw connections: of ${MAX_RAW_CONNECTIONS}, the rest is for other operators`,
         );
       }
-      connections++;
-      try {
-        const far = await openFar(context);
-        // Tells the hub that the other end is there, before it has a byte to send.
-        context.sendHeaders(new Metadata());
-        yield* pumpChunks(requests, far, context.signal);
-      } finally {
-        connections--;
-      }
+      const far = await openFar(context);
+      // Tells the hub that the other end is there, before it has a byte to send.
+      context.sendHeaders(new Metadata());
+      yield* pumpChunks(requests, far, context.signal);
     }),
   };
+}
+
+/** Who opens a raw connection, as the hub says. */
+function operatorOf({ metadata }: CallContext): string {
+  return metadata.get(OPERATOR_FIELD)[0]?.toString() ?? "";
 }
 
 /** Takes over the hub's numbers; one that the hub did not send stays as it is. */

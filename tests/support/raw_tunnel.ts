@@ -14,6 +14,8 @@ export interface RawTunnelOptions {
   /** @default a new UUID */
   readonly instance?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Where it dials from. */
+  readonly localAddress?: string;
   /** Reads nothing after the hub's answer. @default false */
   readonly deaf?: boolean;
 }
@@ -58,7 +60,8 @@ export class RawTunnel implements Disposable {
 
   /** Dials and waits for the hub's answer, whatever it is. */
   static async open(tunnelUri: string, options: RawTunnelOptions): Promise<RawTunnel> {
-    const socket = await dialTcp(new URL(tunnelUri).host);
+    const { localAddress } = options;
+    const socket = await dialTcp(new URL(tunnelUri).host, { localAddress });
     socket.on("error", () => {}); // It closes.
     let answer = "";
     let ended = false;
