@@ -24,7 +24,6 @@ import { Status, type StatusCode } from "../shared/grpc/status.ts";
 import { formatTimeout } from "../shared/grpc/timeout.ts";
 import { ErrorCode } from "../shared/http2/frames.ts";
 import type { HeaderList } from "../shared/http2/header_list.ts";
-import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../shared/http2/stream.ts";
 import type { Admission } from "./auth.ts";
 import type { Expiring } from "./deadlines.ts";
@@ -52,6 +51,8 @@ interface Held {
   readonly bytes: ByteQueue;
   ended: boolean;
 }
+
+const NOTHING = new Uint8Array();
 
 /** Where a call stands: docs/lifecycle.md, "Call". */
 export type CallState = "arrived" | "waiting" | "forwarded" | "ended";
@@ -149,7 +150,7 @@ export class Exchange implements StreamEvents, Expiring {
   // ---- StreamEvents, of both streams
 
   onHeaders(stream: Stream, fields: HeaderList, endStream: boolean): void {
-    if (stream === this.#nearStream) return this.#onRequestTrailers(fields);
+    if (stream === this.#nearStream) return this.#onRequestTrailers();
     const { side, hop } = this.#upstream!;
     const repeated = side.connection.fieldsRepeated;
     const block = answerBlock(fields, { endStream, repeated, hop });
@@ -219,11 +220,15 @@ export class Exchange implements StreamEvents, Expiring {
     this.#down = new Flow(far.connection, farStream, near, this.#nearStream, meter?.(this));
   }
 
-  /** Request trailers mean nothing in gRPC; they end the request all the same. */
-  #onRequestTrailers(fields: HeaderList): void {
+  /**
+   * Request trailers mean nothing in gRPC; they end the request all the same. They are not sent on:
+   * grpc-go ends the whole connection for them, with the calls of everybody, and a server that reads
+   * them might take an `x-hub-operator` there for the hub's.
+   */
+  #onRequestTrailers(): void {
     if (this.#held !== undefined) this.#held.ended = true;
     if (this.#farStream === undefined) return;
-    this.#upstream!.side.connection.headers(this.#farStream, encodeHeaderList(fields), true);
+    this.#upstream!.side.connection.data(this.#farStream, NOTHING, true);
     this.#update();
   }
 

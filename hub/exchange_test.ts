@@ -328,13 +328,14 @@ Deno.test("Exchange takes its deadline out when the call has ended", () => {
   assert.equal(hub.deadlines.count, 0);
 });
 
-Deno.test("Exchange: request trailers end the request", () => {
+Deno.test("Exchange: request trailers end the request, and get no further", () => {
   using hub = new Relayed();
   const call = hub.call();
   hub.caller.connection.data(call, wire.text("x"), false);
-  hub.caller.connection.headers(call, encodeHeaderList([["x-sum", "1"]]), true);
+  const fields: Field[] = [["x-sum", "1"], ["x-hub-operator", "root"]];
+  hub.caller.connection.headers(call, encodeHeaderList(fields), true);
   hub.settle();
-  assert.deepEqual(hub.heardBelow(call).slice(1), ['data 1 "x"', "headers 1 x-sum=1 end"]);
+  assert.deepEqual(hub.heardBelow(call).slice(1), ['data 1 "x"', 'data 1 "" end']);
   hub.server.connection.headers(hub.answering(call), ANSWER, false);
   hub.server.connection.headers(hub.answering(call), trailers(), true);
   hub.settle();
