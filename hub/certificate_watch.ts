@@ -7,6 +7,7 @@
 import { getLogger } from "@logtape/logtape";
 import { createHash } from "node:crypto";
 import { Complaint } from "../shared/async/complaint.ts";
+import { rulesFault } from "../shared/files/modes.ts";
 import { pinOf } from "../shared/tls/pin.ts";
 import { loadCertificate } from "../shared/tls/load.ts";
 import type { TlsIdentity } from "./hub_options.ts";
@@ -43,8 +44,11 @@ export async function loadIdentity(files: CertificateFiles): Promise<LoadedIdent
 
 async function readAuthorities(path: string): Promise<string> {
   try {
-    const { size } = await Deno.stat(path);
-    if (size > MAX_CA_BYTES) throw new Error(`it has more than ${MAX_CA_BYTES} bytes`);
+    const info = await Deno.stat(path);
+    // Who could put another authority there could let in whom it likes.
+    const fault = rulesFault(info, path);
+    if (fault !== undefined) throw new Error(fault);
+    if (info.size > MAX_CA_BYTES) throw new Error(`it has more than ${MAX_CA_BYTES} bytes`);
     const pem = await Deno.readTextFile(path);
     if (pem.includes("-----BEGIN CERTIFICATE-----")) return pem;
     throw new Error("there is no PEM certificate in it");

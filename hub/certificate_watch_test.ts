@@ -90,3 +90,18 @@ Deno.test("CertificateWatch warns 30, 7 and 1 days before the end, and at it, on
   }
   assert.match(world.lines.at(-1)!, /ended .*peers refuse it/);
 });
+
+Deno.test("loadIdentity() refuses authorities that others may change", async () => {
+  await using world = await World.start();
+  const { cert, key } = await generateCertificate(["localhost"]);
+  await world.put("hub.crt", cert);
+  await world.put("hub.key", key);
+  const clientCaFile = `${world.folder}/ca.crt`;
+  await Deno.writeTextFile(clientCaFile, cert);
+  assert.equal((await loadIdentity({ ...world.files, clientCaFile })).clientCa, cert);
+  await Deno.chmod(clientCaFile, 0o666);
+  await assert.rejects(
+    loadIdentity({ ...world.files, clientCaFile }),
+    /Cannot use --client-ca .*: others may change it; run: chmod go-w/,
+  );
+});

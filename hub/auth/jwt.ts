@@ -18,6 +18,7 @@ import {
   jwtVerify,
   type JWTVerifyGetKey,
 } from "jose";
+import { rulesFault } from "../../shared/files/modes.ts";
 import { readSecretFile } from "../token_file.ts";
 import { isSecret, type Issuer } from "./issuer.ts";
 
@@ -195,9 +196,12 @@ function fileKeys(path: string, issuer: Issuer): KeyObject | JWTVerifyGetKey {
 
 const ONLY_PUBLIC = "it holds a private key; the hub needs only the public one";
 
+/** Who could put another key there could let in whom it likes. */
 function readText(path: string): string {
-  const { size } = Deno.statSync(path);
-  if (size > MAX_KEYS_BYTES) throw new Error(`it has more than ${MAX_KEYS_BYTES} bytes`);
+  const info = Deno.statSync(path);
+  const fault = rulesFault(info, path);
+  if (fault !== undefined) throw new Error(fault);
+  if (info.size > MAX_KEYS_BYTES) throw new Error(`it has more than ${MAX_KEYS_BYTES} bytes`);
   return Deno.readTextFileSync(path);
 }
 

@@ -68,7 +68,8 @@ Deno.test("JwtVerifier does not take a public key for a secret", () =>
   }));
 
 Deno.test("JwtVerifier.load() refuses keys that are not safe", async (t) => {
-  const { privateKey } = await generateKeyPair("ES256", { extractable: true });
+  const { privateKey, publicKey } = await generateKeyPair("ES256", { extractable: true });
+  const open = await exportSPKI(publicKey);
   const jwk = JSON.stringify({ keys: [await exportJWK(privateKey)] });
   const table: [what: string, text: string, alg: string, mode: number, says: RegExp][] = [
     ["a private JWK", jwk, "ES256", 0o644, /holds a private key/],
@@ -76,6 +77,7 @@ Deno.test("JwtVerifier.load() refuses keys that are not safe", async (t) => {
     ["a secret among public keys", '{"keys":[{"kty":"oct","k":"eA"}]}', "ES256", 0o644, /private/],
     ["a short secret", "short", "HS256", 0o600, /at least 32 bytes/],
     ["a secret that others may read", "s".repeat(40), "HS256", 0o644, /chmod 600/],
+    ["a public key that others may change", open, "ES256", 0o664, /chmod go-w/],
     ["nonsense", "nonsense", "ES256", 0o644, /Cannot use key file/],
   ];
   for (const [what, text, alg, mode, says] of table) {
