@@ -3,20 +3,32 @@
  *
  * @module
  */
-import { defineCommand } from "../shared/cli/program.ts";
+import { defineCommand, UsageError } from "../shared/cli/program.ts";
 import { BrokenAuditError, verifyAudit } from "./audit_verify.ts";
 
 const verify = defineCommand({
   name: "verify",
   summary: "Shows that no line of an audit was changed or taken out",
   description: "Reads the files of one audit as one chain, in whatever order they are given. It " +
-    "cannot see that the last lines were taken away: compare the head with one noted elsewhere.",
-  examples: ["ghub audit verify audit.jsonl*"],
+    "cannot see by itself that the last lines were taken away: give it a head that it printed " +
+    "earlier, and that you have noted elsewhere.",
+  examples: [
+    "ghub audit verify audit.jsonl*",
+    "ghub audit verify audit.jsonl* --head sha256:1a48…",
+  ],
   notes: "Exit codes: 0 the chain holds, 1 it does not.",
   args: [{ name: "files", summary: "The files of the audit", many: true, complete: "file" }],
-  run: async ({ args, io }) => {
+  options: {
+    head: {
+      flag: "--head",
+      value: "HASH",
+      parse: parseHead,
+      help: "A head that was printed earlier: the chain must go through it",
+    },
+  },
+  run: async ({ args, io, options }) => {
     try {
-      const { lines, dropped, from, to, whole, head } = await verifyAudit(args);
+      const { lines, dropped, from, to, whole, head } = await verifyAudit(args, options);
       await io.stdout.write(`${lines} lines from ${from} to ${to}\nhead sha256:${head}\n`);
       if (!whole && lines > 0) {
         await io.stderr.write("note: older lines are not among these files\n");
@@ -32,6 +44,14 @@ const verify = defineCommand({
     }
   },
 });
+
+function parseHead(text: string): string {
+  const hash = /^(?:sha256:)?([0-9a-f]{64})$/.exec(text)?.[1];
+  if (hash === undefined) {
+    throw new UsageError("it must be sha256:<64 hex digits>, as it was printed");
+  }
+  return hash;
+}
 
 /** The group of commands. */
 export const auditCommand = defineCommand({

@@ -257,3 +257,25 @@ Deno.test("openAudit() says why a file cannot be had", () =>
       /Cannot open audit log .*file\/audit\.jsonl: /,
     );
   }));
+
+Deno.test("verifyAudit() finds that an end was cut off, by a head that was noted before", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/audit.jsonl`;
+    await write(path, ids(1, 5));
+    const { head } = await verifyAudit([path]);
+    await write(path, ids(6, 8));
+    assert.equal((await verifyAudit([path], { head })).lines, 8, "it has grown since");
+    const all = await lines(path);
+    const keep = (text: readonly string[]) => Deno.writeTextFile(path, `${text.join("\n")}\n`);
+    await keep(all.slice(0, 5));
+    assert.equal((await verifyAudit([path], { head })).head, head);
+    const last = all[4]!.replace("alice", "mallory");
+    for (const cut of [all.slice(0, 4), [...all.slice(0, 4), last]]) {
+      await keep(cut);
+      await verifyAudit([path]);
+      await assert.rejects(verifyAudit([path], { head }), BrokenAuditError);
+    }
+    await Deno.remove(path);
+    await write(path, ids(1, 8));
+    await assert.rejects(verifyAudit([path], { head }), /written anew/);
+  }));

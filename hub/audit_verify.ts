@@ -1,8 +1,8 @@
 /**
  * Checks that an audit is whole: `ghub audit verify`.
  *
- * What it cannot show is that the very last lines were changed or taken away, of the block that no
- * other one follows: compare the head that it prints with one that was written down elsewhere.
+ * What it cannot show by itself is that the end was cut off, that the last block was changed, or that
+ * all of it was written anew: give it a head that it once printed, and that was kept elsewhere.
  *
  * @module
  */
@@ -35,6 +35,13 @@ interface Part extends Omit<Verified, "whole"> {
   readonly continues: string;
   /** Number of the line with which its last block begins. */
   readonly lastBlock: number;
+  /** It continues, holds or ends with the block of the head that was asked for. */
+  readonly hasHead: boolean;
+}
+
+export interface VerifyOptions {
+  /** A head that was printed earlier: the chain must go through it. */
+  readonly head?: string | undefined;
 }
 
 /**
@@ -43,13 +50,21 @@ interface Part extends Omit<Verified, "whole"> {
  *
  * @throws {BrokenAuditError} That names the first line that does not fit.
  */
-export async function verifyAudit(paths: readonly string[]): Promise<Verified> {
+export async function verifyAudit(
+  paths: readonly string[],
+  { head }: VerifyOptions = {},
+): Promise<Verified> {
   const parts: Part[] = [];
   for (const path of new Set(paths)) {
-    const part = await verifyFile(path);
+    const part = await verifyFile(path, head);
     if (part !== undefined) parts.push(part);
   }
   const ordered = inOrder(parts);
+  if (head !== undefined && head !== NO_BLOCK && !ordered.some(({ hasHead }) => hasHead)) {
+    throw new BrokenAuditError(
+      `head sha256:${head} is not in it: its end was cut off, or it was written anew`,
+    );
+  }
   const [first] = ordered;
   const last = ordered.at(-1);
   const sum = (key: "lines" | "dropped") => ordered.reduce((all, part) => all + part[key], 0);
@@ -64,7 +79,8 @@ export async function verifyAudit(paths: readonly string[]): Promise<Verified> {
 }
 
 /** `undefined` for a file without lines. */
-async function verifyFile(path: string): Promise<Part | undefined> {
+async function verifyFile(path: string, asked: string | undefined): Promise<Part | undefined> {
+  let hasHead = false;
   let block = blockHasher();
   let first = 1;
   let [lines, dropped] = [0, 0];
@@ -76,6 +92,7 @@ async function verifyFile(path: string): Promise<Part | undefined> {
     const line = decode(bytes, where);
     const parsed = parse(line, where);
     const prev = prevOf(line);
+    hasHead ||= prev !== undefined && prev === asked;
     if (lines === 1) {
       if (prev === undefined) throw new BrokenAuditError(`${where}: is no beginning of an audit`);
       [continues, from] = [prev, parsed.time];
@@ -90,7 +107,8 @@ async function verifyFile(path: string): Promise<Part | undefined> {
   }
   if (lines === 0) return undefined;
   const head = block.digest("hex");
-  return { path, lines, dropped, continues, from, to, head, lastBlock: first };
+  hasHead ||= head === asked;
+  return { path, lines, dropped, continues, from, to, head, hasHead, lastBlock: first };
 }
 
 /** Follows the hashes from file to file: many files can be of one millisecond. */
