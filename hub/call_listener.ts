@@ -113,16 +113,12 @@ export class CallListener {
   readonly callers: Set<Caller> = new Set();
   readonly #connections = new Set<Deno.Conn>();
   readonly #places = new SharedPlaces(MAX_CALLERS);
-  #rawCount = 0;
+  /** Raw connections that stand. */
+  readonly raws: Set<RawConnection> = new Set();
   #closed = false;
 
   constructor(context: CallListenerContext) {
     this.#context = context;
-  }
-
-  /** Raw connections now. */
-  get rawCount(): number {
-    return this.#rawCount;
   }
 
   /** Ends all connections at once, whatever they are about. */
@@ -180,7 +176,7 @@ export class CallListener {
     await writeAll(conn, acceptance(arrived.mode, { server, tunnel: tunnel.id }));
     const record = { id: this.#context.nextId(), server, remoteAddress, identity };
     this.#context.onRawOpened(record);
-    this.#rawCount++;
+    this.raws.add(raw);
     const startedMs = performance.now();
     const { limits } = this.#context;
     const account = limits.enter(identity.name, tunnel.name);
@@ -188,8 +184,9 @@ export class CallListener {
       ? { up: limits.meter(account, tunnel.name), down: limits.meter(account, tunnel.name) }
       : undefined;
     const result = await raw.join(conn, handshake.rest, meters);
-    limits.leave(account, tunnel.name);
-    this.#rawCount--;
+    limits.ended(account, tunnel.name);
+    limits.leave(account);
+    this.raws.delete(raw);
     const { ended } = admitted;
     const how = ended === undefined ? {} : { status: ended.code, reason: ended.message };
     const durationMs = performance.now() - startedMs;

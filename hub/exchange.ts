@@ -66,7 +66,7 @@ export interface IncomingCall {
   readonly remoteAddress: string;
 }
 
-/** Guarantee: `onCallEnded` is called once, whatever happens in whatever order. */
+/** Guarantee: `onCallEnded`, then `onCallLeft` is called once, whatever happens in whatever order. */
 export class Exchange implements StreamEvents, Expiring {
   readonly head: RequestHead;
   readonly identity: CallIdentity;
@@ -92,6 +92,7 @@ export class Exchange implements StreamEvents, Expiring {
   #down: Flow | undefined;
   #held: Held | undefined;
   #ended = false;
+  #left = false;
 
   constructor(context: RelayContext, call: IncomingCall) {
     this.#context = context;
@@ -190,7 +191,10 @@ export class Exchange implements StreamEvents, Expiring {
   }
 
   onDrained(stream: Stream): void {
-    if (stream === this.#nearStream) this.#stopCaller();
+    if (stream === this.#nearStream) {
+      this.#stopCaller();
+      this.#leave();
+    }
     this.#update();
   }
 
@@ -291,11 +295,22 @@ export class Exchange implements StreamEvents, Expiring {
 
   /** The answer is complete, or will never be. */
   #end(status: StatusCode, reason: string): void {
-    if (this.#ended) return this.#update();
+    if (this.#ended) {
+      this.#leave();
+      return this.#update();
+    }
     this.#ended = true;
     this.#stopCaller();
     this.#update();
     this.#context.deadlines.remove(this);
     this.#context.onCallEnded(this, status, reason);
+    this.#leave();
+  }
+
+  /** The end has been told, and a caller that reads slowly has all of its answer. */
+  #leave(): void {
+    if (!this.#ended || this.#left || !this.#nearStream.closed) return;
+    this.#left = true;
+    this.#context.onCallLeft(this);
   }
 }

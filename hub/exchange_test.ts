@@ -132,8 +132,11 @@ Deno.test("Exchange: the server answers while the caller still sends", async (t)
     hub.server.connection.headers(hub.answering(call), trailers(), true);
     hub.settle();
     assert.deepEqual(hub.heard(call), ["headers 1 :status=200"]);
+    // Ended as far as the server goes; but it occupies the hub, and so counts for its caller.
+    assert.deepEqual([hub.ended.length, hub.callsLeft, hub.near.waitingBytes], [1, 0, 4]);
     hub.near.receive(wire.settings([4, 65_535]));
     hub.settle();
+    assert.deepEqual([hub.ended.length, hub.callsLeft, hub.near.waitingBytes], [1, 1, 0]);
     assert.equal(hub.heard(call)[1], 'data 1 "late"');
     assert.deepEqual(told(hub, call), [0, "server", "1"]);
     assert.equal(hub.heard(call).at(-1), "reset 1 NO_ERROR peer");

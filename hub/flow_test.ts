@@ -280,6 +280,8 @@ Deno.test("Flow: whatever happens, all that was lent comes back, and each call e
       hub.settle();
       assert.deepEqual(hub.left(), { streams: 0, lent: 0 });
       assert.equal(hub.ended.length, hub.calls.length);
+      assert.equal(hub.callsLeft, hub.calls.length);
+      assert.deepEqual([hub.near.waitingBytes, hub.far.waitingBytes], [0, 0]);
     }),
     { numRuns: 150 },
   );

@@ -238,7 +238,7 @@ class Hub implements RunningHub {
   async #untilCallersAreGone(signal: AbortSignal | undefined): Promise<void> {
     while (!signal?.aborted) {
       const busy = [...this.#callListener.callers].some((caller) => caller.isBusy);
-      if (!busy && this.#callListener.rawCount === 0) return;
+      if (!busy && this.#callListener.raws.size === 0) return;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
@@ -296,8 +296,11 @@ class Hub implements RunningHub {
       },
       onCallEnded: (call, status, reason) => {
         this.#gate.dropCall(call);
-        if (call.account !== undefined) this.#limits.leave(call.account, call.server);
+        if (call.account !== undefined) this.#limits.ended(call.account, call.server);
         this.#journal.callEnded(call, status, reason);
+      },
+      onCallLeft: ({ account }) => {
+        if (account !== undefined) this.#limits.leave(account);
       },
     };
   }
@@ -343,14 +346,15 @@ class Hub implements RunningHub {
   }
 
   #load(): Load {
-    const { callers } = this.#callListener;
-    let connections = callers.size;
+    const { callers, raws } = this.#callListener;
+    let connections = callers.size + raws.size;
     let bufferedBytes = 0;
     for (const { side } of this.#registry.tunnels()) {
       connections++;
-      bufferedBytes += side.connection.outputBytes;
+      bufferedBytes += side.connection.waitingBytes;
     }
     for (const caller of callers) bufferedBytes += caller.bufferedBytes;
+    for (const raw of raws) bufferedBytes += raw.bufferedBytes;
     return { connections, bufferedBytes };
   }
 

@@ -4,7 +4,7 @@
  *
  * | what                     | counted                            | when         |
  * | ------------------------ | ---------------------------------- | ------------ |
- * | calls of one operator    | up and down with each call         | at each call |
+ * | calls of one operator    | from the call to its answer's end  | at each call |
  * | calls at one server      | the open streams of its tunnel     | at each call |
  * | … of one operator        | three times as many as are free    | at each call |
  * | bytes/s of either        | what its calls move, both ways     | as they move |
@@ -90,9 +90,9 @@ export interface Usage extends Load {
 /** What one operator has of the hub. */
 export interface Account {
   readonly name: string;
-  /** Calls in flight. */
+  /** Calls that go on, or whose answer waits for it to read. */
   calls: number;
-  /** Of these, at each server. */
+  /** Those that go on, at each server. */
   readonly callsAt: Map<string, number>;
   /** What is kept for them; counted where it is limited. */
   bufferedBytes: number;
@@ -163,7 +163,7 @@ export class Limits {
     return new Meter({ account, rates, maxBufferedBytes });
   }
 
-  /** Counts a call that is let in; what it gives is to be given to `leave` when it has ended. */
+  /** Counts a call that is let in; what it gives is to be given to `ended`, and then to `leave`. */
   enter(operator: string, server: string): Account {
     let account = this.#accounts.get(operator);
     if (account === undefined) {
@@ -178,12 +178,20 @@ export class Limits {
     return account;
   }
 
-  /** @param server As it was given to `enter`. */
-  leave(account: Account, server: string): void {
-    this.#calls--;
+  /**
+   * The server has done with the call.
+   *
+   * @param server As it was given to `enter`.
+   */
+  ended(account: Account, server: string): void {
     const others = (account.callsAt.get(server) ?? 1) - 1;
     if (others > 0) account.callsAt.set(server, others);
     else account.callsAt.delete(server);
+  }
+
+  /** So has the caller: what it has not read would occupy the hub. */
+  leave(account: Account): void {
+    this.#calls--;
     if (--account.calls === 0 && !this.metered) this.#accounts.delete(account.name);
   }
 

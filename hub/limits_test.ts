@@ -12,7 +12,9 @@ Deno.test("Limits counts the calls of each operator, and lets them in again", ()
   assert.equal(refused?.code, Status.RESOURCE_EXHAUSTED);
   assert.match(refused?.message ?? "", /^Operator "ada" has 2 calls in flight, the limit; nothing/);
   assert.equal(limits.refusal("bob", AT), undefined);
-  limits.leave(first, "edge-1");
+  limits.ended(first, "edge-1");
+  assert.match(limits.refusal("ada", AT)?.message ?? "", /2 calls/, "its answer is not read");
+  limits.leave(first);
   assert.equal(limits.refusal("ada", AT), undefined);
 });
 
@@ -50,7 +52,9 @@ Deno.test("Limits accounts for calls and connections", () => {
   assert.ok(connected > empty);
   const account = limits.enter("ada", "edge-1");
   assert.ok(limits.memoryBytes > connected);
-  limits.leave(account, "edge-1");
+  limits.ended(account, "edge-1");
+  assert.ok(limits.memoryBytes > connected);
+  limits.leave(account);
   assert.equal(limits.memoryBytes, connected);
 });
 

@@ -125,6 +125,11 @@ export class RawConnection implements StreamEvents, Disposable {
     }
   }
 
+  /** Bytes that wait for the caller to read. */
+  get bufferedBytes(): number {
+    return this.#down.bytes;
+  }
+
   /**
    * Moves bytes both ways until both ends are done, or one is gone. Closes the socket.
    *

@@ -61,8 +61,10 @@ export interface RelayContext {
   onRefused(head: RequestHead, remoteAddress: string, error: RpcError): void;
   /** Called for each other call when it goes on. */
   onCallStarted(call: Exchange): void;
-  /** Called once for each of them. */
+  /** Called once for each of them: how it ended is known. */
   onCallEnded(call: Exchange, status: StatusCode, reason: string): void;
+  /** Called once for each of them, then or later: nothing waits any more for its caller to read. */
+  onCallLeft(call: Exchange): void;
 }
 
 /** Answers that are no gRPC: the caller speaks something else. */
@@ -235,7 +237,7 @@ export class Caller implements ConnectionEvents, LinkProtocol {
 
   /** Bytes that wait for this caller to read. */
   get bufferedBytes(): number {
-    return this.#connection.outputBytes;
+    return this.#connection.waitingBytes;
   }
 
   #drawLine(): void {

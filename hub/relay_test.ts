@@ -59,6 +59,7 @@ async function begin(change: Partial<RelayContext> = {}) {
     onRefused: (_head, _address, error) => refused.push(error),
     onCallStarted() {},
     onCallEnded: (_call: Exchange, status, reason) => ended.push({ status, reason }),
+    onCallLeft() {},
     ...change,
   };
   const socket = new FakeSocket();

@@ -54,6 +54,8 @@ export interface RelayedOptions {
    * @default {64 MiB}
    */
   readonly callerWindow?: number;
+  /** What the hub takes over all streams, of either peer. @default as in the product */
+  readonly hubWindow?: number;
   /** Where calls go. By default all are forwarded at once. */
   readonly route?: (call: Exchange, endStream: boolean, hub: Relayed) => void;
   /** What limits bytes. @default nothing */
@@ -82,6 +84,8 @@ export class Relayed implements Disposable {
   readonly calls: Exchange[] = [];
   readonly nearStreams: Stream[] = [];
   readonly ended: Ended[] = [];
+  /** Calls of which nothing waits any more. */
+  callsLeft = 0;
   readonly faults: unknown[] = [];
   readonly deadlines: Deadlines = new Deadlines();
   readonly #meter: RelayContext["meter"];
@@ -91,14 +95,16 @@ export class Relayed implements Disposable {
   constructor(options: RelayedOptions = {}) {
     const { maxStreams = 1000, callerWindow = 64 << 20, route } = options;
     this.#meter = options.meter;
+    const hub = options.hubWindow === undefined ? {} : { connectionWindow: options.hubWindow };
     this.caller = new Recorder({ role: "client", connectionWindow: callerWindow });
     this.server = new Recorder({ role: "server", maxConcurrentStreams: maxStreams });
     const forward = (call: Exchange, endStream: boolean) => call.forward(this.upstream, endStream);
     this.near = new Connection(this.#events((call, end) => (route ?? forward)(call, end, this)), {
       role: "server",
       maxConcurrentStreams: 2000,
+      ...hub,
     });
-    this.far = new Far(this.#events(), { role: "client" });
+    this.far = new Far(this.#events(), { role: "client", ...hub });
     this.nearSide = new Side(this.near);
     const side = new Side(this.far);
     const resets = new PacedResets(this.far);
@@ -182,6 +188,7 @@ export class Relayed implements Disposable {
       onCallEnded: ({ bytesUp, bytesDown }, status, reason) => {
         this.ended.push({ status, reason, bytesUp, bytesDown });
       },
+      onCallLeft: () => this.callsLeft++,
     };
   }
 

@@ -138,6 +138,11 @@ export class Connection {
     return this.#sender.out.bytes;
   }
 
+  /** These, and what waits at its stream until it may go. */
+  get waitingBytes(): number {
+    return this.#sender.waitingBytes;
+  }
+
   /** Sends the preface (client role), our SETTINGS, and the connection's window. Call once, first. */
   start(): void {
     const { maxConcurrentStreams, maxHeaderListBytes } = this.#options;

@@ -47,6 +47,8 @@ export class Sender {
   #window = DEFAULT_WINDOW;
   /** Our encoder uses no dynamic table, and has said so: RFC 7541 §4.2. */
   #tableSizeSent = false;
+  /** Bytes in the queues of all streams. */
+  #queued = 0;
   /** Streams with queued bytes and a window of their own: they wait for what all share. */
   readonly #waiting = new Set<Stream>();
 
@@ -57,6 +59,11 @@ export class Sender {
   constructor(onEnd: (stream: Stream) => void, onOutput: (urgent: boolean) => void) {
     this.#onEnd = onEnd;
     this.#onOutput = onOutput;
+  }
+
+  /** Bytes that wait: for a window, for room in the output, or to be taken. */
+  get waitingBytes(): number {
+    return this.out.bytes + this.#queued;
   }
 
   /** Writes what a client says first. */
@@ -149,6 +156,7 @@ export class Sender {
     if (room < bytes.length) {
       stream.queue ??= new ByteQueue();
       stream.queue.push(bytes.subarray(room));
+      this.#queued += bytes.length - room;
     }
     if (end) stream.queuedEnd = true;
     if (stream.sendWindow > 0) this.#waiting.add(stream);
@@ -196,6 +204,7 @@ export class Sender {
   drop(stream: Stream): void {
     if (stream.queuedBytes === 0) return;
     this.#waiting.delete(stream);
+    this.#queued -= stream.queuedBytes;
     stream.queue = undefined;
     stream.queuedEnd = undefined;
     stream.events.onDrained(stream);
@@ -249,6 +258,7 @@ export class Sender {
   #drainOne(stream: Stream, queue: ByteQueue): void {
     const bytes = queue.peek(this.#room(stream, this.peer.maxFrameBytes));
     const last = bytes.length === queue.length;
+    this.#queued -= bytes.length;
     // Before END_STREAM, which may close the stream and drop its queue.
     if (last) stream.queue = undefined;
     this.#write(stream, bytes, last && stream.queuedEnd === true);

@@ -51,12 +51,15 @@ Deno.test("Sender sends what a stream's window takes, and the rest with its cred
   sender.data(stream, bytes(130), true);
   assert.deepEqual(sent(), ["1:100"]);
   assert.equal(stream.queuedBytes, 30);
+  assert.equal(sender.waitingBytes, 30);
   assert.deepEqual(events(), []);
   assert.equal(sender.streamCredit(stream, 10), true);
   assert.deepEqual(sent(), ["1:10"]);
   assert.deepEqual(events(), ["drained 1"]);
   sender.streamCredit(stream, 1000);
+  assert.equal(sender.waitingBytes, sender.out.bytes);
   assert.deepEqual(sent(), ["1:20."]);
+  assert.equal(sender.waitingBytes, 0);
   assert.deepEqual(events(), ["end 1", "drained 1"]);
   assert.equal(stream.sendWindow, 980);
   assert.equal(stream.queuedBytes, 0);

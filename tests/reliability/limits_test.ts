@@ -12,7 +12,9 @@ import { encodeMessage } from "../../shared/grpc/service.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { Connection } from "../../shared/http2/connection.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
+import * as wire from "../../shared/http2/testing/wire.ts";
 import { ok } from "../call_suite/expect.ts";
+import { callFields } from "../support/bare_call.ts";
 import { EchoClient, type Outcome } from "../support/echo_client.ts";
 import { hopOf, listed, reasonOf } from "../support/facts.ts";
 import { dialTcp } from "../support/path.ts";
@@ -109,6 +111,56 @@ Deno.test("a hub at its limit of memory refuses calls, can be looked at, and rec
   for (const socket of sockets) socket.destroy();
   await until("calls to be taken again", async () => (await client.unary({})).code === Status.OK);
   assert.match(world.hub.stderr, /Calls are refused: \d+ of 134217728 bytes are in use/);
+});
+
+Deno.test("answers that nobody reads count as memory, and as calls of who asked for them", async (t) => {
+  const message = prefixMessage(
+    encodeMessage(root.lookupType("echo.v1.EchoRequest"), { count: 1, size: 60_000 }),
+  );
+  const fields = callFields({
+    path: "/echo.v1.Echo/ServerStream",
+    more: [["x-hub-server", "edge-1"]],
+  });
+  /** Calls on a connection that lets no stream send anything: their answers wait at the hub. */
+  const ask = async (world: World, count: number) => {
+    const socket = await dialTcp(world.callAddress);
+    socket.on("error", () => {}).resume();
+    socket.write(wire.join(wire.PREFACE, wire.settings([4, 0])));
+    socket.write(wire.repeat(count, (i) => {
+      const id = 2 * i + 1;
+      return wire.join(wire.headers(id, fields), wire.data(id, message, wire.END_STREAM));
+    }));
+    return socket;
+  };
+  const table: [args: string[], count: number, reason: string, message: RegExp][] = [
+    [["--max-memory", "128MiB"], 500, "HUB_OUT_OF_MEMORY", /^The hub is at its limit of 128 MiB/],
+    [
+      ["--max-calls-per-operator", "50"],
+      50,
+      "TOO_MANY_CALLS",
+      /^Operator "loopback" has 50 calls in flight/,
+    ],
+  ];
+  for (const [hubArgs, count, reason, message] of table) {
+    await t.step(reason, async () => {
+      await using world = await World.start({ hubArgs });
+      using client = world.path("edge-1").client();
+      const socket = await ask(world, count);
+      // Not one call goes on at the server.
+      await until("all answers", async () => {
+        const edge = await listed(world, "edge-1");
+        return Number(edge?.callsTotal) >= count && (edge?.callsInFlight ?? 0) === 0;
+      });
+      const refused = await until("calls to be refused", async () => {
+        const outcome = await client.unary({});
+        return outcome.code !== Status.OK && outcome;
+      });
+      assertRefused(refused, reason, message);
+      socket.destroy();
+      const isOk = async () => (await client.unary({})).code === Status.OK;
+      await until("calls to be taken again", isOk);
+    });
+  }
 });
 
 Deno.test("who moves bytes too fast is slowed, in each mode, and others at the server are not", async () => {
