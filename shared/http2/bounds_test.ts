@@ -193,6 +193,16 @@ Deno.test("Connection forgives what was on its way when it reset a stream", asyn
     }
     assert.equal(after(data(1, "late")), "fine");
   });
+  await t.step("as server, thousands at once", () => {
+    const count = 3000;
+    const { end } = serverVictim({ maxConcurrentStreams: count });
+    end.connection.receive(repeat(count, (i) => headers(2 * i + 1)));
+    for (const stream of end.streams.values()) end.connection.reset(stream, 0);
+    end.take();
+    end.connection.receive(repeat(count, (i) => data(2 * i + 1, "late")));
+    assert.equal(end.error, undefined);
+    assert.deepEqual(frames(end.take()), []);
+  });
   await t.step("as client", () => {
     const { end, after } = clientVictim();
     end.connection.reset(end.streams.get(1)!, 8);

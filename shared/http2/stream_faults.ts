@@ -6,6 +6,7 @@
  * | the peer breaks a rule of a stream    | RST_STREAM, counted against floods      |
  * | a frame on a stream that has ended    | the same, or an error of the connection |
  * | a frame on a stream that we did reset | none: it was on its way                 |
+ * | DATA on one that is forgotten         | none: it may be the same                |
  * | whoever hears of the stream throws    | RST_STREAM, `onFault`                   |
  *
  * @module
@@ -55,7 +56,11 @@ export class StreamFaults {
     if (!streams.isServer) return;
     const how = streams.howClosed(id);
     if (how === "reset") return;
-    if (what === "DATA") return this.refuse(id, ErrorCode.STREAM_CLOSED);
+    if (what === "DATA") {
+      // Of thousands that we reset at once, as a tunnel is lost, not all are remembered.
+      if (how === "ended") this.refuse(id, ErrorCode.STREAM_CLOSED);
+      return;
+    }
     if (how === undefined) throw protocolError(`Stream ${id} is opened after a higher one`);
     throw new Http2Error(ErrorCode.STREAM_CLOSED, `HEADERS on stream ${id}, which has ended`);
   }
