@@ -22,7 +22,7 @@ import { Connection, type ConnectionEvents } from "../shared/http2/connection.ts
 import { ErrorCode, errorName, type Http2Error } from "../shared/http2/frames.ts";
 import { Link, type LinkProtocol, type Socket } from "./link.ts";
 import { PacedResets } from "./paced_resets.ts";
-import { Side } from "./side.ts";
+import { MAX_BACKLOG, Side } from "./side.ts";
 import type { CloseReason, ServerInfo, Tunnel, TunnelStats } from "./tunnel.ts";
 import type { Swept } from "./tunnel_sweep.ts";
 import type { OwnCall, Welcomed } from "./welcome.ts";
@@ -30,6 +30,11 @@ import type { TunnelVouchers } from "./vouchers.ts";
 
 /** A tunnel whose socket takes no byte of what waits for so long is closed. */
 export const MAX_STALL_S = 15;
+/**
+ * Unsent bytes beyond which a tunnel is closed. Calls and DATA wait long before; only a server that
+ * takes a byte now and then, and makes the hub say much, comes so far.
+ */
+export const MAX_UNSENT = 4 * MAX_BACKLOG;
 
 export interface OpenTunnelOptions {
   readonly id: string;
@@ -146,6 +151,9 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, LinkProto
     this.resets.tick();
     if (this.#link.stalledTicks >= MAX_STALL_S) {
       this.close({ reason: `The server has read nothing for ${MAX_STALL_S} s`, by: "network" });
+    }
+    if (this.#connection.outputBytes > MAX_UNSENT) {
+      this.close({ reason: "The server does not read what it makes the hub say", by: "network" });
     }
     if (this.#connection.isWornOut && this.#state === "open") void this.drain();
     if (this.#state !== "draining" || this.#connection.streamCount > 0) return;

@@ -10,7 +10,7 @@ import type { Stream } from "../shared/http2/stream.ts";
 import { Recorder } from "../shared/http2/testing/recorder.ts";
 import * as wire from "../shared/http2/testing/wire.ts";
 import { Deadlines } from "./deadlines.ts";
-import { MAX_STALL_S, OpenTunnel } from "./open_tunnel.ts";
+import { MAX_STALL_S, MAX_UNSENT, OpenTunnel } from "./open_tunnel.ts";
 import { ANSWER, CALL, trailers } from "./testing/relayed.ts";
 import { FakeSocket, turns } from "./testing/socket.ts";
 import { welcome } from "./welcome.ts";
@@ -278,6 +278,28 @@ Deno.test("OpenTunnel whose server does not read is closed", async () => {
   assert.match((await tunnel.closed).reason, /has read nothing/);
   await gone(); // Within the time for goodbyes.
   assert.equal(socket.closed, true);
+});
+
+Deno.test("OpenTunnel whose server reads a byte now and then is closed before it fills the hub", async () => {
+  const { tunnel, socket, gone, settle, call } = await begin();
+  const stream = await call();
+  socket.takes = 0;
+  tunnel.ping();
+  await settle();
+  const { connection } = tunnel.side;
+  // As a server and an operator can make it who plan this together: one byte of DATA at a time.
+  while (connection.outputBytes <= MAX_UNSENT) {
+    assert.equal(tunnel.state, "open");
+    for (let i = 0; i < 100_000; i++) connection.grant(stream, 1);
+    socket.take(1);
+    socket.takes = 0;
+    await turns();
+    if (connection.outputBytes <= MAX_UNSENT) tunnel.tick();
+  }
+  tunnel.tick();
+  assert.equal(tunnel.state, "closed");
+  assert.match((await tunnel.closed).reason, /does not read/);
+  await gone();
 });
 
 Deno.test("OpenTunnel closed before it ran still says why", async () => {

@@ -5,6 +5,7 @@
  * | bytes in the hub, per receiving connection     | at most                                |
  * | ---------------------------------------------- | -------------------------------------- |
  * | output, and as much on its way to the socket   | `MAX_BACKLOG`                          |
+ * | … of a server that is not paused, in the end   | `MAX_UNSENT` (open_tunnel.ts)          |
  * | credit and queue of each stream, as its own    | `STREAM_BYTES` (64 KiB, RFC 9113 §6.9) |
  * | credit and queues beyond that, of all streams  | `SHARED_BYTES`                         |
  *
