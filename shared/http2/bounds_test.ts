@@ -106,6 +106,29 @@ Deno.test("Connection bounds floods: one more than the limit ends the connection
   });
 });
 
+Deno.test("Connection never takes a busy client for a flood, also when a tick comes late", async (t) => {
+  const table: [what: string, perSecond: number, one: (i: number) => Uint8Array][] = [
+    ["calls that are cancelled", 1000, (i) => join(headers(2 * i + 1), reset(2 * i + 1))],
+    ["pings that measure the path, each behind the answer to the last", 5000, () => ping()],
+    ["calls whose metadata no hub takes", 100, (i) => headers(2 * i + 1, [["Te", "x"]])],
+    ["windows that grow with the path", 8, (i) => settings([4, 65_535 + i])],
+  ];
+  for (const [what, perSecond, one] of table) {
+    await t.step(what, () => {
+      const { end } = serverVictim();
+      let sent = 0;
+      for (const seconds of [1, 0.7, 1.3, 1, 1.3, 1.3]) {
+        for (let left = seconds * perSecond; left > 0; left--) {
+          end.connection.receive(one(sent++));
+          end.take();
+        }
+        assert.equal(end.error, undefined, `after ${sent}`);
+        end.connection.tick();
+      }
+    });
+  }
+});
+
 Deno.test("Connection bounds header blocks", async (t) => {
   await t.step("CONTINUATION without end (CVE-2024-27316)", () => {
     const { end, after } = serverVictim();
