@@ -45,6 +45,8 @@ export class OwnUpstream implements Upstream, ConnectionEvents {
   tick(): void {
     this.#connection.tick();
     this.resets.tick();
+    // Its stream ids are nearly used up: calls in flight end, the next one goes to a new connection.
+    if (this.#connection.isWornOut) this.isLeaving = true;
   }
 
   /** Ends all calls. */

@@ -34,6 +34,20 @@ Deno.test("OwnUpstream whose connection breaks is lost, and so are its calls", a
   }
 });
 
+Deno.test("OwnUpstream whose stream ids are nearly used up takes no more calls", async () => {
+  const { upstream, ours, theirs } = await begin();
+  upstream.tick();
+  assert.equal(upstream.isLeaving, false);
+  // A billion calls later.
+  Object.defineProperty(upstream.side.connection, "isWornOut", { value: true });
+  upstream.tick();
+  assert.equal(upstream.isLeaving, true);
+  assert.equal(upstream.lost, undefined, "calls in flight go on");
+  upstream.close();
+  assert.equal(ours.destroyed, true);
+  theirs.destroy();
+});
+
 Deno.test("OwnUpstream that is told to leave takes no more calls, and those in flight go on", async () => {
   const { upstream, call, ours, theirs } = await begin();
   theirs.write(join(settings(), goaway(2 ** 31 - 1)));
