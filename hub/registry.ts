@@ -340,11 +340,7 @@ export class Registry<T extends Tunnel = Tunnel> {
     this.#waiters.serve(tunnel);
   }
 
-  #turn(
-    entry: Entry<T>,
-    displaced: T | undefined,
-    tunnel: T,
-  ): RegistryEvent<T> | undefined {
+  #turn(entry: Entry<T>, displaced: T | undefined, tunnel: T): RegistryEvent<T> | undefined {
     if (displaced?.state !== "open") {
       entry.flap?.end();
       return undefined;
