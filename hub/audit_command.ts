@@ -29,7 +29,8 @@ const verify = defineCommand({
   run: async ({ args, io, options }) => {
     try {
       const { lines, dropped, from, to, whole, head } = await verifyAudit(args, options);
-      await io.stdout.write(`${lines} lines from ${from} to ${to}\nhead sha256:${head}\n`);
+      const span = lines === 0 ? "" : ` from ${from} to ${to}`;
+      await io.stdout.write(`${lines} lines${span}\nhead sha256:${head}\n`);
       if (!whole && lines > 0) {
         await io.stderr.write("note: older lines are not among these files\n");
       }

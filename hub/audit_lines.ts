@@ -19,7 +19,10 @@ export interface AuditLine {
 
 /** @throws {Error} If the file cannot be read. */
 export async function* auditLines(path: string): AsyncGenerator<AuditLine> {
-  using file = await Deno.open(path);
+  using file = await Deno.open(path).catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`Cannot read audit file ${path}: ${why}`, { cause: error });
+  });
   const buffer = new Uint8Array(MAX_LINE_BYTES);
   let length = 0;
   /** In a line of which the beginning was given away as too long. */
