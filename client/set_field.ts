@@ -99,25 +99,29 @@ function findField(type: protobuf.Type, name: string, assignment: string): proto
 }
 
 function valueOf(field: protobuf.Field, text: string, assignment: string): unknown {
-  if (field.repeated || field.map) return json(text, assignment);
+  if (field.map) return json(text, assignment, 'JSON such as {"a":"b"} here');
+  if (field.repeated) return json(text, assignment, 'JSON such as ["a","b"] here');
   return scalarOf(field, text, assignment);
 }
 
 function scalarOf(field: protobuf.Field, text: string, assignment: string): unknown {
   const { resolvedType } = field.resolve();
   if (resolvedType !== null && "fieldsArray" in resolvedType) {
-    return TEXT_TYPES.includes(resolvedType.fullName) ? text : json(text, assignment);
+    return TEXT_TYPES.includes(resolvedType.fullName)
+      ? text
+      : json(text, assignment, 'JSON such as {"a":"b"} here');
   }
   // ProtoJSON takes numbers as text too, but neither bools nor numbers of enums.
   const isWord = field.type === "bool" || (resolvedType !== null && /^-?\d+$/.test(text));
-  return isWord ? json(text, assignment) : text;
+  const expected = field.type === "bool" ? "true or false" : "a name or a number";
+  return isWord ? json(text, assignment, expected) : text;
 }
 
-function json(text: string, assignment: string): unknown {
+function json(text: string, assignment: string, expected: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new UsageError(`Cannot use --set ${assignment}: the value must be JSON here`, {
+    throw new UsageError(`Cannot use --set ${assignment}: the value must be ${expected}`, {
       cause: error,
     });
   }
