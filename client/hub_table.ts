@@ -34,7 +34,8 @@ const HEADS = [
 
 /** A row for each server. */
 export function serversTable({ servers = [] }: ListServersResponse, nowMs: number): string {
-  if (servers.length === 0) return "No server is registered\n";
+  // Not "none is registered": labels and --all decide what is asked for.
+  if (servers.length === 0) return "No server found\n";
   return table(
     HEADS,
     servers.map((server) => [

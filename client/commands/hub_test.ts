@@ -44,6 +44,12 @@ edge-2  OFFLINE  -                  -        -                     1m30s ago  3m
   });
 });
 
+hubTest("hub servers that fits nobody does not say that nobody is registered", async (hub) => {
+  hub.script.servers = {};
+  const args = ["hub", "servers", "-n", "-s", hub.address, "-l", "env=x", "-o", "table"];
+  assert.equal((await runClient(args)).out, "No server found\n");
+});
+
 hubTest("hub activity streams until it is cancelled", async (hub) => {
   let cancelled = false;
   hub.script.activity = async function* (signal) {
