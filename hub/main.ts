@@ -24,6 +24,7 @@ import { CertificateWatch } from "./certificate_watch.ts";
 import { type Config, toConfig } from "./config.ts";
 import { startHub } from "./hub.ts";
 import type { RunningHub } from "./hub_options.ts";
+import { machineName } from "./machine_name.ts";
 import { startMetrics } from "./metrics.ts";
 import { options } from "./options.ts";
 import { certificatePart } from "./reload_parts.ts";
@@ -159,7 +160,7 @@ function quickStartOf({ hub: options, certificate }: Config, hub: RunningHub): s
     callTls: callTls !== undefined,
     allowPlaintextCalls: allowPlaintextCalls ?? true,
     stateDir,
-    machine: Deno.hostname(),
+    machine: machineName(Deno.hostname(), certificate?.cert),
     caFile: certificate?.selfSigned ? certificate.files.certFile : undefined,
   });
 }
