@@ -24,6 +24,7 @@ export class AuditBlock {
   #length = 0;
   #prevAt = 0;
   #lines = 0;
+  #dropped = 0;
 
   /** @param line The first line that it must have room for. */
   constructor(line: string) {
@@ -35,6 +36,11 @@ export class AuditBlock {
     return this.#lines;
   }
 
+  /** Lines that are lost if this block is: its own, and those that these say were dropped before. */
+  get told(): number {
+    return this.#lines + this.#dropped;
+  }
+
   get length(): number {
     return this.#length;
   }
@@ -43,9 +49,10 @@ export class AuditBlock {
    * Adds a line.
    *
    * @param json An object's JSON text.
+   * @param dropped So many lines, it says, were dropped before it.
    * @returns False if there is no room for it.
    */
-  add(json: string): boolean {
+  add(json: string, dropped = 0): boolean {
     const bytes = this.#bytes;
     const first = this.#lines === 0;
     const needed = MAX_UNIT_BYTES * json.length + (first ? PREV.length : 0) + 1;
@@ -58,6 +65,7 @@ export class AuditBlock {
     }
     bytes[this.#length++] = LF;
     this.#lines++;
+    this.#dropped += dropped;
     return true;
   }
 
@@ -69,7 +77,7 @@ export class AuditBlock {
 
   /** Forgets its lines. */
   clear(): void {
-    this.#length = this.#lines = 0;
+    this.#length = this.#lines = this.#dropped = 0;
   }
 
   #append(text: string): void {

@@ -73,9 +73,10 @@ export class AuditFile implements AuditSink {
   }
 
   async begin(bytes: number): Promise<void> {
+    // First: what goes wrong here is no reason to take back the lines before.
+    this.#pending = 0;
     if (this.#next !== undefined) this.#goOnIn(this.#next);
     if (this.#size > 0 && this.#size + bytes > this.#options.maxBytes) await this.#rotate();
-    this.#pending = 0;
   }
 
   async write(bytes: Uint8Array): Promise<number> {
@@ -105,6 +106,12 @@ export class AuditFile implements AuditSink {
   }
 
   async #rotate(): Promise<void> {
+    // Else it was put aside already, and only the new one could not be opened: once is enough.
+    if (isAt(this.#path, this.#file)) await this.#putAside();
+    this.#goOnIn(openFile(this.#path));
+  }
+
+  async #putAside(): Promise<void> {
     const { maxFiles } = this.#options;
     for (let i = maxFiles; i >= 1; i--) {
       const from = i === 1 ? this.#path : `${this.#path}.${i - 1}`;
@@ -113,7 +120,6 @@ export class AuditFile implements AuditSink {
       });
     }
     if (maxFiles === 0) await Deno.remove(this.#path);
-    this.#goOnIn(openFile(this.#path));
   }
 }
 

@@ -250,6 +250,35 @@ Deno.test("an audit that could not write a line continues the last one that it w
     assert.ok((await lines(path)).every((line) => prevOf(line) !== undefined));
   }));
 
+Deno.test("an audit loses no older file, and no line, when the next one cannot be opened", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/audit.jsonl`;
+    const options = { maxBytes: 400, maxFiles: 2 };
+    await write(path, ["1", "2"], options);
+    const file = AuditFile.open(path, options);
+    const line = new TextEncoder().encode('{"id":"3"}\n');
+    await file.begin(line.length);
+    await file.write(line);
+    const texts = async () => [await Deno.readTextFile(path), await Deno.readTextFile(`${path}.1`)];
+    const [newest, older] = await texts();
+    const { openSync } = Deno;
+    Deno.openSync = () => {
+      throw new Error("Too many open files");
+    };
+    try {
+      for (let i = 0; i < 5; i++) {
+        await assert.rejects(file.begin(400), /Too many open files/);
+        await file.undo();
+      }
+    } finally {
+      Deno.openSync = openSync;
+    }
+    await file.begin(400);
+    file.close();
+    assert.deepEqual(await texts(), ["", newest]);
+    assert.equal(await Deno.readTextFile(`${path}.2`), older);
+  }));
+
 Deno.test("openAudit() says why a file cannot be had", () =>
   inFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/file`, "");

@@ -119,6 +119,34 @@ Deno.test("AuditWriter goes on after a failed write", async () => {
   assert.equal(JSON.parse(written[0]!).dropped, 1);
 });
 
+Deno.test("AuditWriter says of all lines that a full disk cost, also those that were to say it", async () => {
+  const written: string[] = [];
+  const failed: (() => void)[] = [];
+  let fails = true;
+  const sink: AuditSink = {
+    write(bytes) {
+      if (fails) return Promise.reject(new Error("No space left"));
+      written.push(new TextDecoder().decode(bytes));
+      return Promise.resolve(bytes.length);
+    },
+    undo() {
+      failed.shift()?.();
+      return Promise.resolve();
+    },
+  };
+  const audit = new AuditWriter(sink, { gatherMs: 0 });
+  for (let i = 0; i < 5; i++) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    failed.push(resolve);
+    audit.record(call(String(i)));
+    await promise;
+  }
+  fails = false;
+  audit.record(call("next"));
+  await audit[Symbol.asyncDispose]();
+  assert.equal(JSON.parse(written.join("")).dropped, 5);
+});
+
 Deno.test("AuditWriter writes lines together, and at once when it closes", async () => {
   const writes: string[] = [];
   const sink: AuditSink = {

@@ -17,6 +17,9 @@ const GATHER_MS = 25;
 /** How long the end of the hub waits for a disk that does not write. */
 const FLUSH_MS = 2_000;
 
+/** Between two complaints that it cannot be written. */
+const COMPLAIN_EVERY_MS = 60_000;
+
 /** Where lines go: the part of a `Deno.FsFile` that is needed. */
 export interface AuditSink {
   write(bytes: Uint8Array): Promise<number>;
@@ -61,6 +64,7 @@ export class AuditWriter implements Audit {
   #prev: string;
   #writing: Promise<void> | undefined;
   #closed = false;
+  #complainedMs = -Infinity;
   readonly #gatherMs: number;
   /** Ends the gathering of lines; while there is one. */
   #hurry: (() => void) | undefined;
@@ -87,14 +91,15 @@ export class AuditWriter implements Audit {
       this.#timeMs = now;
       this.#time = new Date(now).toISOString();
     }
-    const dropped = this.#dropped === 0 ? "" : `"dropped":${this.#dropped},`;
-    const line = `{"time":"${this.#time}",${dropped}${rest}`;
+    const dropped = this.#dropped;
+    const told = dropped === 0 ? "" : `"dropped":${dropped},`;
+    const line = `{"time":"${this.#time}",${told}${rest}`;
     if (this.#buffered + line.length > this.#max) {
       this.#dropped++;
       return;
     }
     this.#dropped = 0;
-    this.#add(line);
+    this.#add(line, dropped);
     this.#writing ??= this.#write();
   }
 
@@ -108,7 +113,7 @@ export class AuditWriter implements Audit {
     this.#hurry?.();
     await deadline(this.#writing ?? Promise.resolve(), FLUSH_MS).catch(() => {});
     const waiting = this.#filling === undefined ? this.#full : [...this.#full, this.#filling];
-    const count = waiting.reduce((sum, { lines }) => sum + lines, this.#dropped);
+    const count = waiting.reduce((sum, { told }) => sum + told, this.#dropped);
     if (count > 0) getLogger(["hub", "audit"]).warn("Lost the last {count} audit lines", { count });
     this.#sink.close?.();
   }
@@ -127,18 +132,18 @@ export class AuditWriter implements Audit {
     });
   }
 
-  #add(line: string): void {
+  #add(line: string, dropped: number): void {
     const before = this.#filling?.length ?? 0;
-    if (this.#filling?.add(line)) {
+    if (this.#filling?.add(line, dropped)) {
       this.#buffered += this.#filling.length - before;
       return;
     }
     if (this.#filling !== undefined) this.#full.push(this.#filling);
     let block = this.#spare ?? new AuditBlock(line);
     this.#spare = undefined;
-    if (!block.add(line)) {
+    if (!block.add(line, dropped)) {
       block = new AuditBlock(line);
-      block.add(line);
+      block.add(line, dropped);
     }
     this.#filling = block;
     this.#buffered += block.length;
@@ -170,10 +175,20 @@ export class AuditWriter implements Audit {
       this.#prev = blockHash(bytes);
     } catch (error) {
       // The next block continues the last one that is there.
-      this.#dropped += block.lines;
-      const log = getLogger(["hub", "audit"]);
-      log.error("Cannot write {count} audit lines: {error}", { count: block.lines, error });
+      this.#dropped += block.told;
+      this.#complain(error);
       await this.#sink.undo?.().catch(() => {});
     }
+  }
+
+  #complain(error: unknown): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#complainedMs < COMPLAIN_EVERY_MS) return;
+    this.#complainedMs = nowMs;
+    const log = getLogger(["hub", "audit"]);
+    log.error("Cannot write the audit, {count} lines are lost: {error}", {
+      count: this.#dropped,
+      error,
+    });
   }
 }
