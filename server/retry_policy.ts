@@ -20,6 +20,8 @@ import { backoff, type BackoffOptions } from "../shared/async/backoff.ts";
 export const STABLE_MS = 30_000;
 /** Between tries that only a change by a person can make succeed. */
 export const SLOW_RETRY_MS = 60_000;
+/** A `Retry-After` below is no wish of its own: obeyed alone, it would be a tight loop. */
+const MIN_RETRY_AFTER_MS = 1_000;
 /** Waits that are the same for many servers are spread by this share. */
 const JITTER = 0.1;
 
@@ -57,13 +59,14 @@ export function nextTry(
 ): NextTry {
   const { random = Math.random } = options;
   if (outcome.kind === "failed") {
-    const { status, retryAfterMs } = outcome;
+    const { status, retryAfterMs: askedMs = 0 } = outcome;
     const loud = status !== undefined && SLOW_STATUSES.has(status);
-    const waitMs = retryAfterMs !== undefined
-      ? retryAfterMs * (1 + JITTER * random()) // never earlier than asked
-      : loud
-      ? SLOW_RETRY_MS * (1 - JITTER + 2 * JITTER * random())
-      : backoff(failures, options);
+    const ownMs = () =>
+      loud ? SLOW_RETRY_MS * (1 - JITTER + 2 * JITTER * random()) : backoff(failures, options);
+    // Never earlier than asked.
+    const waitMs = askedMs >= MIN_RETRY_AFTER_MS
+      ? askedMs * (1 + JITTER * random())
+      : Math.max(askedMs, ownMs());
     return { waitMs, failures: failures + 1, loud };
   }
   const { kind, ageMs, spreadMs } = outcome;
