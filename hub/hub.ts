@@ -335,8 +335,10 @@ class Hub implements RunningHub {
     const over = new AbortController();
     const timer = setTimeout(() => over.abort(this.#gate.notHere(server)), waitMs);
     try {
-      const either = AbortSignal.any([signal, over.signal]);
-      const tunnel = await this.#registry.waitFor(server, either);
+      const tunnel = await this.#registry.waitFor(server, {
+        signal: AbortSignal.any([signal, over.signal]),
+        operator: identity.name,
+      });
       const error = this.#gate.permit(head, { operator: identity, server });
       if (error !== undefined) throw error;
       return tunnel;

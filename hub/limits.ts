@@ -316,7 +316,8 @@ function slowDown(
   return exhausted("TOO_MANY_BYTES", message, metadata, Math.max(RETRY_MS, debtMs - MAX_DEBT_MS));
 }
 
-function exhausted(
+/** Over a limit: nothing was delivered, and when to try again. */
+export function exhausted(
   reason: string,
   message: string,
   metadata: Metadata = {},

@@ -13,7 +13,7 @@ import { FlapRule } from "./flap_rule.ts";
 import { isRenewed } from "./meta.ts";
 import type { Refusal } from "./refusal.ts";
 import type { CloseReason, ServerInfo, ServerName, Tunnel } from "./tunnel.ts";
-import { WaitQueue } from "./wait_queue.ts";
+import { type WaitOptions, WaitQueue } from "./wait_queue.ts";
 
 /** Names with an open tunnel. Beyond, new names are refused with 503. */
 export const MAX_SERVERS = 50_000;
@@ -258,17 +258,10 @@ export class Registry<T extends Tunnel = Tunnel> {
     return { [Symbol.dispose]: () => void this.#listeners.delete(own) };
   }
 
-  /**
-   * The open tunnel of a name, as soon as there is one. Waiting calls are served in the order
-   * in which they came.
-   *
-   * @throws {RpcError} `RESOURCE_EXHAUSTED` if too many calls wait already, `UNAVAILABLE` after
-   *   `endWaits()`.
-   * @throws `signal.reason` when it fires.
-   */
-  waitFor(name: ServerName, signal: AbortSignal): Promise<T> {
-    const open = signal.aborted ? undefined : this.pick(name);
-    return open === undefined ? this.#waiters.wait(name, signal) : Promise.resolve(open);
+  /** The open tunnel of a name, as soon as there is one: see `WaitQueue`. */
+  waitFor(name: ServerName, options: WaitOptions): Promise<T> {
+    const open = options.signal.aborted ? undefined : this.pick(name);
+    return open === undefined ? this.#waiters.wait(name, options) : Promise.resolve(open);
   }
 
   /** To be called when nobody registers any more: who waits would wait in vain. */

@@ -173,9 +173,11 @@ Deno.test("Registry.waitFor() serves waiting calls in their order", async () => 
   const registry = new Registry();
   const { signal } = new AbortController();
   const order: number[] = [];
-  const waits = [1, 2, 3].map((i) => registry.waitFor("edge-1", signal).then(() => order.push(i)));
+  const waits = [1, 2, 3].map((i) =>
+    registry.waitFor("edge-1", { signal }).then(() => order.push(i))
+  );
   const other = new AbortController();
-  const unserved = registry.waitFor("edge-2", other.signal);
+  const unserved = registry.waitFor("edge-2", other);
   register(registry, "edge-1");
   await Promise.all(waits);
   assert.deepEqual(order, [1, 2, 3]);
@@ -188,18 +190,21 @@ Deno.test("Registry.waitFor() serves waiting calls in their order", async () => 
 Deno.test("Registry.waitFor() gives an open tunnel at once and an aborted signal back", async () => {
   const registry = new Registry();
   const tunnel = register(registry, "edge-1");
-  assert.equal(await registry.waitFor("edge-1", new AbortController().signal), tunnel);
-  await assert.rejects(registry.waitFor("edge-1", AbortSignal.abort(new Error("Late"))), {
-    message: "Late",
-  });
+  assert.equal(await registry.waitFor("edge-1", new AbortController()), tunnel);
+  await assert.rejects(
+    registry.waitFor("edge-1", { signal: AbortSignal.abort(new Error("Late")) }),
+    {
+      message: "Late",
+    },
+  );
 });
 
 Deno.test("Registry.waitFor() is bounded over all names", async () => {
   const registry = new Registry({ maxWaiters: 2 });
   const controller = new AbortController();
-  const waits = ["a", "b"].map((name) => registry.waitFor(name, controller.signal));
+  const waits = ["a", "b"].map((name) => registry.waitFor(name, controller));
   await assert.rejects(
-    registry.waitFor("c", controller.signal),
+    registry.waitFor("c", controller),
     (error) => error instanceof RpcError && error.code === Status.RESOURCE_EXHAUSTED,
   );
   controller.abort();
@@ -207,12 +212,30 @@ Deno.test("Registry.waitFor() is bounded over all names", async () => {
   assert.deepEqual(results.map(({ status }) => status), ["rejected", "rejected"]);
 });
 
+Deno.test("Registry.waitFor() keeps a quarter of the places from whoever has the others", async () => {
+  const registry = new Registry({ maxWaiters: 16 });
+  const { signal } = new AbortController();
+  const wait = (operator: string) => registry.waitFor("edge-1", { signal, operator });
+  const waits = Array.from({ length: 12 }, () => wait("alice"));
+  await assert.rejects(
+    wait("alice"),
+    (error) => error instanceof RpcError && error.code === Status.RESOURCE_EXHAUSTED,
+  );
+  waits.push(wait("bob"));
+  const tunnel = register(registry, "edge-1");
+  assert.deepEqual(new Set(await Promise.all(waits)), new Set([tunnel]));
+  tunnel.close({ reason: "Away", by: "server" });
+  const again = wait("alice");
+  register(registry, "edge-1");
+  await again;
+});
+
 Deno.test("Registry.endWaits() tells all who wait that nothing was delivered, and who comes later", async () => {
   const registry = new Registry();
   const { signal } = new AbortController();
-  const waits = ["a", "b"].map((name) => registry.waitFor(name, signal));
+  const waits = ["a", "b"].map((name) => registry.waitFor(name, { signal }));
   registry.endWaits();
-  for (const wait of [...waits, registry.waitFor("c", signal)]) {
+  for (const wait of [...waits, registry.waitFor("c", { signal })]) {
     await assert.rejects(
       wait,
       (error) => error instanceof RpcError && error.code === Status.UNAVAILABLE,

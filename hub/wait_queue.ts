@@ -5,7 +5,15 @@
  */
 import { errorInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
+import { SharedPlaces } from "../shared/shared_places.ts";
+import { exhausted } from "./limits.ts";
 import type { ServerName, Tunnel } from "./tunnel.ts";
+
+export interface WaitOptions {
+  readonly signal: AbortSignal;
+  /** Who waits: one of them may not have all places. @default "" */
+  readonly operator?: string;
+}
 
 interface Waiter<T> {
   readonly name: ServerName;
@@ -13,15 +21,17 @@ interface Waiter<T> {
   readonly reject: (error: unknown) => void;
 }
 
-/** First come, first served; bounded over all names. */
+/** First come, first served; bounded over all names, and for each operator. */
 export class WaitQueue<T extends Tunnel> {
   /** In the order in which they came. */
   readonly #waiters = new Set<Waiter<T>>();
+  readonly #places: SharedPlaces;
   readonly #max: number;
   #closed = false;
 
   constructor(max: number) {
     this.#max = max;
+    this.#places = new SharedPlaces(max);
   }
 
   /** Calls that wait now. */
@@ -36,20 +46,15 @@ export class WaitQueue<T extends Tunnel> {
    *   `close()`.
    * @throws `signal.reason` when it fires.
    */
-  wait(name: ServerName, signal: AbortSignal): Promise<T> {
+  wait(name: ServerName, { signal, operator = "" }: WaitOptions): Promise<T> {
     if (signal.aborted) return Promise.reject(signal.reason);
     if (this.#closed) return Promise.reject(inVain(name));
-    if (this.#waiters.size >= this.#max) {
-      return Promise.reject(
-        new RpcError(
-          Status.RESOURCE_EXHAUSTED,
-          `Cannot wait for server "${name}": ${this.#max} calls wait already`,
-        ),
-      );
-    }
+    const place = this.#places.take(operator);
+    if (place === undefined) return Promise.reject(this.#tooMany(name, operator));
     return new Promise((resolve, reject) => {
       const leave = () => {
         this.#waiters.delete(waiter);
+        place[Symbol.dispose]();
         signal.removeEventListener("abort", abort);
       };
       const abort = () => waiter.reject(signal.reason);
@@ -67,6 +72,12 @@ export class WaitQueue<T extends Tunnel> {
       this.#waiters.add(waiter);
       signal.addEventListener("abort", abort);
     });
+  }
+
+  #tooMany(server: ServerName, operator: string): RpcError {
+    const message = `Cannot wait for server "${server}": ${this.size} of ${this.#max} calls wait ` +
+      `already, and operator "${operator}" has its share of them`;
+    return exhausted("TOO_MANY_WAITING", message, { server, operator });
   }
 
   /** Hands a tunnel to all who wait for its name. */
