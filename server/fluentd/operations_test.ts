@@ -8,6 +8,7 @@ import {
   type OperationRequest,
   Operations,
 } from "./operations.ts";
+import { tailOf } from "./log_tail.ts";
 import type { OperationScope } from "./rules.ts";
 import { StateFile } from "./state_file.ts";
 import { refused, tempDir } from "./test_kit.ts";
@@ -201,6 +202,20 @@ Deno.test("Operations keeps answers for a time and in a number", async () => {
   const { operations: kept } = JSON.parse(await Deno.readTextFile(dir.file));
   assert.equal(kept.length, MAX_KEPT);
   assert.equal(kept.at(-1).id, `n${MAX_KEPT - 1}`);
+});
+
+Deno.test("Operations can read what they wrote, however much that is", async () => {
+  await using dir = await journal();
+  const logTail = tailOf(Array(100).fill("\x1b".repeat(1000)));
+  const operations = Array.from({ length: MAX_KEPT }, (_, i): OperationRecord => ({
+    ...request(`n${i}`),
+    id: `n${i}`,
+    timeMs: Date.now(),
+    result: "FAILED",
+    response: { failure: { logTail } },
+  }));
+  await new StateFile(dir.file, isJournal).write({ version: 1, operations });
+  assert.equal((await dir.open()).last?.id, `n${MAX_KEPT - 1}`);
 });
 
 Deno.test("Operations keeps an answer though the clock is set forward", async () => {

@@ -9,8 +9,8 @@ import { getLogger } from "@logtape/logtape";
 
 const log = getLogger(["fluentd", "state"]);
 
-/** Files beyond this are not ours. */
-const MAX_STATE_BYTES = 4 * 1024 * 1024;
+/** Files beyond this are not ours: the greatest answers of all operations, with full log tails, fit. */
+const MAX_STATE_BYTES = 16 * 1024 * 1024;
 
 /** One JSON file. Writes are carried out in order, one at a time. */
 export class StateFile<T> {
