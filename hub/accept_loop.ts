@@ -7,7 +7,7 @@ import { getLogger } from "@logtape/logtape";
 import { delay } from "../shared/async/delay.ts";
 
 /** Pause after a failed accept: with no file descriptors left, trying at once only burns CPU. */
-const PAUSE_MS = 100;
+export const PAUSE_MS = 100;
 
 /**
  * Errors of one connection, which was gone before it was taken. A pause for each of them would
@@ -18,6 +18,11 @@ const GONE = [
   Deno.errors.ConnectionAborted,
   Deno.errors.ConnectionReset,
 ];
+
+/** Whether a failed accept is an affair of that one connection. */
+export function isGone(error: unknown): boolean {
+  return GONE.some((kind) => error instanceof kind);
+}
 
 /** Something that accepts. */
 export interface Acceptor {
@@ -50,7 +55,7 @@ export async function acceptLoop(
     } catch (error) {
       if (signal.aborted) break;
       if (error instanceof Deno.errors.BadResource) throw error;
-      if (GONE.some((kind) => error instanceof kind)) continue;
+      if (isGone(error)) continue;
       // EMFILE and the like: the listener itself lives on.
       log.warn("Cannot accept a connection: {error}", { error });
       await delay(PAUSE_MS, { signal }).catch(() => {});

@@ -14,6 +14,7 @@
  */
 import tls from "node:tls";
 import { SharedPlaces } from "../shared/shared_places.ts";
+import { isGone, PAUSE_MS } from "./accept_loop.ts";
 import { networkOf } from "./auth/throttle.ts";
 import type { ListenAddress, TlsIdentity } from "./hub_options.ts";
 import { closeQuietly, hostOf, remoteAddressOf } from "./socket.ts";
@@ -27,8 +28,6 @@ const MAX_HANDSHAKES = 1_000;
 const RETIRE_MS = 50;
 /** So many turns behind an accept, it is known whether somebody waited; Deno's own needs two. */
 const MICROTASKS = 4;
-/** Pause after a failed accept. */
-const PAUSE_MS = 100;
 
 export interface TlsListenOptions extends ListenAddress {
   readonly tls: TlsIdentity;
@@ -229,8 +228,9 @@ export class AskingTlsListener implements TlsListener {
         if (place === undefined) closeQuietly(conn);
         else void this.#shakeHands(conn, place);
       } catch (error) {
+        if (isGone(error)) continue;
         if (!(error instanceof Deno.errors.BadResource)) {
-          // EMFILE, or a connection that was gone before it was taken: the listener lives on.
+          // EMFILE and the like: the listener itself lives on.
           await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
           continue;
         }

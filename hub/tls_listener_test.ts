@@ -210,6 +210,24 @@ async function recordedHello(): Promise<Uint8Array> {
   return buffer.slice(0, n ?? 0);
 }
 
+Deno.test("AskingTlsListener is not held up by peers that are gone before they are taken", async () => {
+  const listen = Deno.listen;
+  // With a pause for each, the one behind them would be served after a quarter of an hour.
+  let gone = 10_000;
+  const goneFirst = (options: Deno.TcpListenOptions) => {
+    const listener = listen(options);
+    const accept = listener.accept.bind(listener);
+    listener.accept = () =>
+      gone-- > 0 ? Promise.reject(new Deno.errors.NotConnected("gone")) : accept();
+    return listener;
+  };
+  Deno.listen = goneFirst as typeof Deno.listen;
+  await using echoing = await Promise.try(echo, known.cert).finally(() => Deno.listen = listen);
+  const socket = await dial(echoing.port);
+  assert.equal(await said(socket, "still here"), "still here");
+  await hangUp(socket);
+});
+
 Deno.test("listenTls() says what is in the way", async () => {
   await using world = echo();
   for (const Listener of [SwiftTlsListener, AskingTlsListener]) {
