@@ -42,6 +42,8 @@ import type { CloseReason, ServerName, Tunnel } from "./tunnel.ts";
 
 /** An answer for one list of metadata on one connection is good for this long. */
 const REMEMBER_MS = 60_000;
+/** An issuer that withdraws a key says so to nobody: JWTs of what is open are looked at so often. */
+export const LOOK_AT_JWTS_S = 600;
 /** WebSocket close code: policy violation (RFC 6455 §7.4.1). */
 const POLICY_VIOLATION = 1008;
 
@@ -93,6 +95,7 @@ export class Gatekeeper {
   readonly #raws = new Set<LiveRaw>();
   readonly #tunnels = new Map<LiveTunnel, { request: TunnelRequest; identity: Identity }>();
   #epoch = 0;
+  #seconds = 0;
   #looking: Promise<void> | undefined;
 
   constructor({ auth, registry, allowPlaintextCalls }: GatekeeperOptions) {
@@ -315,10 +318,12 @@ export class Gatekeeper {
     return { [Symbol.dispose]: () => this.#raws.delete(raw) };
   }
 
-  /** Once a second: ends what hangs on a credential whose time is over. */
+  /** Once a second: ends what hangs on a credential whose time is over, or whose key is gone. */
   tick(): void {
     const now = Date.now();
-    const isOver = ({ expiresAtMs = Infinity }: Identity) => expiresAtMs <= now;
+    const lookAtJwts = ++this.#seconds % LOOK_AT_JWTS_S === 0;
+    const isOver = ({ how, expiresAtMs = Infinity }: Identity) =>
+      expiresAtMs <= now || (lookAtJwts && how === "jwt");
     const over = [...this.#tunnels.values()].some(({ identity }) => isOver(identity)) ||
       this.#calls.members.some(({ admission }) => isOver(admission!.operator)) ||
       [...this.#raws].some(({ identity }) => isOver(identity));
