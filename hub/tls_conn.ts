@@ -54,7 +54,12 @@ export class TlsConn {
   /** @throws {Error} If it fails, or the client shows a certificate that is not good. */
   static async handshake(
     conn: Deno.TcpConn,
-    { context, alpn }: { readonly context: tls.SecureContext; readonly alpn: readonly string[] },
+    { context, alpn, ask }: {
+      readonly context: tls.SecureContext;
+      readonly alpn: readonly string[];
+      /** Asks for the client's certificate. */
+      readonly ask: boolean;
+    },
   ): Promise<TlsConn> {
     conn.setNoDelay(true);
     const duplex = duplexOf(conn);
@@ -62,7 +67,7 @@ export class TlsConn {
       isServer: true,
       secureContext: context,
       ALPNProtocols: [...alpn],
-      requestCert: true,
+      requestCert: ask,
       // Those without a certificate may have a token: `readCertificate` refuses bad ones.
       rejectUnauthorized: false,
       allowHalfOpen: true,

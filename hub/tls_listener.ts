@@ -7,11 +7,14 @@
  * | asks for client certificates | no | yes |
  * | costs | – | half of the throughput, 0.1 ms more for a handshake |
  * | another certificate | a second listener takes the port over, see `#run` | from the next handshake on |
+ * | a handshake that never ends | holds its socket until the peer closes it | is closed |
  *
- * Both speak TLS 1.2 and 1.3, and leave connections that stand alone.
+ * Both speak TLS 1.2 and 1.3, and leave connections that stand alone. Where too many peers let their
+ * handshakes linger, a swift listener hands its port to an asking one, which then asks nobody.
  *
  * @module
  */
+import { getLogger } from "@logtape/logtape";
 import tls from "node:tls";
 import { SharedPlaces } from "../shared/shared_places.ts";
 import { isGone, PAUSE_MS } from "./accept_loop.ts";
@@ -20,8 +23,15 @@ import type { ListenAddress, TlsIdentity } from "./hub_options.ts";
 import { closeQuietly, hostOf, remoteAddressOf } from "./socket.ts";
 import { TlsConn } from "./tls_conn.ts";
 
-/** A client that has not ended its handshake by then is closed. */
+/** A client that has not ended its handshake by then is closed, or lingers. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
+/**
+ * Clients that may linger at a swift listener. Deno goes on with a handshake whose connection was
+ * closed until the peer has gone, and with it holds a file descriptor.
+ */
+export const MAX_LINGERING = 256;
+/** Handshakes that a swift listener has under way, those that linger included. */
+export const MAX_SWIFT_HANDSHAKES = 4_096;
 /** Handshakes under way, shared by the addresses that dial; more clients are closed at once. */
 const MAX_HANDSHAKES = 1_000;
 /** A listener that was succeeded closes in a moment when nobody waits in it; at the latest then. */
@@ -32,6 +42,16 @@ const MICROTASKS = 4;
 export interface TlsListenOptions extends ListenAddress {
   readonly tls: TlsIdentity;
   readonly alpn: readonly string[];
+  /** Takes a port that another listener of ours still has. @default false */
+  readonly reusePort?: boolean;
+  /** @default HANDSHAKE_TIMEOUT_MS */
+  readonly handshakeTimeoutMs?: number;
+}
+
+/** What a swift listener bears with. */
+export interface SwiftOptions extends TlsListenOptions {
+  /** @default MAX_LINGERING */
+  readonly maxLingering?: number;
 }
 
 /** A listener of this module. */
@@ -100,19 +120,37 @@ function discard(conn: Deno.Conn | Error): void {
 /** See the module's head. */
 export class SwiftTlsListener implements TlsListener {
   readonly addr: Deno.NetAddr;
-  readonly #alpn: readonly string[];
+  readonly #options: SwiftOptions;
   readonly #arrivals = new Arrivals();
-  #listener: Deno.TlsListener;
+  readonly #handshakes = new Set<Deno.TlsConn>();
+  /** Those of them that have taken too long. */
+  readonly #lingering = new Set<Deno.TlsConn>();
+  /** An asking one since this one has given way. */
+  #listener: Deno.TlsListener | AskingTlsListener;
+  #identity: TlsIdentity;
   #running: Promise<void>;
+  #gaveWay = false;
   #closed = false;
 
-  constructor({ hostname, port, tls, alpn }: TlsListenOptions) {
+  constructor(options: SwiftOptions) {
+    const { hostname, port, tls } = options;
     // Alone first: a port that can be shared would be shared with a second hub, in silence.
     if (port !== 0) Deno.listen({ hostname, port }).close();
-    this.#alpn = alpn;
-    this.#listener = listenWith(tls, { hostname, port, alpn });
+    this.#options = options;
+    this.#identity = tls;
+    this.#listener = listenWith(options);
     this.addr = this.#listener.addr as Deno.NetAddr;
     this.#running = this.#run(this.#listener);
+  }
+
+  /** Handshakes that have taken too long, and still have their sockets. */
+  get lingering(): number {
+    return this.#lingering.size;
+  }
+
+  /** An asking listener has the port for itself. */
+  get gaveWay(): boolean {
+    return this.#gaveWay;
   }
 
   accept(): Promise<Deno.Conn> {
@@ -122,22 +160,64 @@ export class SwiftTlsListener implements TlsListener {
   async use(tls: TlsIdentity): Promise<void> {
     tlsContext(tls);
     if (this.#closed) return;
-    const [last, ended] = [this.#listener, this.#running];
-    const { hostname, port } = this.addr;
-    this.#listener = listenWith(tls, { hostname, port, alpn: this.#alpn });
-    this.#running = this.#run(this.#listener);
-    const timer = setTimeout(() => closeQuietly(last), RETIRE_MS);
-    await ended;
-    clearTimeout(timer);
+    this.#identity = tls;
+    if (this.#listener instanceof AskingTlsListener) return await this.#listener.use(tls);
+    await this.#succeed(listenWith({ ...this.#options, ...this.addr, tls }));
   }
 
   close(): void {
     this.#closed = true;
     closeQuietly(this.#listener);
+    for (const conn of this.#handshakes) closeQuietly(conn);
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  async #succeed(next: Deno.TlsListener | AskingTlsListener): Promise<void> {
+    const [last, ended] = [this.#listener, this.#running];
+    this.#listener = next;
+    this.#running = this.#run(next);
+    const timer = setTimeout(() => closeQuietly(last), RETIRE_MS);
+    await ended;
+    clearTimeout(timer);
+  }
+
+  /** From now on handshakes can be closed, at the cost that the module's head tells. */
+  #giveWay(): void {
+    if (this.#closed || this.#listener instanceof AskingTlsListener) return;
+    const { hostname, port } = this.addr;
+    getLogger(["hub", "tls"]).warn(
+      "{count} clients do not end their TLS handshakes at {address}: connections that come now have " +
+        "half of the throughput, until the hub is started again",
+      { count: this.#handshakes.size, address: `${hostname}:${port}` },
+    );
+    const options = { ...this.#options, ...this.addr, tls: this.#identity, reusePort: true };
+    void this.#succeed(new AskingTlsListener(options)).then(() => this.#gaveWay = true);
+  }
+
+  async #shakeHands(conn: Deno.TlsConn): Promise<void> {
+    const { handshakeTimeoutMs = HANDSHAKE_TIMEOUT_MS, maxLingering = MAX_LINGERING } =
+      this.#options;
+    this.#handshakes.add(conn);
+    if (this.#handshakes.size > MAX_SWIFT_HANDSHAKES) this.#giveWay();
+    const timer = setTimeout(() => {
+      this.#lingering.add(conn);
+      if (this.#lingering.size > maxLingering) this.#giveWay();
+    }, handshakeTimeoutMs);
+    let failed = false;
+    try {
+      await conn.handshake();
+    } catch {
+      failed = true; // That is this client's own affair.
+    }
+    clearTimeout(timer);
+    this.#handshakes.delete(conn);
+    const late = this.#lingering.delete(conn);
+    // Now it can be closed.
+    if (failed || late || this.#closed) closeQuietly(conn);
+    else await this.#arrivals.put(conn);
   }
 
   /**
@@ -148,12 +228,14 @@ export class SwiftTlsListener implements TlsListener {
    * is just then in the middle of TCP's own handshake with it is reset by the kernel, unless
    * `net.ipv4.tcp_migrate_req` is 1: then the kernel hands him over to the other one.
    */
-  async #run(listener: Deno.TlsListener): Promise<void> {
+  async #run(listener: Deno.TlsListener | AskingTlsListener): Promise<void> {
     for (;;) {
       const accepted = listener.accept();
       if (this.#listener !== listener && !(await isSettled(accepted))) closeQuietly(listener);
       try {
-        await this.#arrivals.put(await accepted);
+        const conn = await accepted;
+        if (listener instanceof AskingTlsListener) await this.#arrivals.put(conn);
+        else void this.#shakeHands(conn as Deno.TlsConn);
       } catch (error) {
         if (!(error instanceof Deno.errors.BadResource)) {
           await this.#arrivals.put(error as Error);
@@ -174,8 +256,7 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
 }
 
 function listenWith(
-  { cert, key }: TlsIdentity,
-  { hostname, port, alpn }: Omit<TlsListenOptions, "tls">,
+  { hostname, port, alpn, tls: { cert, key } }: TlsListenOptions,
 ): Deno.TlsListener {
   const alpnProtocols = [...alpn];
   return Deno.listenTls({ hostname, port, alpnProtocols, cert, key, reusePort: true });
@@ -185,16 +266,22 @@ function listenWith(
 export class AskingTlsListener implements TlsListener {
   readonly #listener: Deno.TcpListener;
   readonly #alpn: readonly string[];
+  readonly #ask: boolean;
+  readonly #timeoutMs: number;
   /** Of the next handshake. */
   #context: tls.SecureContext;
   readonly #handshakes = new Set<Deno.TcpConn>();
   readonly #places = new SharedPlaces(MAX_HANDSHAKES);
   readonly #arrivals = new Arrivals();
 
-  constructor({ hostname, port, tls: identity, alpn }: TlsListenOptions) {
+  constructor(options: TlsListenOptions) {
+    const { hostname, port, tls: identity, alpn, reusePort = false } = options;
+    const { handshakeTimeoutMs = HANDSHAKE_TIMEOUT_MS } = options;
     this.#alpn = alpn;
+    this.#ask = identity.clientCa !== undefined;
+    this.#timeoutMs = handshakeTimeoutMs;
     this.#context = tlsContext(identity);
-    this.#listener = Deno.listen({ hostname, port });
+    this.#listener = Deno.listen({ hostname, port, reusePort });
     void this.#run();
   }
 
@@ -242,9 +329,13 @@ export class AskingTlsListener implements TlsListener {
   async #shakeHands(conn: Deno.TcpConn, place: Disposable): Promise<void> {
     using _ = place;
     this.#handshakes.add(conn);
-    const timer = setTimeout(() => closeQuietly(conn), HANDSHAKE_TIMEOUT_MS);
+    const timer = setTimeout(() => closeQuietly(conn), this.#timeoutMs);
     try {
-      const secured = await TlsConn.handshake(conn, { context: this.#context, alpn: this.#alpn });
+      const secured = await TlsConn.handshake(conn, {
+        context: this.#context,
+        alpn: this.#alpn,
+        ask: this.#ask,
+      });
       void this.#arrivals.put(secured as unknown as Deno.Conn);
     } catch {
       // A handshake that failed is that client's own affair.

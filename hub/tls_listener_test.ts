@@ -3,7 +3,13 @@ import { once } from "node:events";
 import net from "node:net";
 import tls from "node:tls";
 import { generateCertificate } from "../shared/tls/generate.ts";
-import { AskingTlsListener, listenTls, SwiftTlsListener } from "./tls_listener.ts";
+import { until } from "../tests/support/until.ts";
+import {
+  AskingTlsListener,
+  listenTls,
+  SwiftTlsListener,
+  type TlsListener,
+} from "./tls_listener.ts";
 
 const server = await generateCertificate(["localhost", "127.0.0.1"]);
 const renewed = await generateCertificate(["localhost"], { commonName: "renewed" });
@@ -14,8 +20,10 @@ const KINDS = [["SwiftTlsListener", undefined], ["AskingTlsListener", known.cert
 const LOOPBACK = { hostname: "127.0.0.1", port: 0, alpn: ["h2"] };
 
 /** Listens, and echoes what comes until it ends. */
-function echo(clientCa?: string) {
-  const listener = listenTls({ ...LOOPBACK, tls: { ...server, clientCa } });
+function echo(
+  clientCa?: string,
+  listener: TlsListener = listenTls({ ...LOOPBACK, tls: { ...server, clientCa } }),
+) {
   const seen: (readonly string[] | undefined)[] = [];
   const serving = (async () => {
     const all: Promise<void>[] = [];
@@ -145,6 +153,47 @@ Deno.test("SwiftTlsListener does not ask for certificates without an authority",
   assert.equal(await said(socket, "hello"), "hello");
   assert.deepEqual(world.seen, [undefined]);
   await hangUp(socket);
+});
+
+Deno.test("SwiftTlsListener gives way before those who never end a handshake have all its files", async (t) => {
+  const options = { ...LOOPBACK, tls: server, handshakeTimeoutMs: 50, maxLingering: 3 };
+  const swift = new SwiftTlsListener(options);
+  await using world = echo(undefined, swift);
+  const before = await dial(world.port);
+  const silent: net.Socket[] = [];
+  const dialSilent = async () => {
+    const socket = net.connect({ host: "127.0.0.1", port: world.port });
+    socket.on("error", () => {});
+    await once(socket, "connect");
+    silent.push(socket);
+    return socket;
+  };
+  for (let i = 0; i < 4; i++) await dialSilent();
+  await until("it to give way", () => swift.gaveWay);
+  assert.equal(swift.lingering, 4);
+  await t.step("who comes then is served, and not asked for a certificate", async () => {
+    const socket = await dial(world.port, { ...stranger });
+    assert.equal(await said(socket, "hello"), "hello");
+    await hangUp(socket);
+  });
+  await t.step("whose handshake takes too long then is closed", async () => {
+    const socket = await dialSilent();
+    socket.resume();
+    await once(socket, "close");
+    assert.equal(swift.lingering, 4);
+  });
+  await t.step("who was here before does not notice", async () => {
+    assert.equal(await said(before, "still here"), "still here");
+    await hangUp(before);
+  });
+  await t.step("another certificate is used", async () => {
+    await swift.use(renewed);
+    const socket = await dial(world.port);
+    assert.equal(socket.getPeerCertificate().subject.CN, "renewed");
+    await hangUp(socket);
+  });
+  for (const socket of silent) await hangUp(socket);
+  await until("nobody to linger", () => swift.lingering === 0);
 });
 
 for (const [kind, ca] of KINDS) {
