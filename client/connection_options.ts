@@ -90,7 +90,8 @@ export const connectionOptions = {
     parse: parseRetries,
     default: 0,
     help:
-      "Tries again up to N times when the call was certainly not delivered, or cannot change anything",
+      "Tries again up to N times when that does nothing twice: the call was not delivered, changes " +
+      "nothing, or carries a request id (given to each fluentd start, stop and restart with --retry)",
     group,
   },
   headers: {

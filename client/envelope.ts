@@ -3,11 +3,17 @@
  *
  *     message Envelope {
  *       string server = 1;
- *       google.rpc.Status status = 2;         // absent before the end of a stream
+ *       Status status = 2;                    // absent before the end of a stream
  *       map<string, string> headers = 3;
  *       <response type> response = 4;         // absent when there is none
  *       map<string, string> trailers = 5;
  *       double duration_ms = 6;
+ *     }
+ *
+ *     message Status {                          // google.rpc.Status, but 0 is written as well
+ *       optional int32 code = 1;
+ *       string message = 2;
+ *       repeated google.protobuf.Any details = 3;
  *     }
  *
  * @module
@@ -35,14 +41,18 @@ function envelopeType(response: protobuf.Type): protobuf.Type {
   if (known !== undefined) return known;
   const json = response.root === ours ? rootJson : response.root.toJSON();
   const root = protobuf.Root.fromJSON(json);
+  const status = new protobuf.Type("Status")
+    .add(new protobuf.Field("code", 1, "int32", { proto3_optional: true }))
+    .add(new protobuf.Field("message", 2, "string"))
+    .add(new protobuf.Field("details", 3, ".google.protobuf.Any", "repeated"));
   const type = new protobuf.Type("Envelope")
     .add(new protobuf.Field("server", 1, "string"))
-    .add(new protobuf.Field("status", 2, ".google.rpc.Status"))
+    .add(new protobuf.Field("status", 2, "Status"))
     .add(new protobuf.MapField("headers", 3, "string", "string"))
     .add(new protobuf.Field("response", 4, response.fullName))
     .add(new protobuf.MapField("trailers", 5, "string", "string"))
     .add(new protobuf.Field("durationMs", 6, "double"));
-  root.define("gclient").add(type);
+  root.define("gclient").add(status).add(type);
   root.resolveAll();
   types.set(response, type);
   return type;
@@ -64,7 +74,9 @@ export function makeEnvelope(
     durationMs: Math.round(durationMs * 1000) / 1000,
   };
   if (server !== undefined) fields["server"] = server;
-  if (ended) fields["status"] = root.lookupType("google.rpc.Status").decode(status);
+  if (ended) {
+    fields["status"] = Object.assign(root.lookupType("gclient.Status").decode(status), { code });
+  }
   if (message !== undefined) {
     // Through bytes: a message of the other root is not one of this.
     fields["response"] = root.lookupType(response.fullName).decode(

@@ -32,6 +32,8 @@ export interface Failure extends Way {
   readonly error: RpcError;
   readonly secure: boolean;
   readonly hasToken: boolean;
+  /** By which the server does it once, however often it is asked. */
+  readonly requestId?: string | undefined;
 }
 
 const ERROR_INFO = "google.rpc.ErrorInfo";
@@ -78,17 +80,19 @@ function idempotency(method: protobuf.Method): string | undefined {
 /** Is it safe to send the call once more? */
 export function mayRepeat(failure: Failure): boolean {
   return deliveryOf(failure.error, failure) === "not-delivered" ||
-    idempotency(failure.method) !== undefined;
+    idempotency(failure.method) !== undefined || failure.requestId !== undefined;
 }
 
 /** What is known of the outcome, as a sentence; nothing when the server itself said it. */
 export function deliveryText(failure: Failure): string | undefined {
-  const { error, method } = failure;
+  const { error, method, requestId } = failure;
   const delivery = deliveryOf(error, failure);
   if (delivery === "answered") return undefined;
   if (delivery === "not-delivered") return "The call was not delivered: nothing was done";
   if (idempotency(method) === "NO_SIDE_EFFECTS") return undefined;
-  return "The outcome is unknown: it may have been carried out";
+  const unknown = "The outcome is unknown: it may have been carried out";
+  if (requestId === undefined) return unknown;
+  return `${unknown}. With --set requestId=${requestId} it is done once at most, and says how it went`;
 }
 
 /** The status as a `google.rpc.Status` message. */

@@ -60,6 +60,8 @@ export interface RpcCommand<Response> {
   readonly toServer: boolean;
   /** Which argument. @default 0 */
   readonly serverAt?: number;
+  /** The request has a `request_id`: with the same one, a server does a thing once. @default false */
+  readonly onceById?: boolean;
   /** Puts what the command's own options and arguments say into the request. */
   prepare?(request: protobuf.Message, context: Context): void;
   /** The time limit, unless told otherwise; `Infinity` for none. */
@@ -164,6 +166,7 @@ async function run<Response extends object>(
         refused,
         secure: plan.tls !== undefined,
         hasToken: plan.token !== undefined,
+        requestId: rpc.onceById ? idOf(plan.requests[0]) : undefined,
       };
       const waitMs = retryWaitMs(failure, tries);
       const again = tries < values.retries && last === undefined && isPassing(failure) &&
@@ -197,9 +200,19 @@ async function makePlan<Response>(
   const stdinTimeoutMs = Math.max(STDIN_TIMEOUT_MS, values.timeoutMs ?? 0);
   const requests = await readRequestsAloud(method, values, { signal, stdinTimeoutMs, io });
   for (const request of requests) rpc.prepare?.(request, context);
+  // Without a need for one there is none: a server whose disk is full can keep no answers by their ids.
+  if (rpc.onceById && values.retries > 0) requests.forEach(giveId);
   const timeoutMs = values.timeoutMs ??
     rpc.timeoutMs(requests[0] ?? messageTypes(method).request.create()) + route.waitForServerMs;
   return { ...route, method, requests, deadline: Date.now() + timeoutMs };
+}
+
+function idOf(request: protobuf.Message | undefined): string | undefined {
+  return (request as { requestId?: string } | undefined)?.requestId || undefined;
+}
+
+function giveId(request: protobuf.Message): void {
+  (request as { requestId?: string }).requestId = idOf(request) ?? crypto.randomUUID();
 }
 
 interface ReadOptions {

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { retryInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
-import { FROM_HUB, hubTest, LOST, runClient, startFakeHub } from "./fake_hub.ts";
+import { FROM_HUB, hubTest, LOST, runClient, type SeenCall, startFakeHub } from "./fake_hub.ts";
+
+const idOf = ({ request }: SeenCall) => (request as { requestId?: string }).requestId || undefined;
 
 hubTest("--retry repeats what was not delivered and nothing else", async (hub, t) => {
   const soon = { details: [retryInfo(1)] };
@@ -13,7 +15,7 @@ hubTest("--retry repeats what was not delivered and nothing else", async (hub, t
     calls: number,
   ][] = [
     ["not delivered", "restart", new RpcError(Status.UNAVAILABLE, "away", soon), FROM_HUB, 3],
-    ["perhaps delivered", "restart", new RpcError(Status.UNAVAILABLE, "lost", soon), LOST, 1],
+    ["perhaps, by its id", "restart", new RpcError(Status.UNAVAILABLE, "lost", soon), LOST, 3],
     [
       "perhaps, but changes nothing",
       "status",
@@ -30,8 +32,36 @@ hubTest("--retry repeats what was not delivered and nothing else", async (hub, t
       const ran = await runClient(["fluentd", command, "-n", "-s", hub.address, "--retry", "2"]);
       assert.equal(ran.code, 64 + error.code);
       assert.equal(hub.calls.length, calls);
+      assert.ok(new Set(hub.calls.map(idOf)).size === 1);
     });
   }
+  await t.step("perhaps delivered, and nobody knows what an id means there", async () => {
+    hub.calls.length = 0;
+    hub.script.fail = () => ({
+      error: new RpcError(Status.UNAVAILABLE, "lost", soon),
+      trailers: LOST,
+    });
+    const args = ["-n", "-s", hub.address, "--retry", "2"];
+    const ran = await runClient(["call", "fluentd.v1.Fluentd/Restart", ...args]);
+    assert.equal(ran.code, 64 + Status.UNAVAILABLE);
+    assert.deepEqual(hub.calls.map(idOf), [undefined]);
+    assert.match(ran.err, /The outcome is unknown: it may have been carried out\n/);
+  });
+  await t.step("an id is told, and the one that was given is kept", async () => {
+    hub.calls.length = 0;
+    const args = ["-n", "-s", hub.address, "--retry", "1", "--set", "requestId=mine"];
+    const ran = await runClient(["fluentd", "restart", ...args]);
+    assert.deepEqual(hub.calls.map(idOf), ["mine", "mine"]);
+    assert.match(
+      ran.err,
+      /it may have been carried out\. With --set requestId=mine it is done once/,
+    );
+  });
+  await t.step("without --retry there is no id", async () => {
+    hub.calls.length = 0;
+    await runClient(["fluentd", "restart", "-n", "-s", hub.address]);
+    assert.deepEqual(hub.calls.map(idOf), [undefined]);
+  });
   await t.step("until it works", async () => {
     let tries = 0;
     hub.script.fail = () =>

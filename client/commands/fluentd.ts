@@ -89,13 +89,14 @@ const LSB_CODES: Readonly<Record<Health, number>> = {
 };
 
 const common = { toServer: true, args: [serverArgument] } as const;
+const change = { ...common, onceById: true } as const;
 
 export const fluentdCommand: Command = {
   name: "fluentd",
   summary: "Controls the Fluentd beside a server",
   commands: [
     rpcCommand<StartResponse>({
-      ...common,
+      ...change,
       name: "start",
       summary: "Starts Fluentd and waits until it is ready",
       description: `Starts Fluentd and waits until it is ready.\n\n${timeoutHelp("start")}`,
@@ -113,7 +114,7 @@ export const fluentdCommand: Command = {
       outcome,
     }),
     rpcCommand<StopResponse>({
-      ...common,
+      ...change,
       name: "stop",
       summary: "Stops Fluentd and waits until no process of it is left",
       description: `Stops Fluentd and waits until no process of it is left.\n\n${
@@ -131,7 +132,7 @@ export const fluentdCommand: Command = {
       outcome,
     }),
     rpcCommand<RestartResponse>({
-      ...common,
+      ...change,
       name: "restart",
       summary: "Stops Fluentd, if it runs, and starts it",
       description: `Stops Fluentd, if it runs, and starts it.\n\n${timeoutHelp("restart")}`,
