@@ -99,41 +99,34 @@ Deno.test("AuditWriter drops lines rather than grow, and says how many", async (
   await audit[Symbol.asyncDispose]();
 });
 
+/** A disk that takes nothing until it is mended. */
+class FullDisk implements AuditSink {
+  readonly written: string[] = [];
+  isFull = true;
+
+  write(bytes: Uint8Array): Promise<number> {
+    if (this.isFull) return Promise.reject(new Error("No space left"));
+    this.written.push(new TextDecoder().decode(bytes));
+    return Promise.resolve(bytes.length);
+  }
+}
+
 Deno.test("AuditWriter goes on after a failed write", async () => {
-  const written: string[] = [];
-  let fails = true;
-  const sink: AuditSink = {
-    write(bytes) {
-      if (fails) return Promise.reject(new Error("No space left"));
-      written.push(new TextDecoder().decode(bytes));
-      return Promise.resolve(bytes.length);
-    },
-  };
-  const audit = new AuditWriter(sink, { gatherMs: 0 });
+  const disk = new FullDisk();
+  const audit = new AuditWriter(disk, { gatherMs: 0 });
   audit.record(call("1"));
   for (let i = 0; i < 9; i++) await Promise.resolve();
-  fails = false;
+  disk.isFull = false;
   audit.record(call("2"));
   await audit[Symbol.asyncDispose]();
-  assert.equal(written.length, 1);
-  assert.equal(JSON.parse(written[0]!).dropped, 1);
+  assert.equal(disk.written.length, 1);
+  assert.equal(JSON.parse(disk.written[0]!).dropped, 1);
 });
 
 Deno.test("AuditWriter says of all lines that a full disk cost, also those that were to say it", async () => {
-  const written: string[] = [];
+  const disk = new FullDisk();
   const failed: (() => void)[] = [];
-  let fails = true;
-  const sink: AuditSink = {
-    write(bytes) {
-      if (fails) return Promise.reject(new Error("No space left"));
-      written.push(new TextDecoder().decode(bytes));
-      return Promise.resolve(bytes.length);
-    },
-    undo() {
-      failed.shift()?.();
-      return Promise.resolve();
-    },
-  };
+  const sink = Object.assign(disk, { undo: () => Promise.resolve(failed.shift()?.()) });
   const audit = new AuditWriter(sink, { gatherMs: 0 });
   for (let i = 0; i < 5; i++) {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -141,10 +134,10 @@ Deno.test("AuditWriter says of all lines that a full disk cost, also those that 
     audit.record(call(String(i)));
     await promise;
   }
-  fails = false;
+  disk.isFull = false;
   audit.record(call("next"));
   await audit[Symbol.asyncDispose]();
-  assert.equal(JSON.parse(written.join("")).dropped, 5);
+  assert.equal(JSON.parse(disk.written.join("")).dropped, 5);
 });
 
 Deno.test("AuditWriter writes lines together, and at once when it closes", async () => {

@@ -6,6 +6,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { Complaint } from "../shared/async/complaint.ts";
 import { deadline } from "../shared/async/deadline.ts";
 import type { Audit, AuditRecord } from "./audit.ts";
 import { AuditBlock } from "./audit_block.ts";
@@ -16,9 +17,6 @@ export const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 const GATHER_MS = 25;
 /** How long the end of the hub waits for a disk that does not write. */
 const FLUSH_MS = 2_000;
-
-/** Between two complaints that it cannot be written. */
-const COMPLAIN_EVERY_MS = 60_000;
 
 /** Where lines go: the part of a `Deno.FsFile` that is needed. */
 export interface AuditSink {
@@ -64,7 +62,7 @@ export class AuditWriter implements Audit {
   #prev: string;
   #writing: Promise<void> | undefined;
   #closed = false;
-  #complainedMs = -Infinity;
+  readonly #complaint = new Complaint();
   readonly #gatherMs: number;
   /** Ends the gathering of lines; while there is one. */
   #hurry: (() => void) | undefined;
@@ -182,9 +180,8 @@ export class AuditWriter implements Audit {
   }
 
   #complain(error: unknown): void {
-    const nowMs = performance.now();
-    if (nowMs - this.#complainedMs < COMPLAIN_EVERY_MS) return;
-    this.#complainedMs = nowMs;
+    // Never settled: a disk that is all but full takes one block and not the next.
+    if (!this.#complaint.isDue(String(error))) return;
     const log = getLogger(["hub", "audit"]);
     log.error("Cannot write the audit, {count} lines are lost: {error}", {
       count: this.#dropped,
