@@ -209,8 +209,9 @@ export class SwiftTlsListener implements TlsListener {
     let failed = false;
     try {
       await conn.handshake();
-    } catch {
-      failed = true; // That is this client's own affair.
+    } catch (error) {
+      failed = true;
+      logFailure(conn, error);
     }
     clearTimeout(timer);
     this.#handshakes.delete(conn);
@@ -337,14 +338,22 @@ export class AskingTlsListener implements TlsListener {
         ask: this.#ask,
       });
       void this.#arrivals.put(secured as unknown as Deno.Conn);
-    } catch {
-      // A handshake that failed is that client's own affair.
+    } catch (error) {
+      logFailure(conn, error);
       closeQuietly(conn);
     } finally {
       clearTimeout(timer);
       this.#handshakes.delete(conn);
     }
   }
+}
+
+/** A handshake that failed is that client's own affair. */
+function logFailure(conn: Deno.Conn, error: unknown): void {
+  getLogger(["hub", "tls"]).debug("TLS handshake of {remoteAddress} failed: {error}", {
+    remoteAddress: remoteAddressOf(conn),
+    error,
+  });
 }
 
 /** Checks a certificate and its key, and makes them ready. */
