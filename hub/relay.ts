@@ -182,13 +182,15 @@ export class Caller implements ConnectionEvents, LinkProtocol {
   }
 
   onRequest(stream: Stream, fields: HeaderList | undefined, endStream: boolean): StreamEvents {
+    const { remoteAddress } = this.#peer;
     if (fields === undefined) {
       const error = new RpcError(Status.RESOURCE_EXHAUSTED, "Metadata is larger than 32 KiB");
+      // Who called what stood in what was not kept.
+      this.#context.onRefused(new RequestHead([]), remoteAddress, error);
       return this.#refuse(stream, error);
     }
     const head = this.#readHead(fields);
     if (!head.isGrpc) return this.#refuseOther(stream);
-    const { remoteAddress } = this.#peer;
     const answer = this.#context.authorize(head, this.#peer);
     if (answer instanceof RpcError) {
       this.#context.onRefused(head, remoteAddress, answer);

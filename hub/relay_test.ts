@@ -120,12 +120,14 @@ Deno.test("Caller refuses, and says why", async (t) => {
   };
   for (const [name, [change, fields, expected]] of Object.entries(rows)) {
     await t.step(name, async () => {
-      const { peer, call, caller, running, socket, settle } = await begin(change);
+      const { peer, call, caller, running, socket, settle, ended, refused } = await begin(change);
       await call(fields, true);
       assert.match(peer.events().filter((line) => line.startsWith("headers")).join("\n"), expected);
       await call(fields, false);
       assert.match(peer.events().filter((line) => line.startsWith("headers")).join("\n"), expected);
       assert.equal(peer.error, undefined);
+      const told = ended.length + refused.length;
+      assert.equal(told, name === "what is no gRPC" ? 0 : 2, "each call is told of, for the audit");
       caller.close();
       socket.feed(null);
       await settle();
