@@ -8,6 +8,7 @@
 import { getLogger } from "@logtape/logtape";
 import { Complaint } from "../shared/async/complaint.ts";
 import { deadline } from "../shared/async/deadline.ts";
+import { safeJson } from "../shared/safe_json.ts";
 import type { Audit, AuditRecord } from "./audit.ts";
 import { AuditBlock } from "./audit_block.ts";
 import { blockHash, NO_BLOCK } from "./audit_chain.ts";
@@ -79,7 +80,7 @@ export class AuditWriter implements Audit {
   }
 
   record(record: AuditRecord): void {
-    this.recordJson(JSON.stringify(record).slice(1));
+    this.recordJson(safeJson(record).slice(1));
   }
 
   recordJson(rest: string): void {

@@ -15,6 +15,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status, type StatusCode, type StatusName, statusName } from "../shared/grpc/status.ts";
+import { safeJson } from "../shared/safe_json.ts";
 import type { ActivityFeed } from "./activity.ts";
 import type { Audit, AuditRecord } from "./audit.ts";
 import type { Identity } from "./auth.ts";
@@ -132,7 +133,7 @@ export class Journal {
       reason,
       id,
     });
-    const why = reason === "" ? "" : `,"reason":${JSON.stringify(reason)}`;
+    const why = reason === "" ? "" : `,"reason":${safeJson(reason)}`;
     this.#audit.recordJson(
       `${whatOf(call)},"status":"${statusName(status)}","bytesUp":${bytesUp},` +
         `"bytesDown":${bytesDown},"durationMs":${millis(durationUs)}${why},"id":"${id}"}`,
@@ -188,7 +189,7 @@ function whatOf({ head, server, identity: { name: who, subject }, remoteAddress:
     server,
     method: methodOf(head),
   };
-  const text = JSON.stringify(record).slice(1, -1);
+  const text = safeJson(record).slice(1, -1);
   head.audited = { server, who, subject, text };
   return text;
 }

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { safeJson } from "../safe_json.ts";
 import { MAX_DEPTH, MAX_DOCUMENTS } from "./bounds.ts";
 import { Fault } from "./fault.ts";
 import { type Entry, type Node, SHOWN_LENGTH } from "./node.ts";
@@ -194,14 +195,12 @@ export function writeJson(value: Value, options: WriteJsonOptions = {}): string 
   const write = (value: Value, newline: string): string => {
     if (value === null || typeof value === "boolean") return String(value);
     if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value);
-    if (typeof value === "string") return JSON.stringify(value);
+    if (typeof value === "string") return safeJson(value);
     const inner = indent > 0 ? newline + " ".repeat(indent) : "";
     const between = `,${inner}`;
     if (value instanceof Map) {
       if (value.size === 0) return "{}";
-      const entries = [...value].map(([key, part]) =>
-        JSON.stringify(key) + colon + write(part, inner)
-      );
+      const entries = [...value].map(([key, part]) => safeJson(key) + colon + write(part, inner));
       return `{${inner}${entries.join(between)}${newline}}`;
     }
     const items = value as readonly Value[];

@@ -13,6 +13,7 @@ import {
   typeOfUrl,
   wrappedField,
 } from "./fields.ts";
+import { OBEYED } from "../safe_json.ts";
 import { writeJson } from "./json.ts";
 import type { CommentOf, Value, ValueMap } from "./value.ts";
 
@@ -153,7 +154,7 @@ function jsonEscape(character: string): string {
 
 /** Lines with markup in them read better in CDATA, which cannot hold a carriage return. */
 function writeText(text: string): string {
-  return /\n/.test(text) && /[<&]/.test(text) && !text.includes("\r")
+  return /\n/.test(text) && /[<&]/.test(text) && !text.includes("\r") && text.search(OBEYED) < 0
     ? `<![CDATA[${text.replaceAll("]]>", "]]]]><![CDATA[>")}]]>`
     : escapeText(text);
 }
@@ -166,7 +167,8 @@ const ESCAPES: Readonly<Record<string, string>> = {
 };
 
 function escapeText(text: string): string {
-  return text.replace(/[&<>\r]/g, (character) => ESCAPES[character]!);
+  return text.replace(/[&<>\r]/g, (character) => ESCAPES[character]!)
+    .replace(OBEYED, (character) => `&#${character.charCodeAt(0)};`);
 }
 
 const NC_NAME = /^[\p{L}_][\p{L}\p{N}\p{M}_.-]*$/u;

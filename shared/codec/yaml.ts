@@ -19,6 +19,7 @@ import {
   visit,
   type YAMLMap,
 } from "yaml";
+import { escapeObeyed, OBEYED } from "../safe_json.ts";
 import { MAX_ALIASED_VALUES, MAX_DEPTH, MAX_DOCUMENTS } from "./bounds.ts";
 import { Fault } from "./fault.ts";
 import type { Entry, Node } from "./node.ts";
@@ -156,7 +157,7 @@ export function writeYaml(value: Value, options: WriteYamlOptions = {}): string 
   }
   // Quotes also what YAML 1.1 would take for a boolean, a date or an octal number.
   document.setSchema("1.2", { schema: "core", compat: "yaml-1.1" });
-  return `---\n${document.toString({ lineWidth: 0, blockQuote: "literal" })}`;
+  return `---\n${escapeObeyed(document.toString({ lineWidth: 0, blockQuote: "literal" }))}`;
 }
 
 /** White space that a block of lines would not keep, or that nobody would see in it. */
@@ -164,8 +165,12 @@ const NOT_IN_BLOCK = /^\s|\n[ \t]+\n|[ \t]\n|\s\s$|[ \t]$|[^\n\t\x20-\x7e\xa0-\u
 
 /** Lines are written as lines where that is safe, and in double quotes else. */
 function styleScalar(scalar: Scalar): void {
-  if (typeof scalar.value !== "string" || !scalar.value.includes("\n")) return;
-  scalar.type = NOT_IN_BLOCK.test(scalar.value) ? "QUOTE_DOUBLE" : "BLOCK_LITERAL";
+  if (typeof scalar.value !== "string") return;
+  // Only there they can be escaped.
+  if (scalar.value.search(OBEYED) >= 0) scalar.type = "QUOTE_DOUBLE";
+  else if (scalar.value.includes("\n")) {
+    scalar.type = NOT_IN_BLOCK.test(scalar.value) ? "QUOTE_DOUBLE" : "BLOCK_LITERAL";
+  }
 }
 
 function addComments(map: YAMLMap, commentOf: CommentOf, path: readonly string[]): void {
