@@ -17,7 +17,6 @@ import { Guard } from "./policy/guard.ts";
 import { startServer } from "./server.ts";
 import { type Service, toService } from "./services.ts";
 import { makeStateDir } from "./state_dir.ts";
-import { looseTokenWarning } from "./token.ts";
 
 /** What a program made of this one may add. */
 export interface ProgramOptions {
@@ -69,9 +68,7 @@ async function runServer(
   const log = getLogger(["server"]);
   const machine = { env, hostname: Deno.hostname(), uid: Deno.uid() };
   const config = toConfig(args, values, machine);
-  const loose = await looseTokenWarning(config.server.token ?? {});
-  const warnings = loose === undefined ? config.warnings : [...config.warnings, loose];
-  for (const warning of warnings) log.warn(warning.replace(/[{}]/g, "$&$&"));
+  for (const warning of config.warnings) log.warn(warning.replace(/[{}]/g, "$&$&"));
   await makeStateDir(config.stateDir);
   const fluentd = config.fluentd &&
     toService("fluentd.v1.Fluentd", await fluentdService(config.fluentd));

@@ -19,18 +19,6 @@ const MAX_BYTES = 64 * 1024;
 /** What may stand in an Authorization header. */
 const TOKEN = /^[\x21-\x7e]{1,8192}$/;
 
-/** Bits of a file's mode that let everybody read or write it. A group may be meant. */
-const EVERYBODY = 0o006;
-
-/** What is to be said about the file, if everybody on this machine can read the token or change it. */
-export async function looseTokenWarning({ file }: TokenSource): Promise<string | undefined> {
-  if (file === undefined || Deno.build.os === "windows") return undefined;
-  // Whether it can be read at all is for readToken() to say.
-  const { mode } = await Deno.stat(file).catch(() => ({ mode: null }));
-  if (mode === null || (mode & EVERYBODY) === 0) return undefined;
-  return `Everybody on this machine can read or change the token: chmod 600 ${file}`;
-}
-
 /**
  * Reads the token. Called for each dial, so that a new one needs no restart.
  *
