@@ -3,6 +3,10 @@
  *
  * @module
  */
+import { OBEYED } from "../shared/safe_json.ts";
+
+/** What no format writes as it is, and the controls that JSON escapes by itself. */
+const UNSAFE = new RegExp(`[\\x00-\\x1f]|${OBEYED.source}`, "g");
 
 /**
  * Escapes control characters, so that a server's message cannot move the cursor, change the title or
@@ -10,8 +14,7 @@
  */
 export function printable(text: string): string {
   return text.replace(
-    // deno-lint-ignore no-control-regex -- controls are the point
-    /[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    UNSAFE,
     (character) => {
       const code = character.charCodeAt(0);
       if (character === "\n") return "\\n";
