@@ -8,7 +8,6 @@
  * What JSON leaves as it is: C1 controls, of which U+009B begins an escape sequence as ESC [ does,
  * line separators, and marks that turn the direction of text.
  */
-// deno-lint-ignore no-control-regex -- controls are the point
 export const OBEYED: RegExp = /[\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g;
 
 /**
