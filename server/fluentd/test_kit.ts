@@ -5,6 +5,7 @@
  */
 import {
   type Client,
+  type ClientUnaryCall,
   credentials,
   makeGenericClientConstructor,
   Server,
@@ -13,6 +14,7 @@ import {
 } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { deadline } from "../../shared/async/deadline.ts";
 import { delay } from "../../shared/async/delay.ts";
 import type {
   fluentd_v1_FluentdState as FluentdState,
@@ -32,16 +34,27 @@ import { type FluentdHandle, type FluentdOptions, fluentdService } from "./mod.t
 
 /** Short, so that tests are fast; long enough for a worker that dies at once to be seen. */
 export const MIN_HEALTHY = { seconds: 0, nanos: 300_000_000 };
-/** No fact that a test waits for may take longer. */
-const FACT_MS = 20_000;
+/** No fact that a test waits for may take longer, on the slowest machine. */
+const FACT_MS = 120_000;
+/** No call, whatever it waits for. */
+const CALL_MS = 240_000;
+/** No end of a service. */
+const CLOSE_MS = 60_000;
+/** No story: one that hangs must fail with its name, not take the whole run with it. */
+const STORY_MS = 600_000;
 const LOOK_MS = 25;
 
 const Fluentd = makeGenericClientConstructor(serviceDefinition("fluentd.v1.Fluentd"), "Fluentd");
+/** Options of a call: a deadline in ms since 1970, and a caller that leaves. */
+export interface CallOptions {
+  readonly deadline?: number;
+  readonly signal?: AbortSignal;
+}
 type Method = (
   request: object,
-  options: { deadline?: number },
+  options: { deadline: number },
   done: (error: ServiceError | null, response: object) => void,
-) => void;
+) => ClientUnaryCall;
 
 /** A directory that is removed in the end. */
 export async function tempDir(): Promise<AsyncDisposable & { readonly path: string }> {
@@ -86,15 +99,15 @@ export class TestService implements AsyncDisposable {
     return new TestService(handle, server, client);
   }
 
-  start(request: StartRequest = {}, options = {}): Promise<StartResponse> {
+  start(request: StartRequest = {}, options: CallOptions = {}): Promise<StartResponse> {
     return this.#call("Start", { minHealthy: MIN_HEALTHY, ...request }, options);
   }
 
-  stop(request: StopRequest = {}, options = {}): Promise<StopResponse> {
+  stop(request: StopRequest = {}, options: CallOptions = {}): Promise<StopResponse> {
     return this.#call("Stop", request, options);
   }
 
-  restart(request: RestartRequest = {}, options = {}): Promise<RestartResponse> {
+  restart(request: RestartRequest = {}, options: CallOptions = {}): Promise<RestartResponse> {
     return this.#call("Restart", { minHealthy: MIN_HEALTHY, ...request }, options);
   }
 
@@ -104,13 +117,15 @@ export class TestService implements AsyncDisposable {
     return state;
   }
 
-  #call<R>(method: string, request: object, options: { deadline?: number }): Promise<R> {
+  #call<R>(method: string, request: object, options: CallOptions): Promise<R> {
+    const { deadline = Date.now() + CALL_MS, signal } = options;
     return new Promise((resolve, reject) => {
-      const call = (this.#client as unknown as Record<string, Method>)[method]!;
-      call.call(this.#client, request, options, (error, response) => {
+      const start = (this.#client as unknown as Record<string, Method>)[method]!;
+      const call = start.call(this.#client, request, { deadline }, (error, response) => {
         if (error === null) resolve(response as R);
         else reject(fromServiceError(error));
       });
+      signal?.addEventListener("abort", () => call.cancel(), { once: true });
     });
   }
 
@@ -123,8 +138,8 @@ export class TestService implements AsyncDisposable {
     this.#client.close();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#server.tryShutdown(() => resolve());
-    await promise;
-    await this.#handle.close();
+    await deadline(promise, CLOSE_MS, { what: "end of the gRPC server" });
+    await deadline(this.#handle.close(), CLOSE_MS, { what: "end of the service" });
   }
 }
 
@@ -241,7 +256,7 @@ export async function together(stories: Record<string, Story>): Promise<void> {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const [name, story] = next;
       try {
-        await story();
+        await deadline(story(), STORY_MS, { what: "story" });
       } catch (error) {
         errors.push(new Error(`${name}: ${stackOf(error)}`));
       }
