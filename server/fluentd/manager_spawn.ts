@@ -12,6 +12,7 @@
  */
 import { basename, join } from "node:path";
 import { getLogger } from "@logtape/logtape";
+import { deadline, TimeoutError } from "../../shared/async/deadline.ts";
 import { fluentdError } from "./failures.ts";
 import { type Launch, readLaunch } from "./launch.ts";
 import { FileLog, type FluentdLog } from "./log_tail.ts";
@@ -40,6 +41,8 @@ const log = getLogger(["fluentd", "spawn"]);
 
 /** The mark in the environment of all that we start. */
 const MARK = "GHUB_FLUENTD_ID";
+/** How long an exit status may take to be known and written after the process has gone. */
+const RECORD_MS = 2000;
 /** The captured output is cut when it is longer; one older part of this size is kept. */
 const MAX_CAPTURE_BYTES = 8 * 1024 * 1024;
 /** Arguments that a zero-downtime restart, which joins them for a shell, would break. */
@@ -75,6 +78,23 @@ export interface SpawnOptions {
   readonly logPath?: string | undefined;
 }
 
+/** A process that we started ourselves. */
+interface Child {
+  readonly pid: number;
+  /** Resolves when its exit status is known and written. */
+  readonly recorded: Promise<void>;
+}
+
+/**
+ * Waits for the exit status of a process that cannot be seen any more. Not for ever: that it is not
+ * seen may mean only that this one look at it failed.
+ */
+async function known({ recorded }: Child): Promise<void> {
+  await deadline(recorded, RECORD_MS).catch((error) => {
+    if (!(error instanceof TimeoutError)) throw error;
+  });
+}
+
 export class SpawnManager implements FluentdManager {
   readonly kind = "SPAWN";
   readonly #launch: Launch;
@@ -83,7 +103,7 @@ export class SpawnManager implements FluentdManager {
   readonly #file: StateFile<SpawnState>;
   #state: SpawnState;
   /** The process that we started ourselves, until its exit status is recorded. */
-  #child: { readonly pid: number; readonly recorded: Promise<void> } | undefined;
+  #child: Child | undefined;
   #closed = false;
 
   private constructor(
@@ -146,7 +166,7 @@ export class SpawnManager implements FluentdManager {
    */
   async #recordEnd(stats: readonly ProcessStat[]): Promise<void> {
     const child = this.#child;
-    if (child !== undefined && !stats.some(({ pid }) => pid === child.pid)) await child.recorded;
+    if (child !== undefined && !stats.some(({ pid }) => pid === child.pid)) await known(child);
   }
 
   /** Should we have died between a start and its record: the eldest that looks as we start it. */
@@ -218,7 +238,7 @@ export class SpawnManager implements FluentdManager {
     const started = await readProcess(child.pid);
     if (started === undefined) {
       // It has ended already, and what is left is its exit status.
-      await recorded;
+      await known(this.#child);
     } else {
       const { pid, startTicks } = started;
       await this.#save({ leader: { pid, startTicks } });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { isSpawnState, SpawnManager } from "./manager_spawn.ts";
-import { tempDir } from "./test_kit.ts";
+import { readProcess } from "./proc.ts";
+import { tempDir, until } from "./test_kit.ts";
 
 Deno.test("isSpawnState() refuses a leader that would be everybody", async (t) => {
   const state = { version: 1, mark: "m", bootId: "b" };
@@ -32,6 +33,29 @@ Deno.test("SpawnManager.open() refuses commands that it cannot keep", async (t) 
       () => assert.rejects(SpawnManager.open({ command, stateDir: dir.path }), TypeError),
     );
   }
+});
+
+Deno.test("SpawnManager.observe() answers while a process only seems to have ended", async () => {
+  await using dir = await tempDir();
+  // Its first thread ends and is a zombie in /proc; another one lives on.
+  const script = "import ctypes, threading, time; " +
+    "threading.Thread(target=time.sleep, args=(60,)).start(); " +
+    "ctypes.CDLL(None).pthread_exit(None)";
+  await using manager = await SpawnManager.open({
+    command: ["/usr/bin/python3", "-c", script],
+    stateDir: dir.path,
+  });
+  const { signal } = new AbortController();
+  await manager.start({ signal });
+  const { leader: { pid } } = JSON.parse(await Deno.readTextFile(`${dir.path}/fluentd.json`));
+  await until("the zombie", async () => (await readProcess(pid)) === undefined);
+  assert.deepEqual((await manager.observe({ signal })).supervisors, []);
+  Deno.kill(pid, "SIGKILL");
+  const { lastExit } = await until("its end", async () => {
+    const seen = await manager.observe({ signal });
+    return seen.lastExit && seen;
+  });
+  assert.equal(lastExit?.signal, "SIGKILL");
 });
 
 Deno.test("SpawnManager.tend() bounds the captured output and keeps its end", async () => {

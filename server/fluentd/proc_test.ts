@@ -44,9 +44,10 @@ Deno.test("readProcess() sees a child with its command line, start and environme
 });
 
 Deno.test("readProcess() counts a zombie as gone", async () => {
-  // The shell becomes a `sleep` that never collects its child.
+  // The shell becomes a `sleep` that never collects its child, which ends only then.
+  const child = 'until grep -q sleep "/proc/$$/comm"; do :; done';
   await using parent = new Deno.Command("sh", {
-    args: ["-c", "true & echo $!; exec sleep 60"],
+    args: ["-c", `(${child}) & echo $!; exec sleep 60`],
     stdout: "piped",
   }).spawn();
   const reader = parent.stdout.getReader();

@@ -7,7 +7,7 @@ import { deadline, TimeoutError } from "../../shared/async/deadline.ts";
 
 /** What is kept of each stream, from its end. */
 const MAX_OUTPUT_BYTES = 256 * 1024;
-/** After the time-out a command may still end by itself, before it is killed. */
+/** After the time-out a command may still end by itself, before it is killed; and then be gone. */
 const KILL_AFTER_MS = 1000;
 
 export interface RunOptions {
@@ -58,15 +58,25 @@ export async function run(argv: readonly string[], options: RunOptions): Promise
 
 async function end(child: Deno.ChildProcess): Promise<void> {
   try {
-    child.kill("SIGTERM");
-    await deadline(child.status, KILL_AFTER_MS).catch((error) => {
-      if (!(error instanceof TimeoutError)) throw error;
-      child.kill("SIGKILL");
-    });
-    await child.status;
+    for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+      child.kill(signal);
+      if (await endsWithin(child, KILL_AFTER_MS)) return;
+    }
+    // An uninterruptible wait in the kernel, such as for a dead disk: nobody can end it.
+    child.unref();
   } catch (error) {
     // It ended before the signal.
     if (!(error instanceof TypeError) && !(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+async function endsWithin({ status }: Deno.ChildProcess, ms: number): Promise<boolean> {
+  try {
+    await deadline(status, ms);
+    return true;
+  } catch (error) {
+    if (error instanceof TimeoutError) return false;
+    throw error;
   }
 }
 

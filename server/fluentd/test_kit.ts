@@ -34,6 +34,8 @@ import { type FluentdHandle, type FluentdOptions, fluentdService } from "./mod.t
 
 /** Short, so that tests are fast; long enough for a worker that dies at once to be seen. */
 export const MIN_HEALTHY = { seconds: 0, nanos: 300_000_000 };
+/** Enough on the slowest machine; what must fail earlier asks for less. */
+const WAIT = { seconds: 120 };
 /** No fact that a test waits for may take longer, on the slowest machine. */
 const FACT_MS = 120_000;
 /** No call, whatever it waits for. */
@@ -100,7 +102,7 @@ export class TestService implements AsyncDisposable {
   }
 
   start(request: StartRequest = {}, options: CallOptions = {}): Promise<StartResponse> {
-    return this.#call("Start", { minHealthy: MIN_HEALTHY, ...request }, options);
+    return this.#call("Start", { minHealthy: MIN_HEALTHY, wait: WAIT, ...request }, options);
   }
 
   stop(request: StopRequest = {}, options: CallOptions = {}): Promise<StopResponse> {
