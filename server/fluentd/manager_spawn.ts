@@ -85,11 +85,13 @@ interface Child {
   readonly recorded: Promise<void>;
 }
 
-/**
- * Waits for the exit status of a process that cannot be seen any more. Not for ever: that it is not
- * seen may mean only that this one look at it failed.
- */
-async function known({ recorded }: Child): Promise<void> {
+/** Whoever is told that Fluentd has ended must also be told how, which comes a moment later. */
+async function recordEnd(child: Child, stats: readonly ProcessStat[]): Promise<void> {
+  if (!stats.some(({ pid }) => pid === child.pid)) await isRecorded(child);
+}
+
+/** Not for ever: a process whose first thread has ended looks like one that has ended. */
+async function isRecorded({ recorded }: Child): Promise<void> {
   await deadline(recorded, RECORD_MS).catch((error) => {
     if (!(error instanceof TimeoutError)) throw error;
   });
@@ -148,8 +150,10 @@ export class SpawnManager implements FluentdManager {
   }
 
   async observe(_options: WaitOptions): Promise<Observation> {
+    // Before the list is made, or what starts meanwhile would seem to have ended.
+    const child = this.#child;
     const stats = await listStats();
-    await this.#recordEnd(stats);
+    if (child !== undefined) await recordEnd(child, stats);
     const mine = await this.#mine(stats);
     const processes = await readProcesses(mine);
     const { leader, lastExit } = this.#state;
@@ -158,15 +162,6 @@ export class SpawnManager implements FluentdManager {
       ...await sortProcesses(processes, main?.pid ?? this.#adopted(processes)?.pid),
       ...(lastExit === undefined ? {} : { lastExit }),
     };
-  }
-
-  /**
-   * Waits for the exit status of a child that has gone: it comes a moment later, and whoever is
-   * told that Fluentd has ended must also be told how.
-   */
-  async #recordEnd(stats: readonly ProcessStat[]): Promise<void> {
-    const child = this.#child;
-    if (child !== undefined && !stats.some(({ pid }) => pid === child.pid)) await known(child);
   }
 
   /** Should we have died between a start and its record: the eldest that looks as we start it. */
@@ -238,7 +233,7 @@ export class SpawnManager implements FluentdManager {
     const started = await readProcess(child.pid);
     if (started === undefined) {
       // It has ended already, and what is left is its exit status.
-      await known(this.#child);
+      await isRecorded(this.#child);
     } else {
       const { pid, startTicks } = started;
       await this.#save({ leader: { pid, startTicks } });
@@ -329,7 +324,7 @@ export class SpawnManager implements FluentdManager {
 
   /** Leaves fluentd running. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child !== undefined) await this.#recordEnd(await listStats());
+    if (this.#child !== undefined) await recordEnd(this.#child, await listStats());
     this.#closed = true;
     await this.#file.flush();
   }

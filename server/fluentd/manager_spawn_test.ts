@@ -58,6 +58,26 @@ Deno.test("SpawnManager.observe() answers while a process only seems to have end
   assert.equal(lastExit?.signal, "SIGKILL");
 });
 
+/** Looks one after another that take longer than one that began before them. */
+const ENOUGH = 4;
+
+Deno.test("SpawnManager.observe() does not take what starts meanwhile for ended", async () => {
+  await using dir = await tempDir();
+  const command = ["/bin/sleep", "60"];
+  await using manager = await SpawnManager.open({ command, stateDir: dir.path });
+  const { signal } = new AbortController();
+  let looks = 0;
+  const early = Array.from({ length: 10 }, async () => {
+    await manager.observe({ signal });
+    return looks;
+  });
+  await manager.start({ signal });
+  for (; looks < ENOUGH; looks++) await manager.observe({ signal });
+  const late = (await Promise.all(early)).filter((looksMeanwhile) => looksMeanwhile === ENOUGH);
+  await manager.kill({ signal });
+  assert.deepEqual(late, [], "looks that waited for something");
+});
+
 Deno.test("SpawnManager.tend() bounds the captured output and keeps its end", async () => {
   await using dir = await tempDir();
   await using manager = await SpawnManager.open({ command: ["fluentd"], stateDir: dir.path });

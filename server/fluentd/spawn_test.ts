@@ -274,7 +274,7 @@ function slowConfig(dir: string, stubborn: boolean): string {
 </source>
 <match **>
   @type slow_stop
-  seconds ${stubborn ? 60 : 1}
+  seconds ${stubborn ? 60 : 6}
 </match>
 `;
 }

@@ -6,7 +6,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 
 /** Generous, for a loaded machine: only a fact that never comes waits this long. */
-export const PATIENCE_MS = 30_000;
+export const PATIENCE_MS = 90_000;
 /** Between two looks at something that cannot tell by itself that it has changed. */
 const LOOK_EVERY_MS = 20;
 
