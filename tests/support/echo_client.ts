@@ -21,7 +21,7 @@ import type {
 } from "../../shared/gen/types.ts";
 import { serviceDefinition } from "../../shared/grpc/service.ts";
 import type { EchoRecord } from "./echo.ts";
-import { until } from "./until.ts";
+import { PATIENCE_MS, until } from "./until.ts";
 
 const methods = serviceDefinition("echo.v1.Echo") as Record<
   "Unary" | "ServerStream" | "ClientStream" | "Bidi",
@@ -33,7 +33,7 @@ export type Headers = Readonly<Record<string, string | Uint8Array | readonly str
 
 export interface CallOptions {
   readonly metadata?: Headers;
-  /** How long the call may take. @default 30 s, so that a lost answer fails a test by name */
+  /** How long the call may take. @default PATIENCE_MS, so that a lost answer fails a test by name */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -177,7 +177,9 @@ export class EchoClient implements Disposable {
     this.#client.close();
   }
 
-  #settings({ metadata = {}, timeoutMs = 30_000 }: CallOptions): [Metadata, { deadline: number }] {
+  #settings(
+    { metadata = {}, timeoutMs = PATIENCE_MS }: CallOptions,
+  ): [Metadata, { deadline: number }] {
     return [toMetadata({ ...this.#metadata, ...metadata }), { deadline: Date.now() + timeoutMs }];
   }
 }
