@@ -34,6 +34,8 @@ export interface ClientCertificate {
   /** Its subject alternative names: `dns:…`, `uri:…`, `email:…`, `ip:…`. */
   readonly names: readonly string[];
   readonly notAfterMs: number;
+  /** Whether that authority is still one of ours. */
+  isVouchedFor(): boolean;
 }
 
 /** What is asked for a tunnel. */

@@ -101,7 +101,7 @@ export class CertificateWatch implements Disposable {
   /**
    * Looks now.
    *
-   * @returns Whether another certificate is in use.
+   * @returns Whether another certificate is in use, or other authorities are in force.
    * @throws {Error} If it cannot be used; then the one before it stays in use.
    */
   async look(): Promise<boolean> {
@@ -138,8 +138,17 @@ export class CertificateWatch implements Disposable {
     this.#complaint.settle();
     if (fingerprint === this.#fingerprint) return false;
     await use(identity);
+    const { cert, key, clientCa } = this.#current;
     this.#current = identity;
     this.#fingerprint = fingerprint;
+    if (identity.clientCa !== clientCa) {
+      getLogger(["hub", "tls"]).info(
+        "The authorities in {file} have changed and are in force: who is here by one that is gone " +
+          "is put out",
+        { file: files.clientCaFile },
+      );
+    }
+    if (identity.cert === cert && identity.key === key) return true;
     this.#warnedDays = Infinity;
     const end = identity.notAfter.toISOString();
     getLogger(["hub", "tls"]).info(

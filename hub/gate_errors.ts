@@ -6,6 +6,7 @@
 import { errorInfo, retryInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { quote } from "../shared/registration/quote.ts";
+import type { Identity } from "./auth.ts";
 import { ERROR_DOMAIN } from "./director.ts";
 import type { Refusal } from "./refusal.ts";
 import type { ServerName } from "./tunnel.ts";
@@ -46,4 +47,13 @@ export function plaintextError(): RpcError {
       "--allow-plaintext-calls if the network between is trusted",
     { details: [errorInfo("PLAINTEXT_REFUSED", ERROR_DOMAIN)] },
   );
+}
+
+/** What whoever is put out is told. */
+export function ended({ name }: Identity, why: string): string {
+  return `The hub no longer lets "${name}" in: ${why}`;
+}
+
+export function endedError(identity: Identity, { code, message, details }: RpcError): RpcError {
+  return new RpcError(code, ended(identity, message), { details });
 }

@@ -28,6 +28,8 @@ import { direct, directRaw, notHere, type Route, type RouteView } from "./direct
 import { quote } from "../shared/registration/quote.ts";
 import {
   denied,
+  ended,
+  endedError,
   hiddenError,
   plaintextError,
   tooManyError,
@@ -102,10 +104,7 @@ export class Gatekeeper {
     this.#auth = auth;
     this.#registry = registry;
     this.#allowPlaintext = allowPlaintextCalls;
-    auth.onChange(() => {
-      this.#epoch++;
-      void this.#lookAgain();
-    });
+    auth.onChange(() => this.trustHasChanged());
   }
 
   // ---- Getting in
@@ -318,6 +317,12 @@ export class Gatekeeper {
     return { [Symbol.dispose]: () => this.#raws.delete(raw) };
   }
 
+  /** Other answers may be given from now on: ends what would not be let in any more. */
+  trustHasChanged(): void {
+    this.#epoch++;
+    void this.#lookAgain();
+  }
+
   /** Once a second: ends what hangs on a credential whose time is over, or whose key is gone. */
   tick(): void {
     const now = Date.now();
@@ -388,12 +393,4 @@ export class Gatekeeper {
       raw.end(endedError(raw.identity, error));
     }
   }
-}
-
-function ended({ name }: Identity, why: string): string {
-  return `The hub no longer lets "${name}" in: ${why}`;
-}
-
-function endedError(identity: Identity, { code, message, details }: RpcError): RpcError {
-  return new RpcError(code, ended(identity, message), { details });
 }

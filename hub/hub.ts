@@ -73,9 +73,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
   return hub;
 }
 
-function close(listener: { close(): void }): void {
-  listener.close();
-}
+const close = (part: { close(): void }) => part.close();
 
 interface Parts {
   readonly auth: Auth;
@@ -194,6 +192,7 @@ class Hub implements RunningHub {
 
   async useCertificate(identity: TlsIdentity): Promise<void> {
     for (const listener of this.#listeners) await listener.use?.(identity);
+    this.#gate.trustHasChanged();
   }
 
   async drain(signal?: AbortSignal): Promise<void> {

@@ -11,9 +11,16 @@ import { Duplex } from "node:stream";
 import tls from "node:tls";
 import * as x509 from "../shared/tls/x509.ts";
 import type { ClientCertificate } from "./auth.ts";
+import { type ClientAuthorities, MAX_CHAIN } from "./client_authorities.ts";
 import { closeQuietly, writeAll } from "./socket.ts";
 
 const READ_BYTES = 64 << 10;
+
+/** Whose certificates count: in this handshake, and at any moment after it. */
+export interface Trust {
+  readonly inHandshake: ClientAuthorities;
+  now(): ClientAuthorities | undefined;
+}
 
 /** One connection with TLS, as far as the hub uses a `Deno.Conn`. */
 export class TlsConn {
@@ -29,16 +36,17 @@ export class TlsConn {
   #wake: (() => void) | undefined;
 
   private constructor(
-    { conn, duplex, socket }: {
+    { conn, duplex, socket, trust }: {
       readonly conn: Deno.TcpConn;
       readonly duplex: Duplex;
       readonly socket: tls.TLSSocket;
+      readonly trust: Trust | undefined;
     },
   ) {
     this.#conn = conn;
     this.#socket = socket;
     this.remoteAddr = conn.remoteAddr;
-    this.certificate = readCertificate(socket);
+    this.certificate = trust && readCertificate(socket, trust);
     socket.on("readable", () => this.#signal());
     socket.on("end", () => this.#end());
     // Deno's TLS socket sometimes misses the end of the stream below it. All that came before has
@@ -54,11 +62,11 @@ export class TlsConn {
   /** @throws {Error} If it fails, or the client shows a certificate that is not good. */
   static async handshake(
     conn: Deno.TcpConn,
-    { context, alpn, ask }: {
+    { context, alpn, trust }: {
       readonly context: tls.SecureContext;
       readonly alpn: readonly string[];
-      /** Asks for the client's certificate. */
-      readonly ask: boolean;
+      /** Asks for the client's certificate, if there is somebody who could vouch for it. */
+      readonly trust?: Trust | undefined;
     },
   ): Promise<TlsConn> {
     conn.setNoDelay(true);
@@ -67,7 +75,7 @@ export class TlsConn {
       isServer: true,
       secureContext: context,
       ALPNProtocols: [...alpn],
-      requestCert: ask,
+      requestCert: trust !== undefined,
       // Those without a certificate may have a token: `readCertificate` refuses bad ones.
       rejectUnauthorized: false,
       allowHalfOpen: true,
@@ -81,7 +89,7 @@ export class TlsConn {
     duplex.once("end", () => reject(new Error("The client is gone")));
     try {
       await promise;
-      return new TlsConn({ conn, duplex, socket });
+      return new TlsConn({ conn, duplex, socket, trust });
     } catch (error) {
       socket.destroy();
       throw error;
@@ -187,8 +195,10 @@ const KINDS: Readonly<Record<string, string>> = {
  */
 function readCertificate(
   socket: tls.TLSSocket & { ssl?: { verifyError?(): unknown } },
+  trust: Trust,
 ): ClientCertificate | undefined {
-  const raw = socket.getPeerCertificate(true)?.raw as Uint8Array | undefined;
+  const chain = chainOf(socket.getPeerCertificate(true));
+  const [raw] = chain;
   if (raw === undefined) return undefined;
   const verifyError = socket.ssl?.verifyError;
   const error = verifyError === undefined ? "unknown" : verifyError.call(socket.ssl);
@@ -200,10 +210,28 @@ function readCertificate(
   const names = certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.toJSON() ??
     [];
   return {
+    isVouchedFor: () => isVouchedFor(chain, trust),
     notAfterMs: certificate.notAfter.getTime(),
     names: names.flatMap(({ type, value }) => {
       const kind = KINDS[type];
       return kind === undefined ? [] : [`${kind}:${value}`];
     }),
   };
+}
+
+/** What the handshake has verified, the client's own certificate first. */
+function chainOf(shown: tls.DetailedPeerCertificate | null): Uint8Array[] {
+  const chain: Uint8Array[] = [];
+  let link = shown ?? undefined;
+  while (link?.raw !== undefined && chain.length < MAX_CHAIN) {
+    chain.push(new Uint8Array(link.raw));
+    // An authority is its own issuer.
+    link = link.issuerCertificate === link ? undefined : link.issuerCertificate;
+  }
+  return chain;
+}
+
+function isVouchedFor(chain: readonly Uint8Array[], { inHandshake, now }: Trust): boolean {
+  const authorities = now();
+  return authorities === inHandshake || (authorities?.vouchFor(chain) ?? false);
 }

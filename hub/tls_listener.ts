@@ -19,6 +19,7 @@ import tls from "node:tls";
 import { SharedPlaces } from "../shared/shared_places.ts";
 import { isGone, PAUSE_MS } from "./accept_loop.ts";
 import { networkOf } from "./auth/throttle.ts";
+import { ClientAuthorities } from "./client_authorities.ts";
 import type { ListenAddress, TlsIdentity } from "./hub_options.ts";
 import { closeQuietly, hostOf, remoteAddressOf } from "./socket.ts";
 import { TlsConn } from "./tls_conn.ts";
@@ -267,10 +268,11 @@ function listenWith(
 export class AskingTlsListener implements TlsListener {
   readonly #listener: Deno.TcpListener;
   readonly #alpn: readonly string[];
-  readonly #ask: boolean;
   readonly #timeoutMs: number;
   /** Of the next handshake. */
   #context: tls.SecureContext;
+  #clientCa: string | undefined;
+  #authorities: ClientAuthorities | undefined;
   readonly #handshakes = new Set<Deno.TcpConn>();
   readonly #places = new SharedPlaces(MAX_HANDSHAKES);
   readonly #arrivals = new Arrivals();
@@ -279,9 +281,9 @@ export class AskingTlsListener implements TlsListener {
     const { hostname, port, tls: identity, alpn, reusePort = false } = options;
     const { handshakeTimeoutMs = HANDSHAKE_TIMEOUT_MS } = options;
     this.#alpn = alpn;
-    this.#ask = identity.clientCa !== undefined;
     this.#timeoutMs = handshakeTimeoutMs;
     this.#context = tlsContext(identity);
+    this.#take(identity.clientCa);
     this.#listener = Deno.listen({ hostname, port, reusePort });
     void this.#run();
   }
@@ -296,7 +298,9 @@ export class AskingTlsListener implements TlsListener {
 
   // deno-lint-ignore require-await -- as its sibling
   async use(identity: TlsIdentity): Promise<void> {
-    this.#context = tlsContext(identity);
+    const context = tlsContext(identity);
+    this.#take(identity.clientCa);
+    this.#context = context;
   }
 
   close(): void {
@@ -306,6 +310,13 @@ export class AskingTlsListener implements TlsListener {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #take(clientCa: string | undefined): void {
+    // The same file is the same authorities: what stands need not be looked at.
+    if (clientCa === this.#clientCa) return;
+    this.#authorities = clientCa === undefined ? undefined : new ClientAuthorities(clientCa);
+    this.#clientCa = clientCa;
   }
 
   async #run(): Promise<void> {
@@ -331,11 +342,12 @@ export class AskingTlsListener implements TlsListener {
     using _ = place;
     this.#handshakes.add(conn);
     const timer = setTimeout(() => closeQuietly(conn), this.#timeoutMs);
+    const inHandshake = this.#authorities;
     try {
       const secured = await TlsConn.handshake(conn, {
         context: this.#context,
         alpn: this.#alpn,
-        ask: this.#ask,
+        trust: inHandshake && { inHandshake, now: () => this.#authorities },
       });
       void this.#arrivals.put(secured as unknown as Deno.Conn);
     } catch (error) {

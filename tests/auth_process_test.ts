@@ -138,6 +138,8 @@ Deno.test("with --client-ca, a certificate is a credential, and the hub's own is
     0o644,
   );
   await until("the new file", () => /has changed and is in force/.test(world.hub.stderr));
+  const isHere = ({ closed }: Witness) =>
+    Promise.race([closed.then(() => false), Promise.resolve(true)]);
   const seen: Sighting[] = [];
   const register = (name: string, identity: object) =>
     Witness.start({
@@ -198,6 +200,31 @@ Deno.test("with --client-ca, a certificate is a credential, and the hub's own is
     const still = await Promise.race([here.closed.then(() => "gone"), Promise.resolve("here")]);
     assert.equal(still, "here");
   });
+  await t.step(
+    "who is here by an authority that is taken out is put out, and told why",
+    async () => {
+      await using here = await register("edge-1", { cert: edge.cert, key: edge.key });
+      await using byToken = await Witness.start({
+        uri: world.tunnelUri,
+        name: "edge-2",
+        headers: { authorization: `Bearer ${tokenOf("edges")}` },
+        seen,
+        tls: { rejectUnauthorized: false, cert: edge.cert, key: edge.key },
+      });
+      await Deno.writeTextFile(`${dir}/ca.crt`, `${stranger.cert}\n${edge.cert}`);
+      await until("one more authority", () => /authorities.* in force/.test(world.hub.stderr));
+      const still = await Promise.race([here.closed.then(() => "gone"), Promise.resolve("here")]);
+      assert.equal(still, "here");
+      await Deno.writeTextFile(`${dir}/ca.crt`, stranger.cert);
+      const { code, reason } = await here.closed;
+      assert.equal(code, 1008);
+      assert.match(
+        reason,
+        /no longer lets "plants-by-cert" in: .*no authority that this hub trusts/,
+      );
+      assert.ok(await isHere(byToken), "a token needs nobody to vouch for it");
+    },
+  );
 });
 
 Deno.test("calls in plain text from another address are refused, unless asked for by name", async (t) => {

@@ -90,6 +90,10 @@ export class Prover<E extends Entry> {
     if (certificate.notAfterMs <= Date.now()) {
       return new Fault("CREDENTIAL_EXPIRED", "The client certificate has expired");
     }
+    if (!certificate.isVouchedFor()) {
+      const message = "The client certificate is of no authority that this hub trusts now";
+      return new Fault("CREDENTIAL_WRONG", message);
+    }
     return findByCertificate(this.#entries, certificate) ??
       this.#stranger(findByCertificate(this.#others, certificate));
   }
