@@ -9,6 +9,7 @@
  * @module
  */
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { openStateFolder } from "../shared/files/state_folder.ts";
 import type { Jwk, Signer } from "../shared/vouchers/jws.ts";
 import {
   isNonce,
@@ -55,16 +56,11 @@ export class Vouchers {
    *
    * @param stateDir Without one they are in memory only: no server that has pinned them believes
    * the next hub.
-   * @throws {Error} If a file is not safe, holds no key, or cannot be made.
+   * @throws {Error} If the folder or a file is not safe, holds no key, or cannot be made.
    */
   static open(stateDir: string | undefined): Vouchers {
     if (stateDir === undefined) return new Vouchers(readKey(newKey()), readKey(newKey()));
-    try {
-      Deno.mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-    } catch (cause) {
-      const { message } = cause as Error;
-      throw new Error(`Cannot make state folder ${stateDir}: ${message}`, { cause });
-    }
+    openStateFolder(stateDir);
     const open = (file: string) =>
       openSecret(`${stateDir}/${file}`, {
         what: "key file",

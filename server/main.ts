@@ -69,7 +69,7 @@ async function runServer(
   const machine = { env, hostname: Deno.hostname(), uid: Deno.uid() };
   const config = toConfig(args, values, machine);
   for (const warning of config.warnings) log.warn(warning.replace(/[{}]/g, "$&$&"));
-  await makeStateDir(config.stateDir);
+  makeStateDir(config.stateDir);
   const fluentd = config.fluentd &&
     toService("fluentd.v1.Fluentd", await fluentdService(config.fluentd));
   await using cleanup = new AsyncDisposableStack();

@@ -7,6 +7,7 @@
  * @module
  */
 import { UsageError } from "../shared/cli/usage_error.ts";
+import { openStateFolder } from "../shared/files/state_folder.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -27,14 +28,13 @@ export function defaultStateDir(env: Env, uid: number | null): string {
 /**
  * Makes the folder, for its owner only.
  *
- * @throws {UsageError} If it cannot be made.
+ * @throws {UsageError} If it cannot be made, or others may change it.
  */
-export async function makeStateDir(path: string): Promise<void> {
+export function makeStateDir(path: string): void {
   try {
-    await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+    openStateFolder(path);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`Cannot make the state folder ${path}: ${why}`, {
+    throw new UsageError((error as Error).message, {
       cause: error,
       hint: "Name another one with --state-dir",
     });

@@ -12,6 +12,7 @@
  * @module
  */
 import { createHash, timingSafeEqual } from "node:crypto";
+import { openStateFolder } from "../../shared/files/state_folder.ts";
 import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import {
@@ -39,16 +40,11 @@ export function tokenFiles(stateDir: string): { readonly join: string; readonly 
  *
  * @param stateDir Folder of the tokens. Without one they are in memory only and nobody knows
  * them, so that only loopback gets in.
- * @throws {Error} If the folder cannot be made, or a token file is not safe.
+ * @throws {Error} If the folder cannot be made, or it or a token file is not safe.
  */
 export function openHubTokens(stateDir: string | undefined): HubTokens {
   if (stateDir === undefined) return new HubTokens(randomToken(), randomToken());
-  try {
-    Deno.mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    const message = (cause as Error).message;
-    throw new Error(`Cannot make state folder ${stateDir}: ${message}`, { cause });
-  }
+  openStateFolder(stateDir);
   const { join, operator } = tokenFiles(stateDir);
   return new HubTokens(openToken(join), openToken(operator));
 }

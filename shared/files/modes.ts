@@ -7,6 +7,7 @@
  * | a secret  | its owner                                       | its owner         |
  * | a TLS key | its owner; if that is root, its group as well   | its owner         |
  * | rules     | anybody                                         | us, or root       |
+ * | a folder  | anybody                                         | its owner         |
  *
  * @module
  */
@@ -30,9 +31,14 @@ export function keyFault({ mode, uid }: Owned, path: string): string | undefined
 }
 
 export function rulesFault({ mode, uid }: Owned, path: string): string | undefined {
-  if (has(mode, WRITES)) return `others may change it; run: chmod go-w ${path}`;
+  const fault = folderFault({ mode }, path);
+  if (fault !== undefined) return fault;
   if (uid === null || uid === ROOT || uid === ownUid()) return undefined;
   return `it belongs to user ${uid}, who could change it`;
+}
+
+export function folderFault({ mode }: Pick<Owned, "mode">, path: string): string | undefined {
+  return has(mode, WRITES) ? `others may change it; run: chmod go-w ${path}` : undefined;
 }
 
 let known: number | null | undefined;
