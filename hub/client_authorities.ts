@@ -18,9 +18,9 @@ export const MAX_CHAIN = 10;
 export class ClientAuthorities {
   readonly #authorities: readonly X509Certificate[];
 
-  /** @throws {Error} If a certificate of the PEM text cannot be read. */
+  /** @param pem What cannot be read of it vouches for nobody. */
   constructor(pem: string) {
-    this.#authorities = (pem.match(BLOCK) ?? []).map((block) => new X509Certificate(block));
+    this.#authorities = (pem.match(BLOCK) ?? []).flatMap(read);
   }
 
   /**
@@ -29,7 +29,7 @@ export class ClientAuthorities {
    * @param chain DER, the client's own first; the others in any order.
    */
   vouchFor(chain: readonly Uint8Array[]): boolean {
-    const [leaf, ...others] = chain.slice(0, MAX_CHAIN).map((der) => new X509Certificate(der));
+    const [leaf, ...others] = chain.slice(0, MAX_CHAIN).flatMap(read);
     const seen = new Set<X509Certificate>();
     for (let link = leaf; link !== undefined && !seen.has(link);) {
       seen.add(link);
@@ -43,6 +43,19 @@ export class ClientAuthorities {
   }
 }
 
+function read(certificate: string | Uint8Array): X509Certificate[] {
+  try {
+    return [new X509Certificate(certificate)];
+  } catch {
+    return [];
+  }
+}
+
 function hasSigned(issuer: X509Certificate, certificate: X509Certificate): boolean {
-  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+  try {
+    return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+  } catch {
+    // An algorithm that is not known here.
+    return false;
+  }
 }

@@ -43,6 +43,7 @@ const leaf = await issue("leaf", middle);
 const renewed = await issue("root", undefined, root.keys);
 const impostor = await issue("root");
 const other = await issue("other");
+const damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----";
 
 Deno.test("ClientAuthorities.vouchFor() follows signatures, not names", async (t) => {
   const table: [what: string, authorities: string, chain: Uint8Array[], vouches: boolean][] = [
@@ -59,6 +60,9 @@ Deno.test("ClientAuthorities.vouchFor() follows signatures, not names", async (t
     ["another authority, whose certificate the client sends along", pem(other), [
       ...der(leaf, middle, root, other),
     ], false],
+    ["a damaged one beside it", `${damaged}\n${pem(root)}`, der(leaf, middle), true],
+    ["a damaged one", damaged, der(leaf, middle, root), false],
+    ["what is no certificate", pem(root), [new Uint8Array(9)], false],
     ["none", "", der(leaf, middle, root), false],
     ["no certificate", pem(root), [], false],
     ["too long a chain", pem(root), [
