@@ -9,8 +9,8 @@
  * @module
  */
 import { X509Certificate } from "node:crypto";
+import { certificateBlocks } from "../shared/tls/pem.ts";
 
-const BLOCK = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 /** Certificates of a chain that are looked at: TLS stacks take no longer ones. */
 export const MAX_CHAIN = 10;
 
@@ -20,7 +20,7 @@ export class ClientAuthorities {
 
   /** @param pem What cannot be read of it vouches for nobody. */
   constructor(pem: string) {
-    this.#authorities = (pem.match(BLOCK) ?? []).flatMap(read);
+    this.#authorities = certificateBlocks(pem).flatMap(read);
   }
 
   /**

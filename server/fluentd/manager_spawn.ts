@@ -12,7 +12,7 @@
  */
 import { basename, join } from "node:path";
 import { getLogger } from "@logtape/logtape";
-import { deadline, TimeoutError } from "../../shared/async/deadline.ts";
+import { comesWithin } from "../../shared/async/deadline.ts";
 import { fluentdError } from "./failures.ts";
 import { type Launch, readLaunch } from "./launch.ts";
 import { FileLog, type FluentdLog } from "./log_tail.ts";
@@ -92,9 +92,7 @@ async function recordEnd(child: Child, stats: readonly ProcessStat[]): Promise<v
 
 /** Not for ever: a process whose first thread has ended looks like one that has ended. */
 async function isRecorded({ recorded }: Child): Promise<void> {
-  await deadline(recorded, RECORD_MS).catch((error) => {
-    if (!(error instanceof TimeoutError)) throw error;
-  });
+  await comesWithin(recorded, RECORD_MS);
 }
 
 export class SpawnManager implements FluentdManager {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { deadline, TimeoutError } from "../../shared/async/deadline.ts";
+import { comesWithin, deadline } from "../../shared/async/deadline.ts";
 
 /** What is kept of each stream, from its end. */
 const MAX_OUTPUT_BYTES = 256 * 1024;
@@ -60,23 +60,13 @@ async function end(child: Deno.ChildProcess): Promise<void> {
   try {
     for (const signal of ["SIGTERM", "SIGKILL"] as const) {
       child.kill(signal);
-      if (await endsWithin(child, KILL_AFTER_MS)) return;
+      if (await comesWithin(child.status, KILL_AFTER_MS)) return;
     }
     // An uninterruptible wait in the kernel, such as for a dead disk: nobody can end it.
     child.unref();
   } catch (error) {
     // It ended before the signal.
     if (!(error instanceof TypeError) && !(error instanceof Deno.errors.NotFound)) throw error;
-  }
-}
-
-async function endsWithin({ status }: Deno.ChildProcess, ms: number): Promise<boolean> {
-  try {
-    await deadline(status, ms);
-    return true;
-  } catch (error) {
-    if (error instanceof TimeoutError) return false;
-    throw error;
   }
 }
 

@@ -52,3 +52,18 @@ export async function deadline<T>(
     signal?.removeEventListener("abort", abort);
   }
 }
+
+/**
+ * Whether `promise` comes within `ms` milliseconds; for what may go on without it.
+ *
+ * @throws As the promise does, if it fails in that time.
+ */
+export async function comesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  try {
+    await deadline(promise, ms);
+    return true;
+  } catch (error) {
+    if (error instanceof TimeoutError) return false;
+    throw error;
+  }
+}

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { deadline, TimeoutError } from "./deadline.ts";
+import { comesWithin, deadline, TimeoutError } from "./deadline.ts";
 
 const never = () => new Promise<never>(() => {});
 
@@ -33,4 +33,11 @@ Deno.test("deadline() gives up with the signal's reason", async (t) => {
       reason,
     );
   });
+});
+
+Deno.test("comesWithin() tells whether, and hands a failure on", async () => {
+  assert.equal(await comesWithin(Promise.resolve(), 1e9), true);
+  assert.equal(await comesWithin(never(), 1), false);
+  const failure = new Error("no");
+  await assert.rejects(comesWithin(Promise.reject(failure), 1e9), failure);
 });

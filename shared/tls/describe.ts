@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { certificateBlocks } from "./pem.ts";
 import { pinOf } from "./pin.ts";
 import * as x509 from "./x509.ts";
 
@@ -41,7 +42,7 @@ export const MAX_CERTIFICATES = 1000;
  * {@linkcode MAX_CERTIFICATES}.
  */
 export async function describeCertificates(pem: string): Promise<CertificateInfo[]> {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  const blocks = certificateBlocks(pem);
   if (blocks.length === 0) throw new SyntaxError(`Cannot find a certificate: ${whatItIs(pem)}`);
   if (blocks.length > MAX_CERTIFICATES) {
     throw new SyntaxError(

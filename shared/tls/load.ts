@@ -10,6 +10,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { keyFault } from "../files/modes.ts";
 import type { CertificatePair } from "./generate.ts";
+import { certificateBlocks } from "./pem.ts";
 
 /** Options of {@linkcode loadCertificate}. */
 export interface LoadOptions {
@@ -130,7 +131,7 @@ function whyUnreadable(error: Error): string {
 }
 
 function parseCertificate(pem: string, path: string): X509Certificate {
-  const block = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/.exec(pem)?.[0];
+  const [block] = certificateBlocks(pem);
   if (block === undefined) {
     const hint = pem.includes("PRIVATE KEY-----") ? ": it holds a private key only" : "";
     throw new Error(`Cannot find a PEM certificate in "${path}"${hint}`);
