@@ -209,8 +209,14 @@ function readCertificate(
   const certificate = new x509.X509Certificate(new Uint8Array(raw));
   const names = certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.toJSON() ??
     [];
+  let trusted = trust.inHandshake;
+  const isVouchedFor = () => {
+    const authorities = trust.now();
+    if (authorities !== trusted && authorities?.vouchFor(chain)) trusted = authorities;
+    return authorities === trusted;
+  };
   return {
-    isVouchedFor: () => isVouchedFor(chain, trust),
+    isVouchedFor,
     notAfterMs: certificate.notAfter.getTime(),
     names: names.flatMap(({ type, value }) => {
       const kind = KINDS[type];
@@ -229,9 +235,4 @@ function chainOf(shown: tls.DetailedPeerCertificate | null): Uint8Array[] {
     link = link.issuerCertificate === link ? undefined : link.issuerCertificate;
   }
   return chain;
-}
-
-function isVouchedFor(chain: readonly Uint8Array[], { inHandshake, now }: Trust): boolean {
-  const authorities = now();
-  return authorities === inHandshake || (authorities?.vouchFor(chain) ?? false);
 }
