@@ -165,10 +165,10 @@ export class AuthWorld implements AsyncDisposable {
     const dir = await Deno.makeTempDir({ prefix: "ghub-auth-" });
     await Deno.writeTextFile(`${dir}/hmac.key`, HMAC_SECRET, { mode: 0o600 });
     await Deno.writeTextFile(`${dir}/auth.yaml`, yaml, { mode: 0o644 });
-    const any = { hostname: "127.0.0.1", port: 0 };
+    const anywhere = { hostname: "127.0.0.1", port: 0 };
     const hub = await startHub({
-      tunnelListen: any,
-      callListen: any,
+      tunnelListen: anywhere,
+      callListen: anywhere,
       authFile: `${dir}/auth.yaml`,
       ...options,
     });
