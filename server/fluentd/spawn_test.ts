@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { fluentdCommand, freePort, simpleConfig } from "../../tests/support/fluentd.ts";
 import { listStats, type ProcessInfo, readEnv, readProcess, readProcesses } from "./proc.ts";
+import { openSlow } from "./slow_fixture.ts";
 import { refused, type Story, TestFluentd, TestService, together, until } from "./test_kit.ts";
 
 const command = fluentdCommand();
@@ -259,49 +260,6 @@ withFluentd("a PID that was used again is not taken for fluentd", async (command
   assert.ok(await readProcess(stranger.pid), "the stranger lives");
 });
 
-/** An output that takes its time to end and, with `stubborn`, never does. */
-function slowConfig(dir: string, stubborn: boolean): string {
-  // Fluentd's workers wait in `shutdown` for the plugin: this is what a hung output looks like.
-  return `<system>
-</system>
-<source>
-  @type exec
-  tag test
-  command ${dir}/slow.sh
-  <parse>
-    @type none
-  </parse>
-</source>
-<match **>
-  @type slow_stop
-  seconds ${stubborn ? 60 : 6}
-</match>
-`;
-}
-
-const SLOW_PLUGIN = `
-require 'fluent/plugin/output'
-class SlowStop < Fluent::Plugin::Output
-  Fluent::Plugin.register_output('slow_stop', self)
-  config_param :seconds, :integer
-  def process(tag, es); end
-  def shutdown
-    sleep @seconds
-    super
-  end
-end
-`;
-
-async function openSlow(command: string[], stubborn: boolean): Promise<TestFluentd> {
-  const fluentd = await TestFluentd.open("", {});
-  await Deno.mkdir(`${fluentd.dir}/plugins`);
-  await Deno.writeTextFile(`${fluentd.dir}/plugins/out_slow_stop.rb`, SLOW_PLUGIN);
-  await Deno.writeTextFile(`${fluentd.dir}/slow.sh`, "#!/bin/sh\nexec sleep 61\n", { mode: 0o755 });
-  await fluentd.write(slowConfig(fluentd.dir, stubborn));
-  await fluentd.reopen({ command: [...command, "-p", `${fluentd.dir}/plugins`] });
-  return fluentd;
-}
-
 withFluentd("Stop waits for a slow output, and for what a plugin started", async (command) => {
   await using fluentd = await openSlow(command, false);
   const { service } = fluentd;
@@ -368,17 +326,20 @@ withFluentd(
     await using fluentd = await openSlow(command, false);
     const { service } = fluentd;
     const caller = new AbortController();
-    const left = service.start({ requestId: "a" }, { signal: caller.signal })
+    // Long enough for a look at it on the way.
+    const request = { requestId: "a", minHealthy: { seconds: 2 } };
+    const left = service.start(request, { signal: caller.signal })
       .catch((error: unknown) => error);
     await until("the start under way", async () => (await service.status()).lastOperation);
     caller.abort();
     assert.match(String(await left), /^CANCELLED/);
+    assert.equal((await service.status()).lastOperation?.result ?? "", "", "still under way");
     const state = await until("the end of the start", async () => {
       const state = await service.status();
       return state.lastOperation?.result === "SUCCESS" ? state : undefined;
     });
     assert.equal(state.supervisor !== undefined, true);
-    assert.equal((await service.start({ requestId: "a" })).status, "SUCCESS");
+    assert.equal((await service.start(request)).status, "SUCCESS");
 
     const cut = service.stop({ requestId: "b" }).catch((error: unknown) => error);
     // Not only accepted: Fluentd has been told. Before that, nothing would have been attempted.

@@ -47,9 +47,9 @@ const STORY_MS = 600_000;
 const LOOK_MS = 25;
 
 const Fluentd = makeGenericClientConstructor(serviceDefinition("fluentd.v1.Fluentd"), "Fluentd");
-/** Options of a call: a deadline in ms since 1970, and a caller that leaves. */
+/** Options of a call. */
 export interface CallOptions {
-  readonly deadline?: number;
+  /** Its caller leaves. */
   readonly signal?: AbortSignal;
 }
 type Method = (
@@ -119,11 +119,11 @@ export class TestService implements AsyncDisposable {
     return state;
   }
 
-  #call<R>(method: string, request: object, options: CallOptions): Promise<R> {
-    const { deadline = Date.now() + CALL_MS, signal } = options;
+  #call<R>(method: string, request: object, { signal }: CallOptions): Promise<R> {
+    const options = { deadline: Date.now() + CALL_MS };
     return new Promise((resolve, reject) => {
       const start = (this.#client as unknown as Record<string, Method>)[method]!;
-      const call = start.call(this.#client, request, { deadline }, (error, response) => {
+      const call = start.call(this.#client, request, options, (error, response) => {
         if (error === null) resolve(response as R);
         else reject(fromServiceError(error));
       });
