@@ -103,7 +103,14 @@ Deno.test("verifyAudit() finds what was done to an audit", async (t) => {
     ["a space", (lines) => lines.with(4, ` ${lines[4]}`), /:6: does not continue/],
     [
       "a changed hash",
-      (lines) => lines.with(4, lines[4]!.replace(/"prev":"../, '"prev":"00')),
+      (lines) =>
+        lines.with(
+          4,
+          lines[4]!.replace(
+            /"prev":"./,
+            (was) => `${was.slice(0, -1)}${was.endsWith("0") ? 1 : 0}`,
+          ),
+        ),
       /does not continue/,
     ],
     ["an empty line", (lines) => lines.toSpliced(4, 0, ""), /:5: is no line of an audit/],

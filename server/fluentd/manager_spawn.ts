@@ -86,8 +86,8 @@ interface Child {
 }
 
 /** Whoever is told that Fluentd has ended must also be told how, which comes a moment later. */
-async function recordEnd(child: Child, stats: readonly ProcessStat[]): Promise<void> {
-  if (!stats.some(({ pid }) => pid === child.pid)) await isRecorded(child);
+async function recordEnd(child: Child): Promise<void> {
+  if (await readProcess(child.pid) === undefined) await isRecorded(child);
 }
 
 /** Not for ever: a process whose first thread has ended looks like one that has ended. */
@@ -150,10 +150,11 @@ export class SpawnManager implements FluentdManager {
   async observe(_options: WaitOptions): Promise<Observation> {
     // Before the list is made, or what starts meanwhile would seem to have ended.
     const child = this.#child;
-    const stats = await listStats();
-    if (child !== undefined) await recordEnd(child, stats);
-    const mine = await this.#mine(stats);
+    const mine = await this.#mine(await listStats());
     const processes = await readProcesses(mine);
+    if (child !== undefined && !processes.some(({ pid }) => pid === child.pid)) {
+      await recordEnd(child);
+    }
     const { leader, lastExit } = this.#state;
     const main = leader && processes.find((process) => isSameProcess(process, leader));
     return {
@@ -322,7 +323,7 @@ export class SpawnManager implements FluentdManager {
 
   /** Leaves fluentd running. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child !== undefined) await recordEnd(this.#child, await listStats());
+    if (this.#child !== undefined) await recordEnd(this.#child);
     this.#closed = true;
     await this.#file.flush();
   }

@@ -78,6 +78,29 @@ Deno.test("SpawnManager.observe() does not take what starts meanwhile for ended"
   assert.deepEqual(late, [], "looks that waited for something");
 });
 
+Deno.test("SpawnManager.observe() tells with each end how it came", async () => {
+  const { signal } = new AbortController();
+  let unexplained = 0;
+  for (let round = 0; round < 20; round++) {
+    await using dir = await tempDir();
+    const command = ["/bin/sleep", "60"];
+    await using manager = await SpawnManager.open({ command, stateDir: dir.path });
+    await manager.start({ signal });
+    const { supervisors: [main] } = await manager.observe({ signal });
+    // Looks at every stage: some have it in their list of processes, but no more when they read on.
+    const looks = Array.from({ length: 20 }, async (_, i) => {
+      for (let turn = 0; turn < i * 2; turn++) await Deno.stat("/proc/self");
+      return await manager.observe({ signal });
+    });
+    for (let turn = 0; turn < round; turn++) await Deno.stat("/proc/self");
+    Deno.kill(main!.pid, "SIGKILL");
+    for (const { supervisors, lastExit } of await Promise.all(looks)) {
+      if (supervisors.length === 0 && lastExit?.signal !== "SIGKILL") unexplained++;
+    }
+  }
+  assert.equal(unexplained, 0);
+});
+
 Deno.test("SpawnManager.tend() bounds the captured output and keeps its end", async () => {
   await using dir = await tempDir();
   await using manager = await SpawnManager.open({ command: ["fluentd"], stateDir: dir.path });
