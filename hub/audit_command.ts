@@ -4,6 +4,7 @@
  * @module
  */
 import { defineCommand, UsageError } from "../shared/cli/program.ts";
+import { UnreadableAuditError } from "./audit_lines.ts";
 import { BrokenAuditError, verifyAudit } from "./audit_verify.ts";
 
 const verify = defineCommand({
@@ -16,7 +17,7 @@ const verify = defineCommand({
     "ghub audit verify audit.jsonl*",
     "ghub audit verify audit.jsonl* --head sha256:1a48…",
   ],
-  notes: "Exit codes: 0 the chain holds, 1 it does not.",
+  notes: "Exit codes: 0 the chain holds, 1 it does not, 2 it cannot be told.",
   args: [{ name: "files", summary: "The files of the audit", many: true, complete: "file" }],
   options: {
     head: {
@@ -39,6 +40,7 @@ const verify = defineCommand({
       }
       return 0;
     } catch (error) {
+      if (error instanceof UnreadableAuditError) throw new UsageError(error.message);
       if (!(error instanceof BrokenAuditError)) throw error;
       await io.stderr.write(`error: The audit is broken: ${error.message}\n`);
       return 1;

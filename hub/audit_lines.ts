@@ -3,6 +3,7 @@
  *
  * @module
  */
+
 /** A line that is as long is none of ours: metadata, of which a line tells, has 32 KiB at most. */
 const MAX_LINE_BYTES = 256 * 1024;
 const LF = 10;
@@ -17,18 +18,24 @@ export interface AuditLine {
   readonly fault?: "is cut off" | "is too long";
 }
 
-/** @throws {Error} If the file cannot be read. */
+/** A file that cannot be read, of which nothing can be told then. */
+export class UnreadableAuditError extends Error {
+  override readonly name = "UnreadableAuditError";
+}
+
+/** @throws {UnreadableAuditError} */
 export async function* auditLines(path: string): AsyncGenerator<AuditLine> {
-  using file = await Deno.open(path).catch((error: unknown) => {
+  const unreadable = (error: unknown): never => {
     const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`Cannot read audit file ${path}: ${why}`, { cause: error });
-  });
+    throw new UnreadableAuditError(`Cannot read audit file ${path}: ${why}`, { cause: error });
+  };
+  using file = await Deno.open(path).catch(unreadable);
   const buffer = new Uint8Array(MAX_LINE_BYTES);
   let length = 0;
   /** In a line of which the beginning was given away as too long. */
   let skipping = false;
   for (let number = 1;;) {
-    const n = await file.read(buffer.subarray(length));
+    const n = await file.read(buffer.subarray(length)).catch(unreadable);
     length += n ?? 0;
     let start = 0;
     for (let end; (end = buffer.subarray(0, length).indexOf(LF, start)) >= 0; number++) {

@@ -49,6 +49,7 @@ export interface VerifyOptions {
  * they are given.
  *
  * @throws {BrokenAuditError} That names the first line that does not fit.
+ * @throws {UnreadableAuditError}
  */
 export async function verifyAudit(
   paths: readonly string[],
