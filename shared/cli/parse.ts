@@ -200,8 +200,11 @@ function requireKnownCommand(program: Program, state: State, args: readonly stri
   const [word] = probe.parseOptions([...args]).operands;
   const known = program.commands.flatMap(({ name, aliases = [] }) => [name, ...aliases]);
   if (word === undefined || word === "help" || known.includes(word)) return;
-  const near = closest(word, known);
-  const suggestion = near === undefined ? "" : `Did you mean ${near}? `;
+  const takesWords = program.commands
+    .some(({ name, args = [] }) => name === program.defaultCommand && args.length > 0);
+  const meant = closest(word, known) ??
+    (takesWords ? `"${program.name} ${program.defaultCommand} ${word}"` : undefined);
+  const suggestion = meant === undefined ? "" : `Did you mean ${meant}? `;
   throw new UsageError(`Unknown command "${word}"`, {
     hint: suggestion + helpHint([program.name]),
   });
