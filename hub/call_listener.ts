@@ -26,7 +26,7 @@ import {
 } from "./handshake.ts";
 import type { Limits } from "./limits.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
-import { RawConnection, type RawResult } from "./raw.ts";
+import { RawConnection, type RawMeters, type RawResult } from "./raw.ts";
 import type { Registry } from "./registry.ts";
 import { Caller, type RelayContext } from "./relay.ts";
 import { MAX_SNIFF_BYTES, sniff, type Sniffed } from "./sniff.ts";
@@ -72,14 +72,19 @@ interface OpenedRaw {
   readonly identity: Operator;
 }
 
-/** A raw connection's permission, from the moment in which it was given. Disposing forgets it. */
+/**
+ * A raw connection's permission and its place among the calls, from the moment in which they were
+ * given: until the server has accepted, much may change, and many could come. Disposing gives both
+ * back.
+ */
 class Admitted implements Disposable {
-  readonly #gate: Gatekeeper;
+  readonly #context: Pick<CallListenerContext, "gate" | "limits">;
   readonly #out = new AbortController();
-  #kept: Disposable | undefined;
+  readonly #held = new DisposableStack();
+  #meters: RawMeters | undefined;
 
-  constructor(gate: Gatekeeper) {
-    this.#gate = gate;
+  constructor(context: Pick<CallListenerContext, "gate" | "limits">) {
+    this.#context = context;
   }
 
   /** Fires with the reason when the permission has ended. */
@@ -92,8 +97,25 @@ class Admitted implements Disposable {
     return this.#out.signal.reason;
   }
 
+  /** What limits its bytes, where something does. */
+  get meters(): RawMeters | undefined {
+    return this.#meters;
+  }
+
   keep(raw: Omit<LiveRaw, "end">): void {
-    this.#kept = this.#gate.keepRaw({ ...raw, end: (error) => this.#out.abort(error) });
+    const { gate } = this.#context;
+    this.#held.use(gate.keepRaw({ ...raw, end: (error) => this.#out.abort(error) }));
+  }
+
+  enter(operator: string, server: string): void {
+    const { limits } = this.#context;
+    const account = limits.enter(operator, server);
+    this.#held.defer(() => {
+      limits.ended(account, server);
+      limits.leave(account);
+    });
+    if (!limits.metered) return;
+    this.#meters = { up: limits.meter(account, server), down: limits.meter(account, server) };
   }
 
   onEnd(end: () => void): void {
@@ -102,7 +124,7 @@ class Admitted implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#kept?.[Symbol.dispose]();
+    this.#held.dispose();
   }
 }
 
@@ -166,26 +188,23 @@ export class CallListener {
   }
 
   async #rawMode(conn: Deno.Conn, arrived: Arrived): Promise<void> {
-    using admitted = new Admitted(this.#context.gate);
+    using admitted = new Admitted(this.#context);
     const opened = await this.#openRaw(conn, arrived, admitted);
     if (opened === undefined) return;
     using raw = opened.raw;
     const { handshake, server, tunnel, identity } = opened;
     const { remoteAddress } = arrived.peer;
     admitted.onEnd(() => closeQuietly(conn));
-    await writeAll(conn, acceptance(arrived.mode, { server, tunnel: tunnel.id }));
     const record = { id: this.#context.nextId(), server, remoteAddress, identity };
     this.#context.onRawOpened(record);
     this.raws.add(raw);
     const startedMs = performance.now();
-    const { limits } = this.#context;
-    const account = limits.enter(identity.name, tunnel.name);
-    const meters = limits.metered
-      ? { up: limits.meter(account, tunnel.name), down: limits.meter(account, tunnel.name) }
-      : undefined;
-    const result = await raw.join(conn, handshake.rest, meters);
-    limits.ended(account, tunnel.name);
-    limits.leave(account);
+    try {
+      await writeAll(conn, acceptance(arrived.mode, { server, tunnel: tunnel.id }));
+    } catch {
+      // The caller is gone, which `join` finds out in its turn.
+    }
+    const result = await raw.join(conn, handshake.rest, admitted.meters);
     this.raws.delete(raw);
     const { ended } = admitted;
     const how = ended === undefined ? {} : { status: ended.code, reason: ended.message };
@@ -224,7 +243,6 @@ export class CallListener {
       if (route instanceof RpcError) throw route;
       if (route.to === "hub") throw new RpcError(Status.INVALID_ARGUMENT, "No server is named");
       server = route.name;
-      // From now on, and not when the server has accepted: until then much may change.
       admitted.keep({ server, identity: who, request });
       const [name = "", expose = ""] = server.split("/");
       const tunnel = registry.pick(name);
@@ -232,6 +250,7 @@ export class CallListener {
       const place = callPlace(name, tunnel, identity.name);
       const full = this.#context.limits.refusal(identity.name, place);
       if (full !== undefined) throw full;
+      admitted.enter(identity.name, name);
       const voucher = tunnel.vouchers?.of(identity);
       raw = new RawConnection(tunnel, { expose, operator: identity.name, voucher });
       await raw.open(AbortSignal.any([tooLate.signal, admitted.signal]));

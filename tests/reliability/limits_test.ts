@@ -17,8 +17,8 @@ import { ok } from "../call_suite/expect.ts";
 import { callFields } from "../support/bare_call.ts";
 import { EchoClient, type Outcome } from "../support/echo_client.ts";
 import { hopOf, listed, reasonOf } from "../support/facts.ts";
-import { dialTcp } from "../support/path.ts";
-import { connectPath } from "../support/raw_path.ts";
+import { dialTcp, drop } from "../support/path.ts";
+import { connectPath, type HandshakeAnswer, shakeHands } from "../support/raw_path.ts";
 import { callOnce } from "../support/typed_client.ts";
 import { until } from "../support/until.ts";
 import { World } from "../support/world.ts";
@@ -57,6 +57,36 @@ Deno.test("calls over the limit of an operator or a server are refused, until ot
       await until("room for a call", async () => (await client.unary({})).code === Status.OK);
     });
   }
+});
+
+Deno.test("raw connections count before their server has accepted them", async () => {
+  await using world = await World.start({ hubArgs: ["--max-calls-per-operator", "5"] });
+  const server = world.server("edge-1");
+  await until(
+    "Welcome to be over",
+    async () => ((await listed(world, "edge-1"))?.callsInFlight ?? 0) === 0,
+  );
+  server.pause();
+  const tries = Array.from(
+    { length: 8 },
+    () => shakeHands(world.callAddress, { server: "edge-1" }),
+  );
+  const answered: HandshakeAnswer[] = [];
+  for (const one of tries) void one.then(({ answer }) => answered.push(answer));
+  await until("three refusals", () => answered.length >= 3);
+  server.resume();
+  const answers = await Promise.all(tries);
+  assert.equal(answers.filter(({ answer }) => answer.ok).length, 5);
+  for (const { answer } of answers.filter(({ answer }) => !answer.ok)) {
+    assert.equal(answer.code, "RESOURCE_EXHAUSTED");
+    assert.match(answer.message ?? "", /has 5 calls in flight, the limit; nothing was delivered/);
+  }
+  for (const { socket } of answers) await drop(socket);
+  await until("room for another", async () => {
+    const { socket, answer } = await shakeHands(world.callAddress, { server: "edge-1" });
+    await drop(socket);
+    return answer.ok;
+  });
 });
 
 Deno.test("no operator takes a server for itself alone", async () => {
