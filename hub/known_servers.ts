@@ -132,6 +132,8 @@ export class KnownServers implements Disposable {
   }
 
   static #open(path: string, options: KnownServersOptions): KnownServers {
+    // SQLite would make it readable for all, and gives its other files the permissions of this one.
+    Deno.openSync(path, { create: true, append: true, mode: 0o600 }).close();
     const db = new DatabaseSync(path);
     try {
       return new KnownServers(db, options);

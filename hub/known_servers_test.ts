@@ -79,6 +79,19 @@ Deno.test("KnownServers keeps no more than its bound: the latest", () =>
     second.known[Symbol.dispose]();
   }));
 
+Deno.test("KnownServers writes what only its owner may read", () =>
+  inFolder((dir) => {
+    const { known, registry } = start(dir);
+    registry.add(new FakeTunnel("edge-1", 1));
+    const modes = [...Deno.readDirSync(dir)].map(({ name }) => [
+      name,
+      (Deno.statSync(`${dir}/${name}`).mode ?? 0) & 0o777,
+    ]);
+    assert.deepEqual(modes.filter(([, mode]) => mode !== 0o600), []);
+    assert.ok(modes.length > 0);
+    known[Symbol.dispose]();
+  }));
+
 Deno.test("KnownServers puts a damaged file aside, and begins anew", async (t) => {
   const damaged: [what: string, bytes: Uint8Array][] = [
     ["other content", new TextEncoder().encode("not a database ".repeat(1000))],
