@@ -67,17 +67,30 @@ async function readStat(pid: number): Promise<ProcessStat | undefined> {
   return stat === undefined || ENDED.has(stat.state) ? undefined : stat;
 }
 
-/** Milliseconds since boot: finer than the `btime` of `/proc/stat`, which is in seconds. */
-async function uptimeMs(): Promise<number> {
-  return Number.parseFloat(await readText("/proc/uptime") ?? "0") * 1000;
+/** Twice what `/proc/uptime` counts in: what differs by less is the same moment. */
+const SAME_MS = 20;
+let knownBootMs = -Infinity;
+
+/**
+ * When the machine was booted, in milliseconds since the epoch: finer than the `btime` of
+ * `/proc/stat`, which is in seconds. The same until the clock is set, so that start times can be
+ * compared.
+ */
+async function bootMs(): Promise<number> {
+  const fromMs = Date.now();
+  const uptimeMs = Number.parseFloat(await readText("/proc/uptime") ?? "0") * 1000;
+  const toMs = Date.now();
+  // However long the reading took, the boot was between these two.
+  const [earliest, latest] = [fromMs - uptimeMs, toMs - uptimeMs];
+  if (knownBootMs < earliest - SAME_MS || knownBootMs > latest + SAME_MS) knownBootMs = latest;
+  return knownBootMs;
 }
 
 async function withDetails({ state: _, ...stat }: ProcessStat): Promise<ProcessInfo> {
   const cmdline = await readText(`/proc/${stat.pid}/cmdline`) ?? "";
-  const ageMs = await uptimeMs() - stat.startTicks / TICKS_PER_SECOND * 1000;
   return {
     ...stat,
-    startedAtMs: Math.round(Date.now() - ageMs),
+    startedAtMs: Math.round(await bootMs() + stat.startTicks / TICKS_PER_SECOND * 1000),
     // A title set by setproctitle is padded with NULs up to the old length.
     argv: cmdline.replace(/\0+$/, "").split("\0").filter((arg, i) => i > 0 || arg !== ""),
   };

@@ -43,6 +43,16 @@ Deno.test("readProcess() sees a child with its command line, start and environme
   assert.ok((await listStats()).some((stat) => isSameProcess(stat, seen)));
 });
 
+Deno.test("readProcess() tells the same start each time", async () => {
+  const startedAt = async () => (await readProcess(Deno.pid))!.startedAtMs;
+  // The first look may have been a slow one, which a later one puts right.
+  for (let i = 0; i < 50; i++) await startedAt();
+  const starts = new Set<number>();
+  // The clock and the uptime tick at different moments.
+  for (const from = Date.now(); Date.now() < from + 50;) starts.add(await startedAt());
+  assert.equal(starts.size, 1);
+});
+
 Deno.test("readProcess() counts a zombie as gone", async () => {
   // The shell becomes a `sleep` that never collects its child, which ends only then.
   const child = 'until grep -q sleep "/proc/$$/comm"; do :; done';
