@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { isSpawnState, SpawnManager } from "./manager_spawn.ts";
-import { readProcess } from "./proc.ts";
+import { hasEnded, readProcess } from "./proc.ts";
 import { tempDir, until } from "./test_kit.ts";
 
 Deno.test("isSpawnState() refuses a leader that would be everybody", async (t) => {
@@ -38,8 +38,9 @@ Deno.test("SpawnManager.open() refuses commands that it cannot keep", async (t) 
 Deno.test("SpawnManager.observe() answers while a process only seems to have ended", async () => {
   await using dir = await tempDir();
   // Its first thread ends and is a zombie in /proc; another one lives on.
-  const script = "import ctypes, threading, time; " +
-    "threading.Thread(target=time.sleep, args=(60,)).start(); " +
+  const script = "import ctypes, os, threading, time\n" +
+    "threading.Thread(target=time.sleep, args=(600,)).start()\n" +
+    `while not os.path.exists("${dir.path}/go"): time.sleep(0.01)\n` +
     "ctypes.CDLL(None).pthread_exit(None)";
   await using manager = await SpawnManager.open({
     command: ["/usr/bin/python3", "-c", script],
@@ -48,14 +49,17 @@ Deno.test("SpawnManager.observe() answers while a process only seems to have end
   const { signal } = new AbortController();
   await manager.start({ signal });
   const { leader: { pid } } = JSON.parse(await Deno.readTextFile(`${dir.path}/fluentd.json`));
+  await Deno.writeTextFile(`${dir.path}/go`, "");
   await until("the zombie", async () => (await readProcess(pid)) === undefined);
   assert.deepEqual((await manager.observe({ signal })).supervisors, []);
+  assert.equal(await hasEnded(pid), false);
   Deno.kill(pid, "SIGKILL");
   const { lastExit } = await until("its end", async () => {
     const seen = await manager.observe({ signal });
     return seen.lastExit && seen;
   });
   assert.equal(lastExit?.signal, "SIGKILL");
+  assert.equal(await hasEnded(pid), true);
 });
 
 /** Looks one after another that take longer than one that began before them. */
@@ -75,6 +79,7 @@ Deno.test("SpawnManager.observe() does not take what starts meanwhile for ended"
   for (; looks < ENOUGH; looks++) await manager.observe({ signal });
   const late = (await Promise.all(early)).filter((looksMeanwhile) => looksMeanwhile === ENOUGH);
   await manager.kill({ signal });
+  await until("its end", async () => (await manager.observe({ signal })).lastExit);
   assert.deepEqual(late, [], "looks that waited for something");
 });
 
@@ -97,6 +102,7 @@ Deno.test("SpawnManager.observe() tells with each end how it came", async () => 
     for (const { supervisors, lastExit } of await Promise.all(looks)) {
       if (supervisors.length === 0 && lastExit?.signal !== "SIGKILL") unexplained++;
     }
+    await until("its end", async () => (await manager.observe({ signal })).lastExit);
   }
   assert.equal(unexplained, 0);
 });
