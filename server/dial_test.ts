@@ -4,6 +4,7 @@ import { once } from "node:events";
 import net from "node:net";
 import { acceptKey } from "../shared/bridge/upgrade.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
+import { PATIENCE_MS } from "../tests/support/until.ts";
 import { dial, type DialOptions } from "./dial.ts";
 import { failure, Peer, registration, startProxy, tryDial, withHub } from "./dial_fixture.ts";
 
@@ -213,7 +214,7 @@ Deno.test("dial() tells a proxy's refusal from the hub's", async (t) => {
       );
       const error = await failure(new URL("wss://hub.example/ws"), {
         proxy: new URL(`http://user:secret@${proxy.address}`),
-        timeoutMs: 2_000,
+        timeoutMs: PATIENCE_MS,
       });
       assert.match(error.message, message);
       assert.match(error.hint ?? "", hint);
