@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { Status } from "../shared/grpc/status.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
+import { deadPort } from "../tests/support/dead_port.ts";
 import { startFakeHub } from "./fake_hub.ts";
 
 const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
@@ -170,16 +171,15 @@ function listenSilently(): AsyncDisposable & { readonly address: string } {
 Deno.test("a call that could not be sent was not delivered", async (t) => {
   await withGclient(async (directory) => {
     await t.step("refused", async () => {
-      const hub = await startFakeHub();
-      await hub[Symbol.asyncDispose]();
-      const { code, err } = await bash(directory, `gclient fluentd stop -s ${hub.address}`, {});
+      using dead = await deadPort();
+      const { code, err } = await bash(directory, `gclient fluentd stop -s ${dead.address}`, {});
       assert.equal(code, 78);
       assert.equal(
         err,
-        `error: fluentd.stop: UNAVAILABLE: Cannot connect: connect ECONNREFUSED ${hub.address}
+        `error: fluentd.stop: UNAVAILABLE: Cannot connect: connect ECONNREFUSED ${dead.address}
   hop: client → hub
   The call was not delivered: nothing was done
-hint: Is ghub running at ${hub.address}? Another one is named with -s HOST:PORT
+hint: Is ghub running at ${dead.address}? Another one is named with -s HOST:PORT
 `,
       );
     });
