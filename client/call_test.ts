@@ -4,6 +4,7 @@ import type protobuf from "protobufjs";
 import { root } from "../shared/grpc/root.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
+import { PATIENCE_MS } from "../tests/support/until.ts";
 import { messageTypes, type Requests, startCall } from "./call.ts";
 import { Channel } from "./channel.ts";
 import { startFakeHub } from "./fake_hub.ts";
@@ -28,7 +29,7 @@ async function withEcho(
   await using hub = await startFakeHub();
   using channel = new Channel({ host: "127.0.0.1", port: hub.port }, {});
   // Who leaves while it connects leaves timers of grpc-js behind.
-  await channel.connect({ timeoutMs: 10_000, signal: new AbortController().signal });
+  await channel.connect({ timeoutMs: PATIENCE_MS, signal: new AbortController().signal });
   await run(async (name, requests, { signal = new AbortController().signal, onResponse } = {}) => {
     const method = ECHO.methods[name]!;
     const { request, response } = messageTypes(method);

@@ -296,14 +296,15 @@ Deno.test("a hub that answers pings is alive", async () => {
   await using hub = await TestHub.start();
   const states = new States();
   await using server = await start(hub, {
-    heartbeat: { pingIntervalMs: 10, deadAfterMs: 60 },
+    // As many looks at the silence as there can be: the process must have many turns to hear a pong.
+    heartbeat: { pingIntervalMs: 20, deadAfterMs: 600 },
     onState: states.onState,
   });
   const tunnel = await hub.tunnel();
   let pings = 0;
   await new Promise<void>((resolve) => {
     tunnel.socket.on("ping", () => {
-      if (++pings === 20) resolve();
+      if (++pings === 60) resolve();
     });
   });
   assert.equal(server.agents[0]!.state.state, "serving");

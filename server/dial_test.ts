@@ -4,6 +4,8 @@ import { once } from "node:events";
 import net from "node:net";
 import { acceptKey } from "../shared/bridge/upgrade.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
+import { deadPort } from "../tests/support/dead_port.ts";
+import { PATIENCE_MS } from "../tests/support/until.ts";
 import { dial, type DialOptions } from "./dial.ts";
 import { failure, Peer, registration, startProxy, tryDial, withHub } from "./dial_fixture.ts";
 
@@ -162,10 +164,8 @@ Deno.test("dial() rejects with the signal's reason", async () => {
 });
 
 Deno.test("dial() says what to do when nobody listens", async () => {
-  const peer = await Peer.start(() => {});
-  const uri = new URL(`ws://${peer.address}/ws`);
-  await peer[Symbol.asyncDispose]();
-  const error = await failure(uri);
+  using dead = await deadPort();
+  const error = await failure(new URL(`ws://${dead.address}/ws`));
   assert.match(error.hint ?? "", /Is the hub running/);
 });
 
@@ -190,9 +190,8 @@ Deno.test("dial() goes through an HTTP proxy", async (t) => {
 });
 
 Deno.test("dial() says when the proxy is not there: the hub may be", async () => {
-  const peer = await Peer.start(() => {});
-  const proxy = new URL(`http://${peer.address}`);
-  await peer[Symbol.asyncDispose]();
+  using dead = await deadPort();
+  const proxy = new URL(`http://${dead.address}`);
   const error = await failure(new URL("ws://hub.example/ws"), { proxy });
   assert.match(error.message, /ECONNREFUSED.*through the proxy/);
   assert.match(error.hint ?? "", /^The proxy cannot be reached/);
@@ -213,7 +212,7 @@ Deno.test("dial() tells a proxy's refusal from the hub's", async (t) => {
       );
       const error = await failure(new URL("wss://hub.example/ws"), {
         proxy: new URL(`http://user:secret@${proxy.address}`),
-        timeoutMs: 2_000,
+        timeoutMs: PATIENCE_MS,
       });
       assert.match(error.message, message);
       assert.match(error.hint ?? "", hint);

@@ -10,10 +10,16 @@ import type {
 } from "../shared/gen/types.ts";
 import { decodeMessage } from "../shared/grpc/service.ts";
 import { root } from "../shared/grpc/root.ts";
+import { deadPort } from "../tests/support/dead_port.ts";
 import { parseExpose, type Upstream } from "./expose.ts";
 import { type RunningServer, startServer } from "./server.ts";
 import { testEcho } from "./test_echo.ts";
 import { frame, type HubTunnel, resultOf, TestHub } from "./test_hub.ts";
+
+const at = (port: number): Upstream => ({
+  name: "payments",
+  address: { host: "127.0.0.1", port },
+});
 
 /** A TCP server of no protocol, and the connections that came. */
 class Upstreams implements AsyncDisposable {
@@ -41,7 +47,7 @@ class Upstreams implements AsyncDisposable {
 
   get upstream(): Upstream {
     const { port } = this.#server.address() as AddressInfo;
-    return { name: "payments", address: { host: "127.0.0.1", port } };
+    return at(port);
   }
 
   get count(): number {
@@ -152,11 +158,9 @@ Deno.test("a lost upstream or tunnel ends the other one, and a new tunnel opens"
     await tunnelOf(hub, "edge-1/payments");
   });
   await t.step("the upstream is down", async () => {
-    const upstreams = await Upstreams.start();
-    const { upstream } = upstreams;
-    await upstreams[Symbol.asyncDispose]();
+    using dead = await deadPort();
     await using hub = await TestHub.start();
-    await using _server = await start(hub, upstream);
+    await using _server = await start(hub, at(dead.port));
     const tunnel = await tunnelOf(hub, "edge-1/payments");
     tunnel.stream.write("x");
     const [code, reason] = await tunnel.closed;
@@ -242,10 +246,8 @@ Deno.test("Connect lets the upstream end first", async () => {
 
 Deno.test("Connect refuses what cannot be", async (t) => {
   await using hub = await TestHub.start();
-  const upstreams = await Upstreams.start();
-  const { upstream } = upstreams;
-  await upstreams[Symbol.asyncDispose]();
-  await using _server = await start(hub, upstream);
+  using dead = await deadPort();
+  await using _server = await start(hub, at(dead.port));
   const tunnel = await tunnelOf(hub, "edge-1");
   await t.step("an unknown upstream", async () => {
     const { result } = connect(tunnel, { "x-hub-upstream": "payrolls" });
@@ -295,9 +297,8 @@ function headersFrame(): Buffer {
 
 Deno.test("Connect without an upstream reaches the server's own services", async () => {
   await using hub = await TestHub.start();
-  const upstreams = await Upstreams.start();
-  await using _server = await start(hub, upstreams.upstream);
-  await upstreams[Symbol.asyncDispose]();
+  using dead = await deadPort();
+  await using _server = await start(hub, at(dead.port));
   const tunnel = await tunnelOf(hub, "edge-1");
   for (let i = 0; i < 5; i++) {
     const { send, result } = connect(tunnel);

@@ -15,26 +15,40 @@ import { tailOf } from "./log_tail.ts";
 import type { WaitOptions } from "./manager.ts";
 import { run, type RunResult } from "./run.ts";
 
-/** A third of a second is usual, ten on a busy machine; a dry run that hangs is called invalid. */
+/**
+ * A third of a second is usual, ten on a busy machine; a dry run that hangs is called invalid. Who
+ * gives the whole operation more time gives it to this part of it too.
+ */
 const RUN_TIMEOUT_MS = 30_000;
 /** Characters of the output that go into the error's details: peers refuse 8 KiB of headers. */
 const DETAIL_LENGTH = 1500;
 const FIRST_LINE_LENGTH = 500;
+
+/** Options of what runs fluentd shortly. */
+export interface ShortRunOptions extends WaitOptions {
+  /** Until when all must be done, on the clock of `performance.now()`. */
+  readonly untilMs: number;
+}
+
+function timeoutOf({ untilMs }: ShortRunOptions): number {
+  return Math.max(RUN_TIMEOUT_MS, Math.round(untilMs - performance.now()));
+}
 
 /**
  * Checks the config.
  *
  * @throws {RpcError} `CONFIG_INVALID` with what fluentd says, `COMMAND_NOT_FOUND`, `AGENT_PRIVILEGE`.
  */
-export async function dryRun(launch: Launch, options: WaitOptions): Promise<void> {
+export async function dryRun(launch: Launch, options: ShortRunOptions): Promise<void> {
   const { configPath = DEFAULT_CONFIG_PATH } = readLaunch(launch);
   await mustBeFile(configPath);
+  const timeoutMs = timeoutOf(options);
   let result: RunResult;
   try {
-    result = await asService(launch, dryRunArgv(launch), RUN_TIMEOUT_MS, options);
+    result = await asService(launch, dryRunArgv(launch), timeoutMs, options);
   } catch (error) {
     if (!(error instanceof TimeoutError)) throw error;
-    throw invalid(configPath, `the dry run took longer than ${RUN_TIMEOUT_MS / 1000} s`, []);
+    throw invalid(configPath, `the dry run took longer than ${Math.round(timeoutMs / 1000)} s`, []);
   }
   if (result.code === 0) return;
   const lines = `${result.stdout}\n${result.stderr}`.split("\n").filter((line) => line !== "");
@@ -47,10 +61,10 @@ export async function dryRun(launch: Launch, options: WaitOptions): Promise<void
 /** What `fluentd --version` says: `1.18.0`. */
 export async function fluentdVersion(
   launch: Launch,
-  options: WaitOptions,
+  options: ShortRunOptions,
 ): Promise<string | undefined> {
   const argv = [...dryRunArgv(launch).slice(0, -1), "--version"];
-  const { stdout } = await asService(launch, argv, RUN_TIMEOUT_MS, options);
+  const { stdout } = await asService(launch, argv, timeoutOf(options), options);
   return /\b(\d+\.\d+\.\d+\S*)/.exec(stdout)?.[1];
 }
 

@@ -121,7 +121,7 @@ export async function sortProcesses(
   const sorted = new Set<ProcessInfo>([...workers, ...supervisors]);
   return {
     supervisors: supervisors.toSorted(byAge),
-    workers: await Promise.all(workers.toSorted(byAge).map(withWorkerId)),
+    workers: await withWorkerIds(workers.toSorted(byAge)),
     others: processes.filter((process) => !sorted.has(process)),
   };
 }
@@ -130,7 +130,17 @@ function byAge(a: ProcessInfo, b: ProcessInfo): number {
   return a.startTicks - b.startTicks || a.pid - b.pid;
 }
 
-async function withWorkerId(worker: ProcessInfo, index: number): Promise<WorkerProcess> {
-  const id = await readEnv(worker.pid, "SERVERENGINE_WORKER_ID");
-  return { ...worker, workerId: id ? Number(id) : index };
+async function withWorkerIds(workers: readonly ProcessInfo[]): Promise<WorkerProcess[]> {
+  const told = await Promise.all(
+    workers.map(({ pid }) => readEnv(pid, "SERVERENGINE_WORKER_ID")),
+  );
+  const taken = new Set(told.map((id) => id ? Number(id) : undefined));
+  let free = 0;
+  return workers.map((worker, i) => {
+    const id = told[i];
+    if (id) return { ...worker, workerId: Number(id) };
+    // Not another one's: what was just born may not have its environment yet.
+    while (taken.has(free)) free++;
+    return { ...worker, workerId: free++ };
+  });
 }

@@ -26,6 +26,7 @@ import {
 } from "./manager.ts";
 import {
   bootId,
+  hasEnded,
   isSameProcess,
   listStats,
   type ProcessInfo,
@@ -42,7 +43,9 @@ const log = getLogger(["fluentd", "spawn"]);
 /** The mark in the environment of all that we start. */
 const MARK = "GHUB_FLUENTD_ID";
 /** How long an exit status may take to be known and written after the process has gone. */
-const RECORD_MS = 2000;
+const RECORD_MS = 60_000;
+/** The same where threads are left: they may be about to end as well, or live on. */
+const THREADS_MS = 2000;
 /** The captured output is cut when it is longer; one older part of this size is kept. */
 const MAX_CAPTURE_BYTES = 8 * 1024 * 1024;
 /** Arguments that a zero-downtime restart, which joins them for a shell, would break. */
@@ -85,14 +88,19 @@ interface Child {
   readonly recorded: Promise<void>;
 }
 
-/** Whoever is told that Fluentd has ended must also be told how, which comes a moment later. */
-async function recordEnd(child: Child): Promise<void> {
-  if (await readProcess(child.pid) === undefined) await isRecorded(child);
-}
-
-/** Not for ever: a process whose first thread has ended looks like one that has ended. */
-async function isRecorded({ recorded }: Child): Promise<void> {
-  await comesWithin(recorded, RECORD_MS);
+/**
+ * Whoever is told that Fluentd has ended must also be told how, which comes a moment later: a long
+ * one on a busy machine. A process whose first thread has ended only looks as if it had ended.
+ */
+async function recordEnd(
+  { pid, recorded }: Child,
+  options: Partial<WaitOptions> = {},
+): Promise<void> {
+  if (await readProcess(pid) !== undefined) return;
+  if (!await hasEnded(pid)) {
+    if (await comesWithin(recorded, THREADS_MS, options) || !await hasEnded(pid)) return;
+  }
+  await comesWithin(recorded, RECORD_MS, options);
 }
 
 export class SpawnManager implements FluentdManager {
@@ -147,13 +155,13 @@ export class SpawnManager implements FluentdManager {
     return new SpawnManager(options, file, state);
   }
 
-  async observe(_options: WaitOptions): Promise<Observation> {
+  async observe(options: WaitOptions): Promise<Observation> {
     // Before the list is made, or what starts meanwhile would seem to have ended.
     const child = this.#child;
     const mine = await this.#mine(await listStats());
     const processes = await readProcesses(mine);
     if (child !== undefined && !processes.some(({ pid }) => pid === child.pid)) {
-      await recordEnd(child);
+      await recordEnd(child, options);
     }
     const { leader, lastExit } = this.#state;
     const main = leader && processes.find((process) => isSameProcess(process, leader));
@@ -232,7 +240,7 @@ export class SpawnManager implements FluentdManager {
     const started = await readProcess(child.pid);
     if (started === undefined) {
       // It has ended already, and what is left is its exit status.
-      await isRecorded(this.#child);
+      await recordEnd(this.#child, { signal });
     } else {
       const { pid, startTicks } = started;
       await this.#save({ leader: { pid, startTicks } });

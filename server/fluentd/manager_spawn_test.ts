@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { isSpawnState, SpawnManager } from "./manager_spawn.ts";
-import { readProcess } from "./proc.ts";
+import { hasEnded, readProcess } from "./proc.ts";
 import { tempDir, until } from "./test_kit.ts";
 
 Deno.test("isSpawnState() refuses a leader that would be everybody", async (t) => {
@@ -38,8 +38,9 @@ Deno.test("SpawnManager.open() refuses commands that it cannot keep", async (t) 
 Deno.test("SpawnManager.observe() answers while a process only seems to have ended", async () => {
   await using dir = await tempDir();
   // Its first thread ends and is a zombie in /proc; another one lives on.
-  const script = "import ctypes, threading, time; " +
-    "threading.Thread(target=time.sleep, args=(60,)).start(); " +
+  const script = "import ctypes, os, threading, time\n" +
+    "threading.Thread(target=time.sleep, args=(600,)).start()\n" +
+    `while not os.path.exists("${dir.path}/go"): time.sleep(0.01)\n` +
     "ctypes.CDLL(None).pthread_exit(None)";
   await using manager = await SpawnManager.open({
     command: ["/usr/bin/python3", "-c", script],
@@ -48,34 +49,39 @@ Deno.test("SpawnManager.observe() answers while a process only seems to have end
   const { signal } = new AbortController();
   await manager.start({ signal });
   const { leader: { pid } } = JSON.parse(await Deno.readTextFile(`${dir.path}/fluentd.json`));
+  await Deno.writeTextFile(`${dir.path}/go`, "");
   await until("the zombie", async () => (await readProcess(pid)) === undefined);
   assert.deepEqual((await manager.observe({ signal })).supervisors, []);
+  assert.equal(await hasEnded(pid), false);
   Deno.kill(pid, "SIGKILL");
   const { lastExit } = await until("its end", async () => {
     const seen = await manager.observe({ signal });
     return seen.lastExit && seen;
   });
   assert.equal(lastExit?.signal, "SIGKILL");
+  assert.equal(await hasEnded(pid), true);
 });
 
-/** Looks one after another that take longer than one that began before them. */
-const ENOUGH = 4;
+/** Looks one after another that take longer than one that began before them, on any machine. */
+const ENOUGH = 100;
 
 Deno.test("SpawnManager.observe() does not take what starts meanwhile for ended", async () => {
   await using dir = await tempDir();
-  const command = ["/bin/sleep", "60"];
+  const command = ["/bin/sleep", "600"];
   await using manager = await SpawnManager.open({ command, stateDir: dir.path });
   const { signal } = new AbortController();
-  let looks = 0;
-  const early = Array.from({ length: 10 }, async () => {
+  let underWay = 10;
+  const early = Array.from({ length: underWay }, async () => {
     await manager.observe({ signal });
-    return looks;
+    underWay--;
   });
   await manager.start({ signal });
-  for (; looks < ENOUGH; looks++) await manager.observe({ signal });
-  const late = (await Promise.all(early)).filter((looksMeanwhile) => looksMeanwhile === ENOUGH);
+  for (let looks = 0; looks < ENOUGH && underWay > 0; looks++) await manager.observe({ signal });
+  const waiting = underWay;
   await manager.kill({ signal });
-  assert.deepEqual(late, [], "looks that waited for something");
+  await Promise.all(early);
+  await until("its end", async () => (await manager.observe({ signal })).lastExit);
+  assert.equal(waiting, 0, "looks that waited for something");
 });
 
 Deno.test("SpawnManager.observe() tells with each end how it came", async () => {
@@ -97,6 +103,7 @@ Deno.test("SpawnManager.observe() tells with each end how it came", async () => 
     for (const { supervisors, lastExit } of await Promise.all(looks)) {
       if (supervisors.length === 0 && lastExit?.signal !== "SIGKILL") unexplained++;
     }
+    await until("its end", async () => (await manager.observe({ signal })).lastExit);
   }
   assert.equal(unexplained, 0);
 });

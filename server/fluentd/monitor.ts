@@ -32,17 +32,24 @@ export interface MonitorReport {
   readonly plugins: Plugin[];
 }
 
+export interface MonitorOptions {
+  /** How long an answer may take. @default 1500 */
+  readonly timeoutMs?: number;
+}
+
 type Json = Record<string, unknown>;
 
 /** One monitor_agent at `host:port`; worker n answers on port + n. */
 export class Monitor {
   readonly #host: string;
   readonly #port: number;
+  readonly #timeoutMs: number;
 
-  constructor(address: string) {
+  constructor(address: string, { timeoutMs = MONITOR_TIMEOUT_MS }: MonitorOptions = {}) {
     const { host, port } = parseAddress(address);
     this.#host = host;
     this.#port = port;
+    this.#timeoutMs = timeoutMs;
   }
 
   /** Who answers for a worker; `undefined` if nobody does. */
@@ -76,7 +83,7 @@ export class Monitor {
 
   async #get(worker: number, path: string, { signal }: WaitOptions): Promise<unknown> {
     try {
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(MONITOR_TIMEOUT_MS)]);
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(this.#timeoutMs)]);
       return JSON.parse(await getText(this.#host, this.#port + worker, path, limit));
     } catch {
       signal.throwIfAborted();

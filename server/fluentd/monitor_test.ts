@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { PATIENCE_MS } from "../../tests/support/until.ts";
 import { Monitor, parseAddress } from "./monitor.ts";
 
 const { signal } = new AbortController();
@@ -23,7 +24,8 @@ Deno.test("Monitor says nothing where nobody answers well", async (t) => {
   for (const [what, answer] of answers) {
     await t.step(what, async () => {
       await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, answer);
-      const monitor = new Monitor(`127.0.0.1:${server.addr.port}`);
+      // Not because it is too late.
+      const monitor = new Monitor(`127.0.0.1:${server.addr.port}`, { timeoutMs: PATIENCE_MS });
       assert.equal(await monitor.identify(0, { signal }), undefined);
       assert.equal(await monitor.report([0], { signal }), undefined);
     });
@@ -56,7 +58,8 @@ Deno.test("Monitor.report() adds up the buffers and asks for no config", async (
     asked.push(new URL(request.url).pathname + new URL(request.url).search);
     return Response.json({ plugins });
   });
-  const report = await new Monitor(`127.0.0.1:${server.addr.port}`).report([0], { signal });
+  const monitor = new Monitor(`127.0.0.1:${server.addr.port}`, { timeoutMs: PATIENCE_MS });
+  const report = await monitor.report([0], { signal });
   assert.deepEqual(asked, ["/api/plugins.json?with_config=no"]);
   assert.deepEqual(report?.buffers, {
     queuedBytes: 100,

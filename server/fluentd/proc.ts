@@ -62,8 +62,8 @@ async function readText(path: string): Promise<string | undefined> {
   }
 }
 
-async function readStat(pid: number): Promise<ProcessStat | undefined> {
-  const stat = parseStat(await readText(`/proc/${pid}/stat`) ?? "");
+async function readStat(pid: number, task = ""): Promise<ProcessStat | undefined> {
+  const stat = parseStat(await readText(`/proc/${pid}${task}/stat`) ?? "");
   return stat === undefined || ENDED.has(stat.state) ? undefined : stat;
 }
 
@@ -74,11 +74,11 @@ let knownBootMs = -Infinity;
 /**
  * When the machine was booted, in milliseconds since the epoch: finer than the `btime` of
  * `/proc/stat`, which is in seconds. The same until the clock is set, so that start times can be
- * compared.
+ * compared. Read without a pause, in which one of the two clocks would go on.
  */
-async function bootMs(): Promise<number> {
+function bootMs(): number {
   const fromMs = Date.now();
-  const uptimeMs = Number.parseFloat(await readText("/proc/uptime") ?? "0") * 1000;
+  const uptimeMs = Number.parseFloat(Deno.readTextFileSync("/proc/uptime")) * 1000;
   const toMs = Date.now();
   // However long the reading took, the boot was between these two.
   const [earliest, latest] = [fromMs - uptimeMs, toMs - uptimeMs];
@@ -90,7 +90,7 @@ async function withDetails({ state: _, ...stat }: ProcessStat): Promise<ProcessI
   const cmdline = await readText(`/proc/${stat.pid}/cmdline`) ?? "";
   return {
     ...stat,
-    startedAtMs: Math.round(await bootMs() + stat.startTicks / TICKS_PER_SECOND * 1000),
+    startedAtMs: Math.round(bootMs() + stat.startTicks / TICKS_PER_SECOND * 1000),
     // A title set by setproctitle is padded with NULs up to the old length.
     argv: cmdline.replace(/\0+$/, "").split("\0").filter((arg, i) => i > 0 || arg !== ""),
   };
@@ -108,13 +108,29 @@ export async function readProcesses(pids: Iterable<number>): Promise<ProcessInfo
   return found.filter((process) => process !== undefined);
 }
 
+/**
+ * Whether nothing of this process runs. One whose first thread alone has ended is a zombie in
+ * `/proc` just as well, and may go on for ever.
+ */
+export async function hasEnded(pid: number): Promise<boolean> {
+  const stats: Promise<ProcessStat | undefined>[] = [];
+  try {
+    for await (const { name } of Deno.readDir(`/proc/${pid}/task`)) {
+      stats.push(readStat(pid, `/task/${name}`));
+    }
+  } catch {
+    // Nobody is left.
+  }
+  return (await Promise.all(stats)).every((stat) => stat === undefined);
+}
+
 /** All living processes that this user may see. */
 export async function listStats(): Promise<ProcessStat[]> {
   const pids: number[] = [];
   for await (const { name } of Deno.readDir("/proc")) {
     if (/^\d+$/.test(name)) pids.push(Number(name));
   }
-  return (await inBatches(pids, readStat)).filter((stat) => stat !== undefined);
+  return (await inBatches(pids, (pid) => readStat(pid))).filter((stat) => stat !== undefined);
 }
 
 async function inBatches<T, R>(items: readonly T[], read: (item: T) => Promise<R>): Promise<R[]> {
@@ -128,11 +144,12 @@ async function inBatches<T, R>(items: readonly T[], read: (item: T) => Promise<R
 /**
  * A variable of the environment that a process was started with.
  *
- * @returns `null` if it has no such variable, `undefined` if it may not be read.
+ * @returns `null` if it has no such variable, `undefined` if it may not be read or has none yet:
+ *   a process that becomes another program is for a moment without any.
  */
 export async function readEnv(pid: number, name: string): Promise<string | null | undefined> {
   const text = await readText(`/proc/${pid}/environ`);
-  if (text === undefined) return undefined;
+  if (!text) return undefined;
   const entry = text.split("\0").find((entry) => entry.startsWith(`${name}=`));
   return entry?.slice(name.length + 1) ?? null;
 }

@@ -7,6 +7,7 @@ import {
   readProcess,
   signalProcess,
 } from "./proc.ts";
+import { until } from "./test_kit.ts";
 
 function sleeper(env: Record<string, string> = {}) {
   return new Deno.Command("sleep", { args: ["60"], env, stdout: "null", stderr: "null" }).spawn();
@@ -38,7 +39,8 @@ Deno.test("readProcess() sees a child with its command line, start and environme
   assert.deepEqual(seen.argv.slice(1), ["60"]);
   assert.equal(seen.ppid, Deno.pid);
   assert.ok(Math.abs(seen.startedAtMs - Date.now()) < 60_000, "btime plus ticks is about now");
-  assert.equal(await readEnv(child.pid, "GHUB_TEST"), "a=b");
+  const env = await until("its environment", () => readEnv(child.pid, "GHUB_TEST"));
+  assert.equal(env, "a=b");
   assert.equal(await readEnv(child.pid, "GHUB_NOT"), null);
   assert.ok((await listStats()).some((stat) => isSameProcess(stat, seen)));
 });

@@ -7,7 +7,7 @@
  * @module
  */
 import { delay } from "../../shared/async/delay.ts";
-import { dryRun, fluentdVersion } from "./dry_run.ts";
+import { dryRun, fluentdVersion, type ShortRunOptions } from "./dry_run.ts";
 import { type Failure, failureOf, fluentdError } from "./failures.ts";
 import { type LogMark, tailOf } from "./log_tail.ts";
 import { everyProcess, isRunning } from "./manager.ts";
@@ -104,7 +104,7 @@ export async function start(
     }
   }
   await observer.manager.checkStart(scope);
-  if (rules.validate) await dryRun(await observer.manager.launch(scope), scope);
+  if (rules.validate) await dryRun(await observer.manager.launch(scope), { ...scope, untilMs });
   await scope.begin();
   const failure = await attempt(scope, () => launchAndWait(observer, rules, untilMs, scope));
   return await end(failure === undefined ? "SUCCESS" : "FAILED", failure);
@@ -231,8 +231,8 @@ export async function restart(
   }
   await manager.checkStart(scope);
   const takeover = rules.zeroDowntime && running;
-  if (takeover) await checkTakeover(observer, before, scope);
-  if (rules.validate) await dryRun(await manager.launch(scope), scope);
+  if (takeover) await checkTakeover(observer, before, { ...scope, untilMs });
+  if (rules.validate) await dryRun(await manager.launch(scope), { ...scope, untilMs });
   await scope.begin();
   const failure = await attempt(scope, async () => {
     if (takeover) return await takeOver(observer, rules, untilMs, scope);
@@ -257,7 +257,7 @@ export async function restart(
 async function checkTakeover(
   observer: Observer,
   before: Look,
-  scope: OperationScope,
+  options: ShortRunOptions,
 ): Promise<void> {
   const { manager } = observer;
   if (before.seen.supervisors.length === 0) {
@@ -267,7 +267,7 @@ async function checkTakeover(
     );
   }
   const running = before.identities?.[0]?.version ?? before.facts.version;
-  const installed = await fluentdVersion(await manager.launch(scope), scope);
+  const installed = await fluentdVersion(await manager.launch(options), options);
   for (const version of [running, installed]) {
     if (version !== undefined && !isSince(version, ZERO_DOWNTIME_SINCE)) {
       throw fluentdError(
@@ -280,7 +280,7 @@ async function checkTakeover(
   }
   const obstacle = installed === undefined
     ? "the version of fluentd cannot be found out"
-    : await manager.zeroDowntimeObstacle(scope);
+    : await manager.zeroDowntimeObstacle(options);
   if (obstacle !== undefined) {
     throw fluentdError("ZERO_DOWNTIME_UNSUPPORTED", `No zero-downtime restart here: ${obstacle}`);
   }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { PATIENCE_MS } from "../../tests/support/until.ts";
 import { TimeoutError } from "../../shared/async/deadline.ts";
 import { run } from "./run.ts";
 
@@ -7,14 +8,18 @@ const { signal } = new AbortController();
 Deno.test("run() gives exit code and both streams", async () => {
   const script = 'echo out; echo err >&2; echo "$X" "$1"; exit 3';
   assert.deepEqual(
-    await run(["sh", "-c", script, "sh", "a b"], { timeoutMs: 5000, signal, env: { X: "y" } }),
+    await run(["sh", "-c", script, "sh", "a b"], {
+      timeoutMs: PATIENCE_MS,
+      signal,
+      env: { X: "y" },
+    }),
     { code: 3, stdout: "out\ny a b\n", stderr: "err\n" },
   );
 });
 
 Deno.test("run() keeps the end of too much output", async () => {
   const script = "head -c 3000000 /dev/zero | tr '\\0' x; echo last";
-  const { stdout } = await run(["sh", "-c", script], { timeoutMs: 10_000, signal });
+  const { stdout } = await run(["sh", "-c", script], { timeoutMs: PATIENCE_MS, signal });
   assert.ok(stdout.endsWith("xlast\n"));
   assert.ok(stdout.length < 1_000_000, `${stdout.length}`);
 });
@@ -29,7 +34,7 @@ Deno.test("run() ends what takes too long, even if it will not", async () => {
 
 Deno.test("run() ends with its signal", async () => {
   const controller = new AbortController();
-  const running = run(["sleep", "60"], { timeoutMs: 60_000, signal: controller.signal });
+  const running = run(["sleep", "60"], { timeoutMs: PATIENCE_MS, signal: controller.signal });
   controller.abort(new Error("Enough"));
   await assert.rejects(running, /Enough/);
 });

@@ -76,13 +76,12 @@ withFluentd("Start, GetStatus, Restart and Stop of a healthy fluentd", async (co
   // A busy machine may have one look go by without an answer of the monitor.
   const full = await until("an answer of the monitor", async () => {
     const state = await service.status({ view: "FULL" });
-    return state.sources?.includes("monitor") ? state : undefined;
+    return state.buffers && state.sources?.includes("monitor") ? state : undefined;
   });
   assert.deepEqual(full.sources, ["proc", "monitor", "log"]);
   assert.equal(full.configPath, fluentd.configPath);
   assert.match(full.version ?? "", /^\d+\.\d+\.\d+/);
   assert.deepEqual(full.plugins?.map(({ type }) => type).sort(), ["monitor_agent", "null", "tcp"]);
-  assert.ok(full.buffers);
   assert.deepEqual(
     [full.lastOperation?.kind, full.lastOperation?.result],
     ["start", "NOCHANGE"],
@@ -215,10 +214,12 @@ withFluentd("F7 a killed worker is born again and counted", async (command) => {
   assert.deepEqual(after?.workers?.map(({ id = 0 }) => id), [0, 1]);
   const first = after!.workers![0]!.pid!;
   Deno.kill(first, "SIGKILL");
-  const reborn = await until("another worker 0", async () => {
+  const reborn = await until("another worker 0, counted", async () => {
     const state = await service.status();
     const worker = state.workers?.find(({ id = 0 }) => id === 0);
-    return worker !== undefined && worker.pid !== first ? state : undefined;
+    // Another look may have come before this one, and count it only the next time.
+    const counted = (state.restartsTotal ?? 0) > 0;
+    return worker !== undefined && worker.pid !== first && counted ? state : undefined;
   });
   assert.equal(reborn.restartsTotal, 1);
   assert.notEqual(reborn.health, "CRASH_LOOP");
@@ -271,7 +272,7 @@ withFluentd("Stop waits for a slow output, and for what a plugin started", async
   assert.deepEqual([early.status, early.failure?.reason], ["FAILED", "STILL_RUNNING"]);
   assert.equal(early.killed ?? false, false);
   assert.match(early.failure?.message ?? "", new RegExp(`\\b${after?.supervisor?.pid}\\b`));
-  const stopped = await service.stop({ wait: { seconds: 20 } });
+  const stopped = await service.stop({ wait: { seconds: 120 } });
   assert.deepEqual([stopped.status, stopped.killed ?? false], ["SUCCESS", false]);
   assert.equal(await readProcess(helper), undefined);
 });

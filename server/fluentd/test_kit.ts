@@ -35,15 +35,15 @@ import { type FluentdHandle, type FluentdOptions, fluentdService } from "./mod.t
 /** Short, so that tests are fast; long enough for a worker that dies at once to be seen. */
 export const MIN_HEALTHY = { seconds: 0, nanos: 300_000_000 };
 /** Enough on the slowest machine; what must fail earlier asks for less. */
-const WAIT = { seconds: 120 };
+const WAIT = { seconds: 300 };
 /** No fact that a test waits for may take longer, on the slowest machine. */
-const FACT_MS = 120_000;
+const FACT_MS = 240_000;
 /** No call, whatever it waits for. */
-const CALL_MS = 240_000;
+const CALL_MS = 400_000;
 /** No end of a service. */
 const CLOSE_MS = 60_000;
 /** No story: one that hangs must fail with its name, not take the whole run with it. */
-const STORY_MS = 600_000;
+const STORY_MS = 900_000;
 const LOOK_MS = 25;
 
 const Fluentd = makeGenericClientConstructor(serviceDefinition("fluentd.v1.Fluentd"), "Fluentd");
@@ -110,7 +110,7 @@ export class TestService implements AsyncDisposable {
   }
 
   restart(request: RestartRequest = {}, options: CallOptions = {}): Promise<RestartResponse> {
-    return this.#call("Restart", { minHealthy: MIN_HEALTHY, ...request }, options);
+    return this.#call("Restart", { minHealthy: MIN_HEALTHY, wait: WAIT, ...request }, options);
   }
 
   async status(request: GetStatusRequest = {}): Promise<FluentdState> {

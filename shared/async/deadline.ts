@@ -56,11 +56,15 @@ export async function deadline<T>(
 /**
  * Whether `promise` comes within `ms` milliseconds; for what may go on without it.
  *
- * @throws As the promise does, if it fails in that time.
+ * @throws As the promise does, if it fails in that time; `signal.reason`, when the signal fires.
  */
-export async function comesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
+export async function comesWithin(
+  promise: Promise<unknown>,
+  ms: number,
+  options: DeadlineOptions = {},
+): Promise<boolean> {
   try {
-    await deadline(promise, ms);
+    await deadline(promise, ms, options);
     return true;
   } catch (error) {
     if (error instanceof TimeoutError) return false;
