@@ -162,7 +162,8 @@ Deno.test("rotations under 200 calls a second lose nothing that is permitted", a
   const client = stack.use(dial());
   const as = (who: string) => ({
     metadata: { "x-hub-server": "edge-1", authorization: `Bearer ${tokenOf(who)}` },
-    timeoutMs: 120_000,
+    // They last as long as this test.
+    timeoutMs: 1_200_000,
   });
   const word = { data: new Uint8Array(1) };
   // What stays permitted, what the rules will forbid, and what its token will no longer open.
