@@ -17,6 +17,9 @@ import { listServers } from "./support/typed_client.ts";
 import { until, within } from "./support/until.ts";
 import { World } from "./support/world.ts";
 
+/** Calls have so much time to end when their hub or server shall. */
+const PATIENT = ["--drain-timeout", "10m"];
+
 /** Listens to the hub's feed. */
 function watch(address: string) {
   const { path, requestSerialize, responseDeserialize } = serviceDefinition("ghub.v1.Hub")
@@ -52,7 +55,7 @@ Deno.test("a call's whole way", async (t) => {
   await using world = await World.start({
     tls: true,
     servers: [],
-    hubArgs: ["--audit-log", "stderr"],
+    hubArgs: ["--audit-log", "stderr", ...PATIENT],
   });
   /** Lines of the audit, which has one line of JSON for each thing that happened. */
   const audit = () =>
@@ -62,7 +65,10 @@ Deno.test("a call's whole way", async (t) => {
   await using activity = watch(world.callAddress);
 
   await t.step("a server dials out, over TLS, with its labels", async () => {
-    await world.startServer({ name: "edge-1", args: ["--labels", "env=prod,site=ams"] });
+    await world.startServer({
+      name: "edge-1",
+      args: ["--labels", "env=prod,site=ams", ...PATIENT],
+    });
     const { peer } = await activity.event("SERVER_REGISTERED");
     assert.match(peer ?? "", /^127\.0\.0\.1:\d+$/);
     const server = (await listServers(world.callAddress, { labels: { site: "ams" } }))
