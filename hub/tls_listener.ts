@@ -37,6 +37,8 @@ export const MAX_SWIFT_HANDSHAKES = 4_096;
 const MAX_HANDSHAKES = 1_000;
 /** A listener that was succeeded closes in a moment when nobody waits in it, or after so long a time. */
 const RETIRE_MS = 50;
+/** A look that is later than this may not have seen who waits. */
+const LATE_MS = 10;
 /** So many turns behind an accept, it is known whether somebody waited; Deno's own needs two. */
 const MICROTASKS = 4;
 
@@ -185,7 +187,7 @@ export class SwiftTlsListener implements TlsListener {
       const dueMs = performance.now() + RETIRE_MS;
       timer = setTimeout(() => {
         // Who stood still meanwhile has not seen yet who came.
-        if (performance.now() > dueMs + RETIRE_MS) retire();
+        if (performance.now() > dueMs + LATE_MS) retire();
         else closeQuietly(last);
       }, RETIRE_MS);
     };
