@@ -35,8 +35,10 @@ export const MAX_LINGERING = 256;
 export const MAX_SWIFT_HANDSHAKES = 4_096;
 /** Handshakes under way, shared by the addresses that dial; more clients are closed at once. */
 const MAX_HANDSHAKES = 1_000;
-/** A listener that was succeeded closes in a moment when nobody waits in it; at the latest then. */
+/** A listener that was succeeded closes in a moment when nobody waits in it, or after so long a time. */
 const RETIRE_MS = 50;
+/** A look that is later than this may not have seen who waits. */
+const LATE_MS = 10;
 /** So many turns behind an accept, it is known whether somebody waited; Deno's own needs two. */
 const MICROTASKS = 4;
 
@@ -180,9 +182,18 @@ export class SwiftTlsListener implements TlsListener {
     const [last, ended] = [this.#listener, this.#running];
     this.#listener = next;
     this.#running = this.#run(next);
-    const timer = setTimeout(() => closeQuietly(last), RETIRE_MS);
+    let timer: ReturnType<typeof setTimeout>;
+    const retire = () => {
+      const dueMs = performance.now() + RETIRE_MS;
+      timer = setTimeout(() => {
+        // Who stood still meanwhile has not seen yet who came.
+        if (performance.now() > dueMs + LATE_MS) retire();
+        else closeQuietly(last);
+      }, RETIRE_MS);
+    };
+    retire();
     await ended;
-    clearTimeout(timer);
+    clearTimeout(timer!);
   }
 
   /** From now on handshakes can be closed, at the cost that the module's head tells. */

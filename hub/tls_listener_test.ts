@@ -3,7 +3,8 @@ import { once } from "node:events";
 import net from "node:net";
 import tls from "node:tls";
 import { generateCertificate } from "../shared/tls/generate.ts";
-import { until } from "../tests/support/until.ts";
+import { PATIENCE_MS, until } from "../tests/support/until.ts";
+import type { Dial } from "./testing/tls_dialler.ts";
 import {
   AskingTlsListener,
   listenTls,
@@ -128,6 +129,32 @@ for (const [kind, ca] of KINDS) {
     await hangUp(after);
   });
 }
+
+Deno.test("SwiftTlsListener that stood still over a change of its certificate loses nobody who waited", async () => {
+  await using world = echo();
+  const dialler = new Worker(new URL("./testing/tls_dialler.ts", import.meta.url), {
+    type: "module",
+  });
+  const heard = () =>
+    new Promise<unknown>((resolve) => dialler.onmessage = ({ data }) => resolve(data));
+  try {
+    await heard(); // It runs.
+    const gotIn = heard();
+    const [count, caCerts] = [40, [server.cert, renewed.cert]];
+    const waiting = new Int32Array(new SharedArrayBuffer(4));
+    const changed = world.listener.use(renewed);
+    dialler.postMessage({ port: world.port, count, caCerts, waiting } satisfies Dial);
+    // Longer than the one before it is kept, and until all of them wait.
+    const startedMs = performance.now();
+    const passedMs = () => performance.now() - startedMs;
+    const areAllHere = () => Atomics.load(waiting, 0) === count;
+    while (passedMs() < 500 || !areAllHere()) assert.ok(passedMs() < PATIENCE_MS);
+    await changed;
+    assert.equal(await gotIn, count);
+  } finally {
+    dialler.terminate();
+  }
+});
 
 Deno.test("AskingTlsListener asks for certificates, and takes those of its authority", async (t) => {
   await using world = echo(known.cert);

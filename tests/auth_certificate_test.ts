@@ -10,6 +10,8 @@ import tls from "node:tls";
 import { Status } from "../shared/grpc/status.ts";
 import { type CertificatePair, generateCertificate } from "../shared/tls/generate.ts";
 import { AuthWorld, authYaml, GET, tokenOf } from "./support/auth_world.ts";
+import { closing, drop } from "./support/path.ts";
+import { readLine } from "./support/raw_path.ts";
 import { within } from "./support/until.ts";
 
 const hub = await generateCertificate(["localhost", "127.0.0.1"]);
@@ -53,7 +55,7 @@ async function call(
   { identity, token }: { identity?: CertificatePair; token?: string } = {},
 ): Promise<number | "closed"> {
   const socket = await dial(world, identity);
-  const gone = once(socket, "close");
+  const gone = closing(socket);
   const session = http2.connect("https://hub.test", { createConnection: () => socket });
   session.on("error", () => {});
   const stream = session.request({
@@ -105,12 +107,9 @@ Deno.test("an operator's certificate is as good as a token, and no better", asyn
   for (const [server, ok] of [["edge-1", true], ["edge-2", false]] as const) {
     await t.step(`a raw connection to ${server}`, async () => {
       const socket = await dial(world, soc);
-      const closed = once(socket, "close");
       socket.write(`${JSON.stringify({ version: 1, server })}\n`);
-      const [line] = await once(socket, "data");
-      assert.equal(JSON.parse(String(line)).ok, ok);
-      socket.destroy();
-      await closed;
+      assert.equal(JSON.parse(await readLine(socket)).ok, ok);
+      await drop(socket);
     });
   }
 });

@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { authYaml, jwt, tokenOf } from "./support/auth_world.ts";
-import { Process } from "./support/process.ts";
+import { MAX_KEPT_CHARS, Process } from "./support/process.ts";
 import { connectTo, shakeHands } from "./support/raw_path.ts";
 import { replaceFile } from "./support/replace_file.ts";
 import { Secrets } from "./support/secrets.ts";
@@ -167,7 +167,7 @@ Deno.test("no secret of a whole run stands in any output, log, audit, state, met
     await feed.stop();
     for (const process of processes.slice(0, -1)) await process.stop();
     for (const { name, stderr, lines } of processes) {
-      assert.ok(stderr.length < 60_000, `${name} wrote more than is kept`);
+      assert.ok(stderr.length < MAX_KEPT_CHARS, `${name} wrote more than is kept`);
       seen.push([`stdout of ${name}`, lines.join("\n")], [`stderr of ${name}`, stderr]);
     }
     await t.step("nothing of it is found anywhere", async () => {

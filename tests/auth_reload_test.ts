@@ -144,8 +144,10 @@ Deno.test("a server whose labels or name are no longer its own is put out", asyn
 
 Deno.test("calls and tunnels end with the JWT that let them in", async () => {
   await using world = await AuthWorld.start({ servers: ["edge-2"] });
-  const operator = await jwt({ expiresInS: 2 });
-  const server = await jwt({ claims: { role: "plant", sub: "ams" }, expiresInS: 2 });
+  // Long enough for a slow machine to show them before they end.
+  const expiresInS = 8;
+  const operator = await jwt({ expiresInS });
+  const server = await jwt({ claims: { role: "plant", sub: "ams" }, expiresInS });
   await using plant = await world.register("plant-ams", { token: server });
   const ongoing = await held(world, { token: operator, server: "edge-2" });
   const { status, message } = await within("the call's end", ongoing.answer);

@@ -52,16 +52,28 @@ function concat(...parts: Uint8Array[]): Uint8Array {
   return Uint8Array.from(parts.flatMap((part) => [...part]));
 }
 
-/** Sends bytes and returns all that comes until the hub closes. */
+/**
+ * Sends bytes and returns all that comes until the hub closes. (A socket of `node:net` would forget
+ * what came when it fails to write.)
+ */
 async function talk(address: string, ...parts: (Uint8Array | string)[]): Promise<string> {
-  const socket = await dialTcp(address);
+  const { hostname, port } = new URL(`tcp://${address}`);
+  using conn = await Deno.connect({ hostname, port: Number(port) });
   let answer = "";
-  socket.setEncoding("latin1");
-  socket.on("data", (chunk) => answer += chunk);
-  socket.on("error", () => {}); // Reset is a way to close too.
-  const closed = closing(socket);
-  for (const part of parts) socket.write(typeof part === "string" ? bytes(part) : part);
-  await within("the hub to close", closed);
+  const read = async () => {
+    const chunk = new Uint8Array(64 * 1024);
+    for (let n; (n = await conn.read(chunk)) !== null;) {
+      answer += String.fromCharCode(...chunk.subarray(0, n));
+    }
+  };
+  const write = async () => {
+    for (const part of parts) {
+      const whole = typeof part === "string" ? bytes(part) : part;
+      for (let at = 0; at < whole.length;) at += await conn.write(whole.subarray(at));
+    }
+  };
+  const closed = () => {}; // Reset is a way to close too.
+  await within("the hub to close", Promise.all([read().catch(closed), write().catch(closed)]));
   return answer;
 }
 

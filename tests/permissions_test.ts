@@ -35,6 +35,8 @@ async function afterStart(
 ): Promise<{ process: Process; first: Kind[]; then: Kind[] }> {
   const process = Process.deno(name, probed(name, args));
   await process.line(ready);
+  // Long written, but on another pipe.
+  await process.says(/^probe \{.*\}$/m);
   const first = allowed(process.stderr);
   const before = process.stderr.length;
   process.signal("SIGUSR2");

@@ -13,7 +13,7 @@ import { World } from "./support/world.ts";
 async function reload(process: Process): Promise<string> {
   const { length } = process.stderr;
   process.signal("SIGHUP");
-  await process.says(/SIGHUP: looked at \d+ parts/, length);
+  await process.says(/SIGHUP: looked at \d+ parts.*\n/, length);
   return process.stderr.slice(length);
 }
 

@@ -81,7 +81,10 @@ Deno.test("a server's token and trust are replaced under 200 calls per second", 
     tls: true,
     hubArgs: ["--auth-file", authFile, "--reconnect-spread", "100ms"],
   });
-  const server = await world.startServer({ name: "edge-1", args: ["--token-file", tokenFile] });
+  const server = await world.startServer({
+    name: "edge-1",
+    args: ["--token-file", tokenFile, "--drain-timeout", "30m"],
+  });
   const ready = /^gserver ready server=edge-1 /;
   using client = new EchoClient(world.callAddress);
   const load = new Load(client);

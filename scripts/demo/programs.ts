@@ -6,7 +6,7 @@
  */
 const ROOT = new URL("../../", import.meta.url).pathname;
 /** Hub and server are up within a second or two; a slow machine gets more. */
-const READY_TIMEOUT_MS = 30_000;
+const READY_TIMEOUT_MS = 90_000;
 /** Longer than any start or stop that the demo asks for. */
 const CALL_TIMEOUT_MS = 90_000;
 const STOP_TIMEOUT_MS = 10_000;
@@ -119,9 +119,11 @@ export async function gclient(
     stderr: "piped",
     signal: AbortSignal.any([signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]),
   }).spawn();
-  const fed = stdin === undefined ? undefined : new Blob([stdin]).stream().pipeTo(child.stdin);
+  const fed = stdin === undefined
+    ? undefined
+    : new Blob([stdin]).stream().pipeTo(child.stdin).catch(() => {}); // it may not read to the end
   const { code, stdout, stderr } = await child.output();
-  await fed?.catch(() => {}); // it may have ended without reading
+  await fed;
   signal.throwIfAborted();
   const decoder = new TextDecoder();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };

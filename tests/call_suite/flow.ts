@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import type { Case } from "./case.ts";
 import type { EchoClient } from "../support/echo_client.ts";
-import { until } from "../support/until.ts";
+import { PATIENCE_MS, until } from "../support/until.ts";
 import { noise, ok, requestId, text, texts } from "./expect.ts";
 
 const MESSAGE_BYTES = 16 * 1024;
@@ -17,6 +17,8 @@ const MAX_IN_FLIGHT = 768;
 /** So often in a row must a count be the same to say that it stands still. */
 const STILL = 5;
 const FAST_CALLS = 10;
+/** For calls that move all that, or wait until nothing moves. */
+const timeoutMs = 4 * PATIENCE_MS;
 
 /** Ten calls side by side, as anybody else makes them meanwhile. */
 async function fastCalls(clients: readonly EchoClient[]): Promise<void> {
@@ -52,7 +54,7 @@ export const flow: readonly Case[] = [
     const id = requestId();
     const { call, outcome } = client.serverStream(
       { size: MESSAGE_BYTES, count: MESSAGES },
-      { metadata: { "x-echo-id": id }, paused: true },
+      { metadata: { "x-echo-id": id }, paused: true, timeoutMs },
     );
     const sent = await standsStill(
       "the server",
@@ -72,7 +74,7 @@ export const flow: readonly Case[] = [
   ["a server that does not read stops the caller, and only for itself", async (client, path) => {
     using other = path.client();
     const stop = new AbortController();
-    const { call, outcome } = client.clientStream({ signal: stop.signal });
+    const { call, outcome } = client.clientStream({ signal: stop.signal, timeoutMs });
     let taken = 0;
     call.write({ hang: true });
     const data = noise(MESSAGE_BYTES);
@@ -92,7 +94,10 @@ export const flow: readonly Case[] = [
     const streams = Array.from(
       { length: 10 },
       (_, i) =>
-        client.serverStream({ data: text(`${i}`.repeat(2000)), count: 100 }, { paused: true }),
+        client.serverStream(
+          { data: text(`${i}`.repeat(2000)), count: 100 },
+          { paused: true, timeoutMs },
+        ),
     );
     for (const [i, { call, outcome }] of streams.entries()) {
       const words = new Set<string>();

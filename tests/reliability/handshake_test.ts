@@ -163,13 +163,19 @@ Deno.test("row 6, a storm of reconnects: so many per second, the others are told
     hubArgs: ["--max-handshakes-per-second", `${perSecond}`],
   });
   const names = Array.from({ length: 5 * perSecond }, (_, i) => `storm-${i}`);
+  const startedMs = performance.now();
+  /** How long the storm took to break: a slow hub lets some more in meanwhile. */
+  let stormS = 0;
   const admittedMs: number[] = [];
   const firstAnswers: (number | undefined)[] = [];
   const opened: RawTunnel[] = [];
   await Promise.all(names.map(async (name) => {
     for (let tries = 0;; tries++) {
       const tunnel = await RawTunnel.open(world.tunnelUri, { name });
-      if (tries === 0) firstAnswers.push(tunnel.retryAfterS);
+      if (tries === 0) {
+        firstAnswers.push(tunnel.retryAfterS);
+        stormS = (performance.now() - startedMs) / 1_000;
+      }
       if (tunnel.status === 101) {
         admittedMs.push(performance.now());
         opened.push(tunnel);
@@ -182,11 +188,23 @@ Deno.test("row 6, a storm of reconnects: so many per second, the others are told
       await until(`the turn of "${name}"`, () => performance.now() >= untilMs);
     }
   }));
-  const waits = new Set(firstAnswers.filter((seconds) => seconds !== undefined));
-  assert.ok(waits.size >= 4, `all were told one of ${[...waits]} s`);
+  const told = firstAnswers.filter((seconds) => seconds !== undefined);
+  const waits = new Set(told);
+  const within = `, within ${stormS} s`;
+  assert.ok(
+    told.length >= names.length - perSecond * (1 + stormS),
+    `${told.length} were told${within}`,
+  );
+  assert.ok(
+    waits.size >= Math.floor(told.length / perSecond - stormS),
+    `${told.length} were told one of ${[...waits]} s${within}`,
+  );
   for (const wait of waits) {
-    const together = firstAnswers.filter((seconds) => seconds === wait).length;
-    assert.ok(together <= perSecond, `${together} were told to come in ${wait} s`);
+    const together = told.filter((seconds) => seconds === wait).length;
+    assert.ok(
+      together <= perSecond * (1 + stormS),
+      `${together} were told to come in ${wait} s${within}`,
+    );
   }
   // That no second has more is a test of Admission, by a clock of its own.
   assert.equal(admittedMs.length, names.length);

@@ -1,6 +1,7 @@
 /**
  * Links and processes that are there and are not: rows 1, 10, 11, 21, 22 and 26 of
- * docs/reliability.md. Times are a tenth of the defaults; the facts are the same.
+ * docs/reliability.md. Times are a part of the defaults, though longer than a busy machine lets a
+ * process wait for its turn; the facts are the same.
  */
 import assert from "node:assert/strict";
 import http2 from "node:http2";
@@ -20,8 +21,8 @@ import { RawTunnel } from "../support/raw_tunnel.ts";
 import { until } from "../support/until.ts";
 import { World } from "../support/world.ts";
 
-const DEAD_AFTER_MS = 1_500;
-const FAST = ["--ping-interval", "300ms", "--dead-after", `${DEAD_AFTER_MS}ms`];
+const DEAD_AFTER_MS = 4_000;
+const FAST = ["--ping-interval", "800ms", "--dead-after", `${DEAD_AFTER_MS}ms`];
 const READY = /^gserver ready server=/;
 
 /** A world whose servers are at the far end of links of their own. */
@@ -86,7 +87,7 @@ Deno.test("row 10, a large transfer on a slow link is no death, in either direct
   using client = world.path("edge-1").client();
   const before = await listed(world, "edge-1");
   // Longer on its way than the silence that would close the tunnel.
-  const bytes = 2.5 * bytesPerS * DEAD_AFTER_MS / 1000;
+  const bytes = 1.5 * bytesPerS * DEAD_AFTER_MS / 1000;
   await t.step("down to the server", async () => {
     const { call, outcome } = client.clientStream();
     for (let sent = 0; sent < bytes; sent += 2 ** 16) call.write({ data: new Uint8Array(2 ** 16) });
@@ -104,13 +105,14 @@ Deno.test("row 10, a large transfer on a slow link is no death, in either direct
 
 Deno.test("row 21, a middlebox that forgets the idle: pings keep the tunnel", async () => {
   await using world = await World.start({ servers: [], hubArgs: FAST });
-  const { link } = await linked(world, "edge-1", { idleMs: 1_000 });
+  const idleS = 3.5;
+  const { link } = await linked(world, "edge-1", { idleMs: idleS * 1_000 });
   await using _link = link;
   const before = await listed(world, "edge-1");
   const { connectedAt } = before ?? {};
   await until("three times the idle time to pass", async () => {
     const server = await listed(world, "edge-1");
-    return Number(server?.lastSeen?.seconds) - Number(connectedAt?.seconds) >= 4;
+    return Number(server?.lastSeen?.seconds) - Number(connectedAt?.seconds) > 3 * idleS;
   });
   await assertSameTunnel(world, before);
   assert.equal(link.accepted, 1);
@@ -174,7 +176,8 @@ Deno.test("row 26, a hub that was stopped itself blames nobody for the silence",
   // Two sweeps later: what it would have done is done.
   await until("the hub to go on", async () => {
     const { lastSeen } = await listed(world, "raw") ?? {};
-    return Number(lastSeen?.seconds) * 1000 > performance.timeOrigin + pausedAtMs + 4_500;
+    return Number(lastSeen?.seconds) * 1000 >
+      performance.timeOrigin + pausedAtMs + 1.5 * DEAD_AFTER_MS + 2_250;
   });
   await assertSameTunnel(world, before);
 });
@@ -182,7 +185,7 @@ Deno.test("row 26, a hub that was stopped itself blames nobody for the silence",
 Deno.test("row 26, a server that was stopped itself blames nobody for the silence", async () => {
   // The hub waits longer than the server sleeps; the server's own number would be over.
   await using world = await World.start({
-    hubArgs: ["--ping-interval", "300ms", "--dead-after", "4s"],
+    hubArgs: ["--ping-interval", "300ms", "--dead-after", "12s"],
   });
   const server = world.server("edge-1");
   const before = await listed(world, "edge-1");

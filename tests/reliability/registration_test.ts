@@ -80,7 +80,7 @@ Deno.test("row 5, two machines of one name: reported, and the third turn is refu
     refused?.answer ?? "",
     /another living instance at 127\.0\.0\.1:\d+ holds this name/,
   );
-  assert.match(world.hub.stderr, /Server "clone" is there twice/);
+  await world.hub.says(/Server "clone" is there twice/);
   assert.equal((await listed(world, "clone"))?.instance, b);
   // Until the other one is gone.
   tunnels[3]?.[Symbol.dispose]();
@@ -160,7 +160,7 @@ Deno.test("row 20, a restarted hub knows who is away, and never had a ghost", as
       crypto.getRandomValues(new Uint8Array(8192)),
     );
     await world.startHub();
-    assert.match(world.hub.stderr, /servers\.db is damaged and was renamed/);
+    await world.hub.says(/servers\.db is damaged and was renamed/);
     // Not "stays": after so many restarts it waits for longer than a test does.
     await world.startServer("new");
     await reached(world, "new");

@@ -35,7 +35,7 @@ export async function reached(world: World, server: string): Promise<void> {
   await until(`"${server}" to answer`, async () => {
     const { code } = await callOnce(world.callAddress, ["grpc.health.v1.Health", "Check"], {}, {
       metadata: { "x-hub-server": server },
-      timeoutMs: 2_000,
+      timeoutMs: 10_000,
     });
     return code === Status.OK;
   });

@@ -10,6 +10,9 @@ import sys
 
 import grpc
 
+# As PATIENCE_MS of until.ts.
+PATIENCE_S = 90
+
 
 def varint(value):
     out = b""
@@ -56,10 +59,10 @@ def main():
     server_stream = channel.unary_stream(path + "ServerStream")
     client_stream = channel.stream_unary(path + "ClientStream")
     bidi = channel.stream_stream(path + "Bidi")
-    common = dict(timeout=30, metadata=metadata)
+    common = dict(timeout=PATIENCE_S, metadata=metadata)
     out = {}
 
-    response, call = unary.with_call(request(b"hello"), timeout=30, metadata=metadata + [
+    response, call = unary.with_call(request(b"hello"), timeout=PATIENCE_S, metadata=metadata + [
         ("echo-text", "there and back"), ("trail-some-bin", bytes([0, 1, 255])),
     ])
     out["unary"] = data_of(response).decode()
@@ -87,7 +90,7 @@ def main():
         "deadline": dict(hang=1),
     }.items():
         try:
-            unary(request(**args), timeout=0.5 if name == "deadline" else 30, metadata=metadata)
+            unary(request(**args), timeout=0.5 if name == "deadline" else PATIENCE_S, metadata=metadata)
         except grpc.RpcError as error:
             out[name] = [error.code().name, error.details() if name == "error" else ""]
 

@@ -9,7 +9,7 @@ import { PATIENCE_MS, until, within } from "./until.ts";
 /** The folder of `deno.json`. */
 export const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
 /** So much of the end of each output is kept, to show when something went wrong. */
-const MAX_KEPT_CHARS = 64 * 1024;
+export const MAX_KEPT_CHARS = 1024 * 1024;
 /** And so many lines of stdout that nobody asked for. */
 const MAX_LINES = 1000;
 /** Between SIGTERM and SIGKILL when a test disposes of a process. */
@@ -250,9 +250,9 @@ export class Process implements AsyncDisposable {
     const crashed = this.#exit !== undefined && !this.#asked ? this.#exit : undefined;
     if (this.#exit === undefined) {
       this.#asked = true;
-      this.resume();
-      this.signal("SIGTERM");
-      const timer = setTimeout(() => this.signal("SIGKILL"), GRACE_MS);
+      this.#signalIfAlive("SIGCONT");
+      this.#signalIfAlive("SIGTERM");
+      const timer = setTimeout(() => this.#signalIfAlive("SIGKILL"), GRACE_MS);
       await this.exit;
       clearTimeout(timer);
     }
@@ -261,8 +261,17 @@ export class Process implements AsyncDisposable {
 
   async #end(signal: Deno.Signal): Promise<Exit> {
     this.#asked = true;
-    if (this.#exit === undefined) this.signal(signal);
+    if (this.#exit === undefined) this.#signalIfAlive(signal);
     return await this.ended();
+  }
+
+  /** For one that may be ending by itself: its end is known only when its output is read. */
+  #signalIfAlive(signal: Deno.Signal): void {
+    try {
+      this.signal(signal);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound || error instanceof TypeError)) throw error;
+    }
   }
 
   #error(what: string): Error {

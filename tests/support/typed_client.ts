@@ -13,6 +13,7 @@ import type {
 } from "../../shared/gen/types.ts";
 import { serviceDefinition } from "../../shared/grpc/service.ts";
 import { type Headers, toMetadata } from "./echo_client.ts";
+import { PATIENCE_MS } from "./until.ts";
 
 /** What a unary call gave. */
 export interface Answer<T> {
@@ -27,7 +28,7 @@ export async function callOnce<T>(
   address: string,
   [service, method]: readonly [service: ServiceName, method: string],
   request: object,
-  { metadata = {}, timeoutMs = 30_000 }: { metadata?: Headers; timeoutMs?: number } = {},
+  { metadata = {}, timeoutMs = PATIENCE_MS }: { metadata?: Headers; timeoutMs?: number } = {},
 ): Promise<Answer<T>> {
   const definition = serviceDefinition(service)[method] as MethodDefinition<object, object>;
   const client = new Client(address, new HubCredentials({}), {

@@ -48,9 +48,9 @@ export interface WorldOptions {
   readonly hubArgs?: readonly string[];
   /** Set beside the hub's environment. */
   readonly hubEnv?: Readonly<Record<string, string>>;
-  /** Where the hub's call port listens. @default "127.0.0.1:0" */
+  /** Where the hub's call port listens. @default a loopback address of this world's own */
   readonly callListen?: string;
-  /** Where the hub's tunnel port listens. @default "127.0.0.1:0" */
+  /** Where the hub's tunnel port listens. @default a loopback address of this world's own */
   readonly tunnelListen?: string;
 }
 
@@ -69,6 +69,7 @@ export class World implements AsyncDisposable {
   readonly #options: WorldOptions;
   readonly #processes: Process[] = [];
   readonly #servers = new Map<string, Process>();
+  readonly #anyPort: string;
   #hub!: Process;
   #callAddress = "";
   #tunnelUri = "";
@@ -77,6 +78,8 @@ export class World implements AsyncDisposable {
   private constructor(dir: string, options: WorldOptions) {
     this.dir = dir;
     this.#options = options;
+    // Certificates are for 127.0.0.1.
+    this.#anyPort = `${options.tls ? "127.0.0.1" : ownLoopback()}:0`;
   }
 
   static async start(options: WorldOptions = {}): Promise<World> {
@@ -130,7 +133,7 @@ export class World implements AsyncDisposable {
    * listens on the ports of the first.
    */
   async startHub(): Promise<void> {
-    const { hubArgs = [], callListen = "127.0.0.1:0", tunnelListen = "127.0.0.1:0", tls } =
+    const { hubArgs = [], tls, callListen = this.#anyPort, tunnelListen = this.#anyPort } =
       this.#options;
     const again = this.#callAddress !== "";
     this.#hub = this.#spawn("ghub", [
@@ -248,6 +251,16 @@ export class World implements AsyncDisposable {
     await Deno.writeTextFile(this.caCertFile, cert);
     await Deno.writeTextFile(`${this.dir}/hub.key`, key, { mode: 0o600 });
   }
+}
+
+/**
+ * An address at which nobody else listens, or dials from: the ports of a hub that is started again
+ * are still there.
+ */
+function ownLoopback(): string {
+  if (Deno.build.os !== "linux") return "127.0.0.1"; // Elsewhere it is the only one.
+  const [a, b, c] = crypto.getRandomValues(new Uint8Array(3));
+  return `127.${64 + a! % 128}.${b}.${1 + c! % 254}`;
 }
 
 function toSpec(spec: string | ServerSpec): ServerSpec {
