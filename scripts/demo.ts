@@ -153,7 +153,8 @@ async function calls(stage: Stage, config: string): Promise<void> {
     meaning: "the server is there",
   });
   await call(stage, ["fluentd", "start", "-o", "json"], {
-    stdin: "{}",
+    // Longer than by itself: this may be a slow and busy machine.
+    stdin: '{"wait":"120s"}',
     text: /"status":"SUCCESS"/,
     meaning: "SUCCESS: Fluentd's worker has said that it runs",
   });

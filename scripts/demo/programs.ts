@@ -5,10 +5,10 @@
  * @module
  */
 const ROOT = new URL("../../", import.meta.url).pathname;
-/** Hub and server are up within a second or two; a slow machine gets more. */
+/** Hub and server are up within a second or two; a slow and busy machine gets more. */
 const READY_TIMEOUT_MS = 90_000;
-/** Longer than any start or stop that the demo asks for. */
-const CALL_TIMEOUT_MS = 90_000;
+/** Longer than any start, stop or restart that the demo asks for may take. */
+const CALL_TIMEOUT_MS = 240_000;
 const STOP_TIMEOUT_MS = 10_000;
 /** Of a program's log, for when it fails. */
 const KEPT_CHARS = 4000;

@@ -36,6 +36,15 @@ function untilTerminated(): Promise<void> {
 
 /** Starts a worker, passes SIGTERM on to it, and ends when it has ended. */
 async function supervise(args: readonly string[]): Promise<number> {
+  // Before there is a worker: who ends without passing it on leaves one behind.
+  Deno.addSignalListener("SIGTERM", () => {
+    log("info", "Received graceful stop");
+    try {
+      worker.kill("SIGTERM");
+    } catch {
+      // It has ended.
+    }
+  });
   log("info", "starting the stand-in for fluentd (it collects nothing)");
   const worker = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--quiet", import.meta.filename!, ...args, "--under-supervisor"],
@@ -44,16 +53,14 @@ async function supervise(args: readonly string[]): Promise<number> {
     stderr: "inherit",
   }).spawn();
   log("info", `#0 starting fluentd worker pid=${worker.pid} ppid=${Deno.pid} worker=0`);
-  Deno.addSignalListener("SIGTERM", () => {
-    log("info", "Received graceful stop");
-    worker.kill("SIGTERM");
-  });
   return (await worker.status).code;
 }
 
 async function work(): Promise<number> {
+  // Before it says that it runs: then somebody may stop it.
+  const terminated = untilTerminated();
   log("info", "#0 fluentd worker is now running worker=0");
-  await untilTerminated();
+  await terminated;
   log("info", "#0 shutting down fluentd worker worker=0");
   return 0;
 }

@@ -118,7 +118,8 @@ Deno.test("readKeys() reads what signKeys() wrote", () => {
   const read = readKeys(text, TUNNEL);
   assert.deepEqual(read.keys.map(({ id }) => id), [signer.id, next.id]);
   assert.equal(read.hubTimeMs, 1_700_000_000_000);
-  assert.ok(!text.includes(Buffer.from('"d":').toString("base64url").slice(0, 4)));
+  const [, claims = ""] = text.split(".");
+  assert.doesNotMatch(Buffer.from(claims, "base64url").toString(), /"d":/);
 });
 
 Deno.test("readKeys() refuses keys that their hub does not hold", async (t) => {
