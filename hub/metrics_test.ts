@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
 import { VERSION } from "../shared/version.ts";
+import { PATIENCE_MS } from "../tests/support/until.ts";
 import { MAX_REQUESTS, startMetrics } from "./metrics.ts";
 
 const LOOPBACK = { hostname: "127.0.0.1", port: 0 };
@@ -50,7 +51,7 @@ Deno.test("startMetrics() answers what is no question for metrics", async (t) =>
 });
 
 Deno.test("startMetrics() keeps a bounded number of connections, and closes them at its end", async () => {
-  const metrics = startMetrics({ listen: LOOPBACK });
+  const metrics = startMetrics({ listen: LOOPBACK, timeoutMs: PATIENCE_MS });
   const [, port] = /:(\d+)$/.exec(metrics.address)!;
   const sockets: net.Socket[] = [];
   const closed: Promise<unknown>[] = [];
