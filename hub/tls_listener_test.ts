@@ -24,7 +24,11 @@ const LOOPBACK = { hostname: "127.0.0.1", port: 0, alpn: ["h2"] };
 /** Listens, and echoes what comes until it ends. */
 function echo(
   clientCa?: string,
-  listener: TlsListener = listenTls({ ...LOOPBACK, tls: { ...server, clientCa } }),
+  listener: TlsListener = listenTls({
+    ...LOOPBACK,
+    tls: { ...server, clientCa },
+    handshakeTimeoutMs: () => PATIENCE_MS,
+  }),
 ) {
   const seen: (readonly string[] | undefined)[] = [];
   const serving = (async () => {
@@ -71,6 +75,7 @@ async function dial(port: number, options: tls.ConnectionOptions = {}): Promise<
   await Promise.race([
     once(socket, "secureConnect"),
     once(socket, "error").then(([error]) => Promise.reject(error)),
+    once(socket, "close").then(() => Promise.reject(new Error("The handshake was cut off"))),
   ]);
   socket.on("error", () => {});
   return socket;
