@@ -170,3 +170,22 @@ Deno.test("AuditWriter writes what is left before it closes, and nothing after",
   assert.deepEqual(sink.lines.map(({ id }) => id), ["1"]);
   assert.equal(sink.closed, true);
 });
+
+Deno.test("AuditWriter loses no line because the hub stood still while it closed", async () => {
+  let [text, hasStood] = ["", false];
+  const sink: AuditSink = {
+    async write(bytes) {
+      await new Promise((resolve) => setTimeout(resolve));
+      if (!hasStood) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_500);
+      hasStood = true;
+      text += new TextDecoder().decode(bytes);
+      return bytes.length;
+    },
+  };
+  const audit = new AuditWriter(sink);
+  // Too long for one block.
+  const ids = ["1", "2", "3"];
+  for (const id of ids) audit.record(call(id, { reason: "x".repeat(50_000) }));
+  await audit[Symbol.asyncDispose]();
+  assert.deepEqual(text.trimEnd().split("\n").map((line) => JSON.parse(line).id), ids);
+});

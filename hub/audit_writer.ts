@@ -7,7 +7,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { Complaint } from "../shared/async/complaint.ts";
-import { deadline } from "../shared/async/deadline.ts";
+import { comesWithin } from "../shared/async/deadline.ts";
 import { safeJson } from "../shared/safe_json.ts";
 import type { Audit, AuditRecord } from "./audit.ts";
 import { AuditBlock } from "./audit_block.ts";
@@ -16,8 +16,9 @@ import { blockHash, NO_BLOCK } from "./audit_chain.ts";
 /** Bytes that wait for the disk; lines beyond are dropped. */
 export const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 const GATHER_MS = 25;
-/** How long the end of the hub waits for a disk that does not write. */
-const FLUSH_MS = 2_000;
+/** How long the end of the hub waits for a disk that does not write: so many looks at it. */
+const FLUSH_LOOKS = 20;
+const FLUSH_LOOK_MS = 100;
 
 /** Where lines go: the part of a `Deno.FsFile` that is needed. */
 export interface AuditSink {
@@ -110,11 +111,18 @@ export class AuditWriter implements Audit {
     if (this.#closed) return;
     this.#closed = true;
     this.#hurry?.();
-    await deadline(this.#writing ?? Promise.resolve(), FLUSH_MS).catch(() => {});
+    await this.#flush();
     const waiting = this.#filling === undefined ? this.#full : [...this.#full, this.#filling];
     const count = waiting.reduce((sum, { told }) => sum + told, this.#dropped);
     if (count > 0) getLogger(["hub", "audit"]).warn("Lost the last {count} audit lines", { count });
     this.#sink.close?.();
+  }
+
+  /** Not by one timer: while the hub itself stands still, no time passes for the disk. */
+  async #flush(): Promise<void> {
+    const writing = this.#writing?.catch(() => {});
+    if (writing === undefined) return;
+    for (let i = 0; i < FLUSH_LOOKS; i++) if (await comesWithin(writing, FLUSH_LOOK_MS)) return;
   }
 
   /** Lets lines come together: a write costs the hub as much CPU as two calls do. */

@@ -13,6 +13,7 @@ class World implements AsyncDisposable {
   readonly used: TlsIdentity[] = [];
   readonly folder: string;
   now = Date.now();
+  #watch: CertificateWatch | undefined;
 
   private constructor(folder: string) {
     this.folder = folder;
@@ -34,7 +35,7 @@ class World implements AsyncDisposable {
   }
 
   async watch(): Promise<CertificateWatch> {
-    return new CertificateWatch({
+    return this.#watch = new CertificateWatch({
       files: this.files,
       current: await loadIdentity(this.files),
       use: (identity) => Promise.resolve(void this.used.push(identity)),
@@ -48,6 +49,8 @@ class World implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // Waits for the look that may be under way: it would read on when the test has ended.
+    await this.#watch?.look().catch(() => {});
     await resetLog();
     await Deno.remove(this.folder, { recursive: true });
   }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import tls from "node:tls";
 import * as x509 from "../shared/tls/x509.ts";
+import { PATIENCE_MS } from "../tests/support/until.ts";
 import type { ClientCertificate } from "./auth.ts";
 import { ClientAuthorities, MAX_CHAIN } from "./client_authorities.ts";
 import { AskingTlsListener } from "./tls_listener.ts";
@@ -88,6 +89,7 @@ Deno.test("AskingTlsListener: a certificate is vouched for as long as its author
     port: 0,
     alpn: ["h2"],
     tls: { ...identity, clientCa: pem(root) },
+    handshakeTimeoutMs: () => PATIENCE_MS,
   });
   const accepted = listener.accept();
   const leafKey = await crypto.subtle.exportKey("pkcs8", leaf.keys.privateKey);

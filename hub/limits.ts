@@ -64,6 +64,8 @@ export interface LimitsOptions {
   readonly maxBytesPerSPerServer?: number | undefined;
   /** Bytes that are kept for the calls of one operator. @default no limit */
   readonly maxBufferedBytesPerOperator?: number | undefined;
+  /** A clock in milliseconds that never goes back. @default performance.now */
+  readonly now?: () => number;
 }
 
 /** What is there at the moment. */
@@ -168,7 +170,7 @@ export class Limits {
     let account = this.#accounts.get(operator);
     if (account === undefined) {
       const perSecond = this.#bytes.maxBytesPerSPerOperator;
-      const rate = perSecond === undefined ? undefined : new ByteRate(perSecond);
+      const rate = perSecond === undefined ? undefined : new ByteRate(perSecond, this.#bytes.now);
       account = { name: operator, calls: 0, callsAt: new Map(), bufferedBytes: 0, rate };
       this.#accounts.set(operator, account);
     }
@@ -258,7 +260,7 @@ export class Limits {
     if (perSecond === undefined) return undefined;
     let rate = this.#serverRates.get(server);
     if (rate === undefined) {
-      rate = new ByteRate(perSecond);
+      rate = new ByteRate(perSecond, this.#bytes.now);
       this.#serverRates.set(server, rate);
     }
     return rate;

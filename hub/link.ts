@@ -151,10 +151,10 @@ export class Link {
 
   /**
    * Closes the socket when what waits has been written and the peer has ended its half, so that
-   * it reads our last words before it learns that we are gone; after `GOODBYE_MS` in any case.
+   * it reads our last words before it learns that we are gone; after `goodbyeMs` in any case.
    */
-  async end(): Promise<void> {
-    const timer = setTimeout(() => this.close(), GOODBYE_MS);
+  async end(goodbyeMs: number = GOODBYE_MS): Promise<void> {
+    const timer = setTimeout(() => this.close(), goodbyeMs);
     try {
       this.wake();
       await this.#until(() => !this.#writing && !this.#awake);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { OutBuffer } from "../shared/bytes/out_buffer.ts";
+import { PATIENCE_MS } from "../tests/support/until.ts";
 import { GOODBYE_MS, Link, type LinkProtocol } from "./link.ts";
 import { FakeSocket, turns } from "./testing/socket.ts";
 
@@ -257,7 +258,7 @@ Deno.test("Link carries bytes between real sockets", async () => {
   far.out.write(bytes.subarray(0, 100));
   b.wake();
   // Each sends to its end, and hears the other to its end.
-  await Promise.all([a.end(), b.end(), ...runs]);
+  await Promise.all([a.end(PATIENCE_MS), b.end(PATIENCE_MS), ...runs]);
   assert.ok(far.input.equals(bytes));
   assert.ok(near.input.equals(bytes.subarray(0, 100)));
 });

@@ -24,7 +24,6 @@ import { closeQuietly, writeAll } from "./socket.ts";
 
 /** Requests at a time; connections beyond are closed. */
 export const MAX_REQUESTS = 16;
-/** A connection that has not asked and read its answer by then is closed. */
 const TIMEOUT_MS = 5_000;
 
 export interface MetricsOptions {
@@ -33,6 +32,8 @@ export interface MetricsOptions {
   readonly usage?: (() => Usage) | undefined;
   /** The certificate that is in use. */
   readonly certificate?: { readonly file: string; notAfter(): Date } | undefined;
+  /** A connection that has not asked and read its answer by then is closed. @default TIMEOUT_MS */
+  readonly timeoutMs?: number;
 }
 
 /** A number of `Usage`, its name and what it says. */
@@ -68,13 +69,14 @@ export interface Metrics extends Disposable {
 
 /** @throws {Error} If the address cannot be listened on. */
 export function startMetrics(options: MetricsOptions): Metrics {
+  const { timeoutMs = TIMEOUT_MS } = options;
   const registry = collect(options);
   const listener = listen({ ...options.listen, alpn: [], flag: "--metrics-listen" });
   const ending = new AbortController();
   const open = new Set<Deno.Conn>();
   void acceptLoop(listener, async (conn) => {
     open.add(conn);
-    const timer = setTimeout(() => closeQuietly(conn), TIMEOUT_MS);
+    const timer = setTimeout(() => closeQuietly(conn), timeoutMs);
     try {
       if (open.size <= MAX_REQUESTS) await answer(conn, registry);
     } catch {

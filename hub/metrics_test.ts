@@ -2,14 +2,15 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
 import { VERSION } from "../shared/version.ts";
+import { PATIENCE_MS } from "../tests/support/until.ts";
 import { MAX_REQUESTS, startMetrics } from "./metrics.ts";
 
-const LOOPBACK = { hostname: "127.0.0.1", port: 0 };
+const HERE = { listen: { hostname: "127.0.0.1", port: 0 }, timeoutMs: PATIENCE_MS };
 
 Deno.test("startMetrics() tells when the certificate ends that is in use now", async () => {
   let end = new Date("2027-01-31T00:00:00Z");
   using metrics = startMetrics({
-    listen: LOOPBACK,
+    ...HERE,
     certificate: { file: 'a "b".crt', notAfter: () => end },
   });
   const read = async () => {
@@ -28,13 +29,13 @@ Deno.test("startMetrics() tells when the certificate ends that is in use now", a
 });
 
 Deno.test("startMetrics() says nothing of a certificate where there is none", async () => {
-  using metrics = startMetrics({ listen: LOOPBACK });
+  using metrics = startMetrics(HERE);
   const text = await (await fetch(`http://${metrics.address}/metrics`)).text();
   assert.doesNotMatch(text, /certificate/);
 });
 
 Deno.test("startMetrics() answers what is no question for metrics", async (t) => {
-  using metrics = startMetrics({ listen: LOOPBACK });
+  using metrics = startMetrics(HERE);
   const table: [method: string, path: string, status: number, text: RegExp][] = [
     ["GET", "/", 404, /Metrics are at \/metrics/],
     ["GET", "/metrics/..", 404, /Metrics are at \/metrics/],
@@ -50,7 +51,7 @@ Deno.test("startMetrics() answers what is no question for metrics", async (t) =>
 });
 
 Deno.test("startMetrics() keeps a bounded number of connections, and closes them at its end", async () => {
-  const metrics = startMetrics({ listen: LOOPBACK });
+  const metrics = startMetrics(HERE);
   const [, port] = /:(\d+)$/.exec(metrics.address)!;
   const sockets: net.Socket[] = [];
   const closed: Promise<unknown>[] = [];

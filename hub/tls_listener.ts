@@ -26,6 +26,7 @@ import { TlsConn } from "./tls_conn.ts";
 
 /** A client that has not ended its handshake by then is closed, or lingers. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
+const defaultTimeoutMs = () => HANDSHAKE_TIMEOUT_MS;
 /**
  * Clients that may linger at a swift listener. Deno goes on with a handshake whose connection was
  * closed until the peer has gone, and with it holds a file descriptor.
@@ -47,8 +48,8 @@ export interface TlsListenOptions extends ListenAddress {
   readonly alpn: readonly string[];
   /** Takes a port that another listener of ours still has. @default false */
   readonly reusePort?: boolean;
-  /** @default HANDSHAKE_TIMEOUT_MS */
-  readonly handshakeTimeoutMs?: number;
+  /** Asked for each handshake. @default HANDSHAKE_TIMEOUT_MS */
+  readonly handshakeTimeoutMs?: () => number;
 }
 
 /** What a swift listener bears with. */
@@ -210,14 +211,13 @@ export class SwiftTlsListener implements TlsListener {
   }
 
   async #shakeHands(conn: Deno.TlsConn): Promise<void> {
-    const { handshakeTimeoutMs = HANDSHAKE_TIMEOUT_MS, maxLingering = MAX_LINGERING } =
-      this.#options;
+    const { handshakeTimeoutMs = defaultTimeoutMs, maxLingering = MAX_LINGERING } = this.#options;
     this.#handshakes.add(conn);
     if (this.#handshakes.size > MAX_SWIFT_HANDSHAKES) this.#giveWay();
     const timer = setTimeout(() => {
       this.#lingering.add(conn);
       if (this.#lingering.size > maxLingering) this.#giveWay();
-    }, handshakeTimeoutMs);
+    }, handshakeTimeoutMs());
     let failed = false;
     try {
       await conn.handshake();
@@ -279,7 +279,7 @@ function listenWith(
 export class AskingTlsListener implements TlsListener {
   readonly #listener: Deno.TcpListener;
   readonly #alpn: readonly string[];
-  readonly #timeoutMs: number;
+  readonly #timeoutMs: () => number;
   /** Of the next handshake. */
   #context: tls.SecureContext;
   #clientCa: string | undefined;
@@ -290,7 +290,7 @@ export class AskingTlsListener implements TlsListener {
 
   constructor(options: TlsListenOptions) {
     const { hostname, port, tls: identity, alpn, reusePort = false } = options;
-    const { handshakeTimeoutMs = HANDSHAKE_TIMEOUT_MS } = options;
+    const { handshakeTimeoutMs = defaultTimeoutMs } = options;
     this.#alpn = alpn;
     this.#timeoutMs = handshakeTimeoutMs;
     this.#context = tlsContext(identity);
@@ -352,7 +352,7 @@ export class AskingTlsListener implements TlsListener {
   async #shakeHands(conn: Deno.TcpConn, place: Disposable): Promise<void> {
     using _ = place;
     this.#handshakes.add(conn);
-    const timer = setTimeout(() => closeQuietly(conn), this.#timeoutMs);
+    const timer = setTimeout(() => closeQuietly(conn), this.#timeoutMs());
     const inHandshake = this.#authorities;
     try {
       const secured = await TlsConn.handshake(conn, {

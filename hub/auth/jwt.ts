@@ -86,7 +86,7 @@ export class JwtVerifier {
   static load(
     path: string,
     issuers: readonly Issuer[],
-    { fetchCooldownMs = FETCH_COOLDOWN_MS } = {},
+    { fetchCooldownMs = FETCH_COOLDOWN_MS, fetchTimeoutMs = FETCH_TIMEOUT_MS } = {},
   ): JwtVerifier {
     const sources = new Map<string, Source>();
     for (const issuer of issuers) {
@@ -96,7 +96,7 @@ export class JwtVerifier {
       const { keysUrl, keysFile = "" } = issuer;
       const keys = keysUrl === undefined
         ? fileKeys(resolve(dirname(path), keysFile), issuer)
-        : remoteKeys(keysUrl, fetchCooldownMs);
+        : remoteKeys(keysUrl, { fetchCooldownMs, fetchTimeoutMs });
       sources.set(issuer.issuer, { ...issuer, keys });
     }
     return new JwtVerifier(sources);
@@ -205,10 +205,13 @@ function readText(path: string): string {
   return Deno.readTextFileSync(path);
 }
 
-function remoteKeys(url: URL, cooldownDuration: number): JWTVerifyGetKey {
+function remoteKeys(
+  url: URL,
+  { fetchCooldownMs, fetchTimeoutMs }: { fetchCooldownMs: number; fetchTimeoutMs: number },
+): JWTVerifyGetKey {
   return createRemoteJWKSet(url, {
-    timeoutDuration: FETCH_TIMEOUT_MS,
-    cooldownDuration,
+    timeoutDuration: fetchTimeoutMs,
+    cooldownDuration: fetchCooldownMs,
     cacheMaxAge: KEYS_MAX_AGE_MS,
     [customFetch]: fetchBounded,
   });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from "jose";
+import { PATIENCE_MS } from "../../tests/support/until.ts";
 import type { Issuer } from "./issuer.ts";
 import { JwtFault, JwtVerifier } from "./jwt.ts";
 
@@ -103,7 +104,8 @@ Deno.test("JwtVerifier fetches a key set, keeps it, and follows a rotation", asy
   });
   const keysUrl = new URL(`http://127.0.0.1:${server.addr.port}/jwks`);
   const issuer = { ...BASE, algorithms: [alg], keysFile: undefined, keysUrl };
-  const verifier = JwtVerifier.load("auth.yaml", [issuer], { fetchCooldownMs: 0 });
+  const options = { fetchCooldownMs: 0, fetchTimeoutMs: PATIENCE_MS };
+  const verifier = JwtVerifier.load("auth.yaml", [issuer], options);
   for (let i = 0; i < 3; i++) await verifier.verify(await sign(first.privateKey, alg));
   assert.equal(fetched, 1);
   keys = [{ ...await exportJWK(second.publicKey), kid: "2", alg }];

@@ -76,7 +76,8 @@ export async function dialTunnel(address: string, name: string): Promise<Dialled
     ended,
     onBytes(listener) {
       listen = listener;
-      for (const bytes of early.splice(0)) listener(bytes);
+      // When all is set up: a Welcome that came with the upgrade's answer must be answered too.
+      queueMicrotask(() => early.splice(0).forEach((bytes) => listener(bytes)));
     },
     send: (bytes) => socket.send(bytes),
     close: () => socket.terminate(),
