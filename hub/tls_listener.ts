@@ -38,8 +38,9 @@ export const MAX_SWIFT_HANDSHAKES = 4_096;
 const MAX_HANDSHAKES = 1_000;
 /** A listener that was succeeded closes in a moment when nobody waits in it, or after so long a time. */
 const RETIRE_MS = 50;
-/** A look that is later than this may not have seen who waits. */
+/** A look that is later than this may not have seen who waits: then there is another one. */
 const LATE_MS = 10;
+const MAX_RETIRE_LOOKS = 100;
 /** So many turns behind an accept, it is known whether somebody waited; Deno's own needs two. */
 const MICROTASKS = 4;
 
@@ -184,15 +185,16 @@ export class SwiftTlsListener implements TlsListener {
     this.#listener = next;
     this.#running = this.#run(next);
     let timer: ReturnType<typeof setTimeout>;
-    const retire = () => {
+    const retire = (look: number) => {
       const dueMs = performance.now() + RETIRE_MS;
       timer = setTimeout(() => {
         // Who stood still meanwhile has not seen yet who came.
-        if (performance.now() > dueMs + LATE_MS) retire();
+        const isLate = performance.now() > dueMs + LATE_MS;
+        if (isLate && look < MAX_RETIRE_LOOKS) retire(look + 1);
         else closeQuietly(last);
       }, RETIRE_MS);
     };
-    retire();
+    retire(1);
     await ended;
     clearTimeout(timer!);
   }

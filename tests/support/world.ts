@@ -258,9 +258,14 @@ export class World implements AsyncDisposable {
  * are still there.
  */
 function ownLoopback(): string {
-  if (Deno.build.os !== "linux") return "127.0.0.1"; // Elsewhere it is the only one.
   const [a, b, c] = crypto.getRandomValues(new Uint8Array(3));
-  return `127.${64 + a! % 128}.${b}.${1 + c! % 254}`;
+  const hostname = `127.${64 + a! % 128}.${b}.${1 + c! % 254}`;
+  try {
+    Deno.listen({ hostname, port: 0 }).close();
+    return hostname;
+  } catch {
+    return "127.0.0.1"; // Here it is the only one.
+  }
 }
 
 function toSpec(spec: string | ServerSpec): ServerSpec {
