@@ -147,7 +147,10 @@ Deno.test("verifyAudit() finds what was done to an audit", async (t) => {
       await write(path, ids(1, 30), { maxBytes: 1_500 });
       await assert.rejects(verifyAudit([path, `${path}.2`, `${path}.3`]), /does not continue/);
       await verifyAudit([`${path}.2`, path, `${path}.1`]);
-      await assert.rejects(verifyAudit([`${path}.9`]), /^Error: Cannot read audit file .*\.9: /);
+      await assert.rejects(
+        verifyAudit([`${path}.9`]),
+        /^UnreadableAuditError: Cannot read audit file .*\.9: /,
+      );
     }));
 });
 
