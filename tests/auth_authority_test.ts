@@ -7,10 +7,10 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import http2 from "node:http2";
-import tls from "node:tls";
 import { Status } from "../shared/grpc/status.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
 import { authYaml, GET, tokenOf } from "./support/auth_world.ts";
+import { closing, dialTls, drop } from "./support/path.ts";
 import { until, within } from "./support/until.ts";
 import { type Sighting, Witness } from "./support/witness.ts";
 import { World } from "./support/world.ts";
@@ -23,22 +23,6 @@ const OPERATOR = `operators:
     certificates: "dns:*.soc.test"
     rules: [{ servers: edge-1, methods: "*", effect: allow }]
 `;
-
-/** A socket that shows the analyst's certificate. */
-async function dial(address: string): Promise<tls.TLSSocket> {
-  const { hostname, port } = new URL(`tcp://${address}`);
-  const socket = tls.connect({
-    host: hostname,
-    port: Number(port),
-    rejectUnauthorized: false,
-    ALPNProtocols: ["h2"],
-    cert: analyst.cert,
-    key: analyst.key,
-  });
-  socket.on("error", () => {}); // It closes.
-  await once(socket, "secureConnect");
-  return socket;
-}
 
 /** A call that the server holds open. */
 function hold(session: http2.ClientHttp2Session, token?: string) {
@@ -81,15 +65,14 @@ Deno.test("an authority taken out of --client-ca ends the calls that it vouched 
       headers: { authorization: `Bearer ${tokenOf("edges")}` },
       tls: { rejectUnauthorized: false },
     });
-    const socket = await dial(world.callAddress);
-    const gone = once(socket, "close");
+    const socket = await dialTls(world.callAddress, analyst);
     const session = http2.connect("https://hub.test", { createConnection: () => socket });
     session.on("error", () => {});
     const byCertificate = hold(session);
     const byToken = hold(session, tokenOf("root"));
     await within("both calls", Promise.all([byCertificate.begun, byToken.begun]));
-    const raw = await dial(world.callAddress);
-    const rawGone = once(raw, "close");
+    const raw = await dialTls(world.callAddress, analyst);
+    const rawGone = closing(raw);
     raw.write(`${JSON.stringify({ version: 1, server: "edge-1" })}\n`);
     const [line] = await within("the raw connection", once(raw, "data"));
     assert.equal(JSON.parse(String(line)).ok, true);
@@ -105,8 +88,7 @@ Deno.test("an authority taken out of --client-ca ends the calls that it vouched 
     assert.equal(byToken.ended(), undefined);
     assert.ok(!byToken.stream.closed, "a token needs nobody to vouch for it");
     session.destroy();
-    socket.destroy();
-    await gone;
+    await drop(socket);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

@@ -6,11 +6,10 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import http2 from "node:http2";
-import tls from "node:tls";
 import { Status } from "../shared/grpc/status.ts";
 import { type CertificatePair, generateCertificate } from "../shared/tls/generate.ts";
 import { AuthWorld, authYaml, GET, tokenOf } from "./support/auth_world.ts";
-import { closing, drop } from "./support/path.ts";
+import { closing, dialTls, drop } from "./support/path.ts";
 import { readLine } from "./support/raw_path.ts";
 import { within } from "./support/until.ts";
 
@@ -34,27 +33,13 @@ function start(): Promise<AuthWorld> {
   });
 }
 
-async function dial(world: AuthWorld, identity?: CertificatePair): Promise<tls.TLSSocket> {
-  const { hostname, port } = new URL(`tcp://${world.hub.callAddress}`);
-  const socket = tls.connect({
-    host: hostname,
-    port: Number(port),
-    rejectUnauthorized: false,
-    ALPNProtocols: ["h2"],
-    ...(identity && { cert: identity.cert, key: identity.key }),
-  });
-  socket.on("error", () => {}); // It closes.
-  await once(socket, "secureConnect");
-  return socket;
-}
-
 /** The status of one call, or `closed`. */
 async function call(
   world: AuthWorld,
   server: string,
   { identity, token }: { identity?: CertificatePair; token?: string } = {},
 ): Promise<number | "closed"> {
-  const socket = await dial(world, identity);
+  const socket = await dialTls(world.hub.callAddress, identity);
   const gone = closing(socket);
   const session = http2.connect("https://hub.test", { createConnection: () => socket });
   session.on("error", () => {});
@@ -106,7 +91,7 @@ Deno.test("an operator's certificate is as good as a token, and no better", asyn
   }
   for (const [server, ok] of [["edge-1", true], ["edge-2", false]] as const) {
     await t.step(`a raw connection to ${server}`, async () => {
-      const socket = await dial(world, soc);
+      const socket = await dialTls(world.hub.callAddress, soc);
       socket.write(`${JSON.stringify({ version: 1, server })}\n`);
       assert.equal(JSON.parse(await readLine(socket)).ok, ok);
       await drop(socket);

@@ -18,7 +18,8 @@ import {
   untilState,
 } from "../support/facts.ts";
 import { type Direction, FaultyLink, type FaultyLinkOptions } from "../support/faulty_link.ts";
-import { Process, source } from "../support/process.ts";
+import { startGserver } from "../support/lone_gserver.ts";
+import type { Process } from "../support/process.ts";
 import { RawTunnel } from "../support/raw_tunnel.ts";
 import { until, within } from "../support/until.ts";
 import { World } from "../support/world.ts";
@@ -187,27 +188,17 @@ Deno.test("row 26, a hub that was stopped itself blames nobody for the silence",
 Deno.test("row 26, a server that was stopped itself blames nobody for the silence", async () => {
   // A hub that says no numbers, and lets a server sleep for longer than its own.
   await using hub = await TestHub.start();
-  const dir = await Deno.makeTempDir({ prefix: "ghub-liveness-" });
-  try {
-    await using server = Process.deno("gserver", [
-      ...source("server/main.ts"),
-      ...["serve", "edge-1", "--hub-uri", hub.uri.href, "--state-dir", dir, "--proxy", "direct"],
-      ...["--ping-interval", "1s", "--dead-after", "6s"],
-    ], { env: { HOME: dir } });
-    const tunnel = await hub.tunnel();
-    await server.line(READY);
-    // Before its first ping: no answer may wait for it when it wakes.
-    server.pause();
-    const pausedAtMs = performance.now();
-    await until("the server to have slept", () => performance.now() - pausedAtMs > 7_500);
-    server.resume();
-    const next = Promise.race([
-      once(tunnel.socket, "ping").then(() => "a ping"),
-      tunnel.closed.then(([code, reason]) => `closed with ${code} ${reason}`),
-    ]);
-    assert.equal(await within("what the server does", next), "a ping");
-    assert.equal(hub.requests.length, 1);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
+  await using started = await startGserver(hub, ["--ping-interval", "1s", "--dead-after", "6s"]);
+  const { server, tunnel } = started;
+  // Before its first ping: no answer may wait for it when it wakes.
+  server.pause();
+  const pausedAtMs = performance.now();
+  await until("the server to have slept", () => performance.now() - pausedAtMs > 7_500);
+  server.resume();
+  const next = Promise.race([
+    once(tunnel.socket, "ping").then(() => "a ping"),
+    tunnel.closed.then(([code, reason]) => `closed with ${code} ${reason}`),
+  ]);
+  assert.equal(await within("what the server does", next), "a ping");
+  assert.equal(hub.requests.length, 1);
 });

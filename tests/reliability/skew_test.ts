@@ -19,7 +19,7 @@ import { createWebSocketStream, WebSocket } from "../../shared/bridge/ws.ts";
 import { ok } from "../call_suite/expect.ts";
 import { EchoClient } from "../support/echo_client.ts";
 import { listed } from "../support/facts.ts";
-import { Process, source } from "../support/process.ts";
+import { startGserver } from "../support/lone_gserver.ts";
 import { shakeHands } from "../support/raw_path.ts";
 import { until } from "../support/until.ts";
 import { World } from "../support/world.ts";
@@ -43,32 +43,22 @@ Deno.test("row 23, a newer hub: gserver passes over what it does not know", asyn
   await using hub = await TestHub.start({
     headers: () => ({ "X-Hub-Later": "1", "X-Hub-Features": "a;b=2" }),
   });
-  const dir = await Deno.makeTempDir({ prefix: "ghub-skew-" });
-  try {
-    await using server = Process.deno("gserver", [
-      ...source("server/main.ts"),
-      ...["serve", "edge-1", "--hub-uri", hub.uri.href, "--state-dir", dir, "--proxy", "direct"],
-      ...["--ping-interval", "60s", "--dead-after", "300s"],
-    ], { env: { HOME: dir } });
-    const tunnel = await hub.tunnel();
-    await server.line(/^gserver ready server=edge-1 /);
-    const welcome = ["ghub.v1.Tunnel", "Welcome"] as const;
-    const stream = tunnel.open(`/${welcome.join("/")}`, {
-      "x-hub-later": "2",
-      "x-hub-later-bin": "AAEC",
-      "x-hub-features": "everything",
-    });
-    const pinged = once(tunnel.socket, "ping");
-    const request = { hubId: "later", pingInterval: { nanos: 100_000_000 } };
-    stream.end(lengthened(frame(...welcome, request)));
-    const { status, message } = await resultOf(stream, ...welcome);
-    assert.equal(status, 0, message);
-    await pinged; // It took over the one number that it knows.
-    const health = await tunnel.call("grpc.health.v1.Health", "Check", {}, { "x-hub-later": "3" });
-    assert.deepEqual([health.status, health.responses], [0, [{ status: "SERVING" }]]);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
+  await using started = await startGserver(hub, ["--ping-interval", "60s", "--dead-after", "300s"]);
+  const { tunnel } = started;
+  const welcome = ["ghub.v1.Tunnel", "Welcome"] as const;
+  const stream = tunnel.open(`/${welcome.join("/")}`, {
+    "x-hub-later": "2",
+    "x-hub-later-bin": "AAEC",
+    "x-hub-features": "everything",
+  });
+  const pinged = once(tunnel.socket, "ping");
+  const request = { hubId: "later", pingInterval: { nanos: 100_000_000 } };
+  stream.end(lengthened(frame(...welcome, request)));
+  const { status, message } = await resultOf(stream, ...welcome);
+  assert.equal(status, 0, message);
+  await pinged; // It took over the one number that it knows.
+  const health = await tunnel.call("grpc.health.v1.Health", "Check", {}, { "x-hub-later": "3" });
+  assert.deepEqual([health.status, health.responses], [0, [{ status: "SERVING" }]]);
 });
 
 Deno.test("row 23, a newer server: ghub passes over what it does not know, or passes it on", async () => {

@@ -4,7 +4,10 @@
  * @module
  */
 import type { ChannelOptions } from "@grpc/grpc-js";
+import { once } from "node:events";
 import net from "node:net";
+import tls from "node:tls";
+import type { CertificatePair } from "../../shared/tls/generate.ts";
 import { EchoClient, type Headers } from "./echo_client.ts";
 
 /** The suite of `call_suite.ts` runs over each path, with the same expectations. */
@@ -49,6 +52,21 @@ export function dialTcp(
     });
     socket.once("error", reject);
   });
+}
+
+/** Opens a connection for HTTP/2 over TLS to `host:port`, whose certificate is not looked at. */
+export async function dialTls(address: string, identity?: CertificatePair): Promise<tls.TLSSocket> {
+  const { hostname, port } = new URL(`tcp://${address}`);
+  const socket = tls.connect({
+    host: hostname,
+    port: Number(port),
+    rejectUnauthorized: false,
+    ALPNProtocols: ["h2"],
+    ...(identity && { cert: identity.cert, key: identity.key }),
+  });
+  socket.on("error", () => {}); // It closes.
+  await once(socket, "secureConnect");
+  return socket;
 }
 
 /** Waits until a socket is closed, by whatever. (`once()` of node:events would mind errors.) */
