@@ -11,7 +11,8 @@ import type {
   fluentd_v1_StartResponse as StartResponse,
   fluentd_v1_StopResponse as StopResponse,
 } from "../shared/gen/types.ts";
-import { agoText, durationMs, durationText, list, sizeText, table, timeText } from "./table.ts";
+import { durationMs } from "../shared/grpc/proto_time.ts";
+import { agoText, durationText, list, sizeText, table, timeText } from "./table.ts";
 import { printable } from "./printable.ts";
 
 /** How it is. */

@@ -7,17 +7,10 @@ import type {
   ghub_v1_Activity as Activity,
   ghub_v1_ListServersResponse as ListServersResponse,
 } from "../shared/gen/types.ts";
+import { durationMs } from "../shared/grpc/proto_time.ts";
 import { statusName } from "../shared/grpc/status.ts";
 import { printable } from "./printable.ts";
-import {
-  agoText,
-  durationMs,
-  durationText,
-  labelsText,
-  sizeText,
-  table,
-  timeText,
-} from "./table.ts";
+import { agoText, durationText, labelsText, sizeText, table, timeText } from "./table.ts";
 
 const HEADS = [
   "NAME",

@@ -5,6 +5,7 @@
  */
 import { parseDuration } from "../shared/cli/parse_duration.ts";
 import { type Context, type Option, UsageError } from "../shared/cli/program.ts";
+import { isLoopbackHost } from "../shared/net/loopback.ts";
 import type { CallPlan } from "./attempt.ts";
 import { readTlsSettings } from "./channel.ts";
 import type { ConnectionValues } from "./connection_options.ts";
@@ -54,7 +55,7 @@ export async function planRoute(context: Context, server: string | undefined): P
   checkServerName(server);
   const tls = await readTlsSettings(values);
   const token = await readToken(values.tokenFile, env);
-  if (token !== undefined && tls === undefined && !isLoopback(address.host) && !values.quiet) {
+  if (token !== undefined && tls === undefined && !isLoopbackHost(address.host) && !values.quiet) {
     await io.stderr.write("warning: without --tls, the token can be read on its way to the hub\n");
   }
   return {
@@ -77,8 +78,4 @@ function checkServerName(name: string | undefined): void {
   throw new UsageError(`"${name}" is not a server's name`, {
     hint: 'All servers: "gclient hub servers"',
   });
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\./.test(host);
 }

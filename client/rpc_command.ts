@@ -17,6 +17,7 @@ import {
   type Io,
   type Options,
 } from "../shared/cli/program.ts";
+import { durationMs } from "../shared/grpc/proto_time.ts";
 import { decodeMessage, methodOf } from "../shared/grpc/service.ts";
 import { root } from "../shared/grpc/root.ts";
 import { Status } from "../shared/grpc/status.ts";
@@ -31,7 +32,6 @@ import { showProgress } from "./progress.ts";
 import { ReflectionError } from "./reflection.ts";
 import { readRequests, requestOptions, type RequestValues } from "./request.ts";
 import { processStdin } from "./stdin.ts";
-import { durationMs } from "./table.ts";
 
 /** How a call that went through counts. */
 export interface Outcome {

@@ -3,10 +3,8 @@
  *
  * @module
  */
-import type {
-  google_protobuf_Duration as Duration,
-  google_protobuf_Timestamp as Timestamp,
-} from "../shared/gen/types.ts";
+import type { google_protobuf_Timestamp as Timestamp } from "../shared/gen/types.ts";
+import { timestampMs } from "../shared/grpc/proto_time.ts";
 import { printable } from "./printable.ts";
 
 /** What stands in a cell without content. */
@@ -35,12 +33,6 @@ export function labelsText(labels: Readonly<Record<string, string>> | undefined)
   return Object.entries(labels ?? {}).sort().map(([key, value]) => `${key}=${value}`).join(",");
 }
 
-/** Milliseconds of a Duration; `undefined` for none. */
-export function durationMs(duration: Duration | undefined): number | undefined {
-  if (duration === undefined) return undefined;
-  return Number(duration.seconds ?? 0) * 1000 + (duration.nanos ?? 0) / 1e6;
-}
-
 /** `undefined` → "", 0.35 → 350µs, 12 → 12ms, 2345 → 2.3s, 93784000 → 1d2h. */
 export function durationText(ms: number | undefined): string {
   if (ms === undefined) return "";
@@ -51,12 +43,6 @@ export function durationText(ms: number | undefined): string {
   if (minutes < 60) return `${minutes}m${Math.floor(ms / 1000) % 60}s`;
   const hours = Math.floor(minutes / 60);
   return hours < 24 ? `${hours}h${minutes % 60}m` : `${Math.floor(hours / 24)}d${hours % 24}h`;
-}
-
-/** Milliseconds since 1970 of a Timestamp; `undefined` for none. */
-export function timestampMs(time: Timestamp | undefined): number | undefined {
-  if (time === undefined) return undefined;
-  return Number(time.seconds ?? 0) * 1000 + Math.floor((time.nanos ?? 0) / 1e6);
 }
 
 /** A time as "3m12s ago". */

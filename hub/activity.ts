@@ -12,7 +12,7 @@ import type {
 } from "../shared/gen/types.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
-import { duration, timestamp } from "./proto_time.ts";
+import { duration, timestamp } from "../shared/grpc/proto_time.ts";
 
 /** Events of the past that a new watcher can ask for. */
 export const MAX_HISTORY = 1000;

@@ -3,7 +3,6 @@ import type { ghub_v1_Activity as Activity } from "../shared/gen/types.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { ActivityFeed } from "./activity.ts";
-import { duration, timestamp } from "./proto_time.ts";
 
 function publish(feed: ActivityFeed, server: string, ...ids: string[]): void {
   for (const id of ids) feed.publish({ kind: "CALL_ENDED", server, id });
@@ -115,23 +114,4 @@ Deno.test("ActivityFeed.close() ends all watches, after what has happened", asyn
   assert.deepEqual(await take(behind, 2), ["1"]);
   assert.equal((await feed.watch({ signal }).next()).done, true, "nor does a new one begin");
   assert.equal(feed.watching, 0);
-});
-
-Deno.test("timestamp() and duration() never have negative nanos", async (t) => {
-  const table: [ms: number, seconds: number, nanos: number][] = [
-    [0, 0, 0],
-    [1500, 1, 500_000_000],
-    [-1, -1, 999_000_000],
-  ];
-  for (const [ms, seconds, nanos] of table) {
-    await t.step(`${ms} ms`, () => {
-      assert.deepEqual(timestamp(ms), { seconds, nanos });
-      assert.deepEqual(duration(ms), { seconds, nanos });
-    });
-  }
-  await t.step("a duration is as fine as it is, a time is of whole milliseconds", () => {
-    assert.deepEqual(duration(0.001), { seconds: 0, nanos: 1000 });
-    assert.deepEqual(timestamp(2000.9), { seconds: 2, nanos: 0 });
-    assert.deepEqual(timestamp(-0.5), { seconds: -1, nanos: 999_000_000 });
-  });
 });

@@ -94,9 +94,3 @@ export interface Auth {
   /** Ends what goes on in the background. */
   close(): void;
 }
-
-/** Whether an address is of this machine itself. */
-export function isLoopback(address: string): boolean {
-  const plain = address.replace(/^\[|\]$/g, "").replace(/^::ffff:(?=\d+\.)/i, "");
-  return plain === "::1" || /^127(?:\.\d{1,3}){3}$/.test(plain);
-}

@@ -11,6 +11,7 @@ import { getLogger } from "@logtape/logtape";
 import { nearest } from "../shared/closest.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
+import { isLoopback } from "../shared/net/loopback.ts";
 import {
   type Admission,
   after,
@@ -18,7 +19,6 @@ import {
   type Auth,
   type CallRequest,
   type Identity,
-  isLoopback,
   type Operator,
   type TunnelRequest,
 } from "./auth.ts";

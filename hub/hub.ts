@@ -9,6 +9,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { ReloadPart } from "../shared/cli/reload.ts";
+import { duration } from "../shared/grpc/proto_time.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { VERSION } from "../shared/version.ts";
 import { acceptLoop } from "./accept_loop.ts";
@@ -30,7 +31,6 @@ import { type HubListener, listen } from "./listen.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
 import { OwnUpstream } from "./own_upstream.ts";
 import { createOwnServices } from "./own_services.ts";
-import { duration } from "./proto_time.ts";
 import { Registry } from "./registry.ts";
 import type { CallIdentity, RelayContext } from "./relay.ts";
 import type { RequestHead } from "./request_head.ts";

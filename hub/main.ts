@@ -5,6 +5,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { deadline } from "../shared/async/deadline.ts";
+import { untilAborted } from "../shared/async/until_aborted.ts";
 import { configureLog } from "../shared/cli/log.ts";
 import { dropPermissions } from "../shared/cli/permissions.ts";
 import {
@@ -107,7 +108,7 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
       READY: 1,
       STATUS: status,
     });
-    await Promise.race([aborted(signal), hub.closed]);
+    await Promise.race([untilAborted(signal), hub.closed]);
     if (!signal.aborted) throw new Error("The hub ended by itself");
     void systemd.notify({ STOPPING: 1, STATUS: "Calls in flight end" });
     const { drainTimeoutMs } = values;
@@ -140,13 +141,6 @@ function dropUnneeded({ certificate, hub: { authFile } }: Config, env: Env): voi
 /** Text in which no brace is a placeholder. */
 function literal(text: string): string {
   return text.replace(/[{}]/g, "$&$&");
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }
 
 function quickStartOf({ hub: options, certificate }: Config, hub: RunningHub): string[] {

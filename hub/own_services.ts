@@ -23,6 +23,7 @@ import type {
 } from "../shared/gen/types.ts";
 import { serverStream, unary } from "../shared/grpc/handlers.ts";
 import { addHealth, type Health } from "../shared/grpc/health.ts";
+import { duration, timestamp } from "../shared/grpc/proto_time.ts";
 import { addReflection } from "../shared/grpc/reflection.ts";
 import { serviceDefinition } from "../shared/grpc/service.ts";
 import type { ActivityFeed } from "./activity.ts";
@@ -30,7 +31,6 @@ import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { isServerName, NAME_RULE } from "../shared/registration/server_name.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
-import { duration, timestamp } from "./proto_time.ts";
 import type { Departure, Registry } from "./registry.ts";
 import { OPERATOR_FIELD } from "../shared/vouchers/voucher.ts";
 import type { Tunnel } from "./tunnel.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { isLoopback } from "./auth.ts";
+import { isLoopbackHost } from "../shared/net/loopback.ts";
 import { tokenFiles } from "./auth/hub_tokens.ts";
 
 export interface QuickStartOptions {
@@ -35,7 +35,7 @@ export function quickStart(options: QuickStartOptions): string[] {
     tls && caFile !== undefined ? ` --tls-ca-cert-file ${baseName(caFile)}` : "";
   const copies = (file: string, tls: boolean) =>
     tls && caFile !== undefined ? `${file} and ${caFile}` : file;
-  if (!isLocal(tunnelHost)) {
+  if (!isLoopbackHost(tunnelHost)) {
     const uri = reachable(tunnelAddress, tunnelHost);
     const tls = uri.startsWith("wss:");
     lines.push(
@@ -43,12 +43,12 @@ export function quickStart(options: QuickStartOptions): string[] {
         `gserver serve --hub-uri ${uri} --token-file ${baseName(files.join)}${trust(tls)}`,
     );
   }
-  if (!isLocal(callHost) && !callTls && !options.allowPlaintextCalls) {
+  if (!isLoopbackHost(callHost) && !callTls && !options.allowPlaintextCalls) {
     lines.push(
       "Calls from other machines are refused without TLS: start with --call-tls and --tls-cert " +
         "(deno task gencert makes a certificate to try), or with --allow-plaintext-calls",
     );
-  } else if (!isLocal(callHost)) {
+  } else if (!isLoopbackHost(callHost)) {
     const address = reachable(callAddress, callHost);
     lines.push(
       `To call from elsewhere, copy ${copies(files.operator, callTls)} there and run: ` +
@@ -61,10 +61,6 @@ export function quickStart(options: QuickStartOptions): string[] {
 
 function isWildcard(host: string): boolean {
   return host === "0.0.0.0" || host === "::";
-}
-
-function isLocal(host: string): boolean {
-  return host === "localhost" || isLoopback(host);
 }
 
 function baseName(path: string): string {

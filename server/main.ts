@@ -4,6 +4,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { untilAborted } from "../shared/async/until_aborted.ts";
 import { configureLog } from "../shared/cli/log.ts";
 import { dropPermissions } from "../shared/cli/permissions.ts";
 import { type Context, defineCommand, type Program, runProgram } from "../shared/cli/program.ts";
@@ -112,18 +113,11 @@ async function runServer(
   }
   // Not when it is registered: a hub that is away for now is no failed start of this machine.
   await systemd.notify({ READY: 1 });
-  await aborted(signal);
+  await untilAborted(signal);
   void systemd.notify({ STOPPING: 1 });
   log.info("Stopping: calls in flight have {ms} ms", { ms: values.drainTimeout });
   await server.stop();
   return 0;
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }
 
 if (import.meta.main) Deno.exit(await runProgram(createProgram(), Deno.args));

@@ -13,6 +13,7 @@
  * @module
  */
 import { UsageError } from "../shared/cli/usage_error.ts";
+import { isLoopbackHost } from "../shared/net/loopback.ts";
 
 /** What `--proxy` takes for "none, whatever the environment says". */
 export const DIRECT = "direct";
@@ -41,7 +42,8 @@ export interface ProxyOptions {
 export function proxyFor(hub: URL, { proxy, env }: ProxyOptions): URL | undefined {
   if (proxy === DIRECT) return undefined;
   if (proxy !== undefined) return parseProxy(proxy, "--proxy");
-  if (isLoopback(hub.hostname) || isExempt(hub, env["NO_PROXY"] ?? env["no_proxy"] ?? "")) {
+  // A proxy elsewhere cannot mean the same machine by such a name.
+  if (isLoopbackHost(hub.hostname) || isExempt(hub, env["NO_PROXY"] ?? env["no_proxy"] ?? "")) {
     return undefined;
   }
   const name = VARIABLES[hub.protocol]?.find((variable) => env[variable]);
@@ -77,12 +79,6 @@ export function hasPassword(text: string): boolean {
 /** A proxy's URL without its password, for logs. */
 export function redactProxy(proxy: URL): string {
   return `${proxy.protocol}//${proxy.username === "" ? "" : "…@"}${proxy.host}`;
-}
-
-/** A proxy elsewhere cannot mean the same machine by these names. */
-function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "[::1]" ||
-    /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }
 
 function isExempt({ hostname, port, protocol }: URL, list: string): boolean {

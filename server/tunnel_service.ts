@@ -13,6 +13,7 @@ import type {
   google_protobuf_Duration as Duration,
 } from "../shared/gen/types.ts";
 import { bidi, type CallContext, unary } from "../shared/grpc/handlers.ts";
+import { durationMs } from "../shared/grpc/proto_time.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { OPERATOR_FIELD, VOUCHER_FIELD } from "../shared/vouchers/voucher.ts";
@@ -145,6 +146,6 @@ function toMs(
   [least, most]: readonly [number, number],
 ): number | undefined {
   if (duration === undefined || duration === null) return undefined;
-  const ms = Number(duration.seconds ?? 0) * 1000 + (duration.nanos ?? 0) / 1e6;
+  const ms = durationMs(duration);
   return Math.min(Math.max(ms, least), most);
 }

@@ -14,12 +14,12 @@ import type {
   fluentd_v1_StopResponse as StopResponse,
   google_protobuf_Duration as Duration,
 } from "../../shared/gen/types.ts";
+import { durationMs } from "../../shared/grpc/proto_time.ts";
 import { Exit, Lsb } from "../exit_code.ts";
 import { changeTable, stateTable } from "../fluentd_table.ts";
 import { printable } from "../printable.ts";
 import { type Outcome, rpcCommand } from "../rpc_command.ts";
 import { serverArgument } from "../server_argument.ts";
-import { durationMs } from "../table.ts";
 
 /** What the server may take beyond its own `wait`: checks before, the way there and back. */
 const MARGIN_MS = 15_000;

@@ -6,12 +6,12 @@
  */
 import { errorInfo, retryInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
+import { isLoopback } from "../../shared/net/loopback.ts";
 import {
   after,
   type Answer,
   type CallRequest,
   type Identity,
-  isLoopback,
   type Operator,
   type TunnelRequest,
 } from "../auth.ts";

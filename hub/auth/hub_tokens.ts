@@ -15,11 +15,11 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { openStateFolder } from "../../shared/files/state_folder.ts";
 import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
+import { isLoopback } from "../../shared/net/loopback.ts";
 import {
   type Auth,
   type CallRequest,
   type Identity,
-  isLoopback,
   type Operator,
   type TunnelRequest,
 } from "../auth.ts";

@@ -17,6 +17,7 @@ import type {
   fluentd_v1_StopResponse as StopResponse,
 } from "../../shared/gen/types.ts";
 import { type CallContext, unary } from "../../shared/grpc/handlers.ts";
+import { duration } from "../../shared/grpc/proto_time.ts";
 import { OPERATOR_FIELD } from "../../shared/vouchers/voucher.ts";
 import { badField, toWireFailure } from "./failures.ts";
 import type { Launch } from "./launch.ts";
@@ -25,13 +26,7 @@ import type { Look, Observer } from "./observer.ts";
 import type { OperationKind, OperationRequest, Operations } from "./operations.ts";
 import { type Outcome, restart, start, stop } from "./rules.ts";
 import { toState } from "./state.ts";
-import {
-  MAX_REASON_LENGTH,
-  MAX_REQUEST_ID_LENGTH,
-  readDuration,
-  readText,
-  toDuration,
-} from "./wire.ts";
+import { MAX_REASON_LENGTH, MAX_REQUEST_ID_LENGTH, readDuration, readText } from "./wire.ts";
 
 const log = getLogger(["fluentd"]);
 
@@ -128,7 +123,7 @@ export class FluentdService {
       status,
       before: state(before),
       after: state(after),
-      elapsed: toDuration(elapsedMs),
+      elapsed: duration(elapsedMs),
       ...(failure === undefined ? {} : { failure: toWireFailure(failure) }),
     };
   }

@@ -7,12 +7,12 @@ import type {
   fluentd_v1_FluentdState as FluentdState,
   fluentd_v1_Operation as WireOperation,
 } from "../../shared/gen/types.ts";
+import { duration, timestamp } from "../../shared/grpc/proto_time.ts";
 import { type Launch, readLaunch } from "./launch.ts";
 import type { ExitStatus, FluentdManager } from "./manager.ts";
 import type { MonitorReport } from "./monitor.ts";
 import type { Look } from "./observer.ts";
 import type { OperationRecord } from "./operations.ts";
-import { toDuration, toTimestamp } from "./wire.ts";
 
 /** What a look does not tell. */
 export interface StateContext {
@@ -50,13 +50,13 @@ export function toState(look: Look, context: StateContext): FluentdState {
     reasons: [...verdict.reasons],
     supervisor: newest && {
       pid: newest.pid,
-      startedAt: toTimestamp(newest.startedAtMs),
-      uptime: toDuration(Math.max(0, nowMs - newest.startedAtMs)),
+      startedAt: timestamp(newest.startedAtMs),
+      uptime: duration(Math.max(0, nowMs - newest.startedAtMs)),
     },
     workers: seen.workers.map(({ workerId, pid, startedAtMs }) => ({
       id: workerId,
       pid,
-      startedAt: toTimestamp(startedAtMs),
+      startedAt: timestamp(startedAtMs),
     })),
     restartsTotal,
     version: identity?.version ?? facts.version ?? context.version,
@@ -75,10 +75,10 @@ export function toState(look: Look, context: StateContext): FluentdState {
 }
 
 function toExit({ code, signal, timeMs }: ExitStatus): FluentdState["lastExit"] {
-  return defined({ code, signal, time: toTimestamp(timeMs) });
+  return defined({ code, signal, time: timestamp(timeMs) });
 }
 
 function toOperation(record: OperationRecord): WireOperation {
   const { id, kind, result, timeMs, actor, reason } = record;
-  return { id, kind, result, time: toTimestamp(timeMs), actor, reason };
+  return { id, kind, result, time: timestamp(timeMs), actor, reason };
 }

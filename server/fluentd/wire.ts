@@ -1,12 +1,10 @@
 /**
- * Our times and sizes ⇄ those of the wire, and the checks of requests.
+ * The checks of what a request asks for.
  *
  * @module
  */
-import type {
-  google_protobuf_Duration as Duration,
-  google_protobuf_Timestamp as Timestamp,
-} from "../../shared/gen/types.ts";
+import type { google_protobuf_Duration as Duration } from "../../shared/gen/types.ts";
+import { durationMs } from "../../shared/grpc/proto_time.ts";
 import { badField } from "./failures.ts";
 
 /** No operation may take longer than this. */
@@ -15,16 +13,6 @@ export const MAX_WAIT_MS = 60 * 60 * 1000;
 export const MAX_REQUEST_ID_LENGTH = 128;
 /** Characters of a reason. */
 export const MAX_REASON_LENGTH = 1000;
-
-export function toDuration(ms: number): Duration {
-  const seconds = Math.trunc(ms / 1000);
-  return { seconds, nanos: Math.round((ms - seconds * 1000) * 1e6) };
-}
-
-export function toTimestamp(ms: number): Timestamp {
-  const seconds = Math.floor(ms / 1000);
-  return { seconds, nanos: Math.round((ms - seconds * 1000) * 1e6) };
-}
 
 /**
  * A duration of a request in milliseconds.
@@ -38,7 +26,7 @@ export function readDuration(
   defaultMs: number,
 ): number {
   if (duration === undefined) return defaultMs;
-  const ms = (duration.seconds ?? 0) * 1000 + (duration.nanos ?? 0) / 1e6;
+  const ms = durationMs(duration);
   if (!(ms >= 0 && ms <= MAX_WAIT_MS)) {
     throw badField(field, `must be from 0s to ${MAX_WAIT_MS / 1000}s, is ${ms / 1000}s`);
   }

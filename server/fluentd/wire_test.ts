@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
+import { duration } from "../../shared/grpc/proto_time.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
-import { MAX_WAIT_MS, readDuration, readText, toDuration, toTimestamp } from "./wire.ts";
+import { MAX_WAIT_MS, readDuration, readText } from "./wire.ts";
 
 Deno.test("readDuration() takes what is within bounds", async (t) => {
   assert.equal(readDuration("wait", undefined, 7), 7);
   assert.equal(readDuration("wait", {}, 7), 0, "0s was asked for");
   assert.equal(readDuration("wait", { seconds: 1, nanos: 500_000_000 }, 7), 1500);
-  assert.equal(readDuration("wait", toDuration(MAX_WAIT_MS), 7), MAX_WAIT_MS);
+  assert.equal(readDuration("wait", duration(MAX_WAIT_MS), 7), MAX_WAIT_MS);
   for (
-    const bad of [{ seconds: -1 }, { nanos: -1 }, toDuration(MAX_WAIT_MS + 1), { seconds: NaN }]
+    const bad of [{ seconds: -1 }, { nanos: -1 }, duration(MAX_WAIT_MS + 1), { seconds: NaN }]
   ) {
     await t.step(
       JSON.stringify(bad),
@@ -30,9 +31,4 @@ Deno.test("readText() refuses what is too long or would break a log line", async
       () => assert.throws(() => readText("reason", bad, 3), RpcError),
     );
   }
-});
-
-Deno.test("toTimestamp() and toDuration() keep milliseconds", () => {
-  assert.deepEqual(toTimestamp(1500), { seconds: 1, nanos: 500_000_000 });
-  assert.deepEqual(toDuration(999), { seconds: 0, nanos: 999_000_000 });
 });

@@ -11,6 +11,7 @@ import type {
   google_rpc_Status as RpcStatus,
 } from "../gen/types.ts";
 import { percentEncode } from "./percent.ts";
+import { duration } from "./proto_time.ts";
 import { root } from "./root.ts";
 import { decodeMessage, encodeMessage } from "./service.ts";
 import { Status, type StatusCode, statusName } from "./status.ts";
@@ -107,9 +108,7 @@ export function errorInfo(reason: string, domain: string, metadata: ErrorInfo["m
 
 /** A `google.rpc.RetryInfo` detail. */
 export function retryInfo(delayMs: number): Detail {
-  const seconds = Math.floor(delayMs / 1000);
-  const nanos = Math.round((delayMs - seconds * 1000) * 1e6);
-  return { type: "google.rpc.RetryInfo", value: { retryDelay: { seconds, nanos } } };
+  return { type: "google.rpc.RetryInfo", value: { retryDelay: duration(delayMs) } };
 }
 
 const TYPE_URL = "type.googleapis.com/";

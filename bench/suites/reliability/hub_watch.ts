@@ -10,6 +10,7 @@ import type {
   ghub_v1_ListServersResponse as ListServersResponse,
   ghub_v1_Server as ListedServer,
 } from "../../../shared/gen/types.ts";
+import { timestampMs } from "../../../shared/grpc/proto_time.ts";
 import { serviceDefinition } from "../../../shared/grpc/service.ts";
 
 const { path, requestSerialize, responseDeserialize } = serviceDefinition("ghub.v1.Hub")[
@@ -30,9 +31,7 @@ export class HubWatch implements Disposable {
 
   /** When each open tunnel registered, by the hub's own clock. */
   async connectedAtMs(): Promise<number[]> {
-    return (await this.#list({})).map(({ connectedAt }) =>
-      Number(connectedAt?.seconds ?? 0) * 1_000 + (connectedAt?.nanos ?? 0) / 1e6
-    );
+    return (await this.#list({})).map(({ connectedAt }) => timestampMs(connectedAt) ?? 0);
   }
 
   async state(name: string): Promise<ListedServer["state"]> {
