@@ -111,7 +111,7 @@ async function loadTls(values: TlsValues): Promise<Config["certificate"]> {
       : "";
     if (given === "") return undefined;
     throw new UsageError(`${given} needs a certificate`, {
-      hint: "Give --tls-cert hub.crt (its key is hub.key); deno task gencert makes a pair to try",
+      hint: "Give --tls-cert hub.crt (its key is hub.key); ghub cert make makes a pair",
     });
   }
   if (tlsCert === undefined && !tls && !callTls) {

@@ -21,6 +21,7 @@ import { pinOf } from "../shared/tls/pin.ts";
 import { VERSION } from "../shared/version.ts";
 import { auditCommand } from "./audit_command.ts";
 import { authCommand } from "./auth/commands.ts";
+import { certCommand } from "./cert_command.ts";
 import { CertificateWatch } from "./certificate_watch.ts";
 import { type Config, toConfig } from "./config.ts";
 import { startHub } from "./hub.ts";
@@ -56,7 +57,7 @@ export const program: Program = {
   version: VERSION,
   summary: "Carries gRPC calls to servers that nobody can dial",
   defaultCommand: "serve",
-  commands: [serve, authCommand, auditCommand],
+  commands: [serve, authCommand, auditCommand, certCommand],
 };
 
 async function serveHub(context: Context<typeof options>): Promise<number> {

@@ -46,7 +46,7 @@ export function quickStart(options: QuickStartOptions): string[] {
   if (!isLoopbackHost(callHost) && !callTls && !options.allowPlaintextCalls) {
     lines.push(
       "Calls from other machines are refused without TLS: start with --call-tls and --tls-cert " +
-        "(deno task gencert makes a certificate to try), or with --allow-plaintext-calls",
+        "(ghub cert make makes a certificate), or with --allow-plaintext-calls",
     );
   } else if (!isLoopbackHost(callHost)) {
     const address = reachable(callAddress, callHost);

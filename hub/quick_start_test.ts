@@ -38,7 +38,7 @@ Deno.test("quickStart() gives lines to paste, with files in the place of tokens"
     ],
     ["no TLS for calls", { allowPlaintextCalls: false, tunnelHost: "::1" }, [
       "Calls from other machines are refused without TLS: start with --call-tls and --tls-cert " +
-      "(deno task gencert makes a certificate to try), or with --allow-plaintext-calls",
+      "(ghub cert make makes a certificate), or with --allow-plaintext-calls",
     ]],
     ["loopback alone", { tunnelHost: "::1", callHost: "localhost" }, []],
   ];

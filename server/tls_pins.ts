@@ -19,7 +19,7 @@ export function parsePinFlag(text: string): string {
     return parsePin(text);
   } catch (error) {
     throw new UsageError((error as Error).message, {
-      hint: "deno task readcert hub.crt shows the pin of a certificate, and so does the hub's log",
+      hint: "ghub cert read hub.crt shows the pin of a certificate, and so does the hub's log",
       cause: error,
     });
   }

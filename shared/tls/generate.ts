@@ -1,6 +1,6 @@
 /**
- * Makes a self-signed certificate for a list of host names and addresses: for trying things out,
- * for tests, and for a hub whose certificate is pinned rather than signed by a public authority.
+ * Makes a certificate for a list of host names and addresses: self-signed, for trying things out,
+ * for tests, and for a hub whose certificate is pinned; or signed by an authority of one's own.
  *
  *     generateCertificate(["localhost", "127.0.0.1"]) → { cert: "-----BEGIN CERT…", key: "…" }
  *
@@ -15,6 +15,15 @@ import * as x509 from "./x509.ts";
 export interface CertificatePair {
   readonly cert: string;
   readonly key: string;
+}
+
+/** What a certificate takes over from the authority that signs it. */
+export interface Signer {
+  readonly certificate: x509.X509Certificate;
+  readonly signingKey: CryptoKey;
+  readonly signingAlgorithm: Algorithm | EcdsaParams;
+  /** PEM to put after a signed certificate: the authority's own, unless it is a root. */
+  readonly chain: string;
 }
 
 /** Options of {@linkcode generateCertificate}. */
@@ -37,6 +46,12 @@ export interface GenerateOptions {
    * @default {hosts[0]}
    */
   commonName?: string;
+  /**
+   * Who signs it. A certificate does not outlive the authority that signed it: it ends with it.
+   *
+   * @default {its own key}
+   */
+  authority?: Signer | undefined;
 }
 
 /** How many days a certificate is valid unless told otherwise. */
@@ -47,10 +62,11 @@ export const MAX_DAYS = 3650;
 export const MAX_HOSTS = 100;
 
 /** RFC 5280, ub-common-name. */
-const MAX_COMMON_NAME = 64;
+export const MAX_COMMON_NAME = 64;
 /** A certificate made just now must be valid on a machine whose clock is a little slow. */
-const CLOCK_SKEW_MS = 60 * 60 * 1000;
-const DAY_MS = 24 * 60 * 60 * 1000;
+export const CLOCK_SKEW_MS = 60 * 60 * 1000;
+/** Milliseconds. */
+export const DAY_MS = 24 * 60 * 60 * 1000;
 /** Positive and of 20 bytes at most (RFC 5280 §4.1.2.2); 16 random bytes never meet twice. */
 const SERIAL_BYTES = 16;
 
@@ -58,7 +74,8 @@ const SERIAL_BYTES = 16;
 const DNS_NAME =
   /^(?=.{1,253}$)(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i;
 
-const KEY_ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
+/** What keys are made here. */
+export const KEY_ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 
 /** Extended key usages (RFC 5280 §4.2.1.12): to serve TLS, and to be a TLS client. */
 const USAGES = ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"];
@@ -87,28 +104,68 @@ export async function generateCertificate(
     days = DEFAULT_DAYS,
     notBefore = new Date(Date.now() - CLOCK_SKEW_MS),
     commonName = hosts[0] ?? "",
+    authority,
   } = options;
   if (!Number.isInteger(days) || days < 1 || days > MAX_DAYS) {
     throw new RangeError(`Cannot make a certificate for ${days} days: expected 1 to ${MAX_DAYS}`);
   }
   const names = subjectAltNames(hosts);
   const keys = await crypto.subtle.generateKey(KEY_ALGORITHM, true, ["sign", "verify"]);
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: serialNumber(),
-    name: [{ CN: [commonName.slice(0, MAX_COMMON_NAME)] }],
-    notBefore,
-    notAfter: new Date(notBefore.getTime() + days * DAY_MS),
-    signingAlgorithm: KEY_ALGORITHM,
-    keys,
-    extensions: [
-      // Not an authority: whoever trusts this certificate trusts one machine and nothing that it
-      // might sign. No key usage extension, for OpenSSL wants keyCertSign in a self-signed one.
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.ExtendedKeyUsageExtension(USAGES),
-      new x509.SubjectAlternativeNameExtension(names),
-    ],
+  const notAfter = new Date(notBefore.getTime() + days * DAY_MS);
+  const subject = [{ CN: [commonName.slice(0, MAX_COMMON_NAME)] }];
+  const validity = { serialNumber: serialNumber(), notBefore, notAfter };
+  const extensions = [
+    // Not an authority: whoever trusts this certificate trusts one machine and nothing that it
+    // might sign. No key usage extension, for OpenSSL wants keyCertSign in a self-signed one.
+    new x509.BasicConstraintsExtension(false, undefined, true),
+    new x509.ExtendedKeyUsageExtension(USAGES),
+    new x509.SubjectAlternativeNameExtension(names),
+  ];
+  if (authority === undefined) {
+    const signed = { name: subject, signingAlgorithm: KEY_ALGORITHM, keys, extensions };
+    const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+      ...validity,
+      ...signed,
+    });
+    return await toPair(certificate, keys.privateKey);
+  }
+  const { certificate: issuer, signingKey, signingAlgorithm, chain } = authority;
+  const certificate = await x509.X509CertificateGenerator.create({
+    ...validity,
+    notAfter: new Date(Math.min(notAfter.getTime(), issuer.notAfter.getTime())),
+    subject,
+    // The name as the authority's own bytes have it: verifiers compare bytes.
+    issuer: issuer.subjectName,
+    publicKey: keys.publicKey,
+    signingKey,
+    signingAlgorithm,
+    extensions: [...extensions, ...await identifiers(keys.publicKey, issuer)],
   });
-  const pkcs8 = await crypto.subtle.exportKey("pkcs8", keys.privateKey);
+  const { cert, key } = await toPair(certificate, keys.privateKey);
+  return { cert: cert + chain, key };
+}
+
+/** Which keys belong to it and to its authority, and what its own may be used for: strict verifiers ask. */
+async function identifiers(
+  publicKey: CryptoKey,
+  issuer: x509.X509Certificate,
+): Promise<x509.Extension[]> {
+  const known = issuer.getExtension(x509.SubjectKeyIdentifierExtension)?.keyId;
+  return [
+    new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+    await x509.SubjectKeyIdentifierExtension.create(publicKey),
+    known === undefined
+      ? await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey)
+      : new x509.AuthorityKeyIdentifierExtension(known),
+  ];
+}
+
+/** Both as PEM text. */
+export async function toPair(
+  certificate: x509.X509Certificate,
+  privateKey: CryptoKey,
+): Promise<CertificatePair> {
+  const pkcs8 = await crypto.subtle.exportKey("pkcs8", privateKey);
   return {
     cert: `${certificate.toString("pem").trim()}\n`,
     key: `${x509.PemConverter.encode(pkcs8, "PRIVATE KEY").trim()}\n`,
@@ -132,7 +189,8 @@ function subjectAltNames(hosts: readonly string[]): { type: "dns" | "ip"; value:
   });
 }
 
-function serialNumber(): string {
+/** A random one, in hexadecimal. */
+export function serialNumber(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(SERIAL_BYTES));
   // First bit 0 keeps the number positive; second bit 1 keeps it from starting with a zero byte.
   bytes[0] = (bytes[0]! & 0x7f) | 0x40;

@@ -20,6 +20,8 @@ export interface LoadOptions {
    * @default {The first of keyFilesFor(certFile) that holds a key}
    */
   keyFile?: string | undefined;
+  /** The flag that names a key in another place, for errors. @default "--tls-key-file" */
+  keyFlag?: string;
 }
 
 /** A certificate and key that belong together, and where they came from. */
@@ -64,7 +66,7 @@ export async function loadCertificate(
 ): Promise<LoadedCertificate> {
   const cert = await readPem(certFile, "certificate");
   const leaf = parseCertificate(cert, certFile);
-  const keyFile = options.keyFile ?? await findKeyFile(certFile, cert);
+  const keyFile = options.keyFile ?? await findKeyFile(certFile, cert, options.keyFlag);
   const key = await readKey(keyFile);
   if (!leaf.checkPrivateKey(parseKey(key, keyFile))) {
     throw new Error(
@@ -74,7 +76,11 @@ export async function loadCertificate(
   return { cert, key, certFile, keyFile, notAfter: new Date(leaf.validTo) };
 }
 
-async function findKeyFile(certFile: string, cert: string): Promise<string> {
+async function findKeyFile(
+  certFile: string,
+  cert: string,
+  keyFlag = "--tls-key-file",
+): Promise<string> {
   const candidates = keyFilesFor(certFile);
   for (const path of candidates) {
     if (path === certFile ? cert.includes("PRIVATE KEY-----") : await exists(path)) return path;
@@ -82,7 +88,7 @@ async function findKeyFile(certFile: string, cert: string): Promise<string> {
   const places = candidates.slice(0, -1).map((path) => `"${path}"`).join(", ");
   throw new Error(
     `Cannot find the private key of certificate "${certFile}": looked for ${places}. ` +
-      "Name it with --tls-key-file",
+      `Name it with ${keyFlag}`,
   );
 }
 
