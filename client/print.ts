@@ -5,10 +5,11 @@
  */
 import type { Metadata } from "@grpc/grpc-js";
 import type protobuf from "protobufjs";
-import { writeMessage } from "../shared/codec/document.ts";
+import { type OddValue, type OutputFormat, writeMessage } from "../shared/codec/document.ts";
 import { type Options, type OptionValues, type Output, UsageError } from "../shared/cli/program.ts";
 import type { RpcError } from "../shared/grpc/rpc_error.ts";
 import { makeEnvelope } from "./envelope.ts";
+import { printable } from "./printable.ts";
 
 const group = "Output";
 
@@ -66,25 +67,37 @@ export interface Printer {
 export interface PrinterOptions {
   readonly values: PrintValues;
   readonly stdout: Output;
+  /** Gets a warning for each value that has no form in the answer's format. */
+  readonly stderr: Output;
   readonly method: protobuf.Method;
   readonly type: protobuf.Type;
-  /** A message as text for people. */
-  readonly table: (message: protobuf.Message) => string;
+  /** A message as text for people, or as JSON where there is none. */
+  readonly table: (message: protobuf.Message) => string | undefined;
 }
 
 /** @throws {UsageError} If options contradict each other. */
 export function createPrinter(options: PrinterOptions): Printer {
-  const { values, stdout, method, type, table } = options;
+  const { values, stdout, stderr, method, type, table } = options;
   const { envelope, emitDefaults, quiet } = values;
   const format = responseFormat(values, stdout);
-  const write = async (text: string) => {
-    if (!quiet) await stdout.write(text);
+  const writeDocument = async (
+    message: object,
+    document: { readonly type: protobuf.Type; readonly format: OutputFormat },
+  ) => {
+    if (quiet) return;
+    const odd: OddValue[] = [];
+    const onOdd = (value: OddValue) => void (odd.length <= MAX_WARNINGS && odd.push(value));
+    await stdout.write(writeMessage(message, { ...document, emitDefaults, onOdd }));
+    if (odd.length > 0) await stderr.write(oddText(odd));
   };
   if (!envelope) {
     return {
-      message: (message) => {
-        if (format === "table") return write(table(message));
-        return write(writeMessage(message, { type, format, emitDefaults }));
+      async message(message) {
+        const text = format === "table" ? table(message) : undefined;
+        if (text === undefined) {
+          const document = format === "table" ? "prettyjson" : format;
+          await writeDocument(message, { type, format: document });
+        } else if (!quiet) await stdout.write(text);
       },
       end: () => Promise.resolve(),
     };
@@ -92,7 +105,7 @@ export function createPrinter(options: PrinterOptions): Printer {
   const document = format === "table" ? "prettyjson" : format;
   const writeEnvelope = (message: protobuf.Message | undefined, end: End, ended: boolean) => {
     const made = makeEnvelope(type, { message, end, ended });
-    return write(writeMessage(made.message, { type: made.type, format: document, emitDefaults }));
+    return writeDocument(made.message, { type: made.type, format: document });
   };
   // A stream: one for each message, and one at the end. Else one that holds all.
   let last: protobuf.Message | undefined;
@@ -103,6 +116,17 @@ export function createPrinter(options: PrinterOptions): Printer {
     },
     end: (end) => writeEnvelope(last, end, true),
   };
+}
+
+/** More than these of one message are not told one by one. */
+const MAX_WARNINGS = 10;
+
+function oddText(odd: readonly OddValue[]): string {
+  const lines = odd.slice(0, MAX_WARNINGS).map(({ path, reason }) =>
+    `warning: ${printable(`${path}: ${reason}: shown as it was sent`)}\n`
+  );
+  if (odd.length > MAX_WARNINGS) lines.push("warning: there are more such values\n");
+  return lines.join("");
 }
 
 /** The form that was asked for, or that suits stdout. */

@@ -74,3 +74,40 @@ Deno.test("-p prints a request without calling anybody, and gclient takes it bac
     });
   }
 });
+
+hubTest(
+  "C4: an answer with a value that has no ProtoJSON is printed whole, and the call's exit code stands",
+  async (hub, t) => {
+    hub.script.start = {
+      status: "FAILED",
+      failure: { reason: "NOT_READY" },
+      elapsed: { seconds: 1, nanos: -500_000_000 },
+    };
+    const table: [format: string, out: RegExp][] = [
+      ["json", /^{"status":"FAILED",.*"elapsed":{"seconds":"1","nanos":-500000000}}\n$/],
+      ["yaml", /^---\nstatus: FAILED\n[^]*elapsed:\n {2}seconds: "1"\n {2}nanos: -500000000\n$/],
+      ["xml", /<elapsed>\s*<seconds>1<\/seconds>\s*<nanos>-500000000<\/nanos>\s*<\/elapsed>/],
+      ["table", /^status {2}FAILED\n/],
+    ];
+    for (const [format, out] of table) {
+      await t.step(format, async () => {
+        const args = ["fluentd", "start", "-n", "-s", hub.address, "-o", format];
+        const ran = await runClient(args);
+        assert.match(ran.out, out);
+        assert.equal(ran.code, 3);
+        const warning = /^warning: \/StartResponse\/elapsed: .*Duration.*: shown as it was sent\n/;
+        if (format !== "table") assert.match(ran.err, warning);
+        assert.match(ran.err, /error: fluentd\.start: FAILED: NOT_READY\n$/);
+      });
+    }
+    await t.step("within an envelope", async () => {
+      const ran = await runClient(["fluentd", "start", "-n", "-s", hub.address, "--envelope"]);
+      assert.deepEqual(JSON.parse(ran.out).response.elapsed, { seconds: "1", nanos: -500000000 });
+      assert.match(ran.err, /^warning: \/Envelope\/response\/elapsed: /);
+    });
+    await t.step("with -q nothing is said", async () => {
+      const ran = await runClient(["fluentd", "start", "-n", "-s", hub.address, "-q"]);
+      assert.doesNotMatch(ran.err, /warning/);
+    });
+  },
+);

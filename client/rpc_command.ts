@@ -7,7 +7,6 @@ import { formatHostPort } from "../shared/cli/parse_host_port.ts";
 import type protobuf from "protobufjs";
 import { backoff } from "../shared/async/backoff.ts";
 import { delay } from "../shared/async/delay.ts";
-import { writeMessage } from "../shared/codec/document.ts";
 import { sampleMessage } from "../shared/codec/sample.ts";
 import type { Value } from "../shared/codec/value.ts";
 import {
@@ -126,9 +125,9 @@ async function run<Response extends object>(
   }
   const decode = (message: protobuf.Message) =>
     decodeMessage<Response>(type, type.encode(message).finish());
-  const table = (message: protobuf.Message) =>
-    rpc.table?.(decode(message)) ?? writeMessage(message, { type, format: "prettyjson" });
-  const printer = createPrinter({ values, stdout: io.stdout, method, type, table });
+  const table = (message: protobuf.Message) => rpc.table?.(decode(message));
+  const { stdout, stderr } = io;
+  const printer = createPrinter({ values, stdout, stderr, method, type, table });
   const plan = await makePlan(rpc, context, method);
   const { server, deadline } = plan;
 

@@ -14,7 +14,7 @@ import { Fault } from "./fault.ts";
 import type { Format, OutputFormat } from "./format.ts";
 import { readJson, writeJson } from "./json.ts";
 import { readMessage } from "./message_reader.ts";
-import { messageValue } from "./message_writer.ts";
+import { messageValue, type MessageValueOptions } from "./message_writer.ts";
 import type { Node } from "./node.ts";
 import { readXml } from "./xml.ts";
 import { writeXml } from "./xml_writer.ts";
@@ -22,6 +22,7 @@ import { readYaml, writeYaml } from "./yaml.ts";
 
 export { DocumentError } from "./document_error.ts";
 export { type Format, formatOfPath, type OutputFormat, sniffFormat } from "./format.ts";
+export type { OddValue } from "./message_writer.ts";
 
 export interface ReadMessagesOptions {
   readonly type: protobuf.Type;
@@ -83,11 +84,9 @@ function isValue(type: protobuf.Type): boolean {
   return type.fullName === ".google.protobuf.Value";
 }
 
-export interface WriteMessageOptions {
+export interface WriteMessageOptions extends MessageValueOptions {
   readonly type: protobuf.Type;
   readonly format: OutputFormat;
-  /** Writes fields without presence also when they have their default. @default false */
-  readonly emitDefaults?: boolean;
 }
 
 /**
@@ -96,7 +95,6 @@ export interface WriteMessageOptions {
  * with a declaration.
  *
  * @param message A message of this type, or a plain object of its fields.
- * @throws {Error} If a well-known type holds what has no ProtoJSON, such as a year 10000.
  */
 export function writeMessage(message: object, options: WriteMessageOptions): string {
   const { type, format } = options;

@@ -6,14 +6,19 @@
 import protobuf from "protobufjs";
 import { Long } from "./long.ts";
 
-/** The fields of a type by each name that input may use: the JSON name and the proto name. */
+/**
+ * The fields of a type by each name that input may use: the JSON name and the proto name. Where the
+ * JSON name of one is the proto name of another, it is the JSON name: output has nothing else.
+ */
 export function fieldsByName(type: protobuf.Type): ReadonlyMap<string, protobuf.Field> {
   let fields = cache.get(type);
   if (fields === undefined) {
-    fields = new Map(type.fieldsArray.flatMap((field) => {
-      const { name, protoName, jsonName } = field.resolve();
-      return [[name, field], [protoName ?? name, field], [jsonName ?? name, field]] as const;
-    }));
+    const all = type.fieldsArray.map((field) => field.resolve());
+    fields = new Map([
+      ...all.map((field) => [field.name, field] as const),
+      ...all.map((field) => [protoName(field), field] as const),
+      ...all.map((field) => [jsonName(field), field] as const),
+    ]);
     cache.set(type, fields);
   }
   return fields;
@@ -21,9 +26,16 @@ export function fieldsByName(type: protobuf.Type): ReadonlyMap<string, protobuf.
 
 const cache = new WeakMap<protobuf.Type, ReadonlyMap<string, protobuf.Field>>();
 
-/** The name that output uses. */
+/** The name that output uses. An extension has its full name in brackets, as ProtoJSON wants it. */
 export function jsonName(field: protobuf.Field): string {
-  return field.resolve().jsonName ?? field.name;
+  const { declaringField, jsonName, name } = field.resolve();
+  return declaringField ? `[${fullName(declaringField)}]` : jsonName ?? name;
+}
+
+/** The name in the `.proto` file; the full one of an extension. */
+export function protoName(field: protobuf.Field): string {
+  const { declaringField, protoName, name } = field;
+  return declaringField ? fullName(declaringField) : protoName ?? name;
 }
 
 /** `google.protobuf.Any`, without the leading dot of protobufjs. */

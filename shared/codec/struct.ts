@@ -102,28 +102,44 @@ function checkDepth(node: Node, path: Path, depth: number): void {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** A `Value` as JSON. One without a kind, which nobody should send, is `null`. */
-export function writeValue(type: protobuf.Type, message: Fields): Value {
-  const kind = (Object.keys(KINDS) as (keyof typeof KINDS)[]).find((kind) =>
-    Object.hasOwn(message, memberName(type, kind))
-  );
-  if (kind === undefined || kind === "null") return null;
-  const value = message[memberName(type, kind)];
-  if (kind === "object") return writeStruct(resolved(type, KINDS.object), value as Fields);
-  if (kind === "list") return writeListValue(resolved(type, KINDS.list), value as Fields);
-  if (kind === "number" && !Number.isFinite(value)) {
-    throw new Error(`google.protobuf.Value cannot hold ${value}`);
+/** Hears of a value that JSON cannot hold, and why. */
+export type OnOdd = (path: Path, reason: string) => void;
+
+/**
+ * Writes `Struct`, `Value` and `ListValue` as JSON. What is no JSON number, such as NaN, becomes text
+ * as in a field of type double.
+ */
+export class StructWriter {
+  readonly #onOdd: OnOdd;
+
+  constructor(onOdd: OnOdd) {
+    this.#onOdd = onOdd;
   }
-  return value as Value;
-}
 
-/** A `Struct` as JSON. */
-export function writeStruct(type: protobuf.Type, { fields = {} }: Fields): Value {
-  const entries = Object.entries(fields as Record<string, Fields>);
-  return new Map(entries.map(([key, value]) => [key, writeValue(resolved(type, 1), value)]));
-}
+  /** A `Value`. One without a kind, which nobody should send, is `null`. */
+  value(type: protobuf.Type, message: Fields, path: Path): Value {
+    const kind = (Object.keys(KINDS) as (keyof typeof KINDS)[]).find((kind) =>
+      Object.hasOwn(message, memberName(type, kind))
+    );
+    if (kind === undefined || kind === "null") return null;
+    const value = message[memberName(type, kind)];
+    if (kind === "object") return this.struct(resolved(type, KINDS.object), value as Fields, path);
+    if (kind === "list") return this.list(resolved(type, KINDS.list), value as Fields, path);
+    if (kind === "number" && !Number.isFinite(value)) {
+      this.#onOdd(path, `google.protobuf.Value cannot hold the number ${value}`);
+      return String(value);
+    }
+    return value as Value;
+  }
 
-/** A `ListValue` as JSON. */
-export function writeListValue(type: protobuf.Type, { values = [] }: Fields): Value {
-  return (values as Fields[]).map((value) => writeValue(resolved(type, 1), value));
+  struct(type: protobuf.Type, { fields = {} }: Fields, path: Path): Value {
+    const entries = Object.entries(fields as Record<string, Fields>);
+    const of = resolved(type, 1);
+    return new Map(entries.map(([key, value]) => [key, this.value(of, value, keyStep(path, key))]));
+  }
+
+  list(type: protobuf.Type, { values = [] }: Fields, path: Path): Value {
+    const of = resolved(type, 1);
+    return (values as Fields[]).map((value, i) => this.value(of, value, itemStep(path, i)));
+  }
 }

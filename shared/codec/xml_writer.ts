@@ -10,6 +10,7 @@ import {
   findType,
   isWellKnown,
   jsonName,
+  protoName,
   typeOfUrl,
   wrappedField,
 } from "./fields.ts";
@@ -53,18 +54,21 @@ class XmlWriter {
 
   message(type: protobuf.Type, value: Value, place: Place): void {
     if (type.fullName === ".google.protobuf.Any") return this.#any(type, value as ValueMap, place);
-    if (!isWellKnown(type)) return this.#fields(type, value as ValueMap, place);
+    const isText = /\.(Timestamp|Duration|FieldMask)$/.test(type.fullName);
+    // An odd one has no text, but its fields.
+    if (!isWellKnown(type) || (isText && value instanceof Map)) {
+      return this.#fields(type, value as ValueMap, place);
+    }
     const wrapped = wrappedField(type);
     if (wrapped !== undefined && wrapped.resolvedType === null) return this.#leaf(value, place);
     // The rest is text of its own, or JSON.
-    const isText = /\.(Timestamp|Duration|FieldMask)$/.test(type.fullName);
     this.#leaf(isText ? value : writeJson(value).replace(/[\ufffe\uffff]/g, jsonEscape), place);
   }
 
   #fields(type: protobuf.Type, values: ValueMap, place: Place): void {
     const { tag, indent, attributes = "" } = place;
     const fields = fieldsByName(type);
-    const entries = [...values].filter(([key]) => key !== "@type");
+    const entries = [...values];
     const isEmpty = entries.every(([, value]) => Array.isArray(value) && value.length === 0);
     if (isEmpty) {
       this.text += `${indent}<${tag}${attributes}/>\n`;
@@ -126,7 +130,9 @@ class XmlWriter {
     } else if (isWellKnown(payload)) {
       this.message(payload, values.get("value") ?? null, { ...place, attributes });
     } else {
-      this.#fields(payload, values, { ...place, attributes });
+      const fields = new Map(values);
+      fields.delete("@type");
+      this.#fields(payload, fields, { ...place, attributes });
     }
   }
 
@@ -173,8 +179,8 @@ function escapeText(text: string): string {
 
 const NC_NAME = /^[\p{L}_][\p{L}\p{N}\p{M}_.-]*$/u;
 
-/** The JSON name, if it can be the name of an element. */
+/** The JSON name, if it can be the name of an element; the full name of an extension can. */
 function elementName(field: protobuf.Field): string {
-  const name = jsonName(field);
-  return NC_NAME.test(name) ? name : field.protoName ?? field.name;
+  const names = [jsonName(field), protoName(field)];
+  return names.find((name) => NC_NAME.test(name)) ?? field.name;
 }
