@@ -15,7 +15,7 @@ import { type Call, startCall } from "./call.ts";
 import { Channel } from "./channel.ts";
 import type { Header } from "./connection_options.ts";
 import type { TlsSettings } from "./hub_credentials.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../shared/printable.ts";
 
 /** What a try needs; the same for each. */
 export interface CallPlan {

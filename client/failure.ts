@@ -18,7 +18,7 @@ import { statusName } from "../shared/grpc/status.ts";
 import { deliveryOf, hopOf, type Way } from "./delivery.ts";
 import { hintOf } from "./hints.ts";
 import type { ResponseFormat } from "./print.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../shared/printable.ts";
 
 /** What is known about a failed call. */
 export interface Failure extends Way {

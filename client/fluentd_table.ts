@@ -13,7 +13,7 @@ import type {
 } from "../shared/gen/types.ts";
 import { durationMs } from "../shared/grpc/proto_time.ts";
 import { agoText, durationText, list, sizeText, table, timeText } from "./table.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../shared/printable.ts";
 
 /** How it is. */
 export function stateTable(state: FluentdState, nowMs: number): string {

@@ -14,6 +14,7 @@ import type { Socket } from "node:net";
 import { closest } from "../shared/closest.ts";
 import { type Detail, errorInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status, type StatusCode } from "../shared/grpc/status.ts";
+import { safeJson } from "../shared/safe_json.ts";
 
 /** What raw mode asks of the hub. */
 export interface HandshakeRequest {
@@ -90,7 +91,7 @@ const REASONS: Readonly<Record<string, string>> = {
 const ANSWERED_BY_HUB = Metadata.fromHttp2Headers({ "x-hub-hop": "hub", "x-hub-forwarded": "0" });
 
 function foreign(line: string): RpcError {
-  const shown = JSON.stringify(line.slice(0, SHOWN_CHARACTERS));
+  const shown = safeJson(line.slice(0, SHOWN_CHARACTERS));
   return new RpcError(
     Status.UNAVAILABLE,
     `What answers there does no JSON handshake: it sent ${shown}`,

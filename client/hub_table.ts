@@ -9,7 +9,7 @@ import type {
 } from "../shared/gen/types.ts";
 import { durationMs } from "../shared/grpc/proto_time.ts";
 import { statusName } from "../shared/grpc/status.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../shared/printable.ts";
 import { agoText, durationText, labelsText, sizeText, table, timeText } from "./table.ts";
 
 const HEADS = [

@@ -5,7 +5,7 @@
  */
 import type { google_protobuf_Timestamp as Timestamp } from "../shared/gen/types.ts";
 import { timestampMs } from "../shared/grpc/proto_time.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../shared/printable.ts";
 
 /** What stands in a cell without content. */
 const NOTHING = "-";

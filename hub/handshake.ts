@@ -14,12 +14,15 @@
  *
  * @module
  */
+import { HttpError } from "../shared/bridge/http_error.ts";
+import { readRequestHead, type RequestHead } from "../shared/bridge/request_head.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status, type StatusCode, statusName } from "../shared/grpc/status.ts";
 import { ErrorCode, FRAME_HEADER_BYTES, FrameType, writeUint32 } from "../shared/http2/frames.ts";
 import { ERROR_DOMAIN, MAX_NAMES_SHOWN, RETRY_DELAY_MS } from "./director.ts";
 import { isForwarded } from "./forwarded.ts";
 import { quote } from "../shared/registration/quote.ts";
+import { safeJson } from "../shared/safe_json.ts";
 import { isServerName, NAME_RULE } from "../shared/registration/server_name.ts";
 import type { ServerName } from "./tunnel.ts";
 
@@ -87,27 +90,25 @@ export class HandshakeReader {
 
   #parse(rest: Uint8Array): Handshake | RpcError {
     try {
-      const text = new TextDecoder("utf-8", { fatal: true })
-        .decode(this.#bytes.subarray(0, this.#length));
-      return { request: PARSERS[this.#mode](text), rest };
+      return { request: PARSERS[this.#mode](this.#bytes.subarray(0, this.#length)), rest };
     } catch (error) {
       if (error instanceof RpcError) return error;
-      if (error instanceof TypeError) return invalid("Handshake is not UTF-8 text");
       throw error;
     }
   }
 }
 
-const PARSERS: Record<HandshakeMode, (text: string) => RawRequest> = {
+const PARSERS: Record<HandshakeMode, (text: Uint8Array) => RawRequest> = {
   json: parseJson,
   connect: parseConnect,
 };
 
-function parseJson(text: string): RawRequest {
+function parseJson(bytes: Uint8Array): RawRequest {
   let value: unknown;
   try {
-    value = JSON.parse(text);
-  } catch {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    if (error instanceof TypeError) throw invalid("Handshake is not UTF-8 text");
     // What the parser says of it quotes the text, and with it a part of the token.
     throw invalid("Handshake is not JSON on one line");
   }
@@ -125,14 +126,23 @@ function parseJson(text: string): RawRequest {
   return { candidates: server === undefined ? [] : [server], token, forwarded: false };
 }
 
-const REQUEST_LINE = /^CONNECT (\S+) HTTP\/1\.[01]$/;
 const TARGET = /^([^:]+):(\d{1,5})$/;
-const HEADER = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*$/;
 
-function parseConnect(text: string): RawRequest {
-  const [requestLine = "", ...lines] = text.split(/\r?\n/);
-  const target = REQUEST_LINE.exec(requestLine)?.[1];
-  if (target === undefined) throw invalid("Request line is not CONNECT name:port HTTP/1.1");
+/** The same strict reader as on the tunnel port: a request means one thing, whoever reads it. */
+function parseConnect(text: Uint8Array): RawRequest {
+  let head: RequestHead | undefined, authorization: string | undefined;
+  try {
+    head = readRequestHead(text)?.head;
+    authorization = head?.one("proxy-authorization");
+  } catch (error) {
+    if (error instanceof HttpError) throw invalid(error.message);
+    throw error;
+  }
+  if (head === undefined) throw invalid("A line of the request does not end with CR LF");
+  if (head.method !== "CONNECT" || !head.version.startsWith("1.")) {
+    throw invalid("Request line is not CONNECT name:port HTTP/1.1");
+  }
+  const { target } = head;
   const [, host = "", port] = TARGET.exec(target) ?? [];
   const name = host.toLowerCase();
   if (!isServerName(name)) {
@@ -143,22 +153,10 @@ function parseConnect(text: string): RawRequest {
   if (Number(port) < 1 || Number(port) > 65_535) {
     throw invalid(`Bad port in CONNECT target ${quote(target)}: it must be 1 to 65535`);
   }
-  const headers = new Map<string, string>();
-  for (const [i, line] of lines.entries()) {
-    if (line === "") continue;
-    const [, field, value = ""] = HEADER.exec(line) ?? [];
-    // Not shown: it could be a credential.
-    if (field === undefined) throw invalid(`Line ${i + 2} of the request is no header`);
-    const key = field.toLowerCase();
-    if (key === "proxy-authorization" && headers.has(key)) {
-      throw invalid("Header Proxy-Authorization is there twice: send it once");
-    }
-    headers.set(key, value);
-  }
   return {
     candidates: [name, ...upstreamOf(name)],
-    token: tokenOf(headers.get("proxy-authorization")),
-    forwarded: isForwarded((field) => headers.get(field)),
+    token: tokenOf(authorization),
+    forwarded: isForwarded((field) => head.all(field)[0]),
   };
 }
 
@@ -176,8 +174,9 @@ function tokenOf(value: string | undefined): string | undefined {
   if (scheme?.toLowerCase() === "bearer") return credential;
   if (scheme?.toLowerCase() === "basic") {
     try {
-      const [, user, password] = /^([^:]*):?(.*)$/.exec(atob(credential)) ?? [];
-      return password || user;
+      const text = atob(credential);
+      const colon = text.indexOf(":");
+      return colon === -1 ? text : text.slice(colon + 1) || text.slice(0, colon);
     } catch { /* Not base64: as bad as an unknown scheme. */ }
   }
   throw new RpcError(
@@ -202,7 +201,7 @@ export function acceptance(
 ): Uint8Array {
   return encode(
     mode === "json"
-      ? JSON.stringify({ ok: true, server, tunnel }) + "\n"
+      ? safeJson({ ok: true, server, tunnel }) + "\n"
       : `HTTP/1.1 200 Connection established\r\nX-Hub-Server: ${server}\r\n` +
         `X-Hub-Tunnel: ${tunnel}\r\n\r\n`,
   );
@@ -240,7 +239,7 @@ export function rejection(
   const { code, message } = error;
   if (mode === "json") {
     const list = servers.length === 0 ? {} : { servers: servers.slice(0, MAX_NAMES_SHOWN) };
-    return encode(JSON.stringify({ ok: false, code: statusName(code), message, ...list }) + "\n");
+    return encode(safeJson({ ok: false, code: statusName(code), message, ...list }) + "\n");
   }
   return httpAnswer(HTTP_STATUS[code] ?? "502 Bad Gateway", message, EXTRA_HEADERS[code]);
 }

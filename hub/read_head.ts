@@ -5,24 +5,33 @@
  */
 import { type ReadHead, readRequestHead } from "../shared/bridge/request_head.ts";
 
+/** Read at first; more when a head is longer. */
 const READ_BYTES = 2048;
 
 /**
  * Reads as far as the empty line. `undefined` if the peer was gone before.
  *
+ * @param first Bytes that were read already, at most `READ_BYTES`.
  * @throws {HttpError} If it is malformed, or beyond a bound.
  */
-export async function readHead(conn: Deno.Conn): Promise<ReadHead | undefined> {
-  let bytes = new Uint8Array();
-  const buffer = new Uint8Array(READ_BYTES);
-  for (;;) {
-    const n = await conn.read(buffer);
-    if (n === null) return undefined;
-    const longer = new Uint8Array(bytes.length + n);
-    longer.set(bytes);
-    longer.set(buffer.subarray(0, n), bytes.length);
-    bytes = longer;
-    const read = readRequestHead(bytes);
+export async function readHead(
+  conn: Pick<Deno.Conn, "read">,
+  first: Uint8Array = new Uint8Array(),
+): Promise<ReadHead | undefined> {
+  let buffer = new Uint8Array(READ_BYTES);
+  let length = first.length;
+  buffer.set(first);
+  for (let searched = 0;;) {
+    const read = length === 0 ? undefined : readRequestHead(buffer.subarray(0, length), searched);
     if (read !== undefined) return read;
+    searched = length;
+    if (length === buffer.length) {
+      const longer = new Uint8Array(2 * length);
+      longer.set(buffer);
+      buffer = longer;
+    }
+    const n = await conn.read(buffer.subarray(length));
+    if (n === null) return undefined;
+    length += n;
   }
 }

@@ -12,7 +12,7 @@ import type {
 import { root } from "../../shared/grpc/root.ts";
 import { methodPath } from "../../shared/grpc/service.ts";
 import { Exit } from "../exit_code.ts";
-import { printable } from "../printable.ts";
+import { printable } from "../../shared/printable.ts";
 import { rpcCommand } from "../rpc_command.ts";
 import { serverNames } from "../server_argument.ts";
 import { list } from "../table.ts";

@@ -17,7 +17,7 @@ import type {
 import { durationMs } from "../../shared/grpc/proto_time.ts";
 import { Exit, Lsb } from "../exit_code.ts";
 import { changeTable, stateTable } from "../fluentd_table.ts";
-import { printable } from "../printable.ts";
+import { printable } from "../../shared/printable.ts";
 import { type Outcome, rpcCommand } from "../rpc_command.ts";
 import { serverArgument } from "../server_argument.ts";
 

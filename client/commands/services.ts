@@ -10,7 +10,7 @@ import { describe } from "../describe.ts";
 import { EXIT_CODES_HELP, exitCodeOf } from "../exit_code.ts";
 import { failureText } from "../failure.ts";
 import { planRoute, type RouteValues, serverOptions } from "../plan.ts";
-import { printable } from "../printable.ts";
+import { printable } from "../../shared/printable.ts";
 import { Reflection, ReflectionError } from "../reflection.ts";
 import { rpcCommand } from "../rpc_command.ts";
 import { serverArgument } from "../server_argument.ts";

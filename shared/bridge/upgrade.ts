@@ -10,6 +10,7 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
+import { safeJson } from "../safe_json.ts";
 import { HttpError } from "./http_error.ts";
 import type { RequestHead } from "./request_head.ts";
 
@@ -80,7 +81,7 @@ export function checkUpgrade(head: RequestHead): Upgrade {
     throw new HttpError(
       426,
       "WEBSOCKET_VERSION",
-      `WebSocket version ${JSON.stringify(version ?? "")} is not spoken here, ${VERSION} is`,
+      `WebSocket version ${safeJson(version ?? "")} is not spoken here, ${VERSION} is`,
       { headers: { "Sec-WebSocket-Version": VERSION } },
     );
   }
@@ -123,7 +124,7 @@ export function upgradeResponse(
 
 /** A refusal: the last bytes of a connection. Its body is one line of JSON, `code` and `message`. */
 export function errorResponse(error: HttpError): Uint8Array {
-  const text = JSON.stringify({ code: error.code, message: error.message }) + "\n";
+  const text = safeJson({ code: error.code, message: error.message }) + "\n";
   return lastResponse(error.status, text, { "Content-Type": "application/json", ...error.headers });
 }
 

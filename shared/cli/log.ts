@@ -7,6 +7,8 @@
  * @module
  */
 import { configure, type LogRecord, reset } from "@logtape/logtape";
+import { printable } from "../printable.ts";
+import { safeJson } from "../safe_json.ts";
 
 /** Least to most severe. */
 export const LOG_LEVELS = ["trace", "debug", "info", "warning", "error", "fatal"] as const;
@@ -51,7 +53,7 @@ export function formatText(record: LogRecord): string {
     .map(([key, value]) => ` ${key}=${oneLine(value)}`).join("");
   const category = record.category.join("·");
   const text = `${time} ${record.level.toUpperCase()} ${category} ${messageOf(record)}`;
-  return escapeControls(text + properties);
+  return printable(text + properties);
 }
 
 /** One record as a line of JSON. */
@@ -63,7 +65,7 @@ export function formatJson(record: LogRecord): string {
     message: messageOf(record),
   };
   // Named twice so that it stays first and a property of the same name cannot take its place.
-  return JSON.stringify(Object.assign({ ...core }, plain(record.properties), core));
+  return safeJson(Object.assign({ ...core }, plain(record.properties), core));
 }
 
 /** A template's texts and values alternate. */
@@ -91,14 +93,6 @@ function plain(value: unknown): unknown {
     return item;
   });
   return text === undefined ? undefined : JSON.parse(text);
-}
-
-/** What a peer sent must not move the terminal's cursor or forge a second line. */
-function escapeControls(text: string): string {
-  // deno-lint-ignore no-control-regex -- controls are the point
-  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, (character) => {
-    return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
-  });
 }
 
 function writeToStderr(line: string): void {

@@ -56,3 +56,33 @@ Deno.test("configureLog() writes JSON that keeps errors, bigints, cycles and its
     cycle: { self: "[seen]" },
   });
 });
+
+/** C0, DEL, C1, what ends a line for some, and what turns the direction of text. */
+const OBEYED = [
+  ...range(0x00, 0x1f),
+  ...range(0x7f, 0x9f),
+  ...range(0x2028, 0x202e),
+  ...range(0x2066, 0x2069),
+].map((code) => String.fromCodePoint(code)).join("");
+
+function range(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+}
+
+Deno.test("D3: neither log format writes a character that a terminal obeys", async (t) => {
+  for (const format of ["text", "json"] as const) {
+    await t.step(format, async () => {
+      const [line] = await logged({ format }, () => {
+        getLogger("hub").info(`In the text ${OBEYED}, as {name}`, {
+          name: `x${OBEYED}y`,
+          error: new Error(OBEYED),
+          deep: [{ [OBEYED]: OBEYED }],
+        });
+      });
+      for (const character of OBEYED) {
+        assert.ok(!line!.includes(character), `U+${character.charCodeAt(0).toString(16)}`);
+      }
+      if (format === "json") assert.equal(JSON.parse(line!).name, `x${OBEYED}y`);
+    });
+  }
+});

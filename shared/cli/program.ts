@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { printableLines } from "../printable.ts";
 import { COMPLETE, complete } from "./complete.ts";
 import { completionCommand } from "./completion_script.ts";
 import { type Io, processIo } from "./io.ts";
@@ -172,11 +173,11 @@ async function report(
   if (signal.aborted && signal.reason instanceof SignalError) return signal.reason.exitCode;
   if (error instanceof Deno.errors.BrokenPipe) return EXIT_BROKEN_PIPE;
   const message = error instanceof Error ? error.message : String(error);
-  const lines = [`error: ${message}`];
+  const lines = [`error: ${printableLines(message)}`];
   if (error instanceof UsageError) {
-    if (error.hint !== undefined) lines.push(`hint: ${error.hint}`);
+    if (error.hint !== undefined) lines.push(`hint: ${printableLines(error.hint)}`);
   } else if (error instanceof Error && env[`${program.envPrefix}_DEBUG`]) {
-    lines.push(error.stack ?? "");
+    lines.push(printableLines(error.stack ?? ""));
   }
   await io.stderr.write(lines.join("\n") + "\n").catch(() => {});
   return error instanceof UsageError ? EXIT_USAGE : EXIT_UNEXPECTED;

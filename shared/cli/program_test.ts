@@ -300,3 +300,25 @@ Deno.test("defineCommand() infers the values of its options", () => {
     },
   });
 });
+
+Deno.test("D3: an error on the terminal shows what a peer has sent, and does not obey it", async () => {
+  const io = fakeIo();
+  const program: Program = {
+    name: "g",
+    envPrefix: "G",
+    version: "1.0.0",
+    summary: "Fails",
+    commands: [{
+      name: "fail",
+      summary: "Fails",
+      run: () => {
+        throw new UsageError("Bad \x9b2J\u202e\u2028name\nof two lines", { hint: "Ask \x1b[1mit" });
+      },
+    }],
+  };
+  await runProgram(program, ["fail"], { io, env: {}, signal: new AbortController().signal });
+  assert.equal(
+    io.err(),
+    "error: Bad \\x9b2J\\u202e\\u2028name\nof two lines\nhint: Ask \\x1b[1mit\n",
+  );
+});

@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { trimBlanks } from "../blanks.ts";
 import { quote } from "./quote.ts";
 
 /** More labels than this are refused. */
@@ -25,12 +26,12 @@ const VALUE = /^[!-+\--<>-~]{0,128}$/;
  */
 export function parseLabels(text: string): Record<string, string> {
   const labels = new Map<string, string>();
-  if (text.trim() === "") return {};
+  if (trimBlanks(text) === "") return {};
   for (const part of text.split(",", MAX_LABELS + 1)) {
     if (labels.size === MAX_LABELS) {
       throw new SyntaxError(`Cannot take more than ${MAX_LABELS} labels`);
     }
-    const [key, value] = parseLabel(part.trim());
+    const [key, value] = parseLabel(trimBlanks(part));
     if (labels.has(key)) throw new SyntaxError(`Cannot take label ${quote(key)} twice`);
     labels.set(key, value);
   }

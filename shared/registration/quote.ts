@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { safeJson } from "../safe_json.ts";
 
 /** How much of a value a message shows. */
 const MAX_SHOWN = 64;
@@ -10,5 +11,5 @@ const MAX_SHOWN = 64;
 /** A value that a peer sent, short enough and harmless enough for a message. */
 export function quote(value: string): string {
   const shown = value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}…` : value;
-  return JSON.stringify(shown);
+  return safeJson(shown);
 }
