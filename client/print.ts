@@ -9,7 +9,7 @@ import { type OddValue, type OutputFormat, writeMessage } from "../shared/codec/
 import { type Options, type OptionValues, type Output, UsageError } from "../shared/cli/program.ts";
 import type { RpcError } from "../shared/grpc/rpc_error.ts";
 import { makeEnvelope } from "./envelope.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../shared/printable.ts";
 
 const group = "Output";
 
