@@ -151,7 +151,7 @@ Deno.test("readMessages() takes other ways to say the same", async (t) => {
     ["yaml", "aString:\ninner: ~\nstrings: null", "{}"],
     ["yaml", "byString: {1.10: a, true: b, 0x1: c}", ""],
     ["yaml", "inner: &i {text: a}\ninners: [*i, *i]", ""],
-    ["yaml", "%YAML 1.1\n---\naString: yes", '{"aString":"yes"}'],
+    ["yaml", "%YAML 1.1\n---\naString: 'yes'", '{"aString":"yes"}'],
     ["xml", "<All><an_int32> 5\n</an_int32></All>", '{"anInt32":5}'],
     ["xml", "<All><aBool>1</aBool><bools>0</bools></All>", '{"aBool":true,"bools":[false]}'],
     ["xml", "<All><aDouble>INF</aDouble></All>", '{"aDouble":"Infinity"}'],

@@ -7,13 +7,14 @@
  *
  * @module
  */
+import type { Trap } from "./yaml_trap.ts";
 
 export type Node =
   | { readonly kind: "object"; readonly at: number; readonly entries: readonly Entry[] }
   | { readonly kind: "list"; readonly at: number; readonly items: readonly Node[] }
-  | { readonly kind: "string"; readonly at: number; readonly text: string }
+  | { readonly kind: "string"; readonly at: number; readonly text: string; readonly trap?: Trap }
   /** The text is a JSON number, or `NaN`, `Infinity`, `-Infinity`. */
-  | { readonly kind: "number"; readonly at: number; readonly text: string }
+  | { readonly kind: "number"; readonly at: number; readonly text: string; readonly trap?: Trap }
   | { readonly kind: "boolean"; readonly at: number; readonly value: boolean }
   | { readonly kind: "null"; readonly at: number };
 

@@ -46,6 +46,7 @@ export function readScalar(type: string, node: Node, path: Path): unknown {
   const fail = (expected: string): never => {
     throw new Fault(node.at, `Expected ${expected}, found ${found(node)}`, path);
   };
+  refuseTrap(type, node, path);
   switch (type) {
     case "bool":
       return node.kind === "boolean" ? node.value : fail("true or false");
@@ -69,6 +70,24 @@ export function readScalar(type: string, node: Node, path: Path): unknown {
       return is64Bit(type) ? Long.fromString(String(integer), isUnsigned(type)) : Number(integer);
     }
   }
+}
+
+/**
+ * Refuses what two readers of YAML take for two things.
+ *
+ * @param type A scalar's, or `any` for a value that may have each of them.
+ */
+export function refuseTrap(type: string, node: Node, path: Path): void {
+  const trap = "trap" in node ? node.trap : undefined;
+  if (trap === undefined) return;
+  const { source, number, boolean } = trap;
+  const quoted = JSON.stringify(source);
+  const typed = type === "bool" ? boolean : type === "string" ? quoted : number;
+  const instead = type === "any"
+    ? [number ?? boolean, quoted].filter(Boolean).join(", or ")
+    : typed;
+  if (instead === undefined) return;
+  throw new Fault(node.at, `${source} is not the same in YAML 1.1 and 1.2: write ${instead}`, path);
 }
 
 /** A string without half characters, which have no UTF-8. */
@@ -131,6 +150,7 @@ export function readEnum(type: protobuf.Enum, node: Node, path: Path): number {
     throw new Fault(node.at, unknownEnum(type, node.text), path);
   }
   if (node.kind === "number") {
+    refuseTrap("int32", node, path);
     const number = readInteger(node.text);
     if (number !== undefined && BigInt.asIntN(32, number) === number) return Number(number);
   }

@@ -7,7 +7,7 @@ import type protobuf from "protobufjs";
 import { MAX_DEPTH } from "./bounds.ts";
 import { Fault, itemStep, keyStep, type Path } from "./fault.ts";
 import { found, type Node } from "./node.ts";
-import { readScalar, wellFormed } from "./scalar.ts";
+import { readScalar, refuseTrap, wellFormed } from "./scalar.ts";
 import type { Value } from "./value.ts";
 
 /** Names of the members of `Value`, which are what its descriptor calls them. */
@@ -31,6 +31,7 @@ export function readValue(
   depth: number,
 ): protobuf.Message {
   checkDepth(node, path, depth);
+  refuseTrap("any", node, path);
   return type.create({ [memberName(type, node.kind)]: member(type, node, path, depth) });
 }
 

@@ -2,7 +2,8 @@
  * YAML 1.2, core schema: the ProtoJSON value in another syntax, `---` before each document.
  *
  * Refused, because what they mean is nowhere written down: tags, keys that are no scalars.
- * Numbers keep their text. There are no dates, no octal `010`, no `yes`; `<<` is a plain key.
+ * Numbers keep their text. There are no dates; `<<` is a plain key. What YAML 1.1 would take for
+ * something else, such as `010` or `yes`, is refused where it matters: see `yaml_trap.ts`.
  *
  * @module
  */
@@ -24,6 +25,7 @@ import { MAX_ALIASED_VALUES, MAX_DEPTH, MAX_DOCUMENTS } from "./bounds.ts";
 import { Fault } from "./fault.ts";
 import type { Entry, Node } from "./node.ts";
 import type { CommentOf, Value } from "./value.ts";
+import { trapOf } from "./yaml_trap.ts";
 
 const JSON_NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
 
@@ -129,15 +131,22 @@ class YamlReader {
   }
 }
 
-function scalarNode({ value, source = "" }: Scalar, at: number): Node {
+function scalarNode({ value, source = "", type }: Scalar, at: number): Node {
+  const trap = type === "PLAIN" ? trapOf(source) : undefined;
+  const trapped = trap !== undefined && { trap };
   switch (typeof value) {
     case "string":
-      return { kind: "string", at, text: value };
+      return { kind: "string", at, text: value, ...trapped };
     case "boolean":
       return { kind: "boolean", at, value };
     case "number":
     case "bigint":
-      return { kind: "number", at, text: JSON_NUMBER.test(source) ? source : String(value) };
+      return {
+        kind: "number",
+        at,
+        text: JSON_NUMBER.test(source) ? source : String(value),
+        ...trapped,
+      };
     default:
       return { kind: "null", at };
   }
