@@ -5,9 +5,13 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { delay } from "../shared/async/delay.ts";
+import { turns } from "../shared/async/turns.ts";
 
 /** Pause after a failed accept: with no file descriptors left, trying at once only burns CPU. */
 export const PAUSE_MS = 100;
+
+/** Connections that are accepted before others may have their turn. */
+const ACCEPTED_AT_ONCE = 8;
 
 /**
  * Errors of one connection, which was gone before it was taken. A pause for each of them would
@@ -45,8 +49,10 @@ export async function acceptLoop(
   const log = getLogger(["hub", "accept"]);
   const serving = new Set<Promise<void>>();
   signal.addEventListener("abort", () => listener.close(), { once: true });
-  while (!signal.aborted) {
+  for (let accepted = 1; !signal.aborted; accepted++) {
     try {
+      // While others dial without a pause, an accept is ready at once.
+      if (accepted % ACCEPTED_AT_ONCE === 0 && turns.isOver()) await turns.next();
       const conn = await listener.accept();
       const served = serve(conn)
         .catch((error) => log.error("A connection met a fault: {error}", { error }))

@@ -43,3 +43,22 @@ Deno.test("acceptLoop goes on when there were no file descriptors, and ends with
   await loop;
   assert.equal(served, 2);
 });
+
+Deno.test("B2: acceptLoop lets the event loop turn while peers dial without a pause", async () => {
+  const stop = new AbortController();
+  const turns: number[] = [0];
+  const loop = () => {
+    turns.push(0);
+    if (!stop.signal.aborted) setImmediate(loop);
+  };
+  setImmediate(loop);
+  let left = 200;
+  await acceptLoop(scripted(Array(left).fill(CONN)), () => {
+    for (const end = performance.now() + 1; performance.now() < end;);
+    turns[turns.length - 1]!++;
+    if (--left === 0) stop.abort();
+    return Promise.resolve();
+  }, stop);
+  // It asks at each eighth; each takes a millisecond.
+  assert.ok(Math.max(...turns) <= 16, turns.join());
+});

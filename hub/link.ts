@@ -4,10 +4,12 @@
  *     socket ──read──▶ onBytes(view)          one buffer, reused for every read
  *     socket ◀─write── take() ◀── wake()      all that one turn of the event loop made, at once
  *
- * A peer that sends and does not read is not read either, once `isFull` says so.
+ * A peer that sends and does not read is not read either, once `isFull` says so. One that sends without
+ * a pause waits for its turn: see `shared/async/turns.ts`.
  *
  * @module
  */
+import { turns } from "../shared/async/turns.ts";
 import { release } from "../shared/bytes/out_buffer.ts";
 
 /** What a link needs of a socket: plain TCP and TLS connections of Deno fit. */
@@ -20,8 +22,12 @@ export interface Socket {
 
 /** What speaks over a link. */
 export interface LinkProtocol {
-  /** Bytes from the peer; the view is good during the call only. A throw ends the link. */
-  onBytes(bytes: Uint8Array): void;
+  /**
+   * Bytes from the peer; the view is good during the call only. A throw ends the link.
+   *
+   * @returns How many it has taken; where the work is much, not all. The others are given again.
+   */
+  onBytes(bytes: Uint8Array): number;
   /** Everything that waits to be sent: views of `OutBuffer`, released when they have left. */
   take(): readonly Uint8Array[];
   /** Whether so much waits to be sent that nothing more should be read. */
@@ -39,6 +45,14 @@ const LARGE_READ = 64 << 10;
 const MAX_POOLED_READS = 32;
 /** Reads in a row that a small buffer would have held, after which a small one is used again. */
 const QUIET_READS = 16;
+
+/**
+ * After so many bytes a link asks whether its turn is over. They are 300 of the smallest calls, or
+ * as much work as the largest frames make in twenty reads.
+ */
+const LOOK_BYTES = 4 << 10;
+
+const NOTHING = new Uint8Array();
 
 const largeReads: Uint8Array<ArrayBuffer>[] = [];
 
@@ -120,16 +134,27 @@ export class Link {
     if (!this.#writing) void this.#write();
   }
 
-  /** Reads until the peer ends or the link is closed. Resolves with the error that ended it, if one did. */
-  async run(): Promise<unknown> {
+  /**
+   * Reads until the peer ends or the link is closed. Resolves with the error that ended it, if one did.
+   *
+   * @param first What was read already.
+   */
+  async run(first: Uint8Array = NOTHING): Promise<unknown> {
     let buffer = new Uint8Array(SMALL_READ);
     let quiet = 0;
+    let unseen = 0;
     try {
+      if (first.length > 0) await this.#give(first);
       while (!this.#closed) {
         const n = await this.#socket.read(buffer);
         if (n === null) break;
         this.#quietTicks = 0;
-        this.#protocol.onBytes(buffer.subarray(0, n));
+        const taken = this.#protocol.onBytes(buffer.subarray(0, n));
+        unseen += n;
+        if (taken < n || unseen >= LOOK_BYTES) {
+          unseen = 0;
+          await this.#give(buffer.subarray(taken, n));
+        }
         if (this.#protocol.isFull) await this.#until(() => !this.#protocol.isFull);
         if (buffer.length === SMALL_READ) {
           if (n === SMALL_READ) buffer = largeReads.pop() ?? new Uint8Array(LARGE_READ);
@@ -181,6 +206,15 @@ export class Link {
       this.#socket.close();
     } catch {
       // Closed already, by an error of its own.
+    }
+  }
+
+  /** Gives what is left to the protocol, in as many turns as that takes. */
+  async #give(bytes: Uint8Array): Promise<void> {
+    for (let rest = bytes; !this.#closed;) {
+      if (turns.isOver()) await turns.next();
+      if (rest.length === 0) return;
+      rest = rest.subarray(this.#protocol.onBytes(rest));
     }
   }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { MAX_TURN_MS } from "../shared/async/turns.ts";
 import { OutBuffer } from "../shared/bytes/out_buffer.ts";
 import { PATIENCE_MS } from "../tests/support/until.ts";
 import { GOODBYE_MS, Link, type LinkProtocol } from "./link.ts";
@@ -12,9 +13,13 @@ class Protocol implements LinkProtocol {
   /** The length of the buffer that each piece came in. */
   readonly buffers: number[] = [];
   isFull = false;
-  onBytes(bytes: Uint8Array): void {
-    this.received.push(bytes.slice());
+  /** Bytes that it takes at a time. */
+  takes = Infinity;
+  onBytes(bytes: Uint8Array): number {
+    const taken = bytes.slice(0, this.takes);
+    this.received.push(taken);
     this.buffers.push(bytes.buffer.byteLength);
+    return taken.length;
   }
   take(): Uint8Array[] {
     return this.out.take();
@@ -261,4 +266,30 @@ Deno.test("Link carries bytes between real sockets", async () => {
   await Promise.all([a.end(PATIENCE_MS), b.end(PATIENCE_MS), ...runs]);
   assert.ok(far.input.equals(bytes));
   assert.ok(near.input.equals(bytes.subarray(0, 100)));
+});
+
+Deno.test("B2: a link whose peer sends without a pause lets the event loop turn", async () => {
+  const { socket, protocol, link } = begin();
+  const pieces: number[] = [0];
+  const work = protocol.onBytes.bind(protocol);
+  protocol.takes = 100;
+  protocol.onBytes = (bytes) => {
+    // No piece is done in less than a millisecond, on whatever machine.
+    for (const end = performance.now() + 1; performance.now() < end;);
+    pieces[pieces.length - 1]!++;
+    return work(bytes);
+  };
+  let looping = true;
+  const loop = () => {
+    pieces.push(0);
+    if (looping) setImmediate(loop);
+  };
+  setImmediate(loop);
+  const bytes = Buffer.from(Array.from({ length: 5_000 }, (_, i) => i * 13 & 0xff));
+  socket.feed(bytes);
+  socket.feed(null);
+  await link.run(Buffer.from("first "));
+  looping = false;
+  assert.ok(Math.max(...pieces) <= MAX_TURN_MS + 1, pieces.join());
+  assert.ok(protocol.input.equals(Buffer.concat([Buffer.from("first "), bytes])));
 });

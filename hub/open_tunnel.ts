@@ -116,9 +116,8 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, LinkProto
    * @param first What came behind the upgrade request.
    */
   run(first: Uint8Array): void {
-    if (first.length > 0) this.onBytes(first.slice());
     // Not awaited: a function that waits is kept as long, and there are thousands of tunnels.
-    void this.#link.run().then((error) =>
+    void this.#link.run(first.slice()).then((error) =>
       this.close(
         error === undefined
           ? { reason: "The server closed the connection", by: "server" }
@@ -199,7 +198,7 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, LinkProto
 
   // ---- LinkProtocol
 
-  onBytes(bytes: Uint8Array): void {
+  onBytes(bytes: Uint8Array): number {
     this.lastByteMs = performance.now();
     try {
       this.#frames.receive(bytes);
@@ -208,6 +207,7 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, LinkProto
       const reason = error instanceof Error ? error.message : String(error);
       this.close({ reason, by: "hub" }, code);
     }
+    return bytes.length;
   }
 
   take(): readonly Uint8Array[] {

@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { turns } from "../shared/async/turns.ts";
 import { OutBuffer, release } from "../shared/bytes/out_buffer.ts";
 import { errorInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { MessageReader, prefixMessage } from "../shared/grpc/message_prefix.ts";
@@ -32,6 +33,8 @@ const RAW_WINDOW = 1 << 20;
 /** What may wait for the server before the caller's socket is read again. */
 const MAX_QUEUED = 256 << 10;
 const READ_BYTES = 32 << 10;
+/** Reads before others may have their turn: a millisecond of work at most. */
+const READS_AT_ONCE = 8;
 /** The largest chunk that a server may send. */
 const MAX_CHUNK_BYTES = 1 << 20;
 
@@ -160,8 +163,9 @@ export class RawConnection implements StreamEvents, Disposable {
       if (first.length > 0) this.#send({ data: first });
       this.#bytesUp += first.length;
       const buffer = new Uint8Array(READ_BYTES);
-      while (this.#end === undefined) {
+      for (let reads = 1; this.#end === undefined; reads++) {
         await this.#untilRoom();
+        if (reads % READS_AT_ONCE === 0 && turns.isOver()) await turns.next();
         const n = await socket.read(buffer);
         if (n === null) break;
         this.#bytesUp += n;

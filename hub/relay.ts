@@ -77,6 +77,9 @@ const NOT_GRPC_TEXT = new TextEncoder().encode(
   "This port takes gRPC calls: POST with content-type application/grpc.\n",
 );
 
+/** Frames that are dealt with before others may have their turn: below a millisecond of work. */
+const MAX_FRAMES_AT_ONCE = 64;
+
 /** A caller that is silent for so many seconds is asked for a sign of life. */
 export const PING_AFTER_S = 60;
 /** A caller that gives none is closed when it has been silent for so long. */
@@ -125,8 +128,7 @@ export class Caller implements ConnectionEvents, LinkProtocol {
   async run(first: Uint8Array): Promise<void> {
     try {
       this.#connection.start();
-      this.onBytes(first);
-      await this.#link.run();
+      await this.#link.run(first);
     } finally {
       this.close();
     }
@@ -162,8 +164,8 @@ export class Caller implements ConnectionEvents, LinkProtocol {
 
   // ---- LinkProtocol
 
-  onBytes(bytes: Uint8Array): void {
-    this.#connection.receive(bytes);
+  onBytes(bytes: Uint8Array): number {
+    return this.#connection.receive(bytes, MAX_FRAMES_AT_ONCE);
   }
 
   take(): readonly Uint8Array[] {

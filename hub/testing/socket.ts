@@ -104,4 +104,7 @@ export class FakeSocket implements Socket {
 /** Lets everything happen that needs no timer and no I/O. */
 export async function turns(count = 50): Promise<void> {
   for (let i = 0; i < count; i++) await Promise.resolve();
+  // Who has done much waits for the next turn of the event loop.
+  await new Promise((resolve) => setImmediate(resolve));
+  for (let i = 0; i < count; i++) await Promise.resolve();
 }

@@ -156,17 +156,25 @@ export class Connection {
     this.#receiver.data.start();
   }
 
-  /** Takes the peer's bytes, cut anywhere. Never throws for what a peer sent. */
-  receive(bytes: Uint8Array): void {
-    if (this.#failed) return;
+  /**
+   * Takes the peer's bytes, cut anywhere. Never throws for what a peer sent.
+   *
+   * @param maxFrames So many frames at most, for whoever has others to serve meanwhile.
+   * @returns How many of the bytes were taken; the others are to be given again.
+   */
+  receive(bytes: Uint8Array, maxFrames: number = Infinity): number {
+    if (this.#failed) return bytes.length;
     try {
-      this.#reader.push(this.#prefaceLeft === 0 ? bytes : this.#readPreface(bytes));
+      if (this.#prefaceLeft === 0) return this.#reader.push(bytes, maxFrames);
+      const rest = this.#readPreface(bytes);
+      return bytes.length - rest.length + this.#reader.push(rest, maxFrames);
     } catch (error) {
       if (error instanceof Http2Error) this.#fail(error);
       else if (error instanceof HpackError) {
         this.#fail(new Http2Error(ErrorCode.COMPRESSION_ERROR, error.message));
       } else throw error;
     }
+    return bytes.length;
   }
 
   /** Everything that waits to be sent: see `OutBuffer.take()`. Until nothing is left. */

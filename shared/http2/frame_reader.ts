@@ -46,11 +46,16 @@ export class FrameReader {
     this.#sink = sink;
   }
 
-  /** Takes bytes as they come; calls the sink for each frame or piece. */
-  push(input: Uint8Array): void {
+  /**
+   * Takes bytes as they come; calls the sink for each frame or piece.
+   *
+   * @param maxSteps So many frames or pieces at most.
+   * @returns How many of the bytes it has taken; the others are to be given again.
+   */
+  push(input: Uint8Array, maxSteps: number = Infinity): number {
     let at = 0;
     const end = input.length;
-    while (at < end && !this.#stopped) {
+    for (let left = maxSteps; at < end && !this.#stopped && left > 0; left--) {
       if (this.#dataLeft > 0) {
         const n = Math.min(this.#dataLeft, end - at);
         this.#dataLeft -= n;
@@ -72,6 +77,7 @@ export class FrameReader {
         at = this.#begin(input, at, input, at + FRAME_HEADER_BYTES);
       }
     }
+    return this.#stopped ? end : at;
   }
 
   /** Reads no further, not even what is left of the input under way. */

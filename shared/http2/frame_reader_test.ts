@@ -104,3 +104,17 @@ Deno.test("FrameReader.stop() ends it in the midst of its input", () => {
   reader.push(ping());
   assert.deepEqual(sink.seen, ["6"]);
 });
+
+Deno.test("B2: FrameReader stops after so many steps, and goes on with the rest", () => {
+  const bytes = join(settings(), data(3, "ab", 1), data(3, ""), paddedData(5, "x", 2), ping());
+  const sink = new Sink();
+  const reader = new FrameReader(sink);
+  const steps: number[] = [];
+  for (let rest = bytes; rest.length > 0;) {
+    const before = sink.seen.length;
+    rest = rest.subarray(reader.push(rest, 2));
+    steps.push(sink.seen.length - before);
+  }
+  assert.deepEqual(sink.seen, read(bytes));
+  assert.ok(steps.length > 2 && steps.every((frames) => frames <= 2), steps.join());
+});

@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { MAX_TURN_MS, Turns } from "./turns.ts";
+
+/** Turns whose clock is the work that is done. */
+function world() {
+  let nowMs = 0;
+  const turns = new Turns({ now: () => nowMs });
+  /** Works without a pause but for the turns; writes down its name for each piece of work. */
+  const work = async (name: string, pieces: number, done: string[]) => {
+    for (let i = 0; i < pieces; i++) {
+      if (turns.isOver()) {
+        await turns.next();
+        done.push(" ");
+      }
+      nowMs++;
+      done.push(name);
+    }
+  };
+  return { turns, work };
+}
+
+Deno.test("B2: who works without a pause lets the event loop turn after its share", async () => {
+  const { work } = world();
+  const done: string[] = [];
+  let looping = true;
+  const loop = () => {
+    if (!looping) return;
+    done.push("|");
+    setImmediate(loop);
+  };
+  setImmediate(loop);
+  await work("a", 10 * MAX_TURN_MS, done);
+  looping = false;
+  const rounds = done.join("").split("|").map((round) => round.trim());
+  assert.ok(rounds.every((round) => round.length <= MAX_TURN_MS), rounds.join(" "));
+});
+
+Deno.test("B2: many who work without a pause have one turn each, one after the other", async () => {
+  const { work } = world();
+  const done: string[] = [];
+  await Promise.all(["a", "b", "c"].map((name) => work(name, 3 * MAX_TURN_MS, done)));
+  const turn = (name: string) => name.repeat(MAX_TURN_MS);
+  assert.equal(done.join(""), ["a", "a", "b", "c", "a", "b", "c", "b", "c"].map(turn).join(" "));
+});
+
+Deno.test("Turns ask nobody to wait who does little", async () => {
+  let nowMs = 0;
+  const turns = new Turns({ now: () => nowMs });
+  assert.equal(turns.isOver(), false);
+  nowMs += MAX_TURN_MS - 1;
+  assert.equal(turns.isOver(), false);
+  nowMs++;
+  assert.equal(turns.isOver(), true);
+  await turns.next();
+  assert.equal(turns.isOver(), false);
+});
