@@ -17,6 +17,7 @@ import { type Detail, encodeStatus, type RpcError } from "../shared/grpc/rpc_err
 import { statusName } from "../shared/grpc/status.ts";
 import { deliveryOf, hopOf, type Way } from "./delivery.ts";
 import { hintOf } from "./hints.ts";
+import { isIdempotent, mayChange } from "./method_kind.ts";
 import type { ResponseFormat } from "./print.ts";
 import { printable } from "../shared/printable.ts";
 
@@ -72,15 +73,10 @@ export function failureDocument(failure: Failure, format: ResponseFormat | undef
   return writeMessage(message, { type, format });
 }
 
-/** What `google.protobuf.MethodOptions.idempotency_level` says; absent means that it changes something. */
-function idempotency(method: protobuf.Method): string | undefined {
-  return method.options?.["idempotency_level"];
-}
-
 /** Is it safe to send the call once more? */
 export function mayRepeat(failure: Failure): boolean {
   return deliveryOf(failure.error, failure) === "not-delivered" ||
-    idempotency(failure.method) !== undefined || failure.requestId !== undefined;
+    isIdempotent(failure.method) || failure.requestId !== undefined;
 }
 
 /** What is known of the outcome, as a sentence; nothing when the server itself said it. */
@@ -89,7 +85,7 @@ export function deliveryText(failure: Failure): string | undefined {
   const delivery = deliveryOf(error, failure);
   if (delivery === "answered") return undefined;
   if (delivery === "not-delivered") return "The call was not delivered: nothing was done";
-  if (idempotency(method) === "NO_SIDE_EFFECTS") return undefined;
+  if (!mayChange(method)) return undefined;
   const unknown = "The outcome is unknown: it may have been carried out";
   if (requestId === undefined) return unknown;
   return `${unknown}. With --set requestId=${requestId} it is done once at most, and says how it went`;

@@ -61,7 +61,8 @@ Deno.test("gclient reads a request from each kind of standard input that holds o
       ["a pipe", `echo '{"reason":"pipe"}' | gclient fluentd start`, "pipe"],
       ["a pipe with XML", `echo '${xml}' | gclient fluentd start`, "xml"],
       ["a pipe with YAML", "echo 'reason: yaml' | gclient fluentd start", "yaml"],
-      ["an empty pipe", "printf '' | gclient fluentd start", ""],
+      ["an empty pipe and -n", "printf '' | gclient fluentd start -n", ""],
+      ["an empty pipe and -d", "printf '' | gclient fluentd start -d '{}'", ""],
       ["a here-string", `gclient fluentd start <<< '{"reason":"here"}'`, "here"],
       ["/dev/null", "gclient fluentd start < /dev/null", ""],
       ["a closed one", "gclient fluentd start <&-", ""],
@@ -91,6 +92,15 @@ Deno.test("gclient reads a request from each kind of standard input that holds o
         assert.equal(request.reason ?? "", reason);
       });
     }
+    await t.step("F10: a pipe whose writer failed stops nothing", async () => {
+      const { code, out, err } = await bash(directory, "false | gclient fluentd stop", env);
+      assert.deepEqual([code, out], [2, ""]);
+      assert.equal(
+        err,
+        "error: stdin holds no request\nhint: To send an empty one, use -n or -d '{}'\n",
+      );
+      assert.deepEqual(hub.calls, []);
+    });
     await t.step("a loop keeps its list with -n", async () => {
       const script = 'printf "a\\nb\\n" | while read s; do gclient fluentd start -n $s; done';
       const { code } = await bash(directory, script, env);

@@ -17,7 +17,9 @@ import {
   sniffFormat,
 } from "../shared/codec/document.ts";
 import { type Options, type OptionValues, UsageError } from "../shared/cli/program.ts";
+import { missingRequired } from "../shared/codec/required.ts";
 import { messageTypes } from "./call.ts";
+import { mayChange } from "./method_kind.ts";
 import { setFields } from "./set_field.ts";
 import type { Stdin } from "./stdin.ts";
 
@@ -96,7 +98,11 @@ export interface ReadRequestsOptions {
 /**
  * The messages to send.
  *
- * @throws {UsageError} If there is no way to read them, or too many.
+ * Somebody who gives a request to what changes something, and gives an empty one, has most often lost
+ * it on the way: `false | gclient fluentd stop` must not stop anything.
+ *
+ * @throws {UsageError} If there is no way to read them, too many, none where one was meant, or a field
+ *     is missing that a message must have.
  */
 export async function readRequests(
   method: protobuf.Method,
@@ -105,19 +111,28 @@ export async function readRequests(
 ): Promise<protobuf.Message[]> {
   const { request: type } = messageTypes(method);
   const text = await readText(values, options);
-  let messages: protobuf.Message[] = [];
-  if (text !== undefined && text.text.trim() !== "") {
-    const format = values.requestFormat ?? text.format ?? sniffFormat(text.text);
-    messages = parseText(text, { type, format, allowUnknownFields: values.allowUnknownFields });
-  }
-  if (method.requestStream) return messages.map((message) => setFields(message, type, values.set));
-  const [message = type.create(), ...others] = messages;
-  if (others.length > 0) {
+  const refuseEmpty = mayChange(method) && !method.requestStream;
+  const given = text === undefined ? [] : parseText(text, { type, values, refuseEmpty });
+  if (!method.requestStream && given.length > 1) {
     throw new UsageError(
-      `${text?.source} holds ${messages.length} requests, ${method.name} takes one`,
+      `${text?.source} holds ${given.length} requests, ${method.name} takes one`,
     );
   }
-  return [setFields(message, type, values.set)];
+  if (text !== undefined && refuseEmpty && given.length === 0) {
+    throw new UsageError(`${text.source} holds no request`, { hint: EMPTY_HINT });
+  }
+  const messages = method.requestStream || given.length > 0 ? given : [type.create()];
+  const requests = messages.map((message) => setFields(message, type, values.set));
+  for (const request of requests) checkRequired(type, request);
+  return requests;
+}
+
+const EMPTY_HINT = "To send an empty one, use -n or -d '{}'";
+
+function checkRequired(type: protobuf.Type, request: protobuf.Message): void {
+  const missing = missingRequired(type, request);
+  if (missing === undefined) return;
+  throw new UsageError(`${missing} is missing: it is a required field`, { hint: "A sample: -p" });
 }
 
 /** A request as text. */
@@ -175,13 +190,19 @@ function decode(bytes: Uint8Array, source: string): string {
 
 interface ParseOptions {
   readonly type: protobuf.Type;
-  readonly format: Format;
-  readonly allowUnknownFields: boolean;
+  readonly values: RequestValues;
+  readonly refuseEmpty: boolean;
 }
 
-function parseText({ text, source }: Text, options: ParseOptions): protobuf.Message[] {
+function parseText(
+  { text, source, format: named }: Text,
+  { type, values, refuseEmpty }: ParseOptions,
+): protobuf.Message[] {
+  if (text.trim() === "") return [];
+  const format = values.requestFormat ?? named ?? sniffFormat(text);
+  const { allowUnknownFields } = values;
   try {
-    return readMessages(text, { ...options, source });
+    return readMessages(text, { type, format, source, allowUnknownFields, refuseEmpty });
   } catch (error) {
     if (!(error instanceof DocumentError)) throw error;
     const hint = source === "stdin"

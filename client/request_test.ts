@@ -5,6 +5,7 @@ import { readRequests, type RequestValues } from "./request.ts";
 import { readAll, type Stdin, type StdinKind } from "./stdin.ts";
 
 const START = root.lookupService("fluentd.v1.Fluentd").methods["Start"]!;
+const STATUS = root.lookupService("fluentd.v1.Fluentd").methods["GetStatus"]!;
 const STREAM = root.lookupService("echo.v1.Echo").methods["ClientStream"]!;
 
 const NONE: RequestValues = {
@@ -58,13 +59,13 @@ Deno.test("readRequests() takes the first source that is there", async (t) => {
     const table: [name: string, input: Case, reason: string, asked: boolean][] = [
       ["nothing", {}, "", false],
       ["stdin", { stdin }, "stdin", true],
-      ["stdin with blanks alone", { stdin: " \n" }, "", true],
+      ["stdin with blanks alone, to ask", { stdin: " \n", method: STATUS }, "", true],
       ["a terminal", { stdin, kind: "terminal" }, "", false],
       ["another device", { stdin, kind: "none" }, "", false],
       ["-n", { stdin, values: { noInput: true } }, "", false],
       ["-d", { stdin, values: { data: '{"reason":"d"}' } }, "d", false],
       ["-d in YAML", { values: { data: "reason: d" } }, "d", false],
-      ["-d empty", { stdin, values: { data: "" } }, "", false],
+      ["-d empty, to ask", { stdin, values: { data: "" }, method: STATUS }, "", false],
       ["-d @file", { stdin, values: { data: `@${yaml}` } }, "yaml file", false],
       ["-d @-", { stdin, values: { data: "@-" } }, "stdin", true],
       ["-f", { stdin, values: { requestFile: json } }, "json file", false],
@@ -109,6 +110,38 @@ Deno.test("readRequests() gives a stream all of its messages", async (t) => {
       const input = stdin === undefined ? {} : { stdin };
       assert.equal((await read({ ...input, method: STREAM })).reasons.length, count);
     });
+  }
+});
+
+Deno.test("F10: an empty request to what changes something is refused, unless -n or -d '{}' says so", async (t) => {
+  const refused: [name: string, input: Case, error: RegExp][] = [
+    ["an empty pipe", { stdin: "" }, /^stdin holds no request$/],
+    ["an empty pipe with --set", { stdin: "", values: { set: ["reason=a"] } }, /no request$/],
+    ["blanks alone", { stdin: " \n\n" }, /^stdin holds no request$/],
+    ["[]", { stdin: "[]" }, /^stdin holds no request$/],
+    ["null", { stdin: "null" }, /^stdin:1:1: Expected a message, found nothing/],
+    ["[null]", { stdin: "[null]" }, /^stdin:1:2: .*found null$/],
+    ["a comment", { stdin: "# nothing" }, /^stdin holds no request$/],
+    ["---", { stdin: "---\n" }, /^stdin:1:\d: Expected a message, found nothing/],
+    ["an XML comment", { stdin: "<!-- nothing -->" }, /^stdin holds no request$/],
+    ["-d of an empty variable", { values: { data: "" } }, /^-d holds no request$/],
+    ["-f -", { stdin: "", values: { requestFile: "-" } }, /^stdin holds no request$/],
+  ];
+  for (const [name, input, error] of refused) {
+    await t.step(name, () => assert.rejects(read(input), { name: "UsageError", message: error }));
+  }
+  const taken: [name: string, input: Case][] = [
+    ["-n", { stdin: "", values: { noInput: true } }],
+    ["-d '{}'", { stdin: "", values: { data: "{}" } }],
+    ["{} on the pipe", { stdin: "{}" }],
+    ["an empty element", { stdin: "<StartRequest/>" }],
+    ["/dev/null", { kind: "none" }],
+    ["a terminal", { kind: "terminal" }],
+    ["an empty pipe, to ask", { stdin: "", method: STATUS }],
+    ["null, to ask", { stdin: "null", method: STATUS }],
+  ];
+  for (const [name, input] of taken) {
+    await t.step(name, async () => assert.deepEqual((await read(input)).reasons, [""]));
   }
 });
 

@@ -31,6 +31,8 @@ export interface ReadMessagesOptions {
   readonly source: string;
   /** Skips names that a type does not have, instead of refusing them. @default false */
   readonly allowUnknownFields?: boolean;
+  /** Refuses an empty YAML document, instead of taking it for an empty message. @default false */
+  readonly refuseEmpty?: boolean;
 }
 
 const READERS: Readonly<Record<Format, (text: string, type: protobuf.Type) => Node[]>> = {
@@ -51,7 +53,7 @@ const READERS: Readonly<Record<Format, (text: string, type: protobuf.Type) => No
  * @throws {DocumentError} At the first thing that is wrong.
  */
 export function readMessages(text: string, options: ReadMessagesOptions): protobuf.Message[] {
-  const { type, format, source } = options;
+  const { type, format, source, refuseEmpty = false } = options;
   if (text.length > MAX_DOCUMENT_BYTES || Buffer.byteLength(text) > MAX_DOCUMENT_BYTES) {
     const limit = `${MAX_DOCUMENT_BYTES / 1024 / 1024} MiB`;
     throw new DocumentError(source, `Too large: a text may have at most ${limit}`);
@@ -63,6 +65,7 @@ export function readMessages(text: string, options: ReadMessagesOptions): protob
       .flatMap((node) => node.kind === "list" && !isList(type) ? node.items : [node])
       .map((node) => {
         const isEmpty = format === "yaml" && node.kind === "null" && !isValue(type);
+        if (isEmpty && refuseEmpty) throw new Fault(node.at, NOTHING);
         return readMessage(
           type,
           isEmpty ? { ...node, kind: "object", entries: [] } : node,
@@ -74,6 +77,8 @@ export function readMessages(text: string, options: ReadMessagesOptions): protob
     throw error;
   }
 }
+
+const NOTHING = "Expected a message, found nothing: {} is an empty one";
 
 /** Is a list at the top one message, rather than a list of messages? */
 function isList(type: protobuf.Type): boolean {
