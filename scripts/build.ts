@@ -1,15 +1,17 @@
 /**
  * `deno task build`: writes the executables `ghub`, `gserver` and `gclient`.
  *
- * With `deno compile` where its base runtime can be had (from the network, from Deno's cache, or
- * from the file that DENORT_BIN names); else as self-extracting executables, which behave the same.
+ * With `deno compile` where that works (its base runtime comes from the network, from Deno's cache,
+ * or from the file that DENORT_BIN names); else as self-extracting executables. Both run the same
+ * bundle with the same flags.
  *
  * @module
  */
+import { basename } from "node:path";
 import { VERSION } from "../shared/version.ts";
 import { readArguments, runScript, UsageError } from "./arguments.ts";
 import { bundle } from "./build/bundle.ts";
-import { compile, whyNoBase } from "./build/compile.ts";
+import { compile } from "./build/compile.ts";
 import { PROGRAMS, type ProgramSource } from "./build/programs.ts";
 import { MACHINES, packDeno, selfExtracting } from "./build/self_extracting.ts";
 
@@ -29,8 +31,14 @@ const ROOT = new URL("..", import.meta.url).pathname;
 /** Besides the code and the data, what `deno run` must not look for on the machine it comes to. */
 const RUN_FLAGS = ["--no-config", "--no-lock", "--no-npm", "--cached-only"];
 
+/** A program and its bundle. */
+interface Bundled {
+  readonly program: ProgramSource;
+  readonly bundle: Uint8Array;
+}
+
 interface Build {
-  readonly programs: readonly ProgramSource[];
+  readonly programs: readonly Bundled[];
   readonly target: string;
   readonly dir: string;
 }
@@ -42,19 +50,24 @@ async function build(args: readonly string[]): Promise<number> {
     "self-extracting": { type: "boolean", default: false },
     deno: { type: "string" },
   });
-  const programs = choose(positionals);
+  const chosen = choose(positionals);
   const targets = [...new Set(values.target ?? [Deno.build.target])];
   if (values.deno !== undefined && targets.length > 1) {
     throw new UsageError("--deno fits one --target only");
   }
+  const denoFile = values.deno;
+  const asked = values["self-extracting"] || denoFile !== undefined ? "not asked for" : undefined;
+  if (asked !== undefined) {
+    for (const target of targets) assertPackable(target, { why: asked, denoFile });
+  }
+  // Once, for every target and in whatever form.
+  const programs: Bundled[] = [];
+  for (const program of chosen) programs.push({ program, bundle: await bundle(program, ROOT) });
   for (const target of targets) {
     const dir = targets.length > 1 ? `${values.out}/${target}` : values.out;
     await Deno.mkdir(dir, { recursive: true });
-    const why = values["self-extracting"] || values.deno !== undefined
-      ? "as asked"
-      : await whyNoBase(target);
-    if (why === undefined) await compileAll({ programs, target, dir });
-    else await packAll({ programs, target, dir }, { why, denoFile: values.deno });
+    const why = asked ?? await compileAll({ programs, target, dir });
+    if (why !== undefined) await packAll({ programs, target, dir }, { why, denoFile });
   }
   return 0;
 }
@@ -69,41 +82,60 @@ function choose(names: readonly string[]): readonly ProgramSource[] {
   return names.length === 0 ? PROGRAMS : PROGRAMS.filter(({ name }) => names.includes(name));
 }
 
-async function compileAll({ programs, target, dir }: Build): Promise<void> {
-  const suffix = target.includes("windows") ? ".exe" : "";
-  for (const program of programs) {
-    const output = `${await Deno.realPath(dir)}/${program.name}${suffix}`;
-    await compile(program, { target, output, root: ROOT });
-    console.log(`Wrote ${dir}/${program.name}${suffix} ${await megabytes(output)}`);
+/** @returns Why `deno compile` does not work, in a few words; then nothing was written. */
+async function compileAll({ programs, target, dir }: Build): Promise<string | undefined> {
+  // There, so that each file can be renamed into its place.
+  const draft = await Deno.makeTempDir({ dir, prefix: ".ghub-build-" });
+  try {
+    const paths: string[] = [];
+    for (const { program, bundle } of programs) {
+      const compiled = await compile(program, { bundle, target, dir: draft });
+      if ("why" in compiled) return compiled.why;
+      paths.push(compiled.path);
+    }
+    for (const path of paths) {
+      const output = `${dir}/${basename(path)}`;
+      await Deno.rename(path, output);
+      console.log(`Wrote ${output} ${await megabytes(output)}`);
+    }
+  } finally {
+    await Deno.remove(draft, { recursive: true });
   }
 }
 
-async function packAll(
-  { programs, target, dir }: Build,
-  { why, denoFile }: { why: string; denoFile: string | undefined },
-): Promise<void> {
+/** Why the other form is wanted, and the Deno that it would hold. */
+interface PackOptions {
+  readonly why: string;
+  readonly denoFile: string | undefined;
+}
+
+/** @throws {Error} If there is no self-extracting executable for a target, or no Deno of it here. */
+function assertPackable(target: string, { why, denoFile }: PackOptions): void {
   const hint = "Set DENORT_BIN to the base runtime (denort) of that target";
   if (MACHINES[target] === undefined) {
-    throw new Error(
-      `Cannot build for ${target}: the base runtime of deno compile: ${why}. ${hint}`,
-    );
+    throw new Error(`Cannot build for ${target}: deno compile: ${why}. ${hint}`);
   }
   if (target !== Deno.build.target && denoFile === undefined) {
     throw new Error(
-      `Cannot build for ${target} on ${Deno.build.target}: the base runtime of deno compile: ${why}. ` +
+      `Cannot build for ${target} on ${Deno.build.target}: deno compile: ${why}. ` +
         `${hint}, or name that system's deno ${Deno.version.deno} with --deno FILE`,
     );
   }
+}
+
+async function packAll({ programs, target, dir }: Build, options: PackOptions): Promise<void> {
+  const { why, denoFile } = options;
+  assertPackable(target, options);
   console.log(
-    `Writing self-extracting executables, which behave the same (deno compile's base runtime: ${why})`,
+    `Writing self-extracting executables, which behave the same (deno compile: ${why})`,
   );
   const about = { version: Deno.version.deno, target };
   const deno = await packDeno(denoFile ?? Deno.execPath(), about);
-  for (const program of programs) {
+  for (const { program, bundle } of programs) {
     const file = await selfExtracting({
       name: program.name,
       version: VERSION,
-      bundle: await bundle(program, ROOT),
+      bundle,
       flags: [...RUN_FLAGS, ...program.flags],
       deno,
     });

@@ -1,5 +1,6 @@
 /**
- * A program and all that it imports as one JavaScript module.
+ * A program and all that it imports as one JavaScript module: what runs in every form of the
+ * executables, and nothing else does.
  *
  * @module
  */
@@ -9,24 +10,20 @@ import { deno } from "./tool.ts";
 const BUNDLE_TIMEOUT_MS = 2 * 60_000;
 
 /**
- * CommonJS packages `require` Node's own modules. `deno bundle` (2.9.6) gives them a `require` by
- * replacing a piece of the bundle's text, which it does not find when the minifier happened to pick a
- * name with a `$`; the piece that stays then uses a `require` in scope. So there is always one.
+ * Bundles the program's entry.
+ *
+ * Without `--minify`, which (2.9.6) inlines a `using x = f()` whose `x` is used once in the next
+ * statement, and forgets to dispose of it: docs/decisions/0013-bundled-not-minified.md.
  */
-const REQUIRE = 'import{createRequire as __createRequire}from"node:module";' +
-  "const require=__createRequire(import.meta.url);\n";
-
-/** Bundles the program's entry. */
 export async function bundle(program: ProgramSource, root: string): Promise<Uint8Array> {
-  const output = await Deno.makeTempFile({ prefix: "ghub-build-", suffix: ".js" });
+  const dir = await Deno.makeTempDir({ prefix: "ghub-build-" });
   try {
-    // Not --keep-names, which costs a call for each closure that a program makes.
-    const args = ["bundle", "--platform", "deno", "--minify", "--output", output, program.entry];
+    const output = `${dir}/main.js`;
+    const args = ["bundle", "--platform", "deno", "--output", output, program.entry];
     const result = await deno(args, { timeoutMs: BUNDLE_TIMEOUT_MS, cwd: root });
     if (!result.success) throw new Error(`Cannot bundle ${program.name}:\n${result.stderr.trim()}`);
-    const code = await Deno.readTextFile(output);
-    return new TextEncoder().encode(REQUIRE + code);
+    return await Deno.readFile(output);
   } finally {
-    await Deno.remove(output);
+    await Deno.remove(dir, { recursive: true });
   }
 }
