@@ -25,7 +25,7 @@ export interface ProcessOptions {
 }
 
 export interface RunOptions extends ProcessOptions {
-  /** What it reads. @default nothing, and the end */
+  /** What it reads. @default nothing: its standard input is /dev/null */
   readonly stdin?: string;
 }
 
@@ -135,21 +135,18 @@ export class Process implements AsyncDisposable {
   static async output(
     command: string,
     args: readonly string[],
-    { stdin = "", env = {}, cwd = REPOSITORY }: RunOptions = {},
+    { stdin, env = {}, cwd = REPOSITORY }: RunOptions = {},
   ): Promise<Output> {
     const child = new Deno.Command(command, {
       args: [...args],
       cwd,
       clearEnv: true,
       env: { ...cleanEnv(), ...env },
-      stdin: "piped",
+      stdin: stdin === undefined ? "null" : "piped",
       stdout: "piped",
       stderr: "piped",
     }).spawn();
-    const writer = child.stdin.getWriter();
-    // A program that has ended without reading its input is no error of the test.
-    const written = writer.write(new TextEncoder().encode(stdin))
-      .then(() => writer.close()).catch(() => {});
+    const written = stdin === undefined ? undefined : feed(child, stdin);
     const output = await within(`the end of ${command} ${args.join(" ")}`, child.output())
       .catch((error) => {
         child.kill("SIGKILL");
@@ -310,4 +307,10 @@ export class Process implements AsyncDisposable {
 
 function describe({ code, signal }: Exit): string {
   return signal === null ? `exit code ${code}` : signal;
+}
+
+/** A program that has ended without reading its input is no error of the test. */
+async function feed(child: Deno.ChildProcess, text: string): Promise<void> {
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(text)).then(() => writer.close()).catch(() => {});
 }
