@@ -4,6 +4,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { Complaint } from "../shared/async/complaint.ts";
 import { delay } from "../shared/async/delay.ts";
 import { turns } from "../shared/async/turns.ts";
 
@@ -47,6 +48,7 @@ export async function acceptLoop(
   { signal }: { readonly signal: AbortSignal },
 ): Promise<void> {
   const log = getLogger(["hub", "accept"]);
+  const complaint = new Complaint();
   const serving = new Set<Promise<void>>();
   signal.addEventListener("abort", () => listener.close(), { once: true });
   for (let accepted = 1; !signal.aborted; accepted++) {
@@ -63,7 +65,9 @@ export async function acceptLoop(
       if (error instanceof Deno.errors.BadResource) throw error;
       if (isGone(error)) continue;
       // EMFILE and the like: the listener itself lives on.
-      log.warn("Cannot accept a connection: {error}", { error });
+      if (complaint.isDue(String(error))) {
+        log.warn("Cannot accept a connection: {error}", { error });
+      }
       await delay(PAUSE_MS, { signal }).catch(() => {});
     }
   }

@@ -1,6 +1,6 @@
 /**
  * The audit: one line of JSON for each registration and each call that ended, also for those that
- * were refused. Lines are chained by hashes, so that none can be changed or taken out unseen:
+ * were refused; of strangers who are refused often, one for many. Lines are chained by hashes, so that none can be changed or taken out unseen:
  * `ghub audit verify`. Bodies and credentials are never in it.
  *
  *     {"time":"…","kind":"call","who":"alice","peer":"192.0.2.7:4711","server":"edge-1",
@@ -35,6 +35,9 @@ export interface AuditRecord {
   readonly bytesUp?: number;
   readonly bytesDown?: number;
   readonly durationMs?: number;
+  /** So many refusals of strangers have this line together, since then: see `refused_lines.ts`. */
+  readonly times?: number;
+  readonly since?: string;
   /** Why it did not end well, in the hub's words; absent where the server's answer is all there is. */
   readonly reason?: string | undefined;
   /** The call's or tunnel's id. */

@@ -7,6 +7,9 @@ import { defineCommand, UsageError } from "../shared/cli/program.ts";
 import { UnreadableAuditError } from "./audit_lines.ts";
 import { BrokenAuditError, verifyAudit } from "./audit_verify.ts";
 
+/** The chain holds, but the hub itself says that lines are missing. */
+const LINES_MISSING = 3;
+
 const verify = defineCommand({
   name: "verify",
   summary: "Shows that no line of an audit was changed or taken out",
@@ -17,7 +20,10 @@ const verify = defineCommand({
     "ghub audit verify audit.jsonl*",
     "ghub audit verify audit.jsonl* --head sha256:1a48…",
   ],
-  notes: "Exit codes: 0 the chain holds, 1 it does not, 2 it cannot be told.",
+  notes:
+    "Exit codes: 0 the chain holds, 1 it does not, 2 it cannot be told, 3 it holds but the hub " +
+    "says that it could not write some lines. Refusals of strangers that have one line together " +
+    "are counted; none of them is missing.",
   args: [{ name: "files", summary: "The files of the audit", many: true, complete: "file" }],
   options: {
     head: {
@@ -29,16 +35,20 @@ const verify = defineCommand({
   },
   run: async ({ args, io, options }) => {
     try {
-      const { lines, dropped, from, to, whole, head } = await verifyAudit(args, options);
+      const { lines, dropped, summed, from, to, whole, head } = await verifyAudit(args, options);
       const span = lines === 0 ? "" : ` from ${from} to ${to}`;
       await io.stdout.write(`${lines} lines${span}\nhead sha256:${head}\n`);
       if (!whole && lines > 0) {
         await io.stderr.write("note: older lines are not among these files\n");
       }
-      if (dropped > 0) {
-        await io.stderr.write(`note: the hub says that it could not write ${dropped} more lines\n`);
+      if (summed > 0) {
+        await io.stderr.write(`note: ${summed} refusals of strangers are told in sums\n`);
       }
-      return 0;
+      if (dropped === 0) return 0;
+      await io.stderr.write(
+        `warning: the hub says that it could not write ${dropped} more lines\n`,
+      );
+      return LINES_MISSING;
     } catch (error) {
       if (error instanceof UnreadableAuditError) throw new UsageError(error.message);
       if (!(error instanceof BrokenAuditError)) throw error;

@@ -99,6 +99,19 @@ Deno.test("AuditWriter drops lines rather than grow, and says how many", async (
   await audit[Symbol.asyncDispose]();
 });
 
+Deno.test("B2: AuditWriter keeps room for the lines of those who were let in", async () => {
+  const sink = new SlowSink();
+  const audit = new AuditWriter(sink, { maxBufferedBytes: 64_000, gatherMs: 0 });
+  for (let i = 0; i < 10_000; i++) audit.record({ ...call(`stranger ${i}`), who: "" });
+  for (let i = 0; i < 100; i++) audit.record(call(`honest ${i}`));
+  await sink.flow();
+  const honest = sink.lines.filter(({ id }) => String(id).startsWith("honest"));
+  assert.equal(honest.length, 100);
+  const told = sink.lines.reduce((sum, { dropped }) => sum + 1 + Number(dropped ?? 0), 0);
+  assert.equal(told, 10_100);
+  await audit[Symbol.asyncDispose]();
+});
+
 /** A disk that takes nothing until it is mended. */
 class FullDisk implements AuditSink {
   readonly written: string[] = [];

@@ -14,6 +14,8 @@ export interface Verified {
   readonly lines: number;
   /** Lines that the hub itself says it could not write. */
   readonly dropped: number;
+  /** Refusals of strangers of which many have one line together. */
+  readonly summed: number;
   /** `time` of the first and the last line. */
   readonly from: string;
   readonly to: string;
@@ -68,10 +70,12 @@ export async function verifyAudit(
   }
   const [first] = ordered;
   const last = ordered.at(-1);
-  const sum = (key: "lines" | "dropped") => ordered.reduce((all, part) => all + part[key], 0);
+  const sum = (key: "lines" | "dropped" | "summed") =>
+    ordered.reduce((all, part) => all + part[key], 0);
   return {
     lines: sum("lines"),
     dropped: sum("dropped"),
+    summed: sum("summed"),
     from: first?.from ?? "",
     to: last?.to ?? "",
     whole: first === undefined || first.continues === NO_BLOCK,
@@ -84,7 +88,7 @@ async function verifyFile(path: string, asked: string | undefined): Promise<Part
   let hasHead = false;
   let block = blockHasher();
   let first = 1;
-  let [lines, dropped] = [0, 0];
+  let [lines, dropped, summed] = [0, 0, 0];
   let [continues, from, to] = ["", "", ""];
   for await (const { number, bytes, fault } of auditLines(path)) {
     const where = `${path}:${number}`;
@@ -104,12 +108,13 @@ async function verifyFile(path: string, asked: string | undefined): Promise<Part
     }
     block.update(bytes).update("\n");
     to = parsed.time;
-    dropped += parsed.dropped ?? 0;
+    dropped += parsed.dropped;
+    summed += parsed.times;
   }
   if (lines === 0) return undefined;
   const head = block.digest("hex");
   hasHead ||= head === asked;
-  return { path, lines, dropped, continues, from, to, head, hasHead, lastBlock: first };
+  return { path, lines, dropped, summed, continues, from, to, head, hasHead, lastBlock: first };
 }
 
 /** Follows the hashes from file to file: many files can be of one millisecond. */
@@ -144,10 +149,17 @@ function decode(bytes: Uint8Array, where: string): string {
   }
 }
 
-function parse(line: string, where: string): { time: string; dropped?: number } {
+interface Parsed {
+  readonly time: string;
+  readonly dropped: number;
+  readonly times: number;
+}
+
+function parse(line: string, where: string): Parsed {
+  const count = (value: unknown) => typeof value === "number" ? value : 0;
   try {
-    const { time, dropped } = JSON.parse(line);
-    if (typeof time === "string") return typeof dropped === "number" ? { time, dropped } : { time };
+    const { time, dropped, times } = JSON.parse(line);
+    if (typeof time === "string") return { time, dropped: count(dropped), times: count(times) };
   } catch { /* Said below. */ }
   throw new BrokenAuditError(`${where}: is no line of an audit`);
 }

@@ -81,10 +81,15 @@ export class AuditWriter implements Audit {
   }
 
   record(record: AuditRecord): void {
-    this.recordJson(safeJson(record).slice(1));
+    // Those who were not let in leave room for those who were.
+    this.#record(safeJson(record).slice(1), record.who === "" ? this.#max / 2 : this.#max);
   }
 
   recordJson(rest: string): void {
+    this.#record(rest, this.#max);
+  }
+
+  #record(rest: string, max: number): void {
     if (this.#closed) return;
     const now = this.#now();
     if (now !== this.#timeMs) {
@@ -94,7 +99,7 @@ export class AuditWriter implements Audit {
     const dropped = this.#dropped;
     const told = dropped === 0 ? "" : `"dropped":${dropped},`;
     const line = `{"time":"${this.#time}",${told}${rest}`;
-    if (this.#buffered + line.length > this.#max) {
+    if (this.#buffered + line.length > max) {
       this.#dropped++;
       return;
     }

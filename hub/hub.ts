@@ -34,6 +34,7 @@ import { createOwnServices } from "./own_services.ts";
 import { Registry } from "./registry.ts";
 import type { CallIdentity, RelayContext } from "./relay.ts";
 import type { RequestHead } from "./request_head.ts";
+import { RefusedCalls } from "./refused_calls.ts";
 import { reloadParts } from "./reload_parts.ts";
 import type { Peer } from "./socket.ts";
 import { type RefusedServer, TunnelListener } from "./tunnel_listener.ts";
@@ -100,6 +101,7 @@ class Hub implements RunningHub {
   readonly #registry: Registry<OpenTunnel>;
   readonly #activity = new ActivityFeed();
   readonly #deadlines = new Deadlines();
+  readonly #refusedCalls = new RefusedCalls();
   readonly #limits: Limits;
   readonly #ownServices: ReturnType<typeof createOwnServices>;
   #own: OwnUpstream;
@@ -231,6 +233,7 @@ class Hub implements RunningHub {
     this.#known?.[Symbol.dispose]();
     await Promise.all(tunnels.map((tunnel) => tunnel[Symbol.asyncDispose]()));
     await this.#ownServices.close();
+    this.#journal.close();
     await this.#audit[Symbol.asyncDispose]();
   }
 
@@ -277,6 +280,7 @@ class Hub implements RunningHub {
   #relayContext(): RelayContext {
     return {
       deadlines: this.#deadlines,
+      refused: this.#refusedCalls,
       maxStreams: this.#options.maxStreamsPerConnection ?? 1_000,
       // The hub's own services have no server's name, and no limit: they show what is going on.
       meter: !this.#limits.metered
@@ -289,6 +293,7 @@ class Hub implements RunningHub {
       pick: (name) => this.#registry.pick(name),
       waitFor: (call, options) => this.#waitFor(call, options),
       onRefused: (head, peer, error) => this.#journal.callRefused(head, peer, error),
+      onBroken: (peer, error) => this.#journal.callerBroke(peer, error),
       onCallStarted: (call) => {
         this.#gate.keepCall(call);
         call.account = this.#limits.enter(call.identity.name, call.server);
@@ -363,7 +368,7 @@ class Hub implements RunningHub {
   #sweep(): void {
     each(this.#callListener.callers, (caller) => caller.tick());
     this.#limits.tick(this.#load());
-    each([this.#own, this.#gate], (part) => part.tick());
+    each([this.#own, this.#gate, this.#refusedCalls, this.#journal], (part) => part.tick());
     this.#known?.flush();
   }
 }

@@ -9,12 +9,14 @@
  *     call ended        CALL_ENDED         call
  *     raw opened        RAW_OPENED
  *     raw ended         RAW_ENDED          raw
+ *     many refused      the same           one line   warn
  *
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import type { RpcError } from "../shared/grpc/rpc_error.ts";
+import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status, type StatusCode, type StatusName, statusName } from "../shared/grpc/status.ts";
+import type { Http2Error } from "../shared/http2/frames.ts";
 import { safeJson } from "../shared/safe_json.ts";
 import type { ActivityFeed } from "./activity.ts";
 import type { Audit, AuditRecord } from "./audit.ts";
@@ -22,6 +24,7 @@ import type { Identity } from "./auth.ts";
 import type { RawRecord } from "./call_listener.ts";
 import type { Exchange } from "./exchange.ts";
 import type { RawResult } from "./raw.ts";
+import { type Refused, RefusedLines, type RefusedSum } from "./refused_lines.ts";
 import type { RegistryEvent } from "./registry.ts";
 import type { RequestHead } from "./request_head.ts";
 import type { Tunnel } from "./tunnel.ts";
@@ -41,6 +44,7 @@ export class Journal {
   readonly #activity: ActivityFeed;
   readonly #audit: Audit;
   readonly #nextId: () => string;
+  readonly #refused = new RefusedLines({ onSum: (sum) => this.#refusedOften(sum) });
 
   constructor({ activity, audit, nextId }: JournalOptions) {
     this.#activity = activity;
@@ -48,17 +52,28 @@ export class Journal {
     this.#nextId = nextId;
   }
 
+  /** To be called once a second. */
+  tick(): void {
+    this.#refused.tick();
+  }
+
+  /** Tells what was summed up until now; to be called before the audit's end. */
+  close(): void {
+    this.#refused.flush();
+  }
+
   serverRefused(
     { peer, server, labels, who }: RefusedServer,
     { code, message: reason }: { readonly code: string; readonly message: string },
   ): void {
+    const status = code in Status ? code as StatusName : "INVALID_ARGUMENT";
+    if (!this.#refused.take({ kind: "registration", who, peer, status, reason })) return;
     this.#activity.publish({ kind: "SERVER_REFUSED", server, peer, reason });
     getLogger(["hub", "tunnel"]).warn('Refused server "{server}" from {peer}: {reason}', {
       server,
       peer,
       reason,
     });
-    const status = code in Status ? code as StatusName : "INVALID_ARGUMENT";
     const id = this.#nextId();
     this.#audit.record({
       kind: "registration",
@@ -108,13 +123,28 @@ export class Journal {
   }
 
   callRefused(head: RequestHead, peer: string, { code, message: reason }: RpcError): void {
+    const status = statusName(code);
+    if (!this.#refused.take({ kind: "call", who: "", peer, status, reason })) return;
     const method = methodOf(head);
     const record = { peer, method, id: this.#nextId(), reason };
     this.#activity.publish({ kind: "CALL_ENDED", ...record, status: code });
-    this.#audit.record({ kind: "call", who: "", server: "", ...record, status: statusName(code) });
+    this.#audit.record({ kind: "call", who: "", server: "", ...record, status });
+  }
+
+  /** A caller broke HTTP/2, or asked too much: its connection is closed. */
+  callerBroke(peer: string, error: Http2Error): void {
+    const reason = error.message;
+    if (!this.#refused.take({ kind: "connection", who: "", peer, status: "UNKNOWN", reason })) {
+      return;
+    }
+    getLogger(["hub", "relay"]).info("Caller {peer} broke HTTP/2: {error}", { peer, error });
   }
 
   callEnded(call: Exchange, status: StatusCode, reason: string): void {
+    // Its credential had to be asked about elsewhere, and was no good.
+    if (call.identity.name === "") {
+      return this.callRefused(call.head, call.remoteAddress, new RpcError(status, reason));
+    }
     const { server, head, bytesUp, bytesDown } = call;
     const durationUs = Math.round((performance.now() - call.startedMs) * 1e3);
     const id = this.#nextId();
@@ -146,8 +176,10 @@ export class Journal {
     },
     { code, message: reason }: RpcError,
   ): void {
+    const status = statusName(code);
+    if (who === "" && !this.#refused.take({ kind: "raw", who, peer, status, reason })) return;
     this.#activity.publish({ kind: "RAW_ENDED", server, peer, id, status: code, reason });
-    this.#audit.record({ kind: "raw", who, peer, server, status: statusName(code), reason, id });
+    this.#audit.record({ kind: "raw", who, peer, server, status, reason, id });
   }
 
   rawOpened({ id, server, remoteAddress: peer }: RawRecord): void {
@@ -172,7 +204,39 @@ export class Journal {
       id,
     });
   }
+
+  #refusedOften({ sinceMs, times, ...refused }: RefusedSum): void {
+    const { kind, who, peer, status, reason } = refused;
+    const since = new Date(sinceMs).toISOString();
+    const often = `${times} more since ${since}: ${reason}`;
+    getLogger(["hub", "refused"]).warn("Refused {what} of {from}, {often}", {
+      what: `${kind}s`,
+      from: who === "" ? peer || "others" : `"${who}" at ${peer}`,
+      often,
+    });
+    if (kind === "connection") return;
+    const event = { peer, status: Status[status], reason: often };
+    this.#activity.publish({ kind: ACTIVITY_OF[kind], ...event });
+    this.#audit.record({
+      kind,
+      who,
+      peer,
+      server: "",
+      status,
+      reason,
+      times,
+      since,
+      id: this.#nextId(),
+    });
+  }
 }
+
+/** What each kind of refusal is to those who watch. */
+const ACTIVITY_OF = {
+  call: "CALL_ENDED",
+  raw: "RAW_ENDED",
+  registration: "SERVER_REFUSED",
+} as const satisfies Record<Exclude<Refused["kind"], "connection">, string>;
 
 /**
  * The beginning of a call's audit record. Callers repeat their calls, and with them the head: making

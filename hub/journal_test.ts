@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { ActivityFeed } from "./activity.ts";
 import { AuditWriter } from "./audit_writer.ts";
@@ -85,4 +86,28 @@ Deno.test("Journal.callEnded() cuts the method of a stranger", async () => {
   journal.callEnded(call(head(`/${'"'.repeat(1_000)}`)), Status.UNIMPLEMENTED, "");
   const [line] = await written();
   assert.equal(line!["method"], `/${'"'.repeat(255)}`);
+});
+
+Deno.test("B2: 300 calls of an honest operator leave 300 lines, whatever strangers do meanwhile", async () => {
+  const { journal, written } = begin();
+  const no = new RpcError(Status.UNAUTHENTICATED, "No credential");
+  const one = head("/echo.v1.Echo/Unary");
+  const strangers = 60_000;
+  for (let i = 0; i < strangers; i++) {
+    if (i % 200 === 0) journal.callEnded(call(one), Status.OK, "");
+    const peer = `198.51.100.9:${i % 60_000}`;
+    const asked = { peer, server: "edge-1", who: "" };
+    const raw = { id: "1", server: "edge-1", remoteAddress: peer, who: "" };
+    if (i % 3 === 0) journal.callRefused(one, peer, no);
+    else if (i % 3 === 1) journal.serverRefused(asked, { code: "UNAUTHENTICATED", message: "No" });
+    else journal.rawRefused(raw, no);
+  }
+  journal.close();
+  const lines = await written();
+  assert.equal(lines.filter(({ who }) => who === "alice").length, 300);
+  const others = lines.filter(({ who }) => who === "");
+  assert.ok(others.length < 100, `${others.length} lines of strangers`);
+  const told = others.reduce((sum, { times = 1 }) => sum + Number(times), 0);
+  assert.equal(told, strangers, "each of them is told of");
+  assert.equal(lines.some(({ dropped }) => dropped !== undefined), false);
 });

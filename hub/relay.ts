@@ -9,7 +9,7 @@ import { getLogger } from "@logtape/logtape";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status, type StatusCode } from "../shared/grpc/status.ts";
 import { Connection, type ConnectionEvents } from "../shared/http2/connection.ts";
-import { ErrorCode, type Http2Error } from "../shared/http2/frames.ts";
+import { ErrorCode, errorName, Http2Error } from "../shared/http2/frames.ts";
 import type { HeaderList } from "../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../shared/http2/stream.ts";
@@ -21,6 +21,7 @@ import { Exchange } from "./exchange.ts";
 import { errorBlock } from "./hop.ts";
 import { Link, type LinkProtocol, type Socket } from "./link.ts";
 import type { Meter } from "./meter.ts";
+import { MAX_REFUSED_PER_CONNECTION, type RefusedCalls } from "./refused_calls.ts";
 import { RequestHead } from "./request_head.ts";
 import { Side } from "./side.ts";
 import type { Peer } from "./socket.ts";
@@ -57,8 +58,12 @@ export interface RelayContext {
   ): Promise<Upstream>;
   /** The hub's own services. */
   own(): Upstream;
+  /** Calls that are refused, by address: see `refused_calls.ts`. */
+  readonly refused: RefusedCalls;
   /** Called for each call whose caller was not let in. */
   onRefused(head: RequestHead, remoteAddress: string, error: RpcError): void;
+  /** Called when a caller has broken HTTP/2, or asked too much. */
+  onBroken(remoteAddress: string, error: Http2Error): void;
   /** Called for each other call when it goes on. */
   onCallStarted(call: Exchange): void;
   /** Called once for each of them: how it ended is known. */
@@ -103,6 +108,8 @@ export class Caller implements ConnectionEvents, LinkProtocol {
   /** The GOAWAY that draws the line is sent: no call can be on its way. */
   #lineDrawn = false;
   #leaving = false;
+  /** Calls that were refused in this second. */
+  #refused = 0;
 
   constructor(context: RelayContext, socket: Socket, peer: Peer) {
     this.#context = context;
@@ -153,6 +160,7 @@ export class Caller implements ConnectionEvents, LinkProtocol {
   tick(): void {
     this.#connection.tick();
     this.#link.tick();
+    this.#refused = 0;
     const { quietTicks, stalledTicks } = this.#link;
     if (quietTicks >= DEAD_AFTER_S || stalledTicks >= MAX_STALL_S) return this.#link.close();
     if (quietTicks === PING_AFTER_S) this.#connection.ping();
@@ -224,11 +232,7 @@ export class Caller implements ConnectionEvents, LinkProtocol {
   }
 
   onError(error: Http2Error): void {
-    const { remoteAddress } = this.#peer;
-    getLogger(["hub", "relay"]).info("Caller {remoteAddress} broke HTTP/2: {error}", {
-      remoteAddress,
-      error,
-    });
+    this.#context.onBroken(this.#peer.remoteAddress, error);
     this.close();
   }
 
@@ -271,7 +275,10 @@ export class Caller implements ConnectionEvents, LinkProtocol {
     call.hold(async (signal) => {
       const identity = await answer;
       signal.throwIfAborted();
-      if (identity instanceof RpcError) throw identity;
+      if (identity instanceof RpcError) {
+        this.#countRefusal((error) => this.#sendAway(error));
+        throw identity;
+      }
       Object.assign(call.identity, identity);
       const upstream = this.#choose(call);
       if (upstream instanceof RpcError) throw upstream;
@@ -291,7 +298,24 @@ export class Caller implements ConnectionEvents, LinkProtocol {
     return context.pick(name) ?? ((signal) => context.waitFor(call, { waitMs, signal }));
   }
 
+  /** Counts a refused call; `tooMany` is called with the error that ends the connection. */
+  #countRefusal(tooMany: (error: Http2Error) => void): void {
+    const ofAddress = this.#context.refused.isOneTooMany(this.#peer.remoteAddress);
+    if (++this.#refused <= MAX_REFUSED_PER_CONNECTION && !ofAddress) return;
+    const from = ofAddress ? "this address" : "this connection";
+    tooMany(
+      new Http2Error(ErrorCode.ENHANCE_YOUR_CALM, `Too many calls of ${from} had to be refused`),
+    );
+  }
+
+  #sendAway(error: Http2Error): void {
+    const { code, message } = error;
+    this.#connection.goaway(code, { debug: `${errorName(code)}: ${message}` });
+    this.onError(error);
+  }
+
   #refuse(stream: Stream, error: RpcError): StreamEvents {
+    this.#countRefusal(fail);
     const block = errorBlock(error, { trailersOnly: true, forwarded: false });
     this.#connection.headers(stream, block, true);
     this.#connection.reset(stream, ErrorCode.NO_ERROR);
@@ -299,10 +323,15 @@ export class Caller implements ConnectionEvents, LinkProtocol {
   }
 
   #refuseOther(stream: Stream): StreamEvents {
+    this.#countRefusal(fail);
     this.#connection.headers(stream, NOT_GRPC, false);
     this.#connection.data(stream, NOT_GRPC_TEXT, true);
     return new Discard(this.#connection);
   }
+}
+
+function fail(error: Http2Error): never {
+  throw error;
 }
 
 /** Takes what a caller still sends after it was refused. */

@@ -13,6 +13,11 @@ import * as wire from "../shared/http2/testing/wire.ts";
 import { NOTHING } from "../shared/policy/rules.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Exchange } from "./exchange.ts";
+import {
+  MAX_REFUSED_PER_ADDRESS,
+  MAX_REFUSED_PER_CONNECTION,
+  RefusedCalls,
+} from "./refused_calls.ts";
 import { Caller, DEAD_AFTER_S, MAX_STALL_S, PING_AFTER_S, type RelayContext } from "./relay.ts";
 import { PacedResets } from "./paced_resets.ts";
 import { MAX_BACKLOG, Side } from "./side.ts";
@@ -56,7 +61,9 @@ async function begin(change: Partial<RelayContext> = {}) {
     pick: () => server,
     waitFor: () => assert.fail("Nobody waits here"),
     own: () => server,
+    refused: new RefusedCalls(),
     onRefused: (_head, _address, error) => refused.push(error),
+    onBroken() {},
     onCallStarted() {},
     onCallEnded: (_call: Exchange, status, reason) => ended.push({ status, reason }),
     onCallLeft() {},
@@ -284,4 +291,57 @@ Deno.test("Caller that is gone leaves no call behind", async (t) => {
       assert.equal(socket.closed, true);
     });
   }
+});
+
+/** Asks so often, without waiting for an answer; returns the code of the GOAWAY that came, if one did. */
+async function ask(
+  { peer, settle }: Awaited<ReturnType<typeof begin>>,
+  times: number,
+): Promise<number | undefined> {
+  const block = encodeHeaderList(CALL);
+  for (let i = 0; i < times; i++) {
+    peer.request(block, true);
+    if (i % 50 === 0) await settle();
+  }
+  await settle();
+  const goaway = peer.events().find((line) => line.startsWith("goaway"));
+  return goaway?.includes("ENHANCE_YOUR_CALM") ? ErrorCode.ENHANCE_YOUR_CALM : undefined;
+}
+
+async function leave({ socket, caller, running }: Awaited<ReturnType<typeof begin>>) {
+  caller.close();
+  socket.feed(null);
+  await running;
+}
+
+const NOBODY: Partial<RelayContext> = {
+  authorize: () => new RpcError(Status.UNAUTHENTICATED, "No credential"),
+};
+
+Deno.test("B2: a connection whose calls are refused again and again is told to calm down", async () => {
+  const world = await begin(NOBODY);
+  assert.equal(await ask(world, MAX_REFUSED_PER_CONNECTION), undefined);
+  world.caller.tick();
+  assert.equal(await ask(world, MAX_REFUSED_PER_CONNECTION), undefined, "the next second");
+  assert.equal(await ask(world, 1), ErrorCode.ENHANCE_YOUR_CALM);
+  assert.equal(world.refused.length, 2 * MAX_REFUSED_PER_CONNECTION + 1, "each is told of");
+  await leave(world);
+});
+
+Deno.test("B2: an address is told to calm down, over all its connections", async () => {
+  const refused = new RefusedCalls();
+  let calm = 0;
+  for (let asked = 0; asked < MAX_REFUSED_PER_ADDRESS; asked += 400) {
+    const world = await begin({ ...NOBODY, refused });
+    if (await ask(world, 400) !== undefined) calm++;
+    await leave(world);
+  }
+  assert.equal(calm, 1);
+  const honest = await begin({ refused });
+  assert.equal(await ask(honest, 50), undefined, "calls that are let in do not count");
+  await leave(honest);
+  refused.tick();
+  const later = await begin({ ...NOBODY, refused });
+  assert.equal(await ask(later, 50), undefined, "the next second");
+  await leave(later);
 });

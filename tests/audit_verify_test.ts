@@ -42,3 +42,36 @@ Deno.test("ghub audit verify tells a chain that holds, one that is broken, and o
     await Deno.remove(dir, { recursive: true });
   }
 });
+
+Deno.test("B2: ghub audit verify tells of lines that were dropped, and of refusals that were summed up", async (t) => {
+  const dir = await Deno.makeTempDir({ prefix: "ghub-audit-verify-" });
+  const verify = (path: string) => Process.run([...source("hub/main.ts"), "audit", "verify", path]);
+  const line = { peer: "192.0.2.7", server: "", id: "1" } as const;
+  try {
+    await t.step("summed up", async () => {
+      const path = `${dir}/summed.jsonl`;
+      {
+        await using audit = openAudit(path);
+        for (const times of [4000, 711]) {
+          audit.record({ kind: "call", who: "", status: "UNAUTHENTICATED", times, ...line });
+        }
+      }
+      const run = await verify(path);
+      assert.equal(run.stderr, "note: 4711 refusals of strangers are told in sums\n");
+      assert.equal(run.code, 0);
+    });
+    await t.step("dropped", async () => {
+      const path = `${dir}/dropped.jsonl`;
+      {
+        await using audit = openAudit(path);
+        const rest = JSON.stringify({ dropped: 7, kind: "call", ...line }).slice(1);
+        audit.recordJson(rest);
+      }
+      const run = await verify(path);
+      assert.equal(run.stderr, "warning: the hub says that it could not write 7 more lines\n");
+      assert.equal(run.code, 3);
+    });
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});

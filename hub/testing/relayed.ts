@@ -17,6 +17,7 @@ import { NOTHING } from "../../shared/policy/rules.ts";
 import { Deadlines } from "../deadlines.ts";
 import { Exchange } from "../exchange.ts";
 import type { RelayContext } from "../relay.ts";
+import { RefusedCalls } from "../refused_calls.ts";
 import { RequestHead } from "../request_head.ts";
 import { PacedResets } from "../paced_resets.ts";
 import { Side } from "../side.ts";
@@ -183,7 +184,9 @@ export class Relayed implements Disposable {
       pick: unused,
       waitFor: unused,
       own: unused,
+      refused: new RefusedCalls(),
       onRefused: unused,
+      onBroken: unused,
       onCallStarted: unused,
       onCallEnded: ({ bytesUp, bytesDown }, status, reason) => {
         this.ended.push({ status, reason, bytesUp, bytesDown });
