@@ -9,7 +9,7 @@ import { formatHostPort, type HostPort } from "../shared/cli/parse_host_port.ts"
 import { UsageError } from "../shared/cli/program.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
-import { loadCertificate, MAX_PEM_BYTES } from "../shared/tls/load.ts";
+import { loadAuthorities, loadCertificate } from "../shared/tls/load.ts";
 import type { ConnectionValues } from "./connection_options.ts";
 import { HubCredentials, type HubCredentialsOptions, type TlsSettings } from "./hub_credentials.ts";
 
@@ -126,34 +126,21 @@ export async function readTlsSettings(values: ConnectionValues): Promise<TlsSett
   if (tlsKeyFile !== undefined && tlsCertFile === undefined) {
     throw new UsageError("--tls-key-file needs --tls-cert-file");
   }
-  const pair = tlsCertFile === undefined ? undefined : await loadPair(tlsCertFile, tlsKeyFile);
-  return {
-    serverName: tlsServerName ?? values.serverAddr.host,
-    skipVerify: tlsInsecureSkipVerify,
-    ca: tlsCaCertFile === undefined ? undefined : await readCa(tlsCaCertFile),
-    cert: pair && Buffer.from(pair.cert),
-    key: pair && Buffer.from(pair.key),
-  };
-}
-
-async function loadPair(certFile: string, keyFile: string | undefined) {
   try {
-    return await loadCertificate(certFile, { keyFile });
+    const pair = tlsCertFile === undefined
+      ? undefined
+      : await loadCertificate(tlsCertFile, { keyFile: tlsKeyFile });
+    const ca = tlsCaCertFile === undefined
+      ? undefined
+      : await loadAuthorities(tlsCaCertFile, { flag: "--tls-ca-cert-file" });
+    return {
+      serverName: tlsServerName ?? values.serverAddr.host,
+      skipVerify: tlsInsecureSkipVerify,
+      ca: ca === undefined ? undefined : Buffer.from(ca),
+      cert: pair && Buffer.from(pair.cert),
+      key: pair && Buffer.from(pair.key),
+    };
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
   }
-}
-
-async function readCa(file: string): Promise<Buffer> {
-  let bytes: Uint8Array;
-  try {
-    if ((await Deno.stat(file)).size > MAX_PEM_BYTES) throw new Error("it is too large");
-    bytes = await Deno.readFile(file);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`Cannot read --tls-ca-cert-file "${file}": ${why}`, { cause: error });
-  }
-  const ca = Buffer.from(bytes);
-  if (ca.includes("-----BEGIN CERTIFICATE-----")) return ca;
-  throw new UsageError(`--tls-ca-cert-file "${file}" holds no PEM certificate`);
 }

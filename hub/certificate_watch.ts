@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 import { Complaint } from "../shared/async/complaint.ts";
 import { rulesFault } from "../shared/files/modes.ts";
 import { pinOf } from "../shared/tls/pin.ts";
-import { loadCertificate } from "../shared/tls/load.ts";
+import { loadAuthorities, loadCertificate } from "../shared/tls/load.ts";
 import type { TlsIdentity } from "./hub_options.ts";
 
 /** How often the files are looked at. */
@@ -17,8 +17,6 @@ export const POLL_MS = 5_000;
 const DAY_MS = 86_400_000;
 /** Days before the end at which a warning is due. */
 const WARN_DAYS: readonly number[] = [30, 7, 1];
-/** The largest bundle of authorities. */
-const MAX_CA_BYTES = 1024 * 1024;
 
 export interface CertificateFiles {
   readonly certFile: string;
@@ -39,23 +37,12 @@ export async function loadIdentity(files: CertificateFiles): Promise<LoadedIdent
   const { certFile, keyFile, clientCaFile } = files;
   const { cert, key, notAfter } = await loadCertificate(certFile, { keyFile });
   if (clientCaFile === undefined) return { cert, key, notAfter };
-  return { cert, key, notAfter, clientCa: await readAuthorities(clientCaFile) };
-}
-
-async function readAuthorities(path: string): Promise<string> {
-  try {
-    const info = await Deno.stat(path);
-    // Who could put another authority there could let in whom it likes.
-    const fault = rulesFault(info, path);
-    if (fault !== undefined) throw new Error(fault);
-    if (info.size > MAX_CA_BYTES) throw new Error(`it has more than ${MAX_CA_BYTES} bytes`);
-    const pem = await Deno.readTextFile(path);
-    if (pem.includes("-----BEGIN CERTIFICATE-----")) return pem;
-    throw new Error("there is no PEM certificate in it");
-  } catch (cause) {
-    const message = (cause as Error).message;
-    throw new Error(`Cannot use --client-ca ${path}: ${message}`, { cause });
-  }
+  // An authority put there by somebody else could let in whom it likes.
+  const clientCa = await loadAuthorities(clientCaFile, {
+    flag: "--client-ca",
+    faultOf: rulesFault,
+  });
+  return { cert, key, notAfter, clientCa };
 }
 
 export interface WatchOptions {

@@ -92,7 +92,7 @@ export const options = {
   tlsCertFile: {
     flag: "--tls-cert-file",
     value: "FILE",
-    help: "PEM file of a client certificate",
+    help: "The certificate to show the hub, as PEM; its key lies next to it (x.crt: x.key)",
     complete: "file",
     group: TLS,
   },

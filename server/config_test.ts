@@ -142,11 +142,11 @@ Deno.test("loadTls() names the file that is wrong", async (t) => {
     await Deno.chmod(key, 0o644);
     const table: [files: Parameters<typeof loadTls>[0], words: RegExp][] = [
       [{ caCertFile: file }, /--tls-ca-cert-file .* no certificate/],
-      [{ caCertFile: "/none" }, /Cannot read --tls-ca-cert-file \/none/],
-      [{ certFile: file }, /needs both/],
-      [{ keyFile: file }, /needs both/],
-      [{ certFile: file, keyFile: file }, /--tls-cert-file/],
-      [{ certFile: cert, keyFile: key }, /--tls-key-file .*others may read it; run: chmod 600/],
+      [{ caCertFile: "/none" }, /Cannot read --tls-ca-cert-file "\/none": there is no such file/],
+      [{ keyFile: file }, /--tls-key-file needs --tls-cert-file/],
+      [{ certFile: file, keyFile: file }, /certificate ".*": there is no certificate in it/],
+      [{ certFile: cert }, /private key ".*\.key": others may read it; run: chmod 600/],
+      [{ certFile: cert, keyFile: key }, /private key ".*": others may read it; run: chmod 600/],
     ];
     for (const [files, words] of table) {
       await t.step(String(words), async () => {

@@ -3,16 +3,16 @@
  *
  * @module
  */
-import { X509Certificate } from "node:crypto";
-import { keyFault } from "../shared/files/modes.ts";
 import { UsageError } from "../shared/cli/usage_error.ts";
+import { loadAuthorities, loadCertificate } from "../shared/tls/load.ts";
 
 /** Files and settings, as the flags give them. */
 export interface TlsFiles {
   /** PEM file of the authorities to trust in place of the system's. */
   readonly caCertFile?: string | undefined;
-  /** PEM file of the client certificate; needs `keyFile`. */
+  /** PEM file of the client certificate. */
   readonly certFile?: string | undefined;
+  /** PEM file of its key; without it, the key is looked for next to the certificate. */
   readonly keyFile?: string | undefined;
   /** The name that the hub's certificate must carry. */
   readonly serverName?: string | undefined;
@@ -36,47 +36,23 @@ export interface TlsMaterial {
  */
 export async function loadTls(files: TlsFiles): Promise<TlsMaterial> {
   const { caCertFile, certFile, keyFile, serverName, insecureSkipVerify = false } = files;
-  if ((certFile === undefined) !== (keyFile === undefined)) {
-    throw new UsageError("A client certificate needs both --tls-cert-file and --tls-key-file");
+  if (certFile === undefined && keyFile !== undefined) {
+    throw new UsageError("--tls-key-file needs --tls-cert-file");
   }
-  return {
-    // A hub that offered h2 could not speak WebSocket on it.
-    ALPNProtocols: ["http/1.1"],
-    ...(caCertFile !== undefined && { ca: await readCert("--tls-ca-cert-file", caCertFile) }),
-    ...(certFile !== undefined && { cert: await readCert("--tls-cert-file", certFile) }),
-    ...(keyFile !== undefined && { key: await readKey("--tls-key-file", keyFile) }),
-    ...(serverName !== undefined && { servername: serverName }),
-    ...(insecureSkipVerify && { rejectUnauthorized: false }),
-  };
-}
-
-async function readCert(flag: string, path: string): Promise<string> {
-  const pem = await read(flag, path);
   try {
-    new X509Certificate(pem);
+    const pair = certFile === undefined ? undefined : await loadCertificate(certFile, { keyFile });
+    const ca = caCertFile === undefined
+      ? undefined
+      : await loadAuthorities(caCertFile, { flag: "--tls-ca-cert-file" });
+    return {
+      // A hub that offered h2 could not speak WebSocket on it.
+      ALPNProtocols: ["http/1.1"],
+      ...(ca !== undefined && { ca }),
+      ...(pair !== undefined && { cert: pair.cert, key: pair.key }),
+      ...(serverName !== undefined && { servername: serverName }),
+      ...(insecureSkipVerify && { rejectUnauthorized: false }),
+    };
   } catch (error) {
-    throw new UsageError(`${flag} ${path} holds no certificate in PEM`, { cause: error });
-  }
-  return pem;
-}
-
-async function readKey(flag: string, path: string): Promise<string> {
-  const pem = await read(flag, path, keyFault);
-  if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(pem)) return pem;
-  throw new UsageError(`${flag} ${path} holds no private key in PEM`);
-}
-
-async function read(
-  flag: string,
-  path: string,
-  faultOf: typeof keyFault = () => undefined,
-): Promise<string> {
-  try {
-    const fault = faultOf(await Deno.stat(path), path);
-    if (fault !== undefined) throw new Error(fault);
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`Cannot read ${flag} ${path}: ${why}`, { cause: error });
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
   }
 }

@@ -86,8 +86,8 @@ Deno.test("F14: the hub's executable makes and shows certificates, with its own 
       ],
       [["make", "--ca", "ca.crt", "--ca-key", "hub.key", "--force"], 1, /"hub\.key" belongs to/],
       [["ca", "--name", " ", "--out", "x.crt"], 2, /expected a name of 1 to 64 characters/],
-      [["read", "hub.key"], 1, /Cannot read "hub\.key": .*this is a private key/],
-      [["read", "none"], 1, /Cannot read "none": .*[Nn]o such file/],
+      [["read", "hub.key"], 1, /Cannot read certificate "hub\.key": .*this is a private key/],
+      [["read", "none"], 1, /Cannot read certificate "none": there is no such file/],
     ];
     for (const [args, code, message] of cases) {
       const result = await desk.cert(...args);

@@ -47,8 +47,8 @@ Deno.test("gencert writes what readcert reads", async (t) => {
 
     await t.step("errors say what is wrong", async () => {
       const cases: [name: string, args: string[], code: number, message: RegExp][] = [
-        ["readcert", [key], 1, /Cannot read ".*hub-key\.pem": .*this is a private key/],
-        ["readcert", [`${dir}/none`], 1, /Cannot read ".*none": .*[Nn]o such file/],
+        ["readcert", [key], 1, /Cannot read certificate ".*hub-key\.pem": .*this is a private key/],
+        ["readcert", [`${dir}/none`], 1, /Cannot read certificate ".*none": .*[Nn]o such file/],
         ["readcert", [cert, cert], 2, /Unexpected argument/],
         ["gencert", ["--days", "0"], 2, /--days "0" is not a number of days/],
         ["gencert", ["--hosts", "a b"], 2, /"a b": expected a host name/],

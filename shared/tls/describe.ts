@@ -1,10 +1,10 @@
 /**
- * What a certificate says, in plain values: for `deno task readcert`, and for messages that tell
+ * What a certificate says, in plain values: for `ghub cert read`, and for messages that tell
  * why a certificate does not fit.
  *
  * @module
  */
-import { certificateBlocks } from "./pem.ts";
+import { certificateBlocks, whatItIs } from "./pem.ts";
 import { pinOf } from "./pin.ts";
 import * as x509 from "./x509.ts";
 
@@ -92,15 +92,4 @@ function keyAlgorithm(
 
 function colons(bytes: Uint8Array): string {
   return bytes.toHex().toUpperCase().match(/../g)!.join(":");
-}
-
-/** Why there is no certificate in a text: files get mixed up. */
-function whatItIs(pem: string): string {
-  if (pem.trim() === "") return "the file is empty";
-  if (pem.includes("PRIVATE KEY-----")) return "this is a private key";
-  if (pem.includes("CERTIFICATE REQUEST-----")) {
-    return "this is a request for a certificate, not yet signed";
-  }
-  if (pem.includes("-----BEGIN CERTIFICATE-----")) return "the certificate's end is missing";
-  return 'expected PEM text with a line "-----BEGIN CERTIFICATE-----"';
 }

@@ -1,16 +1,19 @@
 /**
- * Reads a certificate and its key from files, and says clearly what is wrong with them, so that a
- * bad file stops a program at start and not its first connection.
+ * Reads certificates, keys and authorities from files, for all three programs. What can be used is
+ * used, in whatever order and form a file has it. All else stops a program at its start and not at
+ * its first connection: the error names the file and what to do.
  *
  *     --tls-cert hub.crt   →  hub.crt and hub.key
  *     --tls-cert hub.pem   →  hub.pem and hub-key.pem, else hub.key; or both in hub.pem
+ *     --client-ca ca.crt   →  all certificates of ca.crt
  *
  * @module
  */
-import { createPrivateKey, X509Certificate } from "node:crypto";
-import { keyFault } from "../files/modes.ts";
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { keyFault, type Owned } from "../files/modes.ts";
 import type { CertificatePair } from "./generate.ts";
-import { certificateBlocks } from "./pem.ts";
+import { keyKindFault } from "./key_kind.ts";
+import { certificateBlocks, keyBlock, pemText, whatItIs } from "./pem.ts";
 
 /** Options of {@linkcode loadCertificate}. */
 export interface LoadOptions {
@@ -28,7 +31,7 @@ export interface LoadOptions {
 export interface LoadedCertificate extends CertificatePair {
   readonly certFile: string;
   readonly keyFile: string;
-  /** When the first certificate of the file ends. It may have passed: the caller decides. */
+  /** When the certificate itself ends, not its chain. It may have passed: the caller decides. */
   readonly notAfter: Date;
 }
 
@@ -54,8 +57,17 @@ export function keyFilesFor(certFile: string): string[] {
   return [certFile.replace(/(\.(crt|cert|cer))?$/, ".key"), certFile];
 }
 
+/** Options of {@linkcode loadAuthorities}. */
+export interface AuthoritiesOptions {
+  /** The flag that named the file, for errors. */
+  flag: string;
+  /** Why the file may not be relied on, by its mode and owner. */
+  faultOf?: (info: Owned, path: string) => string | undefined;
+}
+
 /**
- * Loads a certificate (with its chain, if the file has one) and its private key.
+ * Loads a certificate (with its chain, if the file has one) and its private key. The chain is put
+ * into the order that TLS sends, whatever order the file has.
  *
  * @throws {Error} If a file cannot be read, holds something else, or the two do not belong together.
  * The message names the file and what to do.
@@ -64,26 +76,79 @@ export async function loadCertificate(
   certFile: string,
   options: LoadOptions = {},
 ): Promise<LoadedCertificate> {
-  const cert = await readPem(certFile, "certificate");
-  const leaf = parseCertificate(cert, certFile);
-  const keyFile = options.keyFile ?? await findKeyFile(certFile, cert, options.keyFlag);
-  const key = await readKey(keyFile);
-  if (!leaf.checkPrivateKey(parseKey(key, keyFile))) {
+  const { keyFlag = "--tls-key-file" } = options;
+  const text = await readPem(certFile, { what: "certificate" });
+  const certificates = parseCertificates(text, { what: "certificate", path: certFile });
+  const keyFile = options.keyFile ?? await findKeyFile(certFile, text, keyFlag);
+  const keyText = await readPem(keyFile, { what: "private key", faultOf: keyFault });
+  const { key, keyObject } = parseKey(keyText, keyFile);
+  const fault = keyKindFault(keyObject);
+  if (fault !== undefined) throw new Error(`Cannot use certificate "${certFile}": ${fault}`);
+  const leaf = certificates.find((one) => belongTogether(one, keyObject));
+  if (leaf === undefined) {
     throw new Error(
-      `Cannot use certificate "${certFile}": the private key in "${keyFile}" belongs to another one`,
+      `Cannot use certificate "${certFile}": the private key in "${keyFile}" belongs to another ` +
+        `one. Name its own with ${keyFlag}`,
     );
   }
+  const chain = ordered(leaf, certificates);
+  const cert = chain.map(({ raw }) => `${pemText(raw)}\n`).join("");
   return { cert, key, certFile, keyFile, notAfter: new Date(leaf.validTo) };
 }
 
-async function findKeyFile(
-  certFile: string,
-  cert: string,
-  keyFlag = "--tls-key-file",
+/**
+ * Loads the certificates of authorities as PEM text.
+ *
+ * @throws {Error} If the file cannot be read, a certificate in it is damaged, or none can vouch for
+ * anybody. The message names the flag, the file and what to do.
+ */
+export async function loadAuthorities(
+  path: string,
+  { flag, faultOf }: AuthoritiesOptions,
 ): Promise<string> {
+  const text = await readPem(path, { what: flag, faultOf });
+  const certificates = parseCertificates(text, { what: flag, path });
+  const faults = certificates.map((one) => keyKindFault(publicKeyOf(one)));
+  // Of many, those that cannot vouch for anybody do no harm.
+  if (faults.every((fault) => fault !== undefined)) {
+    throw new Error(`Cannot use ${flag} "${path}": ${faults[0]}`);
+  }
+  return certificateBlocks(text).map((pem) => `${pem}\n`).join("");
+}
+
+/** The certificate, then the one that signed it, and so on; then whatever else the file has. */
+function ordered(leaf: X509Certificate, all: readonly X509Certificate[]): X509Certificate[] {
+  const chain = [leaf];
+  const rest = new Set(all.filter((one) => one !== leaf));
+  for (let last = leaf;;) {
+    const issuer = [...rest].find((one) => last.checkIssued(one));
+    if (issuer === undefined) return [...chain, ...rest];
+    rest.delete(issuer);
+    chain.push(last = issuer);
+  }
+}
+
+function belongTogether(certificate: X509Certificate, key: KeyObject): boolean {
+  try {
+    return certificate.checkPrivateKey(key);
+  } catch {
+    // Its key is of a kind that is not known here.
+    return false;
+  }
+}
+
+function publicKeyOf(certificate: X509Certificate): KeyObject | undefined {
+  try {
+    return certificate.publicKey;
+  } catch {
+    return undefined;
+  }
+}
+
+async function findKeyFile(certFile: string, text: string, keyFlag: string): Promise<string> {
   const candidates = keyFilesFor(certFile);
   for (const path of candidates) {
-    if (path === certFile ? cert.includes("PRIVATE KEY-----") : await exists(path)) return path;
+    if (path === certFile ? keyBlock(text) !== undefined : await exists(path)) return path;
   }
   const places = candidates.slice(0, -1).map((path) => `"${path}"`).join(", ");
   throw new Error(
@@ -105,29 +170,32 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /**
- * The text of a private key's file, which nobody else may read.
+ * A file's text, as {@linkcode pemText} reads it.
  *
- * @throws {Error} If it cannot be read, or others can.
+ * @throws {Error} If it cannot be read, or may not be relied on.
  */
-async function readKey(path: string): Promise<string> {
-  const text = await readPem(path, "private key");
-  const fault = keyFault(await Deno.stat(path), path);
-  if (fault !== undefined) throw new Error(`Cannot use private key "${path}": ${fault}`);
-  return text;
-}
-
-async function readPem(path: string, what: string): Promise<string> {
+export async function readPem(
+  path: string,
+  { what, faultOf }: { what: string; faultOf?: AuthoritiesOptions["faultOf"] },
+): Promise<string> {
+  let fault: string | undefined;
   try {
-    const { size, isFile, isDirectory } = await Deno.stat(path);
-    if (isDirectory) throw new Error("it is a folder");
+    const info = await Deno.stat(path);
+    if (info.isDirectory) throw new Error("it is a folder");
+    fault = faultOf?.(info, path);
     // Size first: a device or a log file given by mistake must not fill the memory.
-    if (isFile && size > MAX_PEM_BYTES) throw new Error(`it has more than ${MAX_PEM_BYTES} bytes`);
-    return await Deno.readTextFile(path);
+    if (fault === undefined) {
+      if (info.isFile && info.size > MAX_PEM_BYTES) {
+        throw new Error(`it has more than ${MAX_PEM_BYTES} bytes`);
+      }
+      return pemText(await Deno.readFile(path));
+    }
   } catch (error) {
     throw new Error(`Cannot read ${what} "${path}": ${whyUnreadable(error as Error)}`, {
       cause: error,
     });
   }
+  throw new Error(`Cannot use ${what} "${path}": ${fault}`);
 }
 
 function whyUnreadable(error: Error): string {
@@ -136,31 +204,45 @@ function whyUnreadable(error: Error): string {
   return error.message;
 }
 
-function parseCertificate(pem: string, path: string): X509Certificate {
-  const [block] = certificateBlocks(pem);
-  if (block === undefined) {
-    const hint = pem.includes("PRIVATE KEY-----") ? ": it holds a private key only" : "";
-    throw new Error(`Cannot find a PEM certificate in "${path}"${hint}`);
+function parseCertificates(
+  text: string,
+  { what, path }: { what: string; path: string },
+): X509Certificate[] {
+  const blocks = certificateBlocks(text);
+  if (blocks.length === 0) {
+    throw new Error(
+      `Cannot use ${what} "${path}": there is no certificate in it: ${whatItIs(text)}`,
+    );
   }
-  try {
-    return new X509Certificate(block);
-  } catch (error) {
-    throw new Error(`Cannot read certificate "${path}": it is damaged`, { cause: error });
-  }
+  return blocks.map((block, index) => {
+    try {
+      return new X509Certificate(block);
+    } catch (cause) {
+      const which = blocks.length === 1 ? "it" : `certificate ${index + 1} in it`;
+      throw new Error(`Cannot read ${what} "${path}": ${which} is damaged; copy the file again`, {
+        cause,
+      });
+    }
+  });
 }
 
-function parseKey(pem: string, path: string) {
-  const block = /-----BEGIN ([A-Z ]*)PRIVATE KEY-----[^]*?-----END \1PRIVATE KEY-----/.exec(pem);
-  if (block === null) throw new Error(`Cannot find a PEM private key in "${path}"`);
-  if (block[1] === "ENCRYPTED " || block[0].includes("Proc-Type: 4,ENCRYPTED")) {
+function parseKey(text: string, path: string): { key: string; keyObject: KeyObject } {
+  const key = keyBlock(text);
+  if (key === undefined) {
+    const instead = text.trim() === "" ? "the file is empty" : "there is none in PEM or DER in it";
+    throw new Error(`Cannot use private key "${path}": ${instead}`);
+  }
+  if (/^-----BEGIN ENCRYPTED /.test(key) || key.includes("Proc-Type: 4,ENCRYPTED")) {
     throw new Error(
       `Cannot use private key "${path}": it is encrypted. ` +
         `Decrypt it with: openssl pkey -in ${path} -out decrypted.key`,
     );
   }
   try {
-    return createPrivateKey(block[0]);
+    return { key: `${key}\n`, keyObject: createPrivateKey(key) };
   } catch (error) {
-    throw new Error(`Cannot read private key "${path}": it is damaged`, { cause: error });
+    throw new Error(`Cannot read private key "${path}": it is damaged; copy the file again`, {
+      cause: error,
+    });
   }
 }

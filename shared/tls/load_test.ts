@@ -57,10 +57,26 @@ Deno.test("loadCertificate names the file and what is wrong with it", async (t) 
   const cases: [name: string, files: Record<string, string>, message: RegExp][] = [
     ["no certificate file", {}, /Cannot read certificate ".*\/a\.crt": there is no such file/],
     ["no key file", { "a.crt": cert }, /Cannot find the private key .*"[^"]*\/a\.key"\. Name it/],
-    ["an empty certificate", { "a.crt": "" }, /Cannot find a PEM certificate in ".*a\.crt"$/],
-    ["a key as certificate", { "a.crt": key }, /in ".*a\.crt": it holds a private key only/],
-    ["a certificate as key", { "a.crt": cert, "a.key": cert }, /PEM private key in ".*a\.key"/],
-    ["another's key", { "a.crt": cert, "a.key": other.key }, /"[^"]*a\.key" belongs to another/],
+    [
+      "an empty certificate",
+      { "a.crt": "" },
+      /".*a\.crt": there is no certificate in it: the file is empty$/,
+    ],
+    [
+      "a key as certificate",
+      { "a.crt": key },
+      /".*a\.crt": there is no certificate in it: this is a private key/,
+    ],
+    [
+      "a certificate as key",
+      { "a.crt": cert, "a.key": cert },
+      /private key ".*a\.key": there is none in PEM or DER/,
+    ],
+    [
+      "another's key",
+      { "a.crt": cert, "a.key": other.key },
+      /"[^"]*a\.key" belongs to another.* --tls-key-file/,
+    ],
     ["an encrypted key", { "a.crt": cert, "a.key": encrypted }, /a\.key": it is encrypted/],
     [
       "a damaged key",

@@ -4,7 +4,7 @@
  * @module
  */
 import { type CertificateInfo, describeCertificates } from "./describe.ts";
-import { MAX_PEM_BYTES } from "./load.ts";
+import { readPem } from "./load.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -19,20 +19,13 @@ export async function summary(pem: string): Promise<string> {
  * @throws {Error} If it holds no certificate. The message names the file.
  */
 export async function summaryOfFile(path: string, { json }: { json: boolean }): Promise<string> {
+  const pem = await readPem(path, { what: "certificate" });
   try {
-    const pem = await readFile(path);
     if (!json) return await summary(pem);
     return (await describeCertificates(pem)).map((info) => JSON.stringify(info)).join("\n");
   } catch (cause) {
-    throw new Error(`Cannot read "${path}": ${(cause as Error).message}`, { cause });
+    throw new Error(`Cannot read certificate "${path}": ${(cause as Error).message}`, { cause });
   }
-}
-
-async function readFile(path: string): Promise<string> {
-  if ((await Deno.stat(path)).size > MAX_PEM_BYTES) {
-    throw new Error(`it has more than ${MAX_PEM_BYTES} bytes`);
-  }
-  return await Deno.readTextFile(path);
 }
 
 function lines(info: CertificateInfo): string {
