@@ -15,6 +15,7 @@ import { SharedPlaces } from "../shared/shared_places.ts";
 import { networkOf } from "./auth/throttle.ts";
 import type { CallRequest, Operator } from "./auth.ts";
 import { callPlace } from "./call_place.ts";
+import { shownNames } from "./director.ts";
 import type { Gatekeeper, LiveRaw } from "./gatekeeper.ts";
 import {
   acceptance,
@@ -258,7 +259,7 @@ export class CallListener {
     } catch (error) {
       raw?.[Symbol.dispose]();
       const refusal = RpcError.from(error);
-      const names = identity === undefined ? [] : gate.view(identity).names();
+      const names = identity === undefined ? [] : shownNames(gate.view(identity)).names;
       const who = identity?.name ?? "";
       const id = this.#context.nextId();
       this.#context.onRawRefused({ id, server, remoteAddress, who }, refusal);

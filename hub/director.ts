@@ -4,8 +4,11 @@
  *     metadata x-hub-server (or name)                    → that server
  *     :authority, first label, if such a server is known → that server
  *     ghub.v1.*, health and reflection                   → the hub
- *     exactly one server is registered                   → that one
+ *     exactly one server is known, here or away          → that one
  *     else                                               → INVALID_ARGUMENT with the names
+ *
+ * A server that is away counts: a command must not go to another machine because the right one is
+ * not here just now.
  *
  * @module
  */
@@ -18,8 +21,8 @@ import type { CallHead, ServerName } from "./tunnel.ts";
 
 /** What the rule must know of the registry. `Registry` fits. */
 export interface RouteView {
-  /** Names with an open tunnel. */
-  names(): readonly ServerName[];
+  /** Names that are or were here. */
+  known(): Iterable<ServerName>;
   isOnline(name: ServerName): boolean;
   /** Whether the name is or was here. */
   has(name: ServerName): boolean;
@@ -42,6 +45,8 @@ export type Route =
 export const ERROR_DOMAIN = "ghub";
 /** Names that an error lists; the rest is counted. */
 export const MAX_NAMES_SHOWN = 20;
+/** Names that are looked at to choose those that an error lists. */
+const MAX_NAMES_SORTED = 2_000;
 /** The longest `x-hub-wait`. */
 export const MAX_WAIT_MS = 3_600_000;
 /** `RetryInfo` of a server that is away: servers come back within their backoff of up to 30 s. */
@@ -105,7 +110,9 @@ export function direct(wish: Wish | RpcError, view: RouteView): Route | RpcError
   if (service.startsWith(OWN_PACKAGE)) return { to: "hub" };
   if (label !== undefined && view.has(label)) return toServer(label, waitMs, view);
   if (OWN_SERVICES.includes(service)) return { to: "hub" };
-  return onlyServer(view) ?? unnamed(view, `metadata ${SERVER_FIELD}`);
+  const only = onlyServer(view);
+  if (only === undefined) return unnamed(view, `metadata ${SERVER_FIELD}`);
+  return toServer(only, waitMs, view);
 }
 
 /**
@@ -115,8 +122,10 @@ export function direct(wish: Wish | RpcError, view: RouteView): Route | RpcError
  */
 export function directRaw(candidates: readonly ServerName[], view: RouteView): Route | RpcError {
   const [first] = candidates;
-  if (first === undefined) return onlyServer(view) ?? unnamed(view, "the handshake");
-  return toServer(candidates.find((name) => view.has(name)) ?? first, undefined, view);
+  const name = first === undefined
+    ? onlyServer(view)
+    : candidates.find((name) => view.has(name)) ?? first;
+  return name === undefined ? unnamed(view, "the handshake") : toServer(name, undefined, view);
 }
 
 function toServer(
@@ -138,12 +147,24 @@ export function notHere(name: ServerName, view: RouteView): RpcError {
 }
 
 /** Upstreams do not make a choice out of one server: with nothing else, they are chosen from. */
-function onlyServer(view: RouteView): Route | undefined {
-  const names = view.names();
-  const servers = names.filter((name) => !name.includes("/"));
-  const [only, ...others] = servers.length > 0 ? servers : names;
-  if (only === undefined || others.length > 0) return undefined;
-  return { to: "server", name: only };
+function onlyServer(view: RouteView): ServerName | undefined {
+  let server: ServerName | undefined, upstream: ServerName | undefined, upstreams = 0;
+  for (const name of view.known()) {
+    if (name.includes("/")) {
+      upstream = name;
+      upstreams++;
+    } else if (server !== undefined) return undefined;
+    else server = name;
+  }
+  return server ?? (upstreams === 1 ? upstream : undefined);
+}
+
+/** The names that an error lists, by name, and how many more there are at least. */
+export function shownNames(view: RouteView): { names: ServerName[]; more: number } {
+  const names: ServerName[] = [];
+  for (const name of view.known()) if (names.push(name) === MAX_NAMES_SORTED) break;
+  names.sort();
+  return { names: names.slice(0, MAX_NAMES_SHOWN), more: names.length - MAX_NAMES_SHOWN };
 }
 
 /** Some gRPC servers ignore case, or all that stands before the last two parts of a path. */
@@ -220,15 +241,22 @@ function invalid(message: string): RpcError {
 }
 
 function unnamed(view: RouteView, where: string): RpcError {
-  const names = view.names().toSorted();
-  const shown = names.slice(0, MAX_NAMES_SHOWN);
-  const rest = names.length - shown.length;
-  const list = shown.join(", ") + (rest > 0 ? ` and ${rest} more` : "");
-  const known = names.length === 0 ? "No server is registered now" : `Registered are: ${list}`;
+  const { names, more } = shownNames(view);
+  const away = names.filter((name) => !view.isOnline(name));
+  const list = names.map((name) => away.includes(name) ? `${name} (away)` : name).join(", ") +
+    (more > 0 ? ` and ${more} more` : "");
+  const known = names.length === 0 ? "No server is registered now" : `Known are: ${list}`;
   return new RpcError(
     Status.INVALID_ARGUMENT,
     `No server is named: put its name into ${where}. ${known}`,
-    { details: [errorInfo("SERVER_NOT_NAMED", ERROR_DOMAIN, { servers: shown.join(",") })] },
+    {
+      details: [
+        errorInfo("SERVER_NOT_NAMED", ERROR_DOMAIN, {
+          servers: names.join(","),
+          away: away.join(","),
+        }),
+      ],
+    },
   );
 }
 

@@ -18,7 +18,7 @@ const LAST_SEEN_MS = Date.UTC(2026, 0, 2, 3, 4, 5);
 /** A view with these names here, and these away. */
 function view(online: readonly string[], away: readonly string[] = []): RouteView {
   return {
-    names: () => online,
+    known: () => [...online, ...away],
     isOnline: (name) => online.includes(name),
     has: (name) => online.includes(name) || away.includes(name),
     nearest: (name) => nearest(name, [...online, ...away]),
@@ -118,12 +118,51 @@ const TABLE: Row[] = [
     here: ["edge-1/a", "edge-1/b"],
     goes: ["INVALID_ARGUMENT", /edge-1\/a, edge-1\/b/],
   },
-  { what: "an away one does not count", here: ["edge-1"], away: ["edge-2"], goes: "edge-1" },
+  {
+    what: "C1: another one is away: nobody knows which is meant",
+    here: ["edge-2"],
+    away: ["edge-1"],
+    goes: ["INVALID_ARGUMENT", /x-hub-server\. Known are: edge-1 \(away\), edge-2$/],
+  },
+  {
+    what: "C1: two that are away",
+    away: ["edge-2", "edge-1"],
+    goes: ["INVALID_ARGUMENT", /Known are: edge-1 \(away\), edge-2 \(away\)$/],
+  },
+  {
+    what: "C1: the only known one is meant, also if it is away",
+    away: ["edge-1"],
+    goes: ["UNAVAILABLE", /"edge-1" is away/],
+  },
+  {
+    what: "C1: the only one that is known is waited for",
+    away: ["edge-1"],
+    fields: [wait("30s")],
+    goes: "edge-1 after 30000",
+  },
+  {
+    what: "C1: an upstream that is away makes no choice",
+    here: ["edge-1"],
+    away: ["edge-1/pay"],
+    goes: "edge-1",
+  },
+  {
+    what: "C1: a server that is away counts before upstreams",
+    here: ["edge-1/pay"],
+    away: ["edge-1"],
+    goes: ["UNAVAILABLE", /"edge-1" is away/],
+  },
+  {
+    what: "C1: one of two upstreams is away",
+    here: ["edge-1/a"],
+    away: ["edge-1/b"],
+    goes: ["INVALID_ARGUMENT", /edge-1\/a, edge-1\/b \(away\)$/],
+  },
   // Rule 4: none.
   {
     what: "two servers",
     here: ["edge-2", "edge-1"],
-    goes: ["INVALID_ARGUMENT", /x-hub-server\. Registered are: edge-1, edge-2$/],
+    goes: ["INVALID_ARGUMENT", /x-hub-server\. Known are: edge-1, edge-2$/],
   },
   { what: "no server", goes: ["INVALID_ARGUMENT", /No server is registered now/] },
   {
@@ -302,6 +341,16 @@ Deno.test("direct() says in details what a program needs", async (t) => {
       },
       { retryDelay: { seconds: 5, nanos: 0 } },
     ]));
+  await t.step("C1: not named", () => {
+    const head = { path: CALL, authority: "", fields: [] };
+    const error = direct(wishOf(head), view(["edge-2"], ["edge-1"]));
+    assert.ok(error instanceof RpcError);
+    assert.deepEqual(error.details.map(({ value }) => value), [{
+      reason: "SERVER_NOT_NAMED",
+      domain: "ghub",
+      metadata: { servers: "edge-1,edge-2", away: "edge-1" },
+    }]);
+  });
   await t.step("never here", () =>
     assert.deepEqual(details("edge-2", []), [{
       reason: "SERVER_NOT_FOUND",
@@ -325,10 +374,26 @@ Deno.test("directRaw() takes the first candidate that is known", async (t) => {
 
 Deno.test("directRaw() without a name takes the only server", () => {
   check(directRaw([], view(["edge-1"])), "edge-1");
-  check(directRaw([], view(two)), ["INVALID_ARGUMENT", /into the handshake\. Registered are/]);
+  check(directRaw([], view(two)), ["INVALID_ARGUMENT", /into the handshake\. Known are/]);
 });
 
-Deno.test("direct() takes a Registry as its view", () => {
-  const head = { path: CALL, authority: "", fields: [server("edge-1")] };
-  check(direct(wishOf(head), new Registry()), ["NOT_FOUND", /never here/]);
+Deno.test("C1: directRaw() without a name does not take another server than the one that is away", () => {
+  check(directRaw([], view(["edge-2"], ["edge-1"])), [
+    "INVALID_ARGUMENT",
+    /Known are: edge-1 \(away\), edge-2$/,
+  ]);
+  check(directRaw([], view([], ["edge-1"])), ["UNAVAILABLE", /"edge-1" is away/]);
+});
+
+Deno.test("C1: servers that a restarted hub remembers count too", () => {
+  const departure = (name: string) => ({
+    info: { name, labels: {}, instance: "", version: "", remoteAddress: "" },
+    generation: 1,
+    lastSeenMs: LAST_SEEN_MS,
+    reason: "The hub ended",
+  });
+  const registry = new Registry({ departures: [departure("edge-1"), departure("edge-2")] });
+  const head = { path: CALL, authority: "", fields: [] };
+  const route = direct(wishOf(head), { ...view([]), known: () => registry.known() });
+  check(route, ["INVALID_ARGUMENT", /edge-1 \(away\), edge-2 \(away\)$/]);
 });

@@ -8,7 +8,6 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import { nearest } from "../shared/closest.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { isLoopback } from "../shared/net/loopback.ts";
@@ -22,7 +21,7 @@ import {
   type Operator,
   type TunnelRequest,
 } from "./auth.ts";
-import type { Grant } from "../shared/policy/rules.ts";
+import { EVERYTHING, type Grant } from "../shared/policy/rules.ts";
 import { Throttle } from "./auth/throttle.ts";
 import { direct, directRaw, notHere, type Route, type RouteView } from "./director.ts";
 import { quote } from "../shared/registration/quote.ts";
@@ -35,6 +34,7 @@ import {
   tooManyError,
   tooManyRefusal,
 } from "./gate_errors.ts";
+import { NearNames } from "./near_names.ts";
 import { PlacedSet } from "./placed_set.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Registry } from "./registry.ts";
@@ -78,7 +78,7 @@ export interface LiveTunnel extends Tunnel {
 }
 
 /** What must be known of the registry. */
-type View = RouteView & Pick<Registry, "away" | "labelsOf">;
+type View = Omit<RouteView, "nearest" | "hidden"> & Pick<Registry, "changes" | "labelsOf">;
 
 export interface GatekeeperOptions {
   readonly auth: Auth;
@@ -91,6 +91,9 @@ export interface GatekeeperOptions {
 export class Gatekeeper {
   readonly #auth: Auth;
   readonly #registry: View;
+  readonly #near: NearNames;
+  /** The view of an operator who may do everything: each call asks for one. */
+  readonly #wholeView: RouteView;
   readonly #allowPlaintext: boolean;
   readonly #throttle = new Throttle();
   readonly #calls = new PlacedSet<"livePlace", LiveCall>("livePlace");
@@ -103,6 +106,14 @@ export class Gatekeeper {
   constructor({ auth, registry, allowPlaintextCalls }: GatekeeperOptions) {
     this.#auth = auth;
     this.#registry = registry;
+    this.#near = new NearNames(registry);
+    this.#wholeView = {
+      known: () => registry.known(),
+      isOnline: (server) => registry.isOnline(server),
+      has: (server) => registry.has(server),
+      lastSeen: (server) => registry.lastSeen(server),
+      nearest: (server) => this.#near.of(server, { grant: EVERYTHING, sees: () => true }),
+    };
     this.#allowPlaintext = allowPlaintextCalls;
     auth.onChange(() => this.trustHasChanged());
   }
@@ -186,18 +197,16 @@ export class Gatekeeper {
   /** The registry as an operator may see it. */
   view({ name, grant }: Pick<Operator, "name" | "grant">): RouteView {
     const registry = this.#registry;
-    if (grant.everything) return registry;
+    if (grant.everything) return this.#wholeView;
     const sees = (server: ServerName) => grant.maySee(this.#target(server));
-    const names = () => registry.names().filter(sees);
     return {
-      names,
+      known: function* () {
+        for (const server of registry.known()) if (sees(server)) yield server;
+      },
       isOnline: (server) => sees(server) && registry.isOnline(server),
       has: (server) => sees(server) && registry.has(server),
       lastSeen: (server) => sees(server) ? registry.lastSeen(server) : undefined,
-      nearest: (server) => {
-        const away = registry.away().map(({ info }) => info.name).filter(sees);
-        return nearest(server, [...names(), ...away]);
-      },
+      nearest: (server) => this.#near.of(server, { grant, sees }),
       hidden: (server) => sees(server) ? undefined : hiddenError(name, server),
     };
   }
@@ -211,14 +220,7 @@ export class Gatekeeper {
 
   /** What a call is told whose server did not come. It may call this name, but perhaps no others. */
   notHere(server: ServerName): RpcError {
-    const registry = this.#registry;
-    return notHere(server, {
-      names: () => [],
-      isOnline: (name) => registry.isOnline(name),
-      has: (name) => registry.has(name),
-      lastSeen: (name) => registry.lastSeen(name),
-      nearest: () => [],
-    });
+    return notHere(server, { ...this.#wholeView, nearest: () => [] });
   }
 
   // ---- Where it may go

@@ -8,7 +8,6 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import { nearest } from "../shared/closest.ts";
 import { FlapRule } from "./flap_rule.ts";
 import { isRenewed } from "./meta.ts";
 import type { Refusal } from "./refusal.ts";
@@ -103,6 +102,7 @@ export class Registry<T extends Tunnel = Tunnel> {
   readonly #now: () => number;
   /** Above every generation of the names that were forgotten. */
   #forgotten = 0;
+  #changes = 0;
 
   constructor(options: RegistryOptions = {}) {
     this.#maxServers = options.maxServers ?? MAX_SERVERS;
@@ -185,6 +185,18 @@ export class Registry<T extends Tunnel = Tunnel> {
     return entry !== undefined && (entry.tunnels.length > 0 || entry.departure !== undefined);
   }
 
+  /** Names that are or were here, in no order. */
+  *known(): Generator<ServerName> {
+    for (const [name, { tunnels, departure }] of this.#entries) {
+      if (tunnels.length > 0 || departure !== undefined) yield name;
+    }
+  }
+
+  /** Grows with each change of what `known` and `labelsOf` give. */
+  get changes(): number {
+    return this.#changes;
+  }
+
   /** Names with an open tunnel. */
   names(): readonly ServerName[] {
     const names: ServerName[] = [];
@@ -241,15 +253,6 @@ export class Registry<T extends Tunnel = Tunnel> {
     return (entry?.tunnels.at(-1) ?? entry?.departure)?.info.labels;
   }
 
-  /** Names like this one, those that are here before those that are away. */
-  nearest(name: string, max = 3): string[] {
-    const known = function* (registry: Registry<T>) {
-      yield* registry.names();
-      for (const { info } of registry.#departures()) yield info.name;
-    };
-    return nearest(name, known(this), max);
-  }
-
   /** Tells what happens. A listener that throws is logged and does not disturb the others. */
   onChange(listener: (event: RegistryEvent<T>) => void): Disposable {
     // Wrapped, so that the same function can listen twice and leave once.
@@ -304,6 +307,7 @@ export class Registry<T extends Tunnel = Tunnel> {
     const [oldest] = this.#idle;
     if (oldest === undefined) return;
     this.#idle.delete(oldest);
+    this.#changes++;
     // Generations of a name must grow even when its entry was forgotten in between.
     this.#forgotten = Math.max(this.#forgotten, this.#entries.get(oldest)?.generation ?? 0);
     this.#entries.delete(oldest);
@@ -314,6 +318,7 @@ export class Registry<T extends Tunnel = Tunnel> {
     const displaced = entry.tunnels.at(-1);
     entry.generation = Math.max(entry.generation, generation);
     entry.tunnels.push(tunnel);
+    this.#changes++;
     this.#idle.delete(info.name);
     const turn = this.#turn(entry, displaced, tunnel);
     if (displaced !== undefined && isRenewed(displaced, tunnel.info)) void displaced.drain();
@@ -357,6 +362,7 @@ export class Registry<T extends Tunnel = Tunnel> {
       return;
     }
     entry.tunnels.splice(index, 1);
+    this.#changes++;
     // A draining one may end after the newer one that took its place.
     if (entry.departure === undefined || entry.departure.generation <= generation) {
       const { lastSeenMs, rttMs } = tunnel.stats();

@@ -109,13 +109,21 @@ Deno.test("Registry remembers a bounded number of names that went away", async (
   assert.ok(back.generation > 1, "a forgotten name's generations still grow");
 });
 
-Deno.test("Registry.nearest() looks at names that are here and away", async () => {
-  const registry = new Registry();
-  register(registry, "edge-1");
-  register(registry, "edge-2").close(GONE);
-  await settle();
-  assert.deepEqual(registry.nearest("edge-3"), ["edge-1", "edge-2"]);
-  assert.deepEqual(registry.nearest("edge-3", 1), ["edge-1"]);
+Deno.test("C1: Registry.known() has names that are here and away, and says when they change", async () => {
+  const registry = new Registry({ maxAway: 2 });
+  const steps: (() => void)[] = [
+    () => register(registry, "edge-1"),
+    () => register(registry, "edge-2").close(GONE),
+    () => register(registry, "edge-3").close(GONE),
+    () => register(registry, "edge-4").close(GONE),
+  ];
+  for (const step of steps) {
+    const before = registry.changes;
+    step();
+    await settle();
+    assert.ok(registry.changes > before);
+  }
+  assert.deepEqual([...registry.known()], ["edge-1", "edge-3", "edge-4"]);
 });
 
 Deno.test("Registry.admit() sheds new names at its limit, not known ones", () => {

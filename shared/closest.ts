@@ -4,22 +4,34 @@
  * @module
  */
 
-/** `nearest` looks at no more candidates, so that a bad name costs little. */
+/** No more candidates are looked at, so that a bad name costs little. */
 export const MAX_CANDIDATES = 2000;
+/** Of these, the ones that have most in common with the word are compared letter by letter. */
+const MAX_COMPARED = 32;
+/** More edits than these are no slip, however long the word is. */
+const MAX_EDITS = 8;
+/** Longer words are compared with nothing. */
+const MAX_WORD = 256;
 
 /**
  * The candidate with the fewest edits from `word`, the first of several, or `undefined` when none has
  * two thirds of the letters right. Upper and lower case are the same.
  */
 export function closest(word: string, candidates: Iterable<string>): string | undefined {
-  let best: string | undefined;
-  let least = Math.max(2, Math.ceil(word.length / 3)) + 1;
-  for (const candidate of candidates) {
-    if (Math.abs(candidate.length - word.length) >= least) continue;
-    const edits = distance(word.toLowerCase(), candidate.toLowerCase(), least);
-    if (edits < least && edits < candidate.length) [best, least] = [candidate, edits];
+  const limit = Math.min(Math.max(2, Math.ceil(word.length / 3)), MAX_EDITS);
+  const lower = word.toLowerCase();
+  const shortlist = new Shortlist(lower, limit);
+  const shown = [...first(candidates, MAX_CANDIDATES)];
+  shown.forEach((candidate, i) => shortlist.add(candidate.toLowerCase(), i));
+  let best: { readonly at: number; readonly edits: number } | undefined;
+  for (const { name, at } of shortlist.take()) {
+    const edits = distance(lower, name, limit);
+    if (edits > limit || edits >= name.length) continue;
+    if (best === undefined || edits < best.edits || (edits === best.edits && at < best.at)) {
+      best = { at, edits };
+    }
   }
-  return best;
+  return best && shown[best.at];
 }
 
 /**
@@ -28,17 +40,60 @@ export function closest(word: string, candidates: Iterable<string>): string | un
  * one is the beginning of the other.
  */
 export function nearest(word: string, candidates: Iterable<string>, max = 3): string[] {
-  const limit = Math.max(2, Math.floor(word.length / 3));
-  const found: { name: string; edits: number }[] = [];
-  let seen = 0;
-  for (const name of candidates) {
-    if (++seen > MAX_CANDIDATES) break;
+  const limit = Math.min(Math.max(2, Math.floor(word.length / 3)), MAX_EDITS);
+  const shortlist = new Shortlist(word, limit);
+  let found: { name: string; edits: number }[] = [];
+  for (const name of first(candidates, MAX_CANDIDATES)) {
     const prefix = word !== "" && (name.startsWith(word) || word.startsWith(name));
-    const edits = prefix ? 1 : distance(word, name, limit);
+    if (prefix) found = best([...found, { name, edits: 1 }], max);
+    else shortlist.add(name, 0);
+  }
+  for (const { name } of shortlist.take()) {
+    const edits = distance(word, name, limit);
     if (edits <= limit) found.push({ name, edits });
   }
-  found.sort((a, b) => a.edits - b.edits || (a.name < b.name ? -1 : 1));
-  return found.slice(0, max).map(({ name }) => name);
+  return best(found, max).map(({ name }) => name);
+}
+
+function best(found: { name: string; edits: number }[], max: number) {
+  return found.sort((a, b) => a.edits - b.edits || (a.name < b.name ? -1 : 1)).slice(0, max);
+}
+
+function* first(candidates: Iterable<string>, most: number): Generator<string> {
+  let seen = 0;
+  for (const candidate of candidates) {
+    if (++seen > most) return;
+    yield candidate;
+  }
+}
+
+/**
+ * The candidates that are worth a comparison. A slip leaves the beginning and the end of a word as
+ * they are, so those with the shortest part in between come first.
+ */
+class Shortlist {
+  readonly #word: string;
+  readonly #limit: number;
+  /** By the length of the part that differs. */
+  readonly #byRest: { readonly name: string; readonly at: number }[][] = [];
+
+  constructor(word: string, limit: number) {
+    this.#word = word;
+    this.#limit = limit;
+  }
+
+  add(name: string, at: number): void {
+    const word = this.#word;
+    if (word.length > MAX_WORD || Math.abs(name.length - word.length) > this.#limit) return;
+    const [begin, end] = common(name, word);
+    const rest = Math.max(name.length, word.length) - begin - end;
+    const same = this.#byRest[rest] ??= [];
+    if (same.length < MAX_COMPARED) same.push({ name, at });
+  }
+
+  take(): { readonly name: string; readonly at: number }[] {
+    return Object.values(this.#byRest).flat().slice(0, MAX_COMPARED);
+  }
 }
 
 /**
@@ -47,6 +102,21 @@ export function nearest(word: string, candidates: Iterable<string>, max = 3): st
  * limit are looked at.
  */
 export function distance(a: string, b: string, limit = Infinity): number {
+  const [begin, end] = common(a, b);
+  return edits(a.slice(begin, a.length - end), b.slice(begin, b.length - end), limit);
+}
+
+/** How many characters two words have in common at their beginning, and then at their end. */
+function common(a: string, b: string): [begin: number, end: number] {
+  const shorter = Math.min(a.length, b.length);
+  let begin = 0, end = 0;
+  while (begin < shorter && a.charCodeAt(begin) === b.charCodeAt(begin)) begin++;
+  const lastA = a.length - 1, lastB = b.length - 1;
+  while (end < shorter - begin && a.charCodeAt(lastA - end) === b.charCodeAt(lastB - end)) end++;
+  return [begin, end];
+}
+
+function edits(a: string, b: string, limit: number): number {
   const over = limit + 1;
   if (Math.abs(a.length - b.length) > limit) return over;
   let before: number[] = [];

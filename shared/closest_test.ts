@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { countSteps } from "../tests/support/steps.ts";
 import { closest, distance, MAX_CANDIDATES, nearest } from "./closest.ts";
 
 Deno.test("closest() finds slips of the finger and nothing else", async (t) => {
@@ -85,6 +86,31 @@ Deno.test("nearest() gives the likeliest names first, and no unlikely ones", asy
   for (const [word, expected] of table) {
     await t.step(JSON.stringify(word), () => assert.deepEqual(nearest(word, names), expected));
   }
+});
+
+Deno.test("B7: the work for one word does not depend on how many candidates are alike", async (t) => {
+  const long = "x".repeat(120);
+  const candidates = Array.from({ length: MAX_CANDIDATES }, (_, i) => `${long}${i}`);
+  for (const [name, act] of Object.entries({ closest, nearest })) {
+    await t.step(name, async () => {
+      act("warm up", candidates);
+      const steps = await countSteps(() => act(`${long.slice(1)}y0`, candidates));
+      assert.ok(steps < 1_000_000, `${steps} steps`);
+    });
+  }
+});
+
+Deno.test("nearest() finds what comparing all would find, for one slip", () => {
+  const names = Array.from({ length: 500 }, (_, i) => `site-${i * 37}.customer-${i % 7}`);
+  const name = fc.constantFrom(...names);
+  const slip = fc.tuple(name, fc.nat(30), fc.constantFrom("", "q", "qq"));
+  fc.assert(fc.property(slip, ([right, at, put]) => {
+    const word = right.slice(0, at) + put + right.slice(at + 1);
+    const limit = Math.max(2, Math.floor(word.length / 3));
+    const least = Math.min(...names.map((one) => distance(word, one, limit)));
+    const [found = ""] = nearest(word, names);
+    assert.equal(distance(word, found), least, `${word}: ${found}`);
+  }));
 });
 
 Deno.test("nearest() looks at a bounded number of names", () => {

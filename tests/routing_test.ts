@@ -220,11 +220,12 @@ Deno.test("routing tells of servers that are away, and can wait for them", async
     assert.notEqual(all.get("edge-2")?.lastCloseReason ?? "", "");
   });
 
-  await t.step("the only server that is left needs no name", async () => {
-    const id = requestId();
-    ok(await client.unary({}, { metadata: { "x-echo-id": id } }));
-    using other = world.path("edge-1").client();
-    assert.notEqual(await other.peek(id), null);
+  await t.step("C1: a call without a name does not go to the server that is left", async () => {
+    const outcome = await client.unary({});
+    assert.equal(outcome.code, Status.INVALID_ARGUMENT);
+    assert.match(outcome.details, /edge-1, edge-2 \(away\)/);
+    assert.equal(reason(outcome), "SERVER_NOT_NAMED");
+    assert.equal(hop(outcome), "hub 0");
   });
 
   await t.step("x-hub-wait gives up when it said it would", async () => {
@@ -274,4 +275,23 @@ Deno.test("routing tells of servers that are away, and can wait for them", async
     const { generation = 0 } = (await listServers(world.callAddress)).get("edge-2") ?? {};
     assert.ok(Number(generation) > 1, `generation ${generation}`);
   });
+});
+
+Deno.test("C1: a hub that was restarted remembers whom a call without a name could mean", async () => {
+  await using world = await World.start({ servers: ["edge-1"] });
+  {
+    using client = new EchoClient(world.callAddress);
+    ok(await client.unary({})); // There is no other one.
+    await world.startServer("edge-2");
+    await world.server("edge-1").kill();
+  }
+  await world.hub.kill();
+  await world.startHub();
+  using client = new EchoClient(world.callAddress);
+  await until("edge-2 to be back", async () => {
+    return (await listServers(world.callAddress)).get("edge-2")?.state === "ONLINE";
+  });
+  const outcome = await client.unary({});
+  assert.equal(outcome.code, Status.INVALID_ARGUMENT);
+  assert.match(outcome.details, /edge-1 \(away\), edge-2/);
 });
