@@ -113,9 +113,9 @@ export class Agent {
       const registration = { ...options.registration, renews: this.#leaving.size > 0 };
       tunnel = await dial({ ...options, registration, signal }, this.#options.attach);
     } catch (error) {
-      const { message, hint, status, retryAfterMs } = error as Partial<DialError>;
+      const { message, hint, status, retryAfterMs, lasting } = error as Partial<DialError>;
       return {
-        outcome: { kind: "failed", status, retryAfterMs },
+        outcome: { kind: "failed", status, retryAfterMs, lasting },
         why: message ?? String(error),
         ...(hint !== undefined && { hint }),
       };

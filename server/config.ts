@@ -17,7 +17,7 @@ import type { FluentdOptions } from "./fluentd/mod.ts";
 import { MAX_MESSAGE_BYTES } from "./grpc_server.ts";
 import { parseHubUri } from "./hub_uri.ts";
 import { parseLabelsFlag } from "./labels.ts";
-import { type Env, hasPassword } from "./proxy.ts";
+import { type Env, hasPassword } from "../shared/net/proxy.ts";
 import { HEARTBEAT, type ServerOptions } from "./server.ts";
 import { parsePinFlag } from "./tls_pins.ts";
 import { defaultServerName, parseServerName } from "./server_name.ts";
@@ -72,8 +72,16 @@ export const options = {
     value: "URL",
     isSecret: hasPassword,
     help:
-      "HTTP proxy to dial through, or direct; default from HTTPS_PROXY, HTTP_PROXY, NO_PROXY. " +
-      "One with a password belongs into the environment (GSERVER_PROXY), not on the command line",
+      "Proxy to dial through (http://, https://, socks5://, socks5h://), or direct; default from " +
+      "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY. One with a password belongs into the " +
+      "environment (GSERVER_PROXY), not on the command line",
+    group: HUB,
+  },
+  proxyCaCertFile: {
+    flag: "--proxy-ca-cert-file",
+    value: "FILE",
+    help: "PEM file of the authorities to trust for an https:// proxy, in place of the system's",
+    complete: "file",
     group: HUB,
   },
   tlsCaCertFile: {
@@ -303,6 +311,7 @@ export function toConfig(
       },
       pins: values.pinSha256,
       proxy: values.proxy,
+      proxyCaCertFile: values.proxyCaCertFile,
       env,
       expose: values.expose,
       heartbeat: { pingIntervalMs: values.pingInterval, deadAfterMs: values.deadAfter },

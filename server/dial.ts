@@ -1,19 +1,20 @@
 /**
  * Opens the WebSocket of a tunnel: docs/protocol.md, "Registration".
  *
- *     name, labels, token ─▶ [ proxy CONNECT ] ─▶ [ TLS ] ─▶ GET /ws ─▶ 101 ─▶ accept(socket)
+ *     name, labels, token ─▶ [ proxy: CONNECT or SOCKS5 ] ─▶ [ TLS ] ─▶ GET /ws ─▶ 101 ─▶ accept(socket)
  *                                                               └─ else ─▶ DialError
  *
  * @module
  */
 import type { ClientRequest, IncomingMessage } from "node:http";
-import type { Socket } from "node:net";
+import { isIP, type Socket } from "node:net";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { SUBPROTOCOL } from "../shared/bridge/upgrade.ts";
 import { WebSocket } from "../shared/bridge/ws.ts";
 import { KEYS_HEADER, NONCE_HEADER } from "../shared/vouchers/voucher.ts";
+import { targetOf } from "../shared/net/proxy.ts";
+import { dialThrough } from "../shared/net/proxy_dial.ts";
 import { DialError, fromNetwork } from "./dial_error.ts";
-import { redactProxy } from "./proxy.ts";
-import { proxyAgent } from "./proxy_agent.ts";
 import { endWhenPinned } from "./tls_pins.ts";
 import { readRefusal } from "./refusal.ts";
 import type { TlsMaterial } from "./tls_material.ts";
@@ -50,8 +51,10 @@ export interface DialOptions {
   readonly tls?: TlsMaterial;
   /** Keys of which the hub's certificate must have one; as `parsePin` reads them. @default any */
   readonly pins?: readonly string[] | undefined;
-  /** Goes through this HTTP proxy. */
+  /** Goes through this proxy. */
   readonly proxy?: URL | undefined;
+  /** PEM of the authorities to trust for an `https:` proxy. @default the system's */
+  readonly proxyCa?: string | undefined;
   /** @default HANDSHAKE_TIMEOUT_MS */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
@@ -77,29 +80,63 @@ export interface OpenSocket {
  * @throws `signal.reason`, as soon as the signal fires.
  */
 export async function dial<T>(options: DialOptions, accept: (open: OpenSocket) => T): Promise<T> {
-  const { timeoutMs = HANDSHAKE_TIMEOUT_MS, signal } = options;
+  const { hubUri, pins = [], proxy, proxyCa, timeoutMs = HANDSHAKE_TIMEOUT_MS, signal } = options;
   signal?.throwIfAborted();
-  if (options.pins?.length && options.hubUri.protocol !== "wss:") {
-    throw new DialError(`A key is pinned, but ${options.hubUri.href} has no TLS`);
+  if (pins.length > 0 && hubUri.protocol !== "wss:") {
+    throw new DialError(`A key is pinned, but ${hubUri.href} has no TLS`);
   }
-  const { promise, resolve, reject } = Promise.withResolvers<T>();
   const giveUp = new AbortController();
-  const { hubUri, proxy, pins = [] } = options;
-  const via = proxy && proxyAgent(proxy, giveUp.signal);
+  const abort = () => giveUp.abort(signal?.reason);
+  signal?.addEventListener("abort", abort, { once: true });
+  const timer = setTimeout(
+    () => giveUp.abort(new DialError(`The hub did not answer within ${timeoutMs} ms`)),
+    timeoutMs,
+  );
+  try {
+    const carrier = proxy && await dialThrough(proxy, targetOf(hubUri), {
+      signal: giveUp.signal,
+      ca: proxyCa,
+    });
+    return await upgrade(options, { accept, carrier, signal: giveUp.signal });
+  } catch (error) {
+    throw giveUp.signal.aborted ? giveUp.signal.reason : fromNetwork(error);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+/** What carries a WebSocket that is to be opened. */
+interface UpgradeOptions<T> {
+  readonly accept: (open: OpenSocket) => T;
+  /** A socket to the hub that is there already. @default one is dialled */
+  readonly carrier: Socket | undefined;
+  readonly signal: AbortSignal;
+}
+
+async function upgrade<T>(
+  options: DialOptions,
+  { accept, carrier, signal }: UpgradeOptions<T>,
+): Promise<T> {
+  const { hubUri, pins = [] } = options;
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
   const settings = {
     perMessageDeflate: false,
     maxPayload: MAX_MESSAGE_BYTES,
     closeTimeout: CLOSE_TIMEOUT_MS,
     headers: headersOf(options),
     ...options.tls,
-    ...(via !== undefined && { agent: via.agent }),
+    ...(carrier !== undefined && {
+      createConnection: (settings: ConnectionOptions) =>
+        hubUri.protocol === "wss:" ? secured(carrier, settings) : carrier.resume(),
+    }),
     ...(pins.length > 0 && {
       finishRequest: (request: ClientRequest) => endWhenPinned(request, { pins, onWrong: reject }),
     }),
   };
   const socket = new WebSocket(hubUri, SUBPROTOCOL, settings as WebSocketSettings);
   // Never removed: an error without a listener would end the process.
-  socket.on("error", (error: Error) => reject(fromDial(error, proxy)));
+  socket.on("error", reject);
   let connection: Socket | undefined;
   let keys: string | undefined;
   socket.on("upgrade", (response: IncomingMessage) => {
@@ -108,34 +145,33 @@ export async function dial<T>(options: DialOptions, accept: (open: OpenSocket) =
     connection.setNoDelay(true);
   });
   socket.on("unexpected-response", (request: ClientRequest, response: IncomingMessage) => {
-    const byProxy = via?.refused() ?? false;
-    void readRefusal(response, { byProxy }).then(reject, reject).finally(() => request.destroy());
+    void readRefusal(response).then(reject, reject).finally(() => request.destroy());
   });
   socket.on("open", () => {
     try {
       if (connection === undefined) throw new DialError("The upgrade came without a connection");
       resolve(accept({ socket, connection, nonce: options.nonce, keys }));
     } catch (error) {
-      socket.terminate();
       reject(error);
     }
   });
-  const abort = () => reject(signal?.reason);
-  signal?.addEventListener("abort", abort, { once: true });
-  const timer = setTimeout(
-    () => reject(new DialError(`The hub did not answer within ${timeoutMs} ms`)),
-    timeoutMs,
-  );
+  const abort = () => reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
   try {
     return await promise;
   } catch (error) {
     socket.terminate();
-    giveUp.abort();
+    carrier?.destroy();
     throw error;
   } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", abort);
+    signal.removeEventListener("abort", abort);
   }
+}
+
+/** TLS with the hub, through what leads to it; as npm:ws does it on a socket of its own. */
+function secured(carrier: Socket, settings: ConnectionOptions): Socket {
+  const { host = "", servername = isIP(host) === 0 ? host : "" } = settings;
+  return connectTls({ ...settings, servername, socket: carrier });
 }
 
 function headersOf({ registration, token, nonce }: DialOptions): Record<string, string> {
@@ -149,13 +185,4 @@ function headersOf({ registration, token, nonce }: DialOptions): Record<string, 
     ...(nonce !== undefined && { [NONCE_HEADER]: nonce }),
     ...(token !== undefined && { Authorization: `Bearer ${token}` }),
   };
-}
-
-function fromDial(error: Error, proxy: URL | undefined): DialError {
-  if (proxy === undefined) return fromNetwork(error);
-  const { message, hint, cause } = fromNetwork(error, { viaProxy: true });
-  return new DialError(`${message} (through the proxy ${redactProxy(proxy)})`, {
-    cause,
-    hint,
-  });
 }

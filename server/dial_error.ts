@@ -4,6 +4,8 @@
  * @module
  */
 
+import { ProxyError } from "../shared/net/proxy_error.ts";
+
 /** Options of {@linkcode DialError}. */
 export interface DialErrorOptions extends ErrorOptions {
   /** The HTTP status of a refusal. */
@@ -12,6 +14,8 @@ export interface DialErrorOptions extends ErrorOptions {
   readonly retryAfterMs?: number | undefined;
   /** What the operator can do about it. */
   readonly hint?: string | undefined;
+  /** Only a person can change it, whatever the status says. @default false */
+  readonly lasting?: boolean;
 }
 
 /** A dial that failed. */
@@ -20,23 +24,25 @@ export class DialError extends Error {
   readonly status: number | undefined;
   readonly retryAfterMs: number | undefined;
   readonly hint: string | undefined;
+  readonly lasting: boolean;
 
   constructor(message: string, options: DialErrorOptions = {}) {
     super(message, options);
     this.status = options.status;
     this.retryAfterMs = options.retryAfterMs;
     this.hint = options.hint;
+    this.lasting = options.lasting ?? false;
   }
 }
 
 /** HTTP status of a hub's refusal → what to do. */
 const STATUS_HINTS: Readonly<Record<number, string>> = {
   400: "Check the name, --labels and the version of the hub",
-  401: "Give the hub's join token with --token-file (the hub shows where it keeps it)",
+  401:
+    "Give the token that the hub knows this server by with --token-file; who runs the hub has it",
   403: "This credential may not use this name: ask who runs the hub",
   404: "Check the path of --hub-uri: a hub listens at /ws",
   405: "Check --hub-uri: that is not a hub's tunnel port",
-  407: "Put the proxy's user and password into GSERVER_PROXY or HTTPS_PROXY",
   409: "Another living server uses this name: give this one a name of its own",
   426: "Check --hub-uri: a proxy in between may not pass WebSockets on",
 };
@@ -72,7 +78,8 @@ const ERROR_HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
   ],
   [
     /InvalidContentType|WRONG_VERSION|EPROTO|corrupt message/i,
-    "That port speaks no TLS: use ws:// in --hub-uri, or start the hub with --tls-cert",
+    "That port speaks no TLS: start the hub with --tls-cert and --tls-key, and check that this is its " +
+    "tunnel port; without TLS others on the way could read the token",
   ],
   [
     /Parse Error|HPE_|socket hang up|ECONNRESET|UnexpectedEof|unexpected end/i,
@@ -80,21 +87,18 @@ const ERROR_HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
   ],
 ];
 
-/** The socket was to the proxy: what it says of a host is said of that one, not of the hub. */
-const UNREACHABLE = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|failed to lookup/i;
-const PROXY_HINT =
-  "The proxy cannot be reached: check --proxy or HTTPS_PROXY, or go without one by --proxy direct";
-
-/** Any error of a dial that is no refusal; with `viaProxy`, of a dial through a proxy. */
-export function fromNetwork(error: unknown, { viaProxy = false } = {}): DialError {
+/** Any error of a dial that is no refusal of the hub. */
+export function fromNetwork(error: unknown): DialError {
   if (error instanceof DialError) return error;
+  if (error instanceof ProxyError) {
+    const { message, hint, isLasting: lasting } = error;
+    return new DialError(message, { cause: error, hint, lasting });
+  }
   const { code = "", message } = error instanceof Error
     ? error as Error & { code?: string }
     : { message: String(error) };
   const text = message === "" ? code : message;
   const words = `${code} ${message}`;
-  const hint = viaProxy && UNREACHABLE.test(words)
-    ? PROXY_HINT
-    : ERROR_HINTS.find(([pattern]) => pattern.test(words))?.[1];
+  const hint = ERROR_HINTS.find(([pattern]) => pattern.test(words))?.[1];
   return new DialError(text, { cause: error, hint });
 }

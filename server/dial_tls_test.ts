@@ -69,10 +69,11 @@ Deno.test("dial() checks the hub's certificate as told", async (t) => {
         assert.match(error.hint ?? "", /wss:\/\//);
       });
     });
-    await t.step("wss:// to a plain port", async () => {
+    await t.step("F9: wss:// to a plain port: nobody is told to go without TLS", async () => {
       await withHub({}, async (hub) => {
         const error = await failure(new URL(hub.uri.href.replace("ws:", "wss:")));
-        assert.match(error.hint ?? "", /ws:\/\//);
+        assert.match(error.hint ?? "", /--tls-cert/);
+        assert.doesNotMatch(error.hint ?? "", /ws:\/\//);
       });
     });
   } finally {

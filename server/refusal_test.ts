@@ -17,9 +17,8 @@ Deno.test("parseRetryAfter() reads seconds and dates", async (t) => {
   }
 });
 
-Deno.test("messageOf() takes a message out of anything", () => {
-  assert.equal(messageOf('{"message":"a\\nb"}'), "a b");
-  assert.equal(messageOf('{"message":5}'), '{"message":5}');
+Deno.test("messageOf() takes a line out of anything", () => {
+  assert.equal(messageOf("a\nb"), "a b");
   assert.equal(messageOf(" <!doctype html><p>x"), "");
   assert.equal(messageOf("x".repeat(1000)).length, 300);
 });

@@ -8,6 +8,7 @@
  *     no connection, no answer           random(0, 0.5 s·2ⁿ ≤ 30 s)            n + 1
  *     429, 5xx, other statuses           Retry-After, or the same              n + 1
  *     400 401 403 404 405 409 426 431 505 Retry-After, or 60 s ± 10 %, loud   n + 1
+ *     a proxy's 403 407, a redirect       the same: each try may count against an account
  *
  * No outcome is fatal: what is wrong at the hub today may be right tomorrow, and nobody may be
  * near this machine then.
@@ -36,6 +37,8 @@ export type Outcome =
     /** HTTP status of a refusal. */
     readonly status?: number | undefined;
     readonly retryAfterMs?: number | undefined;
+    /** Only a person can change it, whatever the status says. */
+    readonly lasting?: boolean | undefined;
   };
 
 /** What to do next. */
@@ -59,8 +62,8 @@ export function nextTry(
 ): NextTry {
   const { random = Math.random } = options;
   if (outcome.kind === "failed") {
-    const { status, retryAfterMs: askedMs = 0 } = outcome;
-    const loud = status !== undefined && SLOW_STATUSES.has(status);
+    const { status, retryAfterMs: askedMs = 0, lasting = false } = outcome;
+    const loud = lasting || (status !== undefined && SLOW_STATUSES.has(status));
     const ownMs = () =>
       loud ? SLOW_RETRY_MS * (1 - JITTER + 2 * JITTER * random()) : backoff(failures, options);
     // Never earlier than asked.

@@ -5,8 +5,8 @@ const STABLE = { ageMs: STABLE_MS, spreadMs: 0 };
 const SHORT = { ageMs: STABLE_MS - 1, spreadMs: 0 };
 
 Deno.test("nextTry() follows its table", async (t) => {
-  const failed = (status?: number, retryAfterMs?: number): Outcome => {
-    return { kind: "failed", status, retryAfterMs };
+  const failed = (status?: number, retryAfterMs?: number, lasting?: boolean): Outcome => {
+    return { kind: "failed", status, retryAfterMs, lasting };
   };
   const table: [
     what: string,
@@ -45,6 +45,15 @@ Deno.test("nextTry() follows its table", async (t) => {
     ["401", 9, failed(401), 0.9 * SLOW_RETRY_MS, 1.1 * SLOW_RETRY_MS, 10, true],
     ["403", 0, failed(403), 0.9 * SLOW_RETRY_MS, 1.1 * SLOW_RETRY_MS, 1, true],
     ["409", 0, failed(409), 0.9 * SLOW_RETRY_MS, 1.1 * SLOW_RETRY_MS, 1, true],
+    [
+      "F6: a proxy's 407",
+      3,
+      failed(undefined, undefined, true),
+      0.9 * SLOW_RETRY_MS,
+      1.1 * SLOW_RETRY_MS,
+      4,
+      true,
+    ],
     ["409 with Retry-After", 0, failed(409, 5000), 5000, 5500, 1, true],
   ];
   for (const [what, failures, outcome, least, most, after, loud = false] of table) {

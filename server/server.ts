@@ -18,9 +18,9 @@ import { createGrpcServer } from "./grpc_server.ts";
 import { credentialParts, watch } from "./credential_parts.ts";
 import type { Guard } from "./policy/guard.ts";
 import type { HeartbeatNumbers } from "./heartbeat.ts";
-import { type Env, proxyFor } from "./proxy.ts";
+import { type Env, proxyFor, targetOf } from "../shared/net/proxy.ts";
 import { type Service, toService } from "./services.ts";
-import { loadTls, type TlsFiles } from "./tls_material.ts";
+import { loadTls, readProxyCa, type TlsFiles } from "./tls_material.ts";
 import { readToken, type TokenSource } from "./token.ts";
 import type { Tunnel } from "./tunnel.ts";
 import { tunnelService } from "./tunnel_service.ts";
@@ -40,8 +40,10 @@ export interface ServerOptions {
   readonly tls?: TlsFiles;
   /** Keys of which the hub's certificate must have one. @default any */
   readonly pins?: readonly string[];
-  /** `--proxy`: the URL of an HTTP proxy, or `direct`. */
+  /** `--proxy`: the URL of a proxy, or `direct`. */
   readonly proxy?: string | undefined;
+  /** PEM file of the authorities to trust for an `https:` proxy. @default the system's */
+  readonly proxyCaCertFile?: string | undefined;
   /** Where proxies are looked up. @default none */
   readonly env?: Env;
   /** @default [] */
@@ -82,9 +84,10 @@ export interface RunningServer extends AsyncDisposable {
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { name, hubUri, labels = {}, token = {}, tls = {}, env = {}, expose = [] } = options;
   const { heartbeat: numbers = HEARTBEAT, services = [], guard } = options;
-  const proxy = proxyFor(hubUri, { proxy: options.proxy, env });
+  const proxy = proxyFor(targetOf(hubUri), { proxy: options.proxy, env });
   // What is wrong now is a mistake of who starts it; what goes wrong later is retried.
   await loadTls(tls);
+  await readProxyCa(options.proxyCaCertFile);
   await readToken(token);
   const reloadParts = await credentialParts({ token, tls }, () => {
     for (const agent of agents) agent.renew();
@@ -122,6 +125,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         token: await readToken(token),
         tls: await loadTls(tls),
         proxy,
+        proxyCa: await readProxyCa(options.proxyCaCertFile),
         nonce: guard?.newNonce(),
         pins: options.pins,
         ...(options.handshakeTimeoutMs !== undefined && { timeoutMs: options.handshakeTimeoutMs }),

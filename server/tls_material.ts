@@ -56,3 +56,17 @@ export async function loadTls(files: TlsFiles): Promise<TlsMaterial> {
     throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
   }
 }
+
+/**
+ * What an `https:` proxy is trusted by.
+ *
+ * @throws {UsageError} If the file cannot be read or holds something else.
+ */
+export async function readProxyCa(path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  try {
+    return await loadAuthorities(path, { flag: "--proxy-ca-cert-file" });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}

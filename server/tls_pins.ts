@@ -39,8 +39,10 @@ export function endWhenPinned(
   },
 ): void {
   request.once("socket", (socket: Socket) => {
-    // What a proxy answers who lets nobody through is played back from no connection at all.
-    if (!(socket instanceof TLSSocket)) return void request.end();
+    if (!(socket instanceof TLSSocket)) {
+      onWrong(new DialError("A key is pinned, but the connection has no TLS"));
+      return void request.destroy();
+    }
     socket.once("secureConnect", () => {
       const found = shownPin(socket);
       if (found !== undefined && pins.includes(found)) return void request.end();

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
-import { UsageError } from "../shared/cli/usage_error.ts";
-import { hasPassword, parseProxy, proxyFor, type ProxyOptions, redactProxy } from "./proxy.ts";
+import { UsageError } from "../cli/usage_error.ts";
+import {
+  hasPassword,
+  parseProxy,
+  proxyFor,
+  type ProxyOptions,
+  redactProxy,
+  targetOf,
+} from "./proxy.ts";
 
 const SECURE = "wss://hub.example:8443/ws";
 
@@ -35,15 +42,50 @@ Deno.test("proxyFor() follows flag, environment and NO_PROXY", async (t) => {
     ["half a label", SECURE, { env: { ...secure, NO_PROXY: "ub.example" } }, "http://s:1/"],
     ["the port", SECURE, { env: { ...secure, NO_PROXY: "hub.example:8443" } }],
     ["another port", SECURE, { env: { ...secure, NO_PROXY: "hub.example:1" } }, "http://s:1/"],
+    ["E2: a CIDR", "wss://10.1.2.3/ws", { env: { ...secure, NO_PROXY: "10.0.0.0/8" } }],
+    [
+      "E2: another CIDR",
+      "wss://11.1.2.3/ws",
+      { env: { ...secure, NO_PROXY: "10.0.0.0/8" } },
+      "http://s:1/",
+    ],
+    ["E2: a CIDR is no name", "wss://10.0.0.0.example/ws", {
+      env: { ...secure, NO_PROXY: "10.0.0.0/8" },
+    }, "http://s:1/"],
+    ["E2: a CIDR of IPv6", "wss://[fd00::7]/ws", { env: { ...secure, NO_PROXY: "fd00::/8" } }],
+    ["E2: an IPv6 address, written otherwise", "wss://[fd00::7]/ws", {
+      env: { ...secure, no_proxy: "fd00:0::7" },
+    }],
+    ["E2: an IPv6 address with its port", "wss://[fd00::7]:8443/ws", {
+      env: { ...secure, no_proxy: "[fd00::7]:8443" },
+    }],
+    ["E2: bits that cannot be", "wss://10.1.2.3/ws", {
+      env: { ...secure, NO_PROXY: "10.0.0.0/33" },
+    }, "http://s:1/"],
+    ["E2: an empty NO_PROXY", SECURE, { env: { ...secure, NO_PROXY: "", no_proxy: "*" } }],
+    ["E2: loopback that is none", "wss://127.evil.example/ws", { env: secure }, "http://s:1/"],
+    ["E2: http_proxy of a plain call port", "http://hub.example:9090", {
+      env: { http_proxy: "l:1" },
+    }, "http://l:1/"],
+    [
+      "E2: HTTPS_PROXY of a call port with TLS",
+      "https://hub.example:9090",
+      { env: secure },
+      "http://s:1/",
+    ],
+    ["E2: http_proxy, but the call port is here", "http://localhost:9090", {
+      env: { http_proxy: "l:1" },
+    }],
+    ["E2: SOCKS", SECURE, { env: { ALL_PROXY: "socks5://a:1" } }, "socks5://a:1"],
     ["the default port", "wss://h.e/", { env: { ...secure, NO_PROXY: "h.e:443" } }],
   ];
   for (const [what, hub, options, proxy] of table) {
-    await t.step(what, () => assert.equal(proxyFor(new URL(hub), options)?.href, proxy));
+    await t.step(what, () => assert.equal(proxyFor(targetOf(new URL(hub)), options)?.href, proxy));
   }
 });
 
 Deno.test("parseProxy() refuses what is none, and repeats no password", async (t) => {
-  for (const text of ["http://", "socks5://u:secret@h:1", "http://u:secret@h:99999", "u:secret@"]) {
+  for (const text of ["http://", "socks4://u:secret@h:1", "http://u:secret@h:99999", "u:secret@"]) {
     await t.step(text, () => {
       assert.throws(() => parseProxy(text, "HTTPS_PROXY"), (error) => {
         assert.ok(error instanceof UsageError);
