@@ -72,7 +72,8 @@ Deno.test({
       ],
     };
     await world.startServer(spec);
-    const fluentd = (args: string[], stdin = "") => world.gclient(["fluentd", ...args], { stdin });
+    const fluentd = (args: string[], stdin?: string) =>
+      world.gclient(["fluentd", ...args], stdin === undefined ? {} : { stdin });
     /** The answer of a call that went as `code` says. */
     const change = async (args: string[], stdin: string, code = 0): Promise<Change> => {
       const result = await fluentd([...args, "-o", "json"], stdin);

@@ -24,7 +24,8 @@ Deno.test("a server takes each sample request as it is printed", async (t) => {
   };
   const args = Object.entries(flags).flatMap(([name, value]) => [`--fluentd-${name}`, value]);
   await world.startServer({ name: "edge-1", program: "gserver", args });
-  const fluentd = (args: string[], stdin = "") => world.gclient(["fluentd", ...args], { stdin });
+  const fluentd = (args: string[], stdin?: string) =>
+    world.gclient(["fluentd", ...args], stdin === undefined ? {} : { stdin });
 
   for (const [command, code] of Object.entries(COMMANDS)) {
     for (const format of ["json", "prettyjson", "yaml", "xml"]) {

@@ -192,11 +192,14 @@ export class World implements AsyncDisposable {
   /** Runs gclient to its end. */
   async gclient(
     args: readonly string[],
-    { stdin = "", env = {} }: { stdin?: string; env?: Readonly<Record<string, string>> } = {},
+    { stdin, env = {} }: { stdin?: string; env?: Readonly<Record<string, string>> } = {},
   ): Promise<{ code: number; stdout: string; stderr: string }> {
     return await Process.run(
       [...source("client/main.ts"), ...args],
-      { stdin, env: { GCLIENT_SERVER_ADDR: this.#callAddress, ...env } },
+      {
+        ...(stdin !== undefined && { stdin }),
+        env: { GCLIENT_SERVER_ADDR: this.#callAddress, ...env },
+      },
     );
   }
 
