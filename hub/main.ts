@@ -16,6 +16,8 @@ import {
   runProgram,
 } from "../shared/cli/program.ts";
 import { optionsPart, Reloader } from "../shared/cli/reload.ts";
+import { reloadCommand } from "../shared/cli/reload_command.ts";
+import { serveReload } from "../shared/cli/reload_socket.ts";
 import { reloadedState, SystemdNotifier } from "../shared/systemd/notify.ts";
 import { pinOf } from "../shared/tls/pin.ts";
 import { VERSION } from "../shared/version.ts";
@@ -23,7 +25,7 @@ import { auditCommand } from "./audit_command.ts";
 import { authCommand } from "./auth/commands.ts";
 import { certCommand } from "./cert_command.ts";
 import { CertificateWatch } from "./certificate_watch.ts";
-import { type Config, toConfig } from "./config.ts";
+import { type Config, defaultStateDir, toConfig } from "./config.ts";
 import { startHub } from "./hub.ts";
 import type { RunningHub } from "./hub_options.ts";
 import { machineName } from "./machine_name.ts";
@@ -57,7 +59,13 @@ export const program: Program = {
   version: VERSION,
   summary: "Carries gRPC calls to servers that nobody can dial",
   defaultCommand: "serve",
-  commands: [serve, authCommand, auditCommand, certCommand],
+  commands: [
+    serve,
+    reloadCommand({ program: "ghub", stateDir: defaultStateDir }),
+    authCommand,
+    auditCommand,
+    certCommand,
+  ],
 };
 
 async function serveHub(context: Context<typeof options>): Promise<number> {
@@ -74,11 +82,13 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
     use: (identity) => hub.useCertificate(identity),
   });
   using systemd = new SystemdNotifier(env);
+  let lastReloadGood = true;
   try {
     const { metricsListen: listen } = config;
     using metrics = listen && startMetrics({
       listen,
       usage: () => hub.usage(),
+      lastReloadGood: () => lastReloadGood,
       certificate: watch && {
         file: certificate?.files.certFile ?? "",
         notAfter: () => watch.notAfter,
@@ -99,9 +109,16 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
         ...(watch && certificate ? [certificatePart(watch, certificate.files.certFile)] : []),
       ],
       onStart: () => void systemd.notify({ RELOADING: 1 }),
-      onEnd: ({ failed }) => void systemd.notify(reloadedState(status, failed)),
+      onEnd: ({ failed }) => {
+        lastReloadGood = failed === 0;
+        void systemd.notify(reloadedState(status, failed));
+      },
     });
-    context.onHangup(reloader.reload);
+    context.onHangup(() => void reloader.reload("SIGHUP"));
+    const { stateDir } = config.hub;
+    using _socket = stateDir === undefined
+      ? undefined
+      : serveReload(stateDir, () => reloader.reload("reload"));
     dropUnneeded(config, env);
     const more = metrics === undefined ? "" : ` metrics=${metrics.address}`;
     await io.stdout.write(`ghub ready tunnel=${tunnelAddress} call=${callAddress}${more}\n`);

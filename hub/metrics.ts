@@ -32,6 +32,8 @@ export interface MetricsOptions {
   readonly usage?: (() => Usage) | undefined;
   /** The certificate that is in use. */
   readonly certificate?: { readonly file: string; notAfter(): Date } | undefined;
+  /** Whether the last reload put all parts in force; also before the first one. */
+  readonly lastReloadGood?: (() => boolean) | undefined;
   /** A connection that has not asked and read its answer by then is closed. @default TIMEOUT_MS */
   readonly timeoutMs?: number;
 }
@@ -97,7 +99,7 @@ export function startMetrics(options: MetricsOptions): Metrics {
   };
 }
 
-function collect({ usage, certificate }: MetricsOptions): Registry {
+function collect({ usage, certificate, lastReloadGood }: MetricsOptions): Registry {
   const registry = new Registry();
   const registers = [registry];
   new Gauge({
@@ -113,6 +115,16 @@ function collect({ usage, certificate }: MetricsOptions): Registry {
       registers,
       collect() {
         this.set(Number(usage?.()[key]));
+      },
+    });
+  }
+  if (lastReloadGood !== undefined) {
+    new Gauge({
+      name: "ghub_last_reload_successful",
+      help: "0 if a part could not be used at the last reload, and an older one is in force.",
+      registers,
+      collect() {
+        this.set(Number(lastReloadGood()));
       },
     });
   }

@@ -178,8 +178,8 @@ export const options = {
   stateDir: {
     flag: "--state-dir",
     value: "DIR",
-    help: "Folder for state; default $STATE_DIRECTORY, for root /var/lib/ghub/gserver, " +
-      "else $XDG_STATE_HOME/ghub/gserver",
+    help: "Folder for state; default $STATE_DIRECTORY, for root /var/lib/gserver, " +
+      "else $XDG_STATE_HOME/gserver",
     complete: "directory",
   },
   pingInterval: {
@@ -292,7 +292,10 @@ export function toConfig(
     values.expose.findIndex(({ name }) => name === one.name) !== i
   );
   if (twice !== undefined) throw new UsageError(`--expose names "${twice.name}" twice`);
-  const stateDir = values.stateDir ?? defaultStateDir(env, uid);
+  const { path: stateDir, warning } = values.stateDir === undefined
+    ? defaultStateDir(env, uid)
+    : { path: values.stateDir, warning: undefined };
+  if (warning !== undefined) warnings.push(warning);
   return {
     stateDir,
     policyFile: values.policyFile,

@@ -88,16 +88,24 @@ Deno.test("parseCommand() splits at blanks outside quotes", async (t) => {
   }
 });
 
-Deno.test("defaultStateDir() follows the table of its module", async (t) => {
+Deno.test("F7: a server's state is never in a folder of the hub's", async (t) => {
   const table: [env: Record<string, string>, uid: number | null, dir: string][] = [
     [{ STATE_DIRECTORY: "/var/lib/x:/var/lib/y", HOME: "/h" }, 0, "/var/lib/x"],
-    [{ HOME: "/root" }, 0, "/var/lib/ghub/gserver"],
-    [{ XDG_STATE_HOME: "/s", HOME: "/h" }, 1000, "/s/ghub/gserver"],
-    [{ HOME: "/h" }, 1000, "/h/.local/state/ghub/gserver"],
+    [{ HOME: "/root" }, 0, "/var/lib/gserver"],
+    [{ XDG_STATE_HOME: "/s", HOME: "/h" }, 1000, "/s/gserver"],
+    [{ HOME: "/h" }, 1000, "/h/.local/state/gserver"],
   ];
-  for (const [env, uid, dir] of table) {
-    await t.step(dir, () => assert.equal(defaultStateDir(env, uid), dir));
+  const isOwn = () => false;
+  for (const [env, uid, path] of table) {
+    await t.step(path, () => assert.deepEqual(defaultStateDir(env, uid, { isOwn }), { path }));
   }
+  await t.step("one that version 0.1.0 has made is used, until it is moved", () => {
+    const old = "/var/lib/ghub/gserver";
+    const { path, warning } = defaultStateDir({}, 0, { isOwn: (one) => one === old });
+    assert.equal(path, old);
+    assert.match(warning ?? "", /move it to \/var\/lib\/gserver/);
+    assert.deepEqual(defaultStateDir({}, 0, { isOwn: () => true }), { path: "/var/lib/gserver" });
+  });
   assert.match(await usageError(() => defaultStateDir({}, 1000)), /--state-dir/);
 });
 
@@ -158,7 +166,11 @@ Deno.test("loadTls() names the file that is wrong", async (t) => {
   }
 });
 
-const MACHINE: Machine = { env: { GSERVER_TOKEN: "t" }, hostname: "Edge", uid: 0 };
+const MACHINE: Machine = {
+  env: { GSERVER_TOKEN: "t", STATE_DIRECTORY: "/var/lib/gserver" },
+  hostname: "Edge",
+  uid: 0,
+};
 const DEFAULTS = Object.fromEntries(
   Object.entries(options).map(([key, option]) => {
     const { value, default: given, many } = option as Record<string, unknown>;
@@ -175,10 +187,10 @@ Deno.test("toConfig() makes of the command line what the parts take", () => {
   assert.equal(server.name, "edge");
   assert.equal(server.hubUri.href, "wss://localhost:8080/ws");
   assert.equal(server.token?.value, "t");
-  assert.equal(stateDir, "/var/lib/ghub/gserver");
+  assert.equal(stateDir, "/var/lib/gserver");
   assert.deepEqual(
     [fluentd?.manager, fluentd?.command, fluentd?.unit, fluentd?.stateDir],
-    ["auto", ["fluentd"], "fluentd.service", "/var/lib/ghub/gserver/fluentd"],
+    ["auto", ["fluentd"], "fluentd.service", "/var/lib/gserver/fluentd"],
   );
   assert.equal(warnings.length, 2);
   assert.match(warnings[0]!, /"Edge".*"edge"/);

@@ -9,6 +9,8 @@ import { configureLog } from "../shared/cli/log.ts";
 import { dropPermissions } from "../shared/cli/permissions.ts";
 import { type Context, defineCommand, type Program, runProgram } from "../shared/cli/program.ts";
 import { optionsPart, Reloader } from "../shared/cli/reload.ts";
+import { reloadCommand } from "../shared/cli/reload_command.ts";
+import { serveReload } from "../shared/cli/reload_socket.ts";
 import { reloadedState, SystemdNotifier } from "../shared/systemd/notify.ts";
 import { VERSION } from "../shared/version.ts";
 import { options, toConfig, TOKEN_VARIABLE } from "./config.ts";
@@ -17,7 +19,7 @@ import { policyCommand } from "./policy/command.ts";
 import { Guard } from "./policy/guard.ts";
 import { startServer } from "./server.ts";
 import { type Service, toService } from "./services.ts";
-import { makeStateDir } from "./state_dir.ts";
+import { defaultStateDir, makeStateDir } from "./state_dir.ts";
 
 /** What a program made of this one may add. */
 export interface ProgramOptions {
@@ -57,7 +59,14 @@ export function createProgram({ services = [] }: ProgramOptions = {}): Program {
     version: VERSION,
     summary: "Makes this machine reachable through a hub",
     defaultCommand: "serve",
-    commands: [serve, policyCommand],
+    commands: [
+      serve,
+      reloadCommand({
+        program: "gserver",
+        stateDir: (env) => defaultStateDir(env, Deno.uid()).path,
+      }),
+      policyCommand,
+    ],
   };
 }
 
@@ -106,7 +115,8 @@ async function runServer(
       server.dialNow();
     },
   });
-  onHangup(reloader.reload);
+  onHangup(() => void reloader.reload("SIGHUP"));
+  cleanup.use(serveReload(stateDir, () => reloader.reload("reload")));
   // Fluentd's processes can be seen with all permissions only; without it few are needed.
   if (fluentd === undefined && import.meta.main) {
     dropPermissions("run", "ffi", "sys");

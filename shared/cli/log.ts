@@ -1,12 +1,15 @@
 /**
- * Where log records go: to stderr, as text for people or as JSON lines for programs.
+ * Where log records go: to stderr, as text for people or as JSON lines for programs. systemd's journal
+ * gets their priority instead of their level, and keeps the time itself.
  *
  *     2026-01-02T03:04:05.678Z INFO hub·auth Accepted server "edge-1"
+ *     <6>hub·auth Accepted server "edge-1"
  *     {"time":"2026-01-02T03:04:05.678Z","level":"info","category":"hub.auth","message":"…", …properties}
  *
  * @module
  */
 import { configure, type LogRecord, reset } from "@logtape/logtape";
+import { Priority, stderrIsJournal, withPriority } from "../systemd/journal.ts";
 import { printable } from "../printable.ts";
 import { safeJson } from "../safe_json.ts";
 
@@ -24,15 +27,29 @@ export interface LogOptions {
   readonly format?: Format;
   /** Takes each finished line, without its line break. @default writes to stderr */
   readonly write?: (line: string) => void;
+  /** Whether the lines go to systemd's journal. @default looks where stderr leads */
+  readonly journal?: boolean;
 }
+
+const PRIORITIES: Readonly<Record<Level, Priority>> = {
+  trace: Priority.DEBUG,
+  debug: Priority.DEBUG,
+  info: Priority.INFO,
+  warning: Priority.WARNING,
+  error: Priority.ERROR,
+  fatal: Priority.CRITICAL,
+};
 
 /** Sends all records of this process to stderr. A second call replaces the first one's settings. */
 export async function configureLog(options: LogOptions = {}): Promise<void> {
   const { level = "info", format = "text", write = writeToStderr } = options;
-  const formatter = format === "json" ? formatJson : formatText;
+  const { journal = stderrIsJournal({ JOURNAL_STREAM: Deno.env.get("JOURNAL_STREAM") }) } = options;
+  const formatter = format === "json" ? formatJson : journal ? formatBare : formatText;
+  const line = (record: LogRecord) =>
+    journal ? withPriority(PRIORITIES[record.level], formatter(record)) : formatter(record);
   await configure({
     reset: true,
-    sinks: { out: (record) => write(formatter(record)) },
+    sinks: { out: (record) => write(line(record)) },
     loggers: [
       { category: [], sinks: ["out"], lowestLevel: level },
       // Its own remarks would tell an operator nothing.
@@ -49,11 +66,15 @@ export async function resetLog(): Promise<void> {
 /** One record as a line of text. */
 export function formatText(record: LogRecord): string {
   const time = new Date(record.timestamp).toISOString();
+  return `${time} ${record.level.toUpperCase()} ${formatBare(record)}`;
+}
+
+/** … without time and level, for whoever keeps them elsewhere. */
+function formatBare(record: LogRecord): string {
   const properties = Object.entries(record.properties)
     .map(([key, value]) => ` ${key}=${oneLine(value)}`).join("");
   const category = record.category.join("·");
-  const text = `${time} ${record.level.toUpperCase()} ${category} ${messageOf(record)}`;
-  return printable(text + properties);
+  return printable(`${category} ${messageOf(record)}${properties}`);
 }
 
 /** One record as a line of JSON. */

@@ -24,6 +24,21 @@ Deno.test("configureLog() writes a line of text for each record", async () => {
   );
 });
 
+Deno.test("F15: a line for systemd's journal has its priority, and no second time stamp", async (t) => {
+  const table = [["debug", 7], ["info", 6], ["warn", 4], ["error", 3], ["fatal", 2]] as const;
+  for (const [level, priority] of table) {
+    await t.step(level, async () => {
+      const options = { level: "trace", journal: true } as const;
+      const log = () => getLogger(["hub", "auth"])[level]("Refused {name}", { name: "edge-1" });
+      assert.deepEqual(await logged(options, log), [
+        `<${priority}>hub·auth Refused edge-1 name=edge-1`,
+      ]);
+      const [line] = await logged({ ...options, format: "json" }, log);
+      assert.match(line!, new RegExp(`^<${priority}>\\{"time":`));
+    });
+  }
+});
+
 Deno.test("configureLog() drops what is below the level", async () => {
   const lines = await logged({ level: "warning" }, () => {
     getLogger("hub").info("quiet");

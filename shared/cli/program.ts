@@ -17,6 +17,7 @@ import type { Argument, Options, OptionValues } from "./option.ts";
 import { parse } from "./parse.ts";
 import { listenToSignals, SignalError } from "./signals.ts";
 import { UsageError } from "./usage_error.ts";
+import { Priority, stderrIsJournal, withPriority } from "../systemd/journal.ts";
 
 export type {
   Argument,
@@ -179,6 +180,9 @@ async function report(
   } else if (error instanceof Error && env[`${program.envPrefix}_DEBUG`]) {
     lines.push(printableLines(error.stack ?? ""));
   }
-  await io.stderr.write(lines.join("\n") + "\n").catch(() => {});
+  const text = stderrIsJournal(env)
+    ? lines.join("\n").split("\n").map((line) => withPriority(Priority.ERROR, line)).join("\n")
+    : lines.join("\n");
+  await io.stderr.write(text + "\n").catch(() => {});
   return error instanceof UsageError ? EXIT_USAGE : EXIT_UNEXPECTED;
 }

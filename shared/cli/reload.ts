@@ -1,8 +1,9 @@
 /**
- * What a service does at SIGHUP: it looks again at each thing that it can take anew while it runs,
- * and says of each what has become of it. A broken one changes nothing, and ends nothing.
+ * What a service does at SIGHUP, or when `reload` asks it (reload_socket.ts): it looks again at each
+ * thing that it can reload while it runs, and says of each what has become of it. A broken one
+ * changes nothing, and ends nothing.
  *
- *     SIGHUP ─▶ look() of each part ─▶ a line of log for each, and one for all
+ *     SIGHUP, reload ─▶ look() of each part ─▶ a line of log for each, and one for all
  *
  * @module
  */
@@ -23,11 +24,22 @@ export interface ReloadPart {
   look(): string | Promise<string>;
 }
 
+/** What became of one part. */
+export interface ReloadedPart {
+  readonly what: string;
+  readonly good: boolean;
+  /** What has become of it, or why it could not be used. */
+  readonly outcome: string;
+}
+
 /** How a reload went. */
 export interface Reloaded {
-  readonly parts: number;
+  readonly parts: readonly ReloadedPart[];
   readonly failed: number;
 }
+
+/** Who asked for a reload, as the log names it. */
+export type ReloadCause = "SIGHUP" | "reload";
 
 export interface ReloaderOptions {
   readonly parts: readonly ReloadPart[];
@@ -35,51 +47,56 @@ export interface ReloaderOptions {
   readonly onEnd?: (reloaded: Reloaded) => void;
 }
 
-/** Guarantee: one reload at a time; signals that come meanwhile make one more. Never throws. */
+/** Guarantee: one reload at a time; all who ask meanwhile share the next one. Never rejects. */
 export class Reloader {
   readonly #options: ReloaderOptions;
-  #running = false;
-  #again = false;
+  #last: Promise<unknown> = Promise.resolve();
+  #next: Promise<Reloaded> | undefined;
 
   constructor(options: ReloaderOptions) {
     this.#options = options;
   }
 
-  /** To be called at each SIGHUP. */
-  readonly reload = async (): Promise<void> => {
-    this.#again = true;
-    if (this.#running) return;
-    this.#running = true;
-    while (this.#again) {
-      this.#again = false;
+  /** Resolves when a reload that began after this call has ended. */
+  reload(cause: ReloadCause): Promise<Reloaded> {
+    if (this.#next !== undefined) return this.#next;
+    const next = this.#last.then(async () => {
+      this.#next = undefined;
       this.#options.onStart?.();
-      this.#options.onEnd?.(await this.#lookAtAll());
-    }
-    this.#running = false;
-  };
+      const reloaded = await this.#lookAtAll(cause);
+      this.#options.onEnd?.(reloaded);
+      return reloaded;
+    });
+    this.#last = this.#next = next;
+    return next;
+  }
 
-  async #lookAtAll(): Promise<Reloaded> {
-    const { parts } = this.#options;
+  async #lookAtAll(cause: ReloadCause): Promise<Reloaded> {
     const log = getLogger(["reload"]);
-    let failed = 0;
-    for (const { what, look } of parts) {
+    const parts: ReloadedPart[] = [];
+    for (const { what, look } of this.#options.parts) {
       try {
-        log.info("SIGHUP: {what}: {outcome}", { what, outcome: await look() });
+        const outcome = await look();
+        parts.push({ what, good: true, outcome });
+        log.info("{cause}: {what}: {outcome}", { cause, what, outcome });
       } catch (error) {
-        failed++;
         const { message } = error as Error;
-        log.error("SIGHUP: {what} is NOT applied, what was before still is: {message}", {
+        const outcome = `is NOT applied, what was before still is: ${message}`;
+        parts.push({ what, good: false, outcome });
+        log.error("{cause}: {what} is NOT applied, what was before still is: {message}", {
+          cause,
           what,
           message,
         });
       }
     }
-    const count = parts.length - failed;
-    log.info("SIGHUP: looked at {all} parts, {count} of them are good", {
+    const failed = parts.filter(({ good }) => !good).length;
+    log.info("{cause}: looked at {all} parts, {count} of them are good", {
+      cause,
       all: parts.length,
-      count,
+      count: parts.length - failed,
     });
-    return { parts: parts.length, failed };
+    return { parts, failed };
   }
 }
 

@@ -1,0 +1,61 @@
+/**
+ * `reload`: has a service of this machine reload, and says what became of each part.
+ *
+ * @module
+ */
+import { type Command, defineCommand, type Env } from "./program.ts";
+import { askReload, NotRunningError } from "./reload_socket.ts";
+import { UsageError } from "./usage_error.ts";
+
+export interface ReloadCommandOptions {
+  /** `ghub`, `gserver`. */
+  readonly program: string;
+  /** Where the service keeps its state if nobody says. */
+  readonly stateDir: (env: Env) => string | undefined;
+}
+
+/** The command of a program. */
+export function reloadCommand({ program, stateDir: usual }: ReloadCommandOptions): Command {
+  return defineCommand({
+    name: "reload",
+    summary: `Has the ${program} of this machine reload its files, and says how it went`,
+    description: `Does what SIGHUP does to the ${program} that runs on this machine, waits until ` +
+      "it is done, and prints what became of each part. A part that cannot be used changes " +
+      "nothing: what was in force before still is.",
+    examples: [`${program} reload`, `${program} reload --state-dir /var/lib/${program}`],
+    notes: `Run it as the user of that ${program}, or as root. ` +
+      "Exit codes: 0 all is in force, 1 a part is not, or nothing answers, 2 wrong command line.",
+    options: {
+      stateDir: {
+        flag: "--state-dir",
+        value: "FOLDER",
+        help: `Where that ${program} keeps its state`,
+        defaultText: "as for serve",
+        complete: "directory",
+      },
+    },
+    run: async ({ options, io, env }) => {
+      const stateDir = options.stateDir ?? usual(env);
+      if (stateDir === undefined) {
+        throw new UsageError("No folder for state: HOME is not set", {
+          hint: "Name one with --state-dir",
+        });
+      }
+      try {
+        const { parts, failed } = await askReload(stateDir);
+        const lines = parts.map(({ what, good, outcome }) =>
+          `${what}${good ? ":" : ""} ${outcome}`
+        );
+        await io.stdout.write(lines.map((line) => `${line}\n`).join(""));
+        return failed === 0 ? 0 : 1;
+      } catch (error) {
+        if (!(error instanceof NotRunningError)) throw error;
+        await io.stderr.write(
+          `error: ${error.message}\n` +
+            `hint: Check that ${program} runs as this user, and that --state-dir is its own\n`,
+        );
+        return 1;
+      }
+    },
+  }) as Command;
+}
