@@ -4,6 +4,10 @@
  * @module
  */
 import { runProgram } from "../shared/cli/program.ts";
+import { trustDefaultAuthorities } from "../shared/tls/default_authorities.ts";
 import { program } from "./program.ts";
 
-if (import.meta.main) Deno.exit(await runProgram(program, Deno.args));
+if (import.meta.main) {
+  trustDefaultAuthorities();
+  Deno.exit(await runProgram(program, Deno.args));
+}

@@ -19,6 +19,7 @@ import { optionsPart, Reloader } from "../shared/cli/reload.ts";
 import { reloadCommand } from "../shared/cli/reload_command.ts";
 import { serveReload } from "../shared/cli/reload_socket.ts";
 import { reloadedState, SystemdNotifier } from "../shared/systemd/notify.ts";
+import { trustDefaultAuthorities } from "../shared/tls/default_authorities.ts";
 import { pinOf } from "../shared/tls/pin.ts";
 import { VERSION } from "../shared/version.ts";
 import { auditCommand } from "./audit_command.ts";
@@ -177,4 +178,7 @@ function quickStartOf({ hub: options, certificate }: Config, hub: RunningHub): s
   });
 }
 
-if (import.meta.main) Deno.exit(await runProgram(program, Deno.args));
+if (import.meta.main) {
+  trustDefaultAuthorities();
+  Deno.exit(await runProgram(program, Deno.args));
+}

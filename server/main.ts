@@ -12,6 +12,7 @@ import { optionsPart, Reloader } from "../shared/cli/reload.ts";
 import { reloadCommand } from "../shared/cli/reload_command.ts";
 import { serveReload } from "../shared/cli/reload_socket.ts";
 import { reloadedState, SystemdNotifier } from "../shared/systemd/notify.ts";
+import { trustDefaultAuthorities } from "../shared/tls/default_authorities.ts";
 import { VERSION } from "../shared/version.ts";
 import { options, toConfig, TOKEN_VARIABLE } from "./config.ts";
 import { fluentdService } from "./fluentd/mod.ts";
@@ -130,4 +131,7 @@ async function runServer(
   return 0;
 }
 
-if (import.meta.main) Deno.exit(await runProgram(createProgram(), Deno.args));
+if (import.meta.main) {
+  trustDefaultAuthorities();
+  Deno.exit(await runProgram(createProgram(), Deno.args));
+}

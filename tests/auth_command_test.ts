@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { hasTool } from "./support/executable.ts";
-import { cleanEnv, Process, REPOSITORY, source } from "./support/process.ts";
+import { cleanEnv, commandLine, Process, REPOSITORY, source } from "./support/process.ts";
 
 const auth = (args: readonly string[], stdin = "") =>
   Process.run([...source("hub/main.ts"), "auth", ...args], { stdin });
@@ -133,7 +133,7 @@ Deno.test({
   name: "ghub auth hash asks at a terminal and shows nothing of what is typed",
   ignore: !await hasTool("script"),
   fn: async (t) => {
-    const hash = [Deno.execPath(), ...source("hub/main.ts"), "auth", "hash"]
+    const hash = [...commandLine(source("hub/main.ts")), "auth", "hash"]
       .map((word) => `'${word}'`).join(" ");
     // Whether the terminal shows again what is typed when it is over.
     const command = `${hash}; echo "exit $?"; stty -a | tr ' ' '\\n' | grep -x -e -echo -e echo`;

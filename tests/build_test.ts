@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { COVERAGE } from "./support/documented.ts";
 import { hasTool, run } from "./support/executable.ts";
-import { cleanEnv, Process, REPOSITORY } from "./support/process.ts";
+import { Process, REPOSITORY, toolEnv } from "./support/process.ts";
 
 const FLUENTD_CONFIG = `<source>
   @type sample
@@ -51,7 +51,7 @@ exec '${Deno.execPath()}' run -A '${REPOSITORY}scripts/'"$name.ts" "$@"`,
   const hasFluentd = await hasTool("fluentd");
   if (Deno.env.get("GHUB_REQUIRE_FLUENTD")) assert.ok(hasFluentd, "fluentd is required");
   return {
-    ...cleanEnv(),
+    ...toolEnv(),
     PATH: `${dir}/bin:${Deno.env.get("PATH")}`,
     HOME: dir,
     XDG_CACHE_HOME: `${dir}/cache`,

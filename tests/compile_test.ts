@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { compile, reasonOf } from "../scripts/build/compile.ts";
 import { PROGRAMS } from "../scripts/build/programs.ts";
 import { type Run, run } from "./support/executable.ts";
-import { cleanEnv, REPOSITORY } from "./support/process.ts";
+import { REPOSITORY, toolEnv } from "./support/process.ts";
 import { type CompiledSettings, settingsOf, standInBase } from "./support/stand_in_base.ts";
 
 /** What `deno compile` can build for. */
@@ -71,7 +71,7 @@ async function build(dir: string, base: string, args: readonly string[]): Promis
   await Promise.all(["out", "tmp"].map((name) => Deno.mkdir(`${dir}/${name}`)));
   const script = ["run", "-A", "--quiet", `${REPOSITORY}scripts/build.ts`];
   return await run(Deno.execPath(), [...script, "--out", `${dir}/out`, ...args], {
-    env: { ...cleanEnv(), ...STEERING, TMPDIR: `${dir}/tmp`, DENORT_BIN: base },
+    env: { ...toolEnv(), ...STEERING, TMPDIR: `${dir}/tmp`, DENORT_BIN: base },
   });
 }
 

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { generateCertificate } from "../shared/tls/generate.ts";
 import { ok } from "./call_suite/expect.ts";
 import { assertSameTunnel, listed } from "./support/facts.ts";
-import { Process, source } from "./support/process.ts";
+import { commandLine, Process, source } from "./support/process.ts";
 import { World } from "./support/world.ts";
 
 /** Sends SIGHUP and gives what was logged because of it. */
@@ -149,7 +149,7 @@ print("exit", os.waitstatus_to_exitcode(status), flush=True)
 Deno.test("SIGHUP from a terminal that goes away ends ghub in an orderly way", async () => {
   await using dir = await temporary();
   const { stdout } = await Process.output("/usr/bin/python3", [
-    ...["-c", TERMINAL, Deno.execPath(), ...source("hub/main.ts")],
+    ...["-c", TERMINAL, ...commandLine(source("hub/main.ts"))],
     ...["--tunnel-listen", "127.0.0.1:0", "--call-listen", "127.0.0.1:0"],
   ], { env: { HOME: dir.path } });
   assert.equal(stdout, "exit 0\n");

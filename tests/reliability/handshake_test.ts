@@ -11,7 +11,7 @@ import { VERSION } from "../../shared/version.ts";
 import { openFiles, reached } from "../support/facts.ts";
 import { FaultyLink } from "../support/faulty_link.ts";
 import { dialTcp } from "../support/path.ts";
-import { Process, source } from "../support/process.ts";
+import { commandLine, Process, source } from "../support/process.ts";
 import { RawTunnel, upgradeRequest } from "../support/raw_tunnel.ts";
 import { until, within } from "../support/until.ts";
 import { World } from "../support/world.ts";
@@ -135,7 +135,7 @@ Deno.test("row 16, a handshake that never ends is ended, on each side", async ()
 Deno.test("row 18, out of file descriptors: the hub waits, and goes on when there are some", async () => {
   const dir = await Deno.makeTempDir({ prefix: "ghub-emfile-" });
   const listen = ["--tunnel-listen", "127.0.0.1:0", "--call-listen", "127.0.0.1:0"];
-  const command = [Deno.execPath(), ...source("hub/main.ts"), ...listen, "--state-dir", dir];
+  const command = [...commandLine(source("hub/main.ts")), ...listen, "--state-dir", dir];
   {
     await using hub = Process.start("ghub", "sh", [
       "-c",

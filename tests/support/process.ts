@@ -54,17 +54,59 @@ function cacheDir(): string {
   return denoDir;
 }
 
-/** The environment of this test without what would steer our programs or send them to a proxy. */
-export function cleanEnv(): Record<string, string> {
-  const kept = Object.entries(Deno.env.toObject()).filter(([name]) =>
-    !/^(GHUB|GSERVER|GCLIENT)_|^((HTTPS?|ALL|NO|GRPC|NO_GRPC)_PROXY)$/i.test(name)
+/**
+ * What the machine is made of; nothing that would steer our programs, send them to a proxy, or make
+ * them trust an authority that they would not trust at a user's.
+ */
+const KEPT =
+  /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TERM|TMPDIR|LD_LIBRARY_PATH)$|^(GEM|RUBY|RBENV|BUNDLE|PYENV)_?\w*$/;
+/** By these the tools of a developer's machine reach a registry behind a private authority. */
+const TOOLS =
+  /^(DENO_TLS_CA_STORE|DENO_CERT|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|NPM_CONFIG_\w+|(HTTPS?|ALL|NO)_PROXY)$/i;
+
+function environment(...kept: RegExp[]): Record<string, string> {
+  const all = Object.entries(Deno.env.toObject());
+  const entries = all.filter(([name]) =>
+    kept.some((pattern) => pattern.test(name)) ||
+    // Where executables unpack: not again in the HOME of each test.
+    (PROGRAMS !== undefined && name === "XDG_CACHE_HOME")
   );
-  return { ...Object.fromEntries(kept), DENO_DIR: cacheDir(), NO_COLOR: "1" };
+  return { ...Object.fromEntries(entries), DENO_DIR: cacheDir(), NO_COLOR: "1" };
 }
 
-/** Arguments for Deno that run a program of this repository from source. */
+/** An environment for our programs: where to find things, and nothing else of this test's own. */
+export function cleanEnv(): Record<string, string> {
+  return environment(KEPT);
+}
+
+/** An environment for tools that may have to download something, such as `deno bundle`. */
+export function toolEnv(): Record<string, string> {
+  return environment(KEPT, TOOLS);
+}
+
+/** A folder of executables that take the place of the sources: `deno task test:system --programs`. */
+const PROGRAMS = Deno.env.get("GHUB_TEST_PROGRAMS");
+const EXECUTABLES: Readonly<Record<string, string>> = {
+  "hub/main.ts": "ghub",
+  "server/main.ts": "gserver",
+  "client/main.ts": "gclient",
+};
+
+/**
+ * How a file of this repository is run: arguments for Deno, or one of our executables where those
+ * are what is tested. {@linkcode Process.deno} and {@linkcode Process.run} take both; for others
+ * there is {@linkcode commandLine}.
+ */
 export function source(file: string): string[] {
+  const executable = EXECUTABLES[file];
+  if (PROGRAMS !== undefined && executable !== undefined) return [`${PROGRAMS}/${executable}`];
   return ["run", "-A", "--quiet", new URL(`../../${file}`, import.meta.url).pathname];
+}
+
+/** The whole command line: what {@linkcode source} gives, and arguments behind it. */
+export function commandLine(words: readonly string[]): [command: string, ...args: string[]] {
+  const [first = "", ...rest] = words;
+  return first.startsWith("/") ? [first, ...rest] : [Deno.execPath(), ...words];
 }
 
 /**
@@ -102,9 +144,10 @@ export class Process implements AsyncDisposable {
     });
   }
 
-  /** Starts Deno with these arguments. */
-  static deno(name: string, args: readonly string[], options: ProcessOptions = {}): Process {
-    return Process.start(name, Deno.execPath(), args, options);
+  /** Starts Deno with these arguments, or the executable that {@linkcode source} names. */
+  static deno(name: string, words: readonly string[], options: ProcessOptions = {}): Process {
+    const [command, ...args] = commandLine(words);
+    return Process.start(name, command, args, options);
   }
 
   /** Starts any program. */
@@ -126,9 +169,10 @@ export class Process implements AsyncDisposable {
     return new Process(name, child);
   }
 
-  /** Runs Deno with these arguments to its end. */
-  static run(args: readonly string[], options: RunOptions = {}): Promise<Output> {
-    return Process.output(Deno.execPath(), args, options);
+  /** The same, to its end. */
+  static run(words: readonly string[], options: RunOptions = {}): Promise<Output> {
+    const [command, ...args] = commandLine(words);
+    return Process.output(command, args, options);
   }
 
   /** Runs any program to its end. */
