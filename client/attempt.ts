@@ -38,6 +38,14 @@ export interface CallPlan {
   readonly trace: Output | undefined;
 }
 
+/** How far a try got: somebody who ends it wants to know what may have happened. */
+export interface Stage {
+  /** There is a connection. */
+  connected: boolean;
+  /** The call went out on it, or a part of it. */
+  sent: boolean;
+}
+
 /** How a try ended. */
 export interface Attempt {
   /** Absent for OK. */
@@ -52,11 +60,13 @@ export interface Attempt {
 
 /**
  * @param take Gets each response; the next one is asked for when it is done.
+ * @param stage Is kept up to date, also when the try throws.
  * @throws `signal.reason`, when that fired, and what `take` throws. A failed call is no exception.
  */
 export async function attemptCall(
   plan: CallPlan,
   take: (message: protobuf.Message, call: Call) => Promise<void>,
+  stage: Stage = { connected: false, sent: false },
 ): Promise<Attempt> {
   const { method, requests, deadline, signal } = plan;
   const trace = async (line: string) => await plan.trace?.write(`${printable(line)}\n`);
@@ -73,10 +83,12 @@ export async function attemptCall(
     await trace(
       connected ? `* connected to ${to} in ${ms} ms (${how})` : `* no connection to ${to}`,
     );
+    stage.connected = connected;
     if (channel.leaving) throw refusal(plan);
     const metadata = requestMetadata(plan);
     await trace(`> ${methodPath(method)}${deadlineText(deadline)}`);
     for (const line of metadataLines(metadata)) await trace(`> ${line}`);
+    stage.sent = connected;
     call = startCall(channel.client, { method, requests, metadata, deadline, signal });
     for await (const message of call.responses) await take(message, call);
     await traceEnd(trace, call, "OK");

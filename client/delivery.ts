@@ -31,6 +31,12 @@ export interface Way {
    * @default false
    */
   readonly refused?: boolean;
+  /**
+   * May an earlier try of the same call have been carried out?
+   *
+   * @default false
+   */
+  readonly perhapsBefore?: boolean;
 }
 
 /** Codes by which a server says no "no": that it ran out of time, was stopped, or failed somewhere. */
@@ -51,7 +57,12 @@ const LOCAL_CODES: ReadonlySet<StatusName> = new Set([
   "DATA_LOSS",
 ]);
 
-export function deliveryOf(error: RpcError, { connected, refused = false }: Way): Delivery {
+export function deliveryOf(error: RpcError, way: Way): Delivery {
+  const delivery = ofThisTry(error, way);
+  return delivery === "not-delivered" && way.perhapsBefore ? "unknown" : delivery;
+}
+
+function ofThisTry(error: RpcError, { connected, refused = false }: Way): Delivery {
   if (!connected || refused) return "not-delivered";
   const code = statusName(error.code);
   if (trailer(error, HOP) === "server") return UNDECIDED_CODES.has(code) ? "unknown" : "answered";

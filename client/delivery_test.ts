@@ -47,3 +47,10 @@ Deno.test("deliveryOf() says not delivered only when that is certain", async (t)
     });
   }
 });
+
+Deno.test("C10: deliveryOf() remembers that an earlier try may have been carried out", () => {
+  const away = new RpcError(Status.UNAVAILABLE, "Cannot connect");
+  assert.equal(deliveryOf(away, { connected: false, perhapsBefore: true }), "unknown");
+  const refused = new RpcError(Status.FAILED_PRECONDITION, "no");
+  assert.equal(deliveryOf(refused, { connected: true, perhapsBefore: true }), "answered");
+});

@@ -35,6 +35,12 @@ export interface Failure extends Way {
   readonly hasToken: boolean;
   /** By which the server does it once, however often it is asked. */
   readonly requestId?: string | undefined;
+  /**
+   * Did its own user end it?
+   *
+   * @default false
+   */
+  readonly interrupted?: boolean;
 }
 
 const ERROR_INFO = "google.rpc.ErrorInfo";

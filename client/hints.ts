@@ -6,11 +6,15 @@
 import { statusName } from "../shared/grpc/status.ts";
 import { deliveryOf, hopOf } from "./delivery.ts";
 import { errorInfoOf, type Failure } from "./failure.ts";
+import { mayChange } from "./method_kind.ts";
 
 interface Rule {
   readonly when: (failure: Failure) => boolean;
   readonly hint: (failure: Failure) => string | undefined;
 }
+
+/** No later rule may have a hint either. */
+const NOTHING = "";
 
 const code = (name: string) => ({ error }: Failure) => statusName(error.code) === name;
 const reason = (name: string) => ({ error }: Failure) => errorInfoOf(error)?.reason === name;
@@ -19,6 +23,11 @@ const unconnected = (text: RegExp) => (failure: Failure) =>
   hopOf(failure.error, failure) === "client → hub" && text.test(failure.error.message);
 
 const RULES: readonly Rule[] = [
+  {
+    // Nothing went wrong: what is to be done is known, or nothing is.
+    when: (failure) => failure.interrupted === true,
+    hint: (failure) => outcomeHint(failure) ?? NOTHING,
+  },
   {
     when: unconnected(/ECONNREFUSED|refused/i),
     hint: ({ address }) => `Is ghub running at ${address}? Another one is named with -s HOST:PORT`,
@@ -107,11 +116,8 @@ const RULES: readonly Rule[] = [
     hint: () => "The hub does not accept this token: is it one of this hub, and for operators?",
   },
   {
-    when: (failure) =>
-      deliveryOf(failure.error, failure) === "unknown" && failure.title.startsWith("fluentd.") &&
-      failure.title !== "fluentd.status",
-    hint: ({ server }) =>
-      `See what is true now: gclient fluentd status${server === undefined ? "" : ` ${server}`}`,
+    when: (failure) => outcomeHint(failure) !== undefined,
+    hint: outcomeHint,
   },
   {
     when: code("DEADLINE_EXCEEDED"),
@@ -131,10 +137,21 @@ const RULES: readonly Rule[] = [
   },
 ];
 
+/** Which command tells what became of a change whose outcome is unknown. */
+function outcomeHint(failure: Failure): string | undefined {
+  const { error, server, method } = failure;
+  const isFluentd = method.parent?.fullName === ".fluentd.v1.Fluentd";
+  if (deliveryOf(error, failure) !== "unknown" || !isFluentd || !mayChange(method)) {
+    return undefined;
+  }
+  return `See what is true now: gclient fluentd status${server === undefined ? "" : ` ${server}`}`;
+}
+
 /** What to do, as a line; `undefined` when nothing better than the error is known. */
 export function hintOf(failure: Failure): string | undefined {
   for (const { when, hint } of RULES) {
     const text = when(failure) ? hint(failure) : undefined;
+    if (text === NOTHING) return undefined;
     if (text !== undefined) return text;
   }
   return undefined;

@@ -19,12 +19,15 @@ import {
 import { durationMs } from "../shared/grpc/proto_time.ts";
 import { decodeMessage, methodOf } from "../shared/grpc/service.ts";
 import { root } from "../shared/grpc/root.ts";
+import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
-import { type Attempt, attemptCall, type CallPlan } from "./attempt.ts";
+import { type Attempt, attemptCall, type CallPlan, type Stage } from "./attempt.ts";
 import { messageTypes } from "./call.ts";
 import { connectionOptions } from "./connection_options.ts";
 import { EXIT_CODES_HELP, exitCodeOf } from "./exit_code.ts";
-import { type Failure, failureDocument, mayRepeat } from "./failure.ts";
+import { deliveryOf, type Way } from "./delivery.ts";
+import { type Failure, failureDocument, failureText, mayRepeat } from "./failure.ts";
+import { mayChange } from "./method_kind.ts";
 import { planRoute, type RouteValues, serverOptions } from "./plan.ts";
 import { createPrinter, printOptions, type PrintValues } from "./print.ts";
 import { showProgress } from "./progress.ts";
@@ -150,39 +153,64 @@ async function run<Response extends object>(
     });
   };
 
+  let perhapsBefore = false;
+  const failureOf = (error: RpcError, way: Way): Failure => ({
+    ...way,
+    perhapsBefore,
+    title,
+    server,
+    address: formatHostPort(plan.address),
+    method,
+    error,
+    secure: plan.tls !== undefined,
+    hasToken: plan.token !== undefined,
+    requestId: rpc.onceById ? idOf(plan.requests[0]) : undefined,
+  });
+  /** What is known at this moment, if the call's user ends it. */
+  let known: (why: string) => Failure;
+  const tell = async () => {
+    progress.stop();
+    const { reason } = plan.signal;
+    const why = reason instanceof Error ? reason.message : String(reason);
+    if (mayChange(method)) await stderr.write(failureText({ ...known(why), interrupted: true }));
+  };
+
   for (let tries = 0;; tries++) {
-    const attempt = await attemptCall(plan, take);
+    const stage: Stage = { connected: false, sent: false };
+    known = (why) =>
+      failureOf(new RpcError(Status.CANCELLED, why), {
+        connected: stage.connected,
+        refused: !stage.sent,
+      });
+    const attempt = await attemptCall(plan, take, stage).catch(async (error) => {
+      if (plan.signal.aborted) await tell();
+      throw error;
+    });
     progress.clear();
     const { error, headers, trailers, connected, refused } = attempt;
     if (error !== undefined) {
-      const failure: Failure = {
-        title,
-        server,
-        address: formatHostPort(plan.address),
-        method,
-        error,
-        connected,
-        refused,
-        secure: plan.tls !== undefined,
-        hasToken: plan.token !== undefined,
-        requestId: rpc.onceById ? idOf(plan.requests[0]) : undefined,
-      };
+      const failure = failureOf(error, { connected, refused });
       const waitMs = retryWaitMs(failure, tries);
       const again = tries < values.retries && last === undefined && isPassing(failure) &&
         mayRepeat(failure) && Date.now() + waitMs < deadline;
       if (again) {
         const text = `warning: ${error.message}; trying again in ${Math.round(waitMs)} ms\n`;
-        if (!values.quiet) await io.stderr.write(text);
-        await delay(waitMs, { signal: plan.signal });
+        if (!values.quiet) await stderr.write(text);
+        known = () => failure;
+        perhapsBefore = deliveryOf(error, failure) === "unknown";
+        await delay(waitMs, { signal: plan.signal }).catch(async (error) => {
+          await tell();
+          throw error;
+        });
         continue;
       }
-      await io.stderr.write(failureDocument(failure, values.responseFormat));
+      await stderr.write(failureDocument(failure, values.responseFormat));
     }
     const durationMs = performance.now() - start;
     await printer.end({ server, headers, trailers, durationMs, ...(error && { error }) });
     if (error !== undefined) return exitCodeOf(error.code);
     const outcome = last && rpc.outcome?.(decode(last), context);
-    if (outcome?.error !== undefined) await io.stderr.write(`error: ${what}: ${outcome.error}\n`);
+    if (outcome?.error !== undefined) await stderr.write(`error: ${what}: ${outcome.error}\n`);
     return outcome?.exitCode ?? 0;
   }
 }
