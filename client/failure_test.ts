@@ -82,7 +82,7 @@ hint: See what is true now: gclient fluentd status edge
       `error: fluentd.start on edge: UNAUTHENTICATED: No token
   hop: hub
   The call was not delivered: nothing was done
-hint: --token-file FILE or GCLIENT_TOKEN gives the operator token; the hub shows it at its start
+hint: --token-file FILE or GCLIENT_TOKEN gives your token, --tls-cert-file your certificate: the administrator of the hub knows which of them it accepts
 `,
     ],
     [
@@ -147,4 +147,15 @@ hubTest("a deadline in the middle leaves the outcome unknown", async (hub) => {
     assert.equal(ran.code, 68);
   }));
   assert.equal(hub.calls.length, table.length, "each was in the middle");
+});
+
+hubTest("F9: a hint about a credential fits a hub with an auth file", async (hub) => {
+  const error = new RpcError(Status.UNAUTHENTICATED, "A credential is needed", {
+    details: [errorInfo("CREDENTIAL_MISSING", "ghub")],
+  });
+  hub.script.fail = () => ({ error, trailers: FROM_HUB });
+  const { err } = await runClient(["fluentd", "status", "-n", "-s", hub.address]);
+  assert.match(err, /\nhint: --token-file FILE or GCLIENT_TOKEN gives your token, --tls-cert-file/);
+  // With an auth file the hub has no such token, and shows none at its start.
+  assert.doesNotMatch(err, /operator token|join token|at its start/);
 });

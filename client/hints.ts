@@ -109,11 +109,16 @@ const RULES: readonly Rule[] = [
     when: ({ error, ...failure }) =>
       code("UNAUTHENTICATED")({ error, ...failure }) && !failure.hasToken,
     hint: () =>
-      "--token-file FILE or GCLIENT_TOKEN gives the operator token; the hub shows it at its start",
+      "--token-file FILE or GCLIENT_TOKEN gives your token, --tls-cert-file your certificate: " +
+      "the administrator of the hub knows which of them it accepts",
+  },
+  {
+    when: reason("CREDENTIAL_EXPIRED"),
+    hint: () => "Get a new token or certificate from the administrator of the hub",
   },
   {
     when: code("UNAUTHENTICATED"),
-    hint: () => "The hub does not accept this token: is it one of this hub, and for operators?",
+    hint: () => "Check that the token is one of this hub, is for callers, and has not expired",
   },
   {
     when: (failure) => outcomeHint(failure) !== undefined,

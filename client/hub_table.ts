@@ -10,7 +10,7 @@ import type {
 import { durationMs } from "../shared/grpc/proto_time.ts";
 import { statusName } from "../shared/grpc/status.ts";
 import { printable } from "../shared/printable.ts";
-import { agoText, durationText, labelsText, sizeText, table, timeText } from "./table.ts";
+import { agoText, durationText, labelsText, nowOf, sizeText, table, timeText } from "./table.ts";
 
 const HEADS = [
   "NAME",
@@ -26,9 +26,10 @@ const HEADS = [
 ];
 
 /** A row for each server. */
-export function serversTable({ servers = [] }: ListServersResponse, nowMs: number): string {
+export function serversTable({ servers = [], now }: ListServersResponse): string {
   // Not "none is registered": labels and --all decide what is asked for.
   if (servers.length === 0) return "No server found\n";
+  const nowMs = nowOf(now);
   return table(
     HEADS,
     servers.map((server) => [

@@ -45,7 +45,12 @@ export function durationText(ms: number | undefined): string {
   return hours < 24 ? `${hours}h${minutes % 60}m` : `${Math.floor(hours / 24)}d${hours % 24}h`;
 }
 
-/** A time as "3m12s ago". */
+/** What the clock of who answered says; ours, if an older one does not tell. */
+export function nowOf(now: Timestamp | undefined): number {
+  return timestampMs(now) ?? Date.now();
+}
+
+/** A time as "3m12s ago", of the same clock as `nowMs`. */
 export function agoText(time: Timestamp | undefined, nowMs: number): string {
   const ms = timestampMs(time);
   return ms === undefined ? "" : `${durationText(Math.max(0, nowMs - ms))} ago`;

@@ -170,6 +170,7 @@ export function listServers(
       .filter(({ name }) => sees(name))
       .filter((server) => wanted.every(([key, value]) => server.labels[key] === value))
       .sort((a, b) => a.name < b.name ? -1 : 1),
+    now: timestamp(Date.now()),
   };
 }
 

@@ -20,6 +20,7 @@ import { changeTable, stateTable } from "../fluentd_table.ts";
 import { printable } from "../../shared/printable.ts";
 import { type Outcome, rpcCommand } from "../rpc_command.ts";
 import { serverArgument } from "../server_argument.ts";
+import { nowOf } from "../table.ts";
 
 /** What the server may take beyond its own `wait`: checks before, the way there and back. */
 const MARGIN_MS = 15_000;
@@ -172,7 +173,7 @@ export const fluentdCommand: Command = {
       title: "fluentd.status",
       method: "fluentd.v1.Fluentd/GetStatus",
       timeoutMs: () => STATUS_TIMEOUT_MS,
-      table: ({ state }) => stateTable(state ?? {}, Date.now()),
+      table: ({ state, now }) => stateTable(state ?? {}, nowOf(now)),
       outcome: ({ state }, { options }) => ({
         exitCode: options["exitCode"]
           ? LSB_CODES[state?.health ?? "HEALTH_UNKNOWN"] ?? Lsb.UNKNOWN

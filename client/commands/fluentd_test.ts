@@ -85,3 +85,19 @@ hubTest("the exit code tells the outcome", async (hub, t) => {
     });
   }
 });
+
+hubTest(
+  "F9: an operation was so long ago by the server's clock, whatever the caller's clock says",
+  async (hub) => {
+    const seconds = Math.floor(Date.now() / 1000) - 10 * 3600;
+    hub.script.status = {
+      state: {
+        health: "HEALTHY",
+        lastOperation: { kind: "start", time: { seconds: seconds - 65 } },
+      },
+      now: { seconds },
+    };
+    const { out } = await runClient(["fluentd", "status", "-n", "-s", hub.address, "-o", "table"]);
+    assert.match(out, /^last operation {2}start under way 1m5s ago$/m);
+  },
+);

@@ -53,7 +53,7 @@ export const hubCommand: Command = {
         if (labels.length > 0) fields.labels = { ...fields.labels, ...Object.fromEntries(labels) };
       },
       timeoutMs: () => LIST_TIMEOUT_MS,
-      table: (response) => serversTable(response, Date.now()),
+      table: (response) => serversTable(response),
     }),
     rpcCommand<Activity>({
       name: "activity",

@@ -82,3 +82,17 @@ hubTest("hub activity streams until it is cancelled", async (hub) => {
   assert.partialDeepStrictEqual(hub.calls[0]?.request, { servers: ["edge-1"] });
   while (!cancelled) await new Promise((resolve) => setTimeout(resolve, 1));
 });
+
+hubTest(
+  "F9: a server was last seen by the hub's clock, whatever the caller's clock says",
+  async (hub) => {
+    // Ten hours ahead of this machine.
+    const seconds = Math.floor(Date.now() / 1000) + 10 * 3600;
+    hub.script.servers = {
+      servers: [{ name: "edge-1", state: "ONLINE", lastSeen: { seconds: seconds - 65 } }],
+      now: { seconds },
+    };
+    const { out } = await runClient(["hub", "servers", "-n", "-s", hub.address, "-o", "table"]);
+    assert.match(out, / 1m5s ago /);
+  },
+);

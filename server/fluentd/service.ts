@@ -17,7 +17,7 @@ import type {
   fluentd_v1_StopResponse as StopResponse,
 } from "../../shared/gen/types.ts";
 import { type CallContext, unary } from "../../shared/grpc/handlers.ts";
-import { duration } from "../../shared/grpc/proto_time.ts";
+import { duration, timestamp } from "../../shared/grpc/proto_time.ts";
 import { OPERATOR_FIELD } from "../../shared/vouchers/voucher.ts";
 import { badField, toWireFailure } from "./failures.ts";
 import type { Launch } from "./launch.ts";
@@ -112,7 +112,7 @@ export class FluentdService {
       includePlugins: request.view === "FULL" || (request.includePlugins ?? false),
     });
     this.#version = state.version ?? this.#version;
-    return { state };
+    return { state, now: timestamp(Date.now()) };
   }
 
   async #toResponse<Status extends string>(outcome: Outcome<Status>, options: WaitOptions) {

@@ -397,6 +397,10 @@ export const rootJson = {
                 "state": {
                   "type": "FluentdState",
                   "id": 1
+                },
+                "now": {
+                  "type": "google.protobuf.Timestamp",
+                  "id": 2
                 }
               }
             },
@@ -825,6 +829,10 @@ export const rootJson = {
                   "rule": "repeated",
                   "type": "Server",
                   "id": 1
+                },
+                "now": {
+                  "type": "google.protobuf.Timestamp",
+                  "id": 2
                 }
               }
             },

@@ -107,6 +107,8 @@ export type fluentd_v1_GetStatusRequest_View = "BASIC" | "FULL";
 
 export interface fluentd_v1_GetStatusResponse {
   state?: fluentd_v1_FluentdState | undefined;
+  /** The server's clock as it answered: ages are counted from it, whatever the caller's clock says. */
+  now?: google_protobuf_Timestamp | undefined;
 }
 
 /** What was observed, and by whom. */
@@ -210,6 +212,8 @@ export interface ghub_v1_ListServersRequest {
 export interface ghub_v1_ListServersResponse {
   /** Sorted by name. */
   servers?: ghub_v1_Server[] | undefined;
+  /** The hub's clock as it answered: ages are counted from it, whatever the caller's clock says. */
+  now?: google_protobuf_Timestamp | undefined;
 }
 
 /** A named remote machine, as the hub sees it. */
