@@ -10,6 +10,7 @@ export class FakeTunnel implements Tunnel {
   readonly info: ServerInfo;
   readonly generation: number;
   readonly connectedAtMs = 1_000;
+  owner?: string;
   state: Tunnel["state"] = "open";
   /** Every reason it was closed with. */
   readonly closeReasons: CloseReason[] = [];

@@ -44,10 +44,27 @@ const SCHEMA = `
     reason TEXT NOT NULL,
     flaps INTEGER NOT NULL,
     rtt_ms REAL,
-    online INTEGER NOT NULL
+    online INTEGER NOT NULL,
+    owner TEXT NOT NULL DEFAULT ''
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS hub (alive_ms INTEGER NOT NULL) STRICT;
 `;
+
+/** What a file of version 0.1.0 does not have. */
+const OWNER_COLUMN = "ALTER TABLE server ADD COLUMN owner TEXT NOT NULL DEFAULT ''";
+
+/**
+ * Which names are kept that are away: of each owner the last ones, so that nobody who registers many
+ * has those of others forgotten.
+ */
+const TRIM = `
+  DELETE FROM server WHERE online = 0 AND name NOT IN (
+    SELECT name FROM (
+      SELECT name, last_seen_ms,
+        row_number() OVER (PARTITION BY owner ORDER BY last_seen_ms DESC) AS place
+      FROM server WHERE online = 0
+    ) ORDER BY place, last_seen_ms DESC LIMIT ?
+  ) AND (SELECT count(*) FROM server WHERE online = 0) > ?`;
 
 /** Why a server is away that was here when the hub ended. */
 const HUB_ENDED = "The hub ended";
@@ -89,8 +106,10 @@ export class KnownServers implements Disposable {
     this.#max = max;
     this.#now = now;
     db.exec(SCHEMA);
+    const columns = db.prepare("SELECT name FROM pragma_table_info('server')").all();
+    if (!columns.some(({ name }) => name === "owner")) db.exec(OWNER_COLUMN);
     this.#upsert = db.prepare(
-      "INSERT OR REPLACE INTO server VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO server VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     );
     this.#alive = db.prepare("INSERT INTO hub VALUES (?)");
     const alive = db.prepare("SELECT max(alive_ms) AS ms FROM hub").get()?.["ms"];
@@ -196,7 +215,7 @@ export class KnownServers implements Disposable {
     this.#db.close();
   }
 
-  #write({ info, generation, lastSeenMs, reason, flaps = 0, rttMs, online }: Row): void {
+  #write({ info, generation, owner, lastSeenMs, reason, flaps, rttMs, online }: Row): void {
     this.#upsert.run(
       info.name,
       JSON.stringify(info.labels),
@@ -206,17 +225,16 @@ export class KnownServers implements Disposable {
       generation,
       Math.round(lastSeenMs),
       reason,
-      flaps,
+      flaps ?? 0,
       rttMs ?? null,
       online ? 1 : 0,
+      owner ?? "",
     );
   }
 
   #trim(): void {
     this.#sinceTrim = 0;
-    this.#db.prepare(`DELETE FROM server WHERE online = 0 AND name NOT IN (
-      SELECT name FROM server WHERE online = 0 ORDER BY last_seen_ms DESC LIMIT ?
-    ) AND (SELECT count(*) FROM server WHERE online = 0) > ?`).run(this.#max, this.#max);
+    this.#db.prepare(TRIM).run(this.#max, this.#max);
   }
 }
 
@@ -224,6 +242,7 @@ function present(tunnel: Tunnel, left: Departure | undefined): Row {
   return {
     info: tunnel.info,
     generation: tunnel.generation,
+    owner: tunnel.owner ?? "",
     lastSeenMs: tunnel.stats().lastSeenMs,
     reason: "",
     ...(left?.flaps === undefined ? {} : { flaps: left.flaps }),
@@ -243,6 +262,7 @@ function toDeparture(row: Record<string, SQLOutputValue>): Departure {
       remoteAddress: text("remote_address"),
     },
     generation: Number(row["generation"]),
+    owner: text("owner"),
     lastSeenMs: Number(row["last_seen_ms"]),
     reason: text("reason"),
     flaps: Number(row["flaps"]),

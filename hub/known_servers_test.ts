@@ -149,3 +149,37 @@ Deno.test("KnownServers says why it cannot write, and does when it can", () =>
 Deno.test("KnownServers: a file that cannot be is no reason not to start", () => {
   assert.equal(KnownServers.open("/dev/null"), undefined);
 });
+
+Deno.test("B8: one owner of many names has nobody else's forgotten, also over a restart", () =>
+  inFolder((dir) => {
+    let nowMs = 1_000;
+    const first = start(dir, { max: 20, now: () => nowMs });
+    const leave = (name: string, owner: string) => {
+      const tunnel = Object.assign(new FakeTunnel(name, 1), { owner });
+      const stats = tunnel.stats();
+      tunnel.stats = () => ({ ...stats, lastSeenMs: nowMs++ });
+      first.registry.add(tunnel)[Symbol.dispose]();
+    };
+    for (let i = 0; i < 5; i++) leave(`site-${i}`, `site-${i}`);
+    for (let i = 0; i < 3_000; i++) leave(`edge-${i}`, "edge-*");
+    first.known[Symbol.dispose]();
+    const second = start(dir, { max: 20 });
+    const names = second.registry.away().map(({ info }) => info.name);
+    assert.equal(names.length, 20);
+    assert.equal(names.filter((name) => name.startsWith("site-")).length, 5);
+    assert.ok(names.includes("edge-2999"));
+    second.known[Symbol.dispose]();
+  }));
+
+Deno.test("KnownServers reads the file of version 0.1.0, which knows no owners", () =>
+  inFolder((dir) => {
+    const first = start(dir);
+    first.registry.add(new FakeTunnel("edge-1", 1))[Symbol.dispose]();
+    first.known[Symbol.dispose]();
+    const db = new DatabaseSync(`${dir}/${KNOWN_SERVERS_FILE}`);
+    db.exec("ALTER TABLE server DROP COLUMN owner");
+    db.close();
+    const second = start(dir);
+    assert.deepEqual(second.registry.away().map(({ info }) => info.name), ["edge-1"]);
+    second.known[Symbol.dispose]();
+  }));

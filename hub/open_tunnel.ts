@@ -40,6 +40,8 @@ export interface OpenTunnelOptions {
   readonly id: string;
   readonly info: ServerInfo;
   readonly generation: number;
+  /** See `Tunnel.owner`. @default "" */
+  readonly owner?: string;
   /** The answer to the upgrade request: sent before all else. */
   readonly greeting: Uint8Array;
   /** For a server that asked for them. */
@@ -52,6 +54,7 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, LinkProto
   readonly id: string;
   readonly info: ServerInfo;
   readonly generation: number;
+  readonly owner: string;
   readonly vouchers: TunnelVouchers | undefined;
   readonly connectedAtMs: number = Date.now();
   readonly side: Side;
@@ -85,6 +88,7 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, LinkProto
     this.id = options.id;
     this.info = options.info;
     this.generation = options.generation;
+    this.owner = options.owner ?? "";
     this.vouchers = options.vouchers;
     const { promise, resolve } = Promise.withResolvers<CloseReason>();
     this.closed = promise;

@@ -3,20 +3,22 @@
  * (which add themselves) and calls (which pick one) meet. docs/protocol.md §7.
  *
  *     unknown ──add──▶ online ──last tunnel removed──▶ away ──add──▶ online
- *                                                       └─ 10 000 others went away since ─▶ unknown
+ *                                                       └─ 10 000 others are away ─▶ unknown
  *
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { isWithinShare } from "../shared/shared_places.ts";
 import { FlapRule } from "./flap_rule.ts";
 import { isRenewed } from "./meta.ts";
+import { NamesAway } from "./names_away.ts";
 import type { Refusal } from "./refusal.ts";
 import type { CloseReason, ServerInfo, ServerName, Tunnel } from "./tunnel.ts";
 import { type WaitOptions, WaitQueue } from "./wait_queue.ts";
 
-/** Names with an open tunnel. Beyond, new names are refused with 503. */
+/** Names with an open tunnel, shared by those who own them. Beyond, new names are refused with 503. */
 export const MAX_SERVERS = 50_000;
-/** Names remembered while away; the one that went first is forgotten first. */
+/** Names remembered while away, shared by those who own them: see `names_away.ts`. */
 export const MAX_AWAY = 10_000;
 /** Calls that wait for a server (`x-hub-wait`), over all names. */
 export const MAX_WAITERS = 1_000;
@@ -30,6 +32,8 @@ const RETRY_FLAPPING_S = 60;
 export interface Departure {
   readonly info: ServerInfo;
   readonly generation: number;
+  /** See `Tunnel.owner`. */
+  readonly owner?: string;
   readonly lastSeenMs: number;
   /** Why its last tunnel closed. */
   readonly reason: string;
@@ -76,6 +80,8 @@ interface Entry<T extends Tunnel> {
   generation: number;
   /** Oldest first. The last one is open or draining; the others are draining. */
   tunnels: T[];
+  /** Whose name it is, by its newest tunnel. */
+  owner: string;
   departure: Departure | undefined;
   flap: FlapRule | undefined;
   flaps: number;
@@ -93,12 +99,13 @@ const NOTHING: Disposable = { [Symbol.dispose]() {} };
  */
 export class Registry<T extends Tunnel = Tunnel> {
   readonly #entries = new Map<ServerName, Entry<T>>();
-  /** Names without a tunnel, the one that went first at the front. */
-  readonly #idle = new Set<ServerName>();
+  /** Names without a tunnel. */
+  readonly #idle: NamesAway;
+  /** How many of the others each owner has. */
+  readonly #held = new Map<string, number>();
   readonly #waiters: WaitQueue<T>;
   readonly #listeners = new Set<(event: RegistryEvent<T>) => void>();
   readonly #maxServers: number;
-  readonly #maxAway: number;
   readonly #now: () => number;
   /** Above every generation of the names that were forgotten. */
   #forgotten = 0;
@@ -106,27 +113,37 @@ export class Registry<T extends Tunnel = Tunnel> {
 
   constructor(options: RegistryOptions = {}) {
     this.#maxServers = options.maxServers ?? MAX_SERVERS;
-    this.#maxAway = options.maxAway ?? MAX_AWAY;
+    this.#idle = new NamesAway(options.maxAway ?? MAX_AWAY);
     this.#waiters = new WaitQueue(options.maxWaiters ?? MAX_WAITERS);
     this.#now = options.now ?? (() => performance.now());
     for (const departure of options.departures ?? []) {
-      const entry = this.#entry(departure.info.name);
+      const { info: { name }, owner = "" } = departure;
+      const entry = this.#entry(name, owner);
       entry.generation = Math.max(entry.generation, departure.generation);
       entry.departure = departure;
       entry.flaps = departure.flaps ?? 0;
     }
   }
 
-  /** Whether a server may register now; to be asked before its upgrade is accepted. */
-  admit(info: ServerInfo): Refusal | undefined {
+  /**
+   * Whether a server may register now; to be asked before its upgrade is accepted.
+   *
+   * @param owner See `Tunnel.owner`.
+   */
+  admit(info: ServerInfo, owner = ""): Refusal | undefined {
     const { name, instance } = info;
     const holder = this.pick(name);
     if (holder === undefined) {
-      if (this.#entries.size - this.#idle.size < this.#maxServers) return undefined;
+      const own = this.#held.get(owner) ?? 0;
+      const free = this.#maxServers - (this.#entries.size - this.#idle.size);
+      if (isWithinShare(own, free)) return undefined;
+      const why = free <= 0
+        ? `the hub has ${this.#maxServers} servers, its limit`
+        : `"${owner}" has ${own} of the ${this.#maxServers} servers, the rest is for others`;
       return {
         status: 503,
         code: "RESOURCE_EXHAUSTED",
-        message: `Cannot register "${name}": the hub has ${this.#maxServers} servers, its limit`,
+        message: `Cannot register "${name}": ${why}`,
         retryAfterS: RETRY_FULL_S,
       };
     }
@@ -284,39 +301,46 @@ export class Registry<T extends Tunnel = Tunnel> {
     }
   }
 
-  #entry(name: ServerName): Entry<T> {
+  #entry(name: ServerName, owner = ""): Entry<T> {
     let entry = this.#entries.get(name);
     if (entry === undefined) {
       entry = {
         generation: this.#forgotten,
         tunnels: [],
+        owner,
         departure: undefined,
         flap: undefined,
         flaps: 0,
       };
       this.#entries.set(name, entry);
-      this.#setIdle(name);
+      this.#setIdle(name, owner);
     }
     return entry;
   }
 
-  #setIdle(name: ServerName): void {
-    this.#idle.delete(name);
-    this.#idle.add(name);
-    if (this.#idle.size <= this.#maxAway) return;
-    const [oldest] = this.#idle;
-    if (oldest === undefined) return;
-    this.#idle.delete(oldest);
+  #setIdle(name: ServerName, owner: string): void {
+    const forgotten = this.#idle.add(name, owner);
+    if (forgotten === undefined) return;
     this.#changes++;
     // Generations of a name must grow even when its entry was forgotten in between.
-    this.#forgotten = Math.max(this.#forgotten, this.#entries.get(oldest)?.generation ?? 0);
-    this.#entries.delete(oldest);
+    this.#forgotten = Math.max(this.#forgotten, this.#entries.get(forgotten)?.generation ?? 0);
+    this.#entries.delete(forgotten);
+  }
+
+  /** A name has its first tunnel, or another owner, or no tunnel any more. */
+  #hold(owner: string, by: 1 | -1): void {
+    const held = (this.#held.get(owner) ?? 0) + by;
+    if (held > 0) this.#held.set(owner, held);
+    else this.#held.delete(owner);
   }
 
   #insert(entry: Entry<T>, tunnel: T): void {
     const { info, generation } = tunnel;
     const displaced = entry.tunnels.at(-1);
     entry.generation = Math.max(entry.generation, generation);
+    if (entry.tunnels.length > 0) this.#hold(entry.owner, -1);
+    entry.owner = tunnel.owner ?? "";
+    this.#hold(entry.owner, 1);
     entry.tunnels.push(tunnel);
     this.#changes++;
     this.#idle.delete(info.name);
@@ -370,6 +394,7 @@ export class Registry<T extends Tunnel = Tunnel> {
       entry.departure = {
         info,
         generation,
+        owner: tunnel.owner ?? "",
         lastSeenMs,
         reason: reason.reason,
         flaps,
@@ -378,7 +403,8 @@ export class Registry<T extends Tunnel = Tunnel> {
     }
     if (entry.tunnels.length === 0) {
       entry.flap?.end();
-      this.#setIdle(info.name);
+      this.#hold(entry.owner, -1);
+      this.#setIdle(info.name, entry.owner);
     }
     this.#emit({ type: "removed", tunnel, reason });
   }

@@ -352,3 +352,39 @@ Deno.test("Registry lets a tunnel end its calls that its own instance has renewe
     });
   }
 });
+
+Deno.test("B8: one owner holds its share of the places for names, whatever it registers", () => {
+  const registry = new Registry<FakeTunnel>({ maxServers: 100 });
+  const register = (name: string, owner: string) => {
+    const tunnel = Object.assign(new FakeTunnel(name, 1), { owner });
+    const refusal = registry.admit(tunnel.info, owner);
+    if (refusal === undefined) registry.add(tunnel);
+    return { refusal, tunnel };
+  };
+  const all = Array.from({ length: 200 }, (_, i) => register(`edge-${i}`, "edge-*"));
+  const held = all.filter(({ refusal }) => refusal === undefined);
+  assert.equal(held.length, 75);
+  assert.match(
+    all.at(-1)!.refusal!.message,
+    /"edge-\*" has 75 of the 100 servers, the rest is for/,
+  );
+  for (let i = 0; i < 20; i++) assert.equal(register(`site-${i}`, `site-${i}`).refusal, undefined);
+  // Another server of its own name is no new name, and a place that was left can be had again.
+  assert.equal(registry.admit(held[0]!.tunnel.info, "edge-*"), undefined);
+  for (const { tunnel } of held) registry.add(tunnel)[Symbol.dispose]();
+  assert.equal(register("edge-new", "edge-*").refusal, undefined);
+});
+
+Deno.test("B8: a name that another owner took over counts for that one", () => {
+  const registry = new Registry<FakeTunnel>({ maxServers: 4 });
+  const register = (name: string, owner: string, generation: number) =>
+    registry.add(Object.assign(new FakeTunnel(name, generation), { owner }));
+  register("a", "one", 1);
+  register("b", "one", 1);
+  const info = new FakeTunnel("c", 1).info;
+  register("d", "other", 1);
+  assert.equal(registry.admit(info, "one"), undefined);
+  register("d", "one", 2);
+  assert.equal(registry.admit(info, "one")?.status, 503);
+  assert.equal(registry.admit(info, "other"), undefined);
+});

@@ -45,6 +45,8 @@ export interface Tunnel extends AsyncDisposable {
   readonly id: string;
   readonly info: ServerInfo;
   readonly generation: number;
+  /** The entry of the auth file, or the token, that its server has shown: names are shared by it. */
+  readonly owner?: string;
   readonly state: "open" | "draining" | "closed";
   readonly connectedAtMs: number;
   /** Resolves once, never rejects. */

@@ -1,9 +1,9 @@
 /**
  * Where servers dial in: `GET /ws` becomes a tunnel (docs/protocol.md §2, §3).
  *
- *     request head ─▶ upgrade ─▶ meta ─▶ authorize ─▶ admit ─▶ registry ─▶ 101, HTTP/2
- *        │ HttpError     │          │ Refusal  │           │
- *        └───────────────┴──────────┴──────────┴───────────┴──▶ HTTP status, one line of JSON
+ *     request head ─▶ upgrade ─▶ meta ─▶ authorize ─▶ name ─▶ rate ─▶ registry ─▶ 101, HTTP/2
+ *        │ HttpError     │          │ Refusal  │         │       │
+ *        └───────────────┴──────────┴──────────┴─────────┴───────┴──▶ HTTP status, one line of JSON
  *
  * @module
  */
@@ -122,8 +122,6 @@ export class TunnelListener {
       asked = { ...asked, server: name, labels };
       const nonce = readNonce(header);
       if (typeof nonce === "object") throw toHttpError(nonce);
-      const retryAfterS = this.#admission.retryAfterS();
-      if (retryAfterS !== undefined) throw tooMany(this.#admission.perSecond, retryAfterS);
       const { gate, registry } = this.#context;
       const request: TunnelRequest = { remote: hostOf(remoteAddress), header, certificate, info };
       const known = gate.authorizeTunnel(request);
@@ -132,14 +130,19 @@ export class TunnelListener {
       const answer = known instanceof Promise ? await known : known;
       asked = { ...asked, who: ("status" in answer ? answer.who : answer.name) ?? "" };
       const identity = accept(answer);
-      const refusal = this.#context.isDraining() ? goingAway() : registry.admit(info);
+      const owner = identity.name;
+      const refusal = this.#context.isDraining() ? goingAway() : registry.admit(info, owner);
       if (refusal !== undefined) throw toHttpError(refusal);
+      // Last, and of those alone who may come in: strangers have no part in it.
+      const retryAfterS = this.#admission.retryAfterS(owner);
+      if (retryAfterS !== undefined) throw tooMany(this.#admission.perSecond, retryAfterS);
       const { vouchers } = this.#context;
       const vouched = nonce === undefined ? undefined : { server: name, nonce };
       const tunnel = new OpenTunnel(conn, {
         id: this.#context.nextId(),
         info,
         generation: registry.nextGeneration(name),
+        owner,
         greeting: upgradeResponse(
           upgrade,
           vouched && { [KEYS_HEADER]: vouchers.statement(vouched) },

@@ -1,0 +1,89 @@
+/**
+ * Strangers: peers without a good credential, who ask as fast as they can. What they send costs them
+ * more than it costs the hub, and nothing of those who were let in.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import type { Buffer } from "node:buffer";
+import { PREFACE } from "../shared/http2/frames.ts";
+import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
+import * as wire from "../shared/http2/testing/wire.ts";
+import { AuthWorld, tokenOf } from "./support/auth_world.ts";
+import { bareCall, callFields } from "./support/bare_call.ts";
+import { dialTcp, drop } from "./support/path.ts";
+import { RawTunnel } from "./support/raw_tunnel.ts";
+import { until } from "./support/until.ts";
+
+const CALLS = 20_000;
+const HONEST = 30;
+const ENHANCE_YOUR_CALM = 11;
+const END_STREAM_AND_HEADERS = 5;
+
+/** So many calls without a credential, behind the preface of a connection. */
+function floodOfCalls(): Uint8Array {
+  const block = encodeHeaderList(callFields({}).map(([name, value]) => [name, value] as const));
+  const calls = Array.from(
+    { length: CALLS },
+    (_, i) => wire.frame(wire.Type.HEADERS, END_STREAM_AND_HEADERS, 2 * i + 1, block),
+  );
+  return wire.join(PREFACE, wire.settings(), ...calls);
+}
+
+Deno.test("B2: a stranger's flood of calls is cut off, and an honest operator keeps all its audit lines", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "ghub-stranger-" });
+  const auditLog = `${folder}/audit.jsonl`;
+  const flood = floodOfCalls();
+  try {
+    {
+      await using world = await AuthWorld.start({ servers: ["edge-1"], options: { auditLog } });
+      const { callAddress } = world.hub;
+      const more = [["authorization", `Bearer ${tokenOf("root")}`], ["x-hub-server", "edge-1"]];
+      const honest = callFields({ more: more as [string, string][] });
+      for (let i = 0; i < HONEST; i++) {
+        const stranger = await dialTcp(callAddress);
+        let answer = new Uint8Array();
+        stranger.on("error", () => {}); // It is cut off.
+        stranger.on("data", (chunk: Buffer) => answer = wire.join(answer, chunk));
+        const gone = new Promise((resolve) => stranger.once("close", resolve));
+        stranger.write(flood);
+        const { status } = await bareCall(callAddress, honest);
+        assert.equal(status, 0);
+        await until("the hub's end of the flood", () => stranger.readableEnded || stranger.closed);
+        stranger.destroy();
+        await gone;
+        if (i > 0) continue;
+        const goaway = wire.frames(answer).find(({ type }) => type === wire.Type.GOAWAY);
+        assert.equal(goaway && wire.number(goaway.payload, 4), ENHANCE_YOUR_CALM);
+      }
+    }
+    const lines = (await Deno.readTextFile(auditLog)).trimEnd().split("\n").map((line) =>
+      JSON.parse(line)
+    );
+    assert.equal(lines.filter(({ kind, who }) => kind === "call" && who === "root").length, HONEST);
+    const strangers = lines.filter(({ kind, who }) => kind === "call" && who === "");
+    assert.ok(strangers.length < 500, `${strangers.length} lines of strangers`);
+    const told = strangers.reduce((sum, { times = 1 }) => sum + times, 0);
+    assert.ok(told > 1_000, `${told} calls are told of`);
+    assert.equal(lines.some((line) => "dropped" in line), false);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("B5: servers without a credential take no place of those that have one", async () => {
+  await using world = await AuthWorld.start({
+    servers: [],
+    options: { maxHandshakesPerS: 2 },
+  });
+  const { tunnelAddress } = world.hub;
+  for (let i = 0; i < 40; i++) {
+    using stranger = await RawTunnel.open(tunnelAddress, { name: `edge-${i}` });
+    assert.equal(stranger.status, 401, "it is told that it is not let in, not when to come back");
+    await drop(stranger.socket);
+  }
+  const headers = { Authorization: `Bearer ${tokenOf("edges")}` };
+  using good = await RawTunnel.open(tunnelAddress, { name: "edge-1", headers });
+  assert.equal(good.status, 101);
+  await drop(good.socket);
+});
