@@ -14,7 +14,7 @@ const GENERATED = "shared/gen/";
 const SKIPPED = new Set([".git", "node_modules", ".deno_modules", "coverage", "dist"]);
 
 /** Files that only tests use: they may import what tests may. */
-const IS_TEST = /(_test|_bench|_fixture|\/fake_\w+|\/test_kit)\.ts$/;
+const IS_TEST = /(_test|_bench|_fixture|\/fake_\w+|\/test_\w+)\.ts$|\/(testing|testdata)\//;
 /** Static and dynamic imports, and files named relative to the one that names them. */
 const IMPORTS = [
   /^(?:import|export)\b[^;"]*?\bfrom\s*"([^"]+)"/gm,
@@ -62,8 +62,7 @@ function mayImport(table: Map<string, string[]>, from: string, to: string): bool
 const sources = [...walk("")].filter((path) => path.endsWith(".ts"));
 
 /** What a file imports: files by their path, packages by their specifier. */
-function importsOf(path: string): string[] {
-  const text = read(path);
+function importsOf(path: string, text = read(path)): string[] {
   return IMPORTS.flatMap((pattern) => [...text.matchAll(pattern)])
     .map(([, name = ""]) => name.startsWith(".") ? normalize(join(dirname(path), name)) : name);
 }
@@ -87,12 +86,33 @@ Deno.test("each file imports only what docs/architecture.md allows its part", ()
   assert.deepEqual(wrong, []);
 });
 
+/** What a file that is no test imports of what only tests use. */
+function testCodeIn(path: string, text?: string): string[] {
+  if (IS_TEST.test(path) || /^(tests|bench)\//.test(path)) return [];
+  return importsOf(path, text).filter((target) => IS_TEST.test(target))
+    .map((target) => `${path} imports ${target}`);
+}
+
 Deno.test("only tests import what is for tests", () => {
-  const wrong = sources.filter((path) => !IS_TEST.test(path) && !/^(tests|bench)\//.test(path))
-    .flatMap((path) =>
-      importsOf(path).filter((target) => IS_TEST.test(target)).map((t) => [path, t])
-    );
-  assert.deepEqual(wrong, []);
+  assert.deepEqual(sources.flatMap((path) => testCodeIn(path)), []);
+});
+
+Deno.test("D5: product code that imports test code is found, whatever the test code is called", () => {
+  const planted: [path: string, line: string, target: string][] = [
+    ["client/describe.ts", 'import "../shared/http2/testing/wire.ts";', "a testing folder"],
+    ["server/server.ts", 'import "./test_hub.ts";', "test_*.ts"],
+    ["server/server.ts", 'export { x } from "./test_echo.ts";', "test_*.ts"],
+    ["hub/hub.ts", 'const { x } = await import("./testing/socket.ts");', "a testing folder"],
+    ["hub/auth/jwt.ts", 'import { x } from "../testing/dialled.ts";', "a testing folder"],
+    ["shared/codec/xml.ts", 'import { x } from "./testdata/all.ts";', "a testdata folder"],
+    ["server/fluentd/mod.ts", 'import { x } from "./test_kit.ts";', "the test kit"],
+    ["client/main.ts", 'import { x } from "./fake_hub.ts";', "a fake"],
+  ];
+  for (const [path, line, what] of planted) {
+    assert.equal(testCodeIn(path, `import { y } from "./y.ts";\n${line}\n`).length, 1, what);
+  }
+  assert.deepEqual(testCodeIn("hub/a_test.ts", 'import { x } from "./testing/socket.ts";'), []);
+  assert.deepEqual(testCodeIn("hub/latest.ts", 'import { x } from "./attestation.ts";'), []);
 });
 
 Deno.test("the table in docs/architecture.md names each part that there is, and no other", () => {
