@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomFrom } from "../shared/testing/property.ts";
 import { Admission, MAX_RETRY_S } from "./admission.ts";
 
 Deno.test("Admission lets in what fits into a second, and spreads the others", () => {
@@ -22,10 +23,11 @@ Deno.test("Admission lets in what fits into a second, and spreads the others", (
 
 Deno.test("Admission admits at most perSecond in any second", () => {
   let nowMs = 0;
+  const random = randomFrom();
   const admission = new Admission({ perSecond: 7, now: () => nowMs });
   const admitted: number[] = [];
   for (let i = 0; i < 20_000; i++) {
-    nowMs += Math.random() * 100;
+    nowMs += random(100_000) / 1_000;
     if (admission.retryAfterS("fleet") === undefined) admitted.push(nowMs);
   }
   assert.ok(admitted.length > 1_000);
@@ -42,8 +44,9 @@ Deno.test("Admission sends nobody away for longer than its bound", () => {
 
 Deno.test("Admission: servers that obey are all in, soon after the shortest time that is possible", () => {
   let nowMs = 0;
+  const random = randomFrom();
   const admission = new Admission({ perSecond: 100, now: () => nowMs });
-  let waiting: number[] = Array.from({ length: 1_000 }, () => Math.random() * 100);
+  let waiting: number[] = Array.from({ length: 1_000 }, () => random(100_000) / 1_000);
   let tries = 0;
   for (; waiting.length > 0; nowMs++) {
     const due = waiting.filter((atMs) => atMs <= nowMs);
@@ -52,7 +55,7 @@ Deno.test("Admission: servers that obey are all in, soon after the shortest time
       tries++;
       const afterS = admission.retryAfterS("fleet");
       // As a server waits: never earlier than asked, up to a tenth later.
-      if (afterS !== undefined) waiting.push(nowMs + afterS * 1_000 * (1 + Math.random() / 10));
+      if (afterS !== undefined) waiting.push(nowMs + afterS * 1_000 * (1 + random(1_000) / 10_000));
     }
   }
   assert.ok(nowMs < 20_000, `${nowMs} ms for 1000 at 100 per second`);

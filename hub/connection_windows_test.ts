@@ -5,12 +5,12 @@
  * @module
  */
 import assert from "node:assert/strict";
-import fc from "fast-check";
 import { release } from "../shared/bytes/out_buffer.ts";
 import type { Connection } from "../shared/http2/connection.ts";
 import { DEFAULT_WINDOW, ErrorCode, MAX_WINDOW } from "../shared/http2/frames.ts";
 import type { Stream } from "../shared/http2/stream.ts";
 import * as wire from "../shared/http2/testing/wire.ts";
+import { fc } from "../shared/testing/property.ts";
 import type { Exchange } from "./exchange.ts";
 import { CALL, Relayed } from "./testing/relayed.ts";
 import type { Upstream } from "./upstream.ts";

@@ -2,10 +2,10 @@
  * Credit and memory: slow ends, hostile ends, and what is lent.
  */
 import assert from "node:assert/strict";
-import fc from "fast-check";
 import { ErrorCode } from "../shared/http2/frames.ts";
 import type { Stream } from "../shared/http2/stream.ts";
 import * as wire from "../shared/http2/testing/wire.ts";
+import { fc } from "../shared/testing/property.ts";
 import { MAX_BACKLOG, SHARED_BYTES, STREAM_BYTES } from "./side.ts";
 import { ANSWER, CALL, Relayed, trailers } from "./testing/relayed.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../shared/testing/property.ts";
 import { PlacedSet } from "./placed_set.ts";
 
 Deno.test("PlacedSet is a set, whatever comes and goes", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
+import { fc } from "../shared/testing/property.ts";
 import { FakeTunnel } from "./fake_tunnel.ts";
 import { MAX_DRAINING, Registry, type RegistryEvent } from "./registry.ts";
 import type { ServerInfo, Tunnel } from "./tunnel.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
 import { countSteps } from "../tests/support/steps.ts";
 import { closest, distance, MAX_CANDIDATES, nearest } from "./closest.ts";
+import { fc } from "./testing/property.ts";
 
 Deno.test("closest() finds slips of the finger and nothing else", async (t) => {
   const words = ["start", "stop", "status", "restart"];

@@ -159,6 +159,15 @@ Deno.test("packages come from npm, pinned exactly, and by way of deno.json", () 
   assert.ok(!read("deno.lock").includes('"jsr'), "deno.lock names JSR");
 });
 
+Deno.test("A4: no run is red by luck: random values of tests come from the run's seed", () => {
+  const lucky = /from "fast-check"|\bMath\.random\(/;
+  // A free port or address: whichever it is, the test is the same.
+  const allowed = ["shared/testing/property.ts", "tests/support/fluentd.ts"];
+  const wrong = sources.filter((path) => IS_TEST.test(path) || path.startsWith("tests/"))
+    .filter((path) => path !== "tests/house_test.ts" && lucky.test(read(path)));
+  assert.deepEqual(wrong.sort(), allowed);
+});
+
 Deno.test("who calls a hub in a test or a bench does so without its GOAWAY (decision 9)", () => {
   const plain = /\bcredentials\.create|\bhttp2\.connect\(`http/;
   // They are not there any more when their hub says goodbye.

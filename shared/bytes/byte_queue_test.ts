@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../testing/property.ts";
 import { ByteQueue } from "./byte_queue.ts";
 
 /** Takes up to `max` bytes out, in as many steps as it needs. */

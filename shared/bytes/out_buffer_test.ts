@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../testing/property.ts";
 import { HEADROOM, OutBuffer, release, SEGMENT_BYTES } from "./out_buffer.ts";
 
 function joined(views: Uint8Array[]): number[] {

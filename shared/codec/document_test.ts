@@ -1,9 +1,9 @@
-import fc from "fast-check";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import type protobuf from "protobufjs";
 import protojson from "protobufjs/ext/protojson";
 import { root as ours } from "../grpc/root.ts";
+import { fc } from "../testing/property.ts";
 import { type Format, type OutputFormat, readMessages, writeMessage } from "./document.ts";
 import { All, messageOf, root } from "./testdata/all.ts";
 

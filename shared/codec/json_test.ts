@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import assert from "node:assert/strict";
+import { fc } from "../testing/property.ts";
 import { readJson, writeJson } from "./json.ts";
 import type { Node } from "./node.ts";
 import type { Value } from "./value.ts";
@@ -68,14 +68,34 @@ Deno.test("readJson() keeps the digits and the places", () => {
   assert.deepEqual(second, { kind: "number", at: 27, text: "-0.10e+5" });
 });
 
-Deno.test("writeJson() writes what JSON.stringify writes", () => {
+/** A terminal obeys these where they are not escaped; JSON.stringify leaves them as they are. */
+const OBEYED = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
+
+function escaped(json: string): string {
+  const hex = (character: string) => character.charCodeAt(0).toString(16).padStart(4, "0");
+  return json.replace(OBEYED, (character) => `\\u${hex(character)}`);
+}
+
+Deno.test("A4: writeJson() writes what JSON.stringify writes, with what terminals obey escaped", () => {
   fc.assert(
     fc.property(fc.jsonValue({ stringUnit: "binary" }), fc.nat(4), (json, indent) => {
       // Through text, because keys that are numbers come first in an object.
       const same = JSON.parse(JSON.stringify(json));
-      assert.equal(writeJson(valueOf(same), { indent }), JSON.stringify(same, null, indent));
+      assert.equal(
+        writeJson(valueOf(same), { indent }),
+        escaped(JSON.stringify(same, null, indent)),
+      );
     }),
   );
+});
+
+Deno.test("A4: writeJson() escapes each character up to U+FFFF as the oracle says", () => {
+  for (let code = 0; code <= 0xffff; code++) {
+    const text = String.fromCharCode(code);
+    const written = writeJson(text);
+    assert.equal(written, escaped(JSON.stringify(text)));
+    assert.equal(JSON.parse(written), text);
+  }
 });
 
 Deno.test("writeJson() keeps -0 and the order of keys", () => {

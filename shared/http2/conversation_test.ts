@@ -3,7 +3,7 @@
  * which stream, as plain arrays. Bytes are cut anywhere, windows are changed at will.
  */
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../testing/property.ts";
 import { ErrorCode } from "./frames.ts";
 import { merged, pair, pump, type Recorder } from "./testing/recorder.ts";
 import { block, REQUEST, RESPONSE, settings } from "./testing/wire.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import fc from "fast-check";
+import { fc } from "../testing/property.ts";
 import { FrameReader, type FrameSink } from "./frame_reader.ts";
 import { ErrorCode } from "./frames.ts";
 import {

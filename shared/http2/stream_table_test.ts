@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../testing/property.ts";
 import { Stream, type StreamEvents } from "./stream.ts";
 import { StreamTable } from "./stream_table.ts";
 

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import fc from "fast-check";
 import protobuf from "protobufjs";
+import { fc } from "../../testing/property.ts";
 import { Long } from "../long.ts";
 
 const WELL_KNOWN = ["any", "duration", "empty", "field_mask", "struct", "timestamp", "wrappers"];

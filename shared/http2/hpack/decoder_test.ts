@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../../testing/property.ts";
 import type { HeaderList } from "../header_list.ts";
 import { MAX_REMEMBERED_BLOCKS, MAX_REMEMBERED_BYTES } from "./block_memo.ts";
 import { HpackDecoder } from "./decoder.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../../testing/property.ts";
 import type { Field } from "../header_list.ts";
 import { DynamicTable, FIELD_OVERHEAD, fieldBytes } from "./dynamic_table.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../../testing/property.ts";
 import type { HeaderList } from "../header_list.ts";
 import { HpackDecoder } from "./decoder.ts";
 import { encodeHeaderList, encodeInto, TABLE_SIZE_ZERO } from "./encoder.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../../testing/property.ts";
 import { HpackError } from "./errors.ts";
 import { decodeHuffman, encodeHuffman, maxDecodedBytes } from "./huffman.ts";
 

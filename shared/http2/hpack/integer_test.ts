@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../../testing/property.ts";
 import { HpackError } from "./errors.ts";
 import { MAX_INTEGER, MAX_INTEGER_BYTES, readInteger, writeInteger } from "./integer.ts";
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import http2, { type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
-import fc from "fast-check";
+import { fc } from "../../testing/property.ts";
 import type { HeaderList } from "../header_list.ts";
 import { HpackDecoder } from "./decoder.ts";
 import { encodeHeaderList, TABLE_SIZE_ZERO } from "./encoder.ts";
