@@ -15,6 +15,7 @@ import { isNamePart, NAME_PART_RULE } from "../shared/registration/server_name.t
 import type { OpenSocket } from "./dial.ts";
 import type { HeartbeatNumbers } from "./heartbeat.ts";
 import type { Guarded } from "./origin.ts";
+import { policyJudge, TRUSTING_JUDGE } from "./policy/call_judge.ts";
 import { UpstreamGate } from "./policy/upstream_gate.ts";
 import { Tunnel } from "./tunnel.ts";
 
@@ -90,9 +91,8 @@ export function attachUpstream(
   open: OpenSocket,
   { upstream, numbers, guarded }: AttachUpstreamOptions,
 ): Tunnel {
-  const gate = guarded && new UpstreamGate({
-    guarded,
-    upstream: upstream.name,
+  const gate = new UpstreamGate({
+    judge: guarded === undefined ? TRUSTING_JUDGE : policyJudge(guarded, upstream.name),
     toHub: (frame) => tunnel.send(frame),
     toUpstream: (frame) => tunnel.stream.push(frame),
     onBroken: (why) => tunnel.close(`The hub broke HTTP/2: ${why}`, CloseCode.PROTOCOL_ERROR),
@@ -101,9 +101,9 @@ export function attachUpstream(
     numbers,
     dropGoaway: false,
     inbound: gate,
-    onOutbound: (head) => gate?.fromUpstream(head),
+    onOutbound: (head) => gate.fromUpstream(head),
   });
-  if (gate !== undefined) void tunnel.closed.then(() => gate[Symbol.dispose]());
+  void tunnel.closed.then(() => gate[Symbol.dispose]());
   tunnel.stream.once("readable", () => void join(tunnel, upstream));
   return tunnel;
 }

@@ -1,11 +1,14 @@
 /**
- * Lets through to an upstream what the server's own policy allows, call by call, in the HTTP/2 that
- * the hub speaks with it. All else passes as the bytes that it is.
+ * Stands between the hub and an upstream, in the HTTP/2 that the hub speaks with it: only calls that
+ * were judged go through, and nothing but HTTP/2.
  *
- *     hub ──HEADERS──▶ voucher, policy ──▶ HEADERS, encoded anew ──▶ upstream
- *     hub ◀─trailers── refused             (the rest of that stream is dropped)
+ *     hub ──HEADERS──▶ judge ──▶ HEADERS, encoded anew ──▶ upstream
+ *     hub ◀─trailers── refused   (the rest of that stream is dropped)
  *
- * Header blocks are decoded and encoded anew without the dynamic table (RFC 7541), so that leaving
+ * What is done with each frame is decided by gate_table.ts: a stream passes because it was opened here,
+ * not because nobody remembers that it was refused.
+ *
+ * Header blocks are decoded and encoded again without the dynamic table (RFC 7541), so that leaving
  * one out does not put the upstream's table out of step.
  *
  * @module
@@ -20,16 +23,19 @@ import {
   FrameType,
   Http2Error,
   PREFACE,
+  protocolError,
   writeUint32,
 } from "../../shared/http2/frames.ts";
 import { HeaderBlock } from "../../shared/http2/header_block.ts";
-import { type Field, firstValue, type HeaderList } from "../../shared/http2/header_list.ts";
+import type { HeaderList } from "../../shared/http2/header_list.ts";
+import { requestProblem, trailersProblem } from "../../shared/http2/header_rules.ts";
 import { HpackDecoder } from "../../shared/http2/hpack/decoder.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import type { FrameHead } from "../../shared/http2/http2_scan.ts";
-import { OPERATOR_FIELD, VOUCHER_FIELD } from "../../shared/vouchers/voucher.ts";
-import type { Guarded } from "../origin.ts";
-import type { Caller } from "./policy_file.ts";
+import { unpad } from "../../shared/http2/padding.ts";
+import { RecentIds } from "../../shared/http2/recent_ids.ts";
+import { type CallJudge, withoutNames } from "./call_judge.ts";
+import { actionFor, isLength, type StreamState } from "./gate_table.ts";
 
 /** The largest header list that is taken; a hub sends half of it. */
 const MAX_LIST_BYTES = 64 * 1024;
@@ -37,18 +43,24 @@ const MAX_LIST_BYTES = 64 * 1024;
 const MAX_TABLE_BYTES = 64 * 1024;
 /** Refused calls whose end the hub has not sent yet; a hub that never does loses the tunnel. */
 export const MAX_REFUSED = 10_000;
+/** The flags of DATA that mean something (RFC 9113 §6.1). */
+const DATA_FLAGS = Flag.END_STREAM | Flag.PADDED;
 
 /** Options of {@linkcode UpstreamGate}. */
 export interface UpstreamGateOptions {
-  readonly guarded: Guarded;
-  /** The upstream's name. */
-  readonly upstream: string;
+  readonly judge: CallJudge;
   /** Sends a frame to the hub, between others. */
   readonly toHub: (frame: Uint8Array) => void;
   /** Sends a frame to the upstream, behind what `pass` has returned. */
   readonly toUpstream: (frame: Uint8Array) => void;
   /** The hub broke HTTP/2: nothing passes any more. */
   readonly onBroken: (why: string) => void;
+}
+
+/** A stream that the gate has opened, or refused while the hub goes on. */
+interface Stream {
+  state: Exclude<StreamState, "idle" | "closed">;
+  readonly kept: Disposable | undefined;
 }
 
 /** See the module's head. */
@@ -59,14 +71,15 @@ export class UpstreamGate implements FrameSink, Disposable {
     maxListBytes: MAX_LIST_BYTES,
     maxTableBytes: MAX_TABLE_BYTES,
   });
-  /** Calls that were let through and have no answer yet. */
-  readonly #open = new Map<number, Disposable>();
-  readonly #refused = new Set<number>();
-  #prefaceLeft = PREFACE.length;
+  readonly #streams = new Map<number, Stream>();
+  #refused = 0;
+  /** Streams that ended by a reset: frames that crossed it may still come. */
+  readonly #reset = new RecentIds();
+  /** Bytes of the preface that came and were right. */
+  #prefaceHave = 0;
+  #hasSettings = false;
   #block: HeaderBlock | undefined;
   #lastId = 0;
-  /** Frames on streams above it mean nothing to the upstream. */
-  #lastPassedId = 0;
   /** The upstream gets a DATA frame that has not come to its end. */
   #inData = false;
   #broken = false;
@@ -82,11 +95,8 @@ export class UpstreamGate implements FrameSink, Disposable {
   pass(bytes: Uint8Array): Uint8Array[] {
     if (this.#broken) return [];
     this.#out = [];
-    const preface = Math.min(this.#prefaceLeft, bytes.length);
-    this.#prefaceLeft -= preface;
-    if (preface > 0) this.#out.push(bytes.subarray(0, preface));
     try {
-      this.#reader.push(bytes.subarray(preface));
+      this.#reader.push(bytes.subarray(this.#passPreface(bytes)));
     } catch (error) {
       this.#broken = true;
       this.#options.onBroken((error as Error).message);
@@ -96,34 +106,62 @@ export class UpstreamGate implements FrameSink, Disposable {
 
   /** To be told of each frame from the upstream. */
   fromUpstream({ type, flags, streamId }: FrameHead): void {
-    const ends = type === FrameType.RST_STREAM || (flags & Flag.END_STREAM) !== 0 &&
-        (type === FrameType.HEADERS || type === FrameType.DATA);
-    if (ends) this.#close(streamId);
+    if (type === FrameType.RST_STREAM) return this.#forget(streamId, { reset: true });
+    const ends = (flags & Flag.END_STREAM) !== 0 &&
+      (type === FrameType.HEADERS || type === FrameType.DATA);
+    const stream = this.#streams.get(streamId);
+    if (!ends || stream === undefined) return;
+    if (stream.state === "half-closed local") return this.#forget(streamId);
+    if (stream.state !== "open") return;
+    stream.state = "half-closed remote";
+    // Its answer is complete: what the policy says from now on comes too late.
+    stream.kept?.[Symbol.dispose]();
   }
 
   [Symbol.dispose](): void {
-    for (const id of [...this.#open.keys()]) this.#close(id);
+    for (const id of [...this.#streams.keys()]) this.#forget(id);
+  }
+
+  /** @returns How many of the bytes belong to it. Nothing goes on before all of it has come. */
+  #passPreface(bytes: Uint8Array): number {
+    let at = 0;
+    while (this.#prefaceHave < PREFACE.length && at < bytes.length) {
+      if (bytes[at++] !== PREFACE[this.#prefaceHave++]) {
+        throw protocolError("It does not begin with the preface of HTTP/2"); // RFC 9113 §3.4
+      }
+    }
+    if (at > 0 && this.#prefaceHave === PREFACE.length) this.#out.push(PREFACE);
+    return at;
   }
 
   // ---- FrameSink
 
   frame(type: number, flags: number, id: number, payload: Uint8Array): void {
-    if (type !== FrameType.CONTINUATION) this.#mayInterrupt();
+    if (type === FrameType.CONTINUATION && this.#block !== undefined) {
+      return this.#continue(this.#block, flags, id, payload);
+    }
+    const action = this.#actionFor(type, flags, id);
+    if (!isLength(type, payload.length)) {
+      throw new Http2Error(ErrorCode.FRAME_SIZE_ERROR, `A frame cannot have this length`);
+    }
     if (type === FrameType.HEADERS) return this.#gather(new HeaderBlock(id, flags, payload));
-    if (type === FrameType.CONTINUATION) return this.#continue(flags, id, payload);
-    if (type === FrameType.DATA && this.#drop(flags, id, payload.length)) return; // padded
-    if (type === FrameType.RST_STREAM) this.#close(id);
-    const dropped = this.#refused.has(id) || id > this.#lastPassedId;
-    if (type === FrameType.RST_STREAM) this.#refused.delete(id);
-    if (id !== 0 && dropped) return;
-    this.#out.push(frameHead(type, { flags, id, length: payload.length }), payload.slice());
+    if (type === FrameType.DATA) { // padded
+      unpad(payload);
+      if (action === "drop") return this.#drop(flags, id, payload.length);
+      this.#push(type, { flags: flags & DATA_FLAGS, id, payload });
+      if ((flags & Flag.END_STREAM) !== 0) this.#hubEnds(id);
+      return;
+    }
+    if (action === "forward") this.#push(type, { flags, id, payload });
+    if (type === FrameType.RST_STREAM) this.#forget(id);
   }
 
   dataBegin(flags: number, id: number, length: number): void {
-    this.#mayInterrupt();
-    if (this.#drop(flags, id, length)) return;
+    const action = this.#actionFor(FrameType.DATA, flags, id);
+    if (action === "drop") return this.#drop(flags, id, length);
     this.#inData = true;
-    this.#out.push(frameHead(FrameType.DATA, { flags, id, length }));
+    this.#out.push(frameHead(FrameType.DATA, { flags: flags & DATA_FLAGS, id, length }));
+    if ((flags & Flag.END_STREAM) !== 0) this.#hubEnds(id);
   }
 
   dataPiece(piece: Uint8Array, left: number): void {
@@ -134,28 +172,53 @@ export class UpstreamGate implements FrameSink, Disposable {
     this.#out.push(...this.#later.splice(0));
   }
 
+  /** @throws {Http2Error} If no client may send that now. */
+  #actionFor(type: number, flags: number, id: number) {
+    if (this.#block !== undefined) throw protocolError("A header block was interrupted");
+    if (!this.#hasSettings) {
+      // RFC 9113 §3.4: SETTINGS of its own, not an answer to ours.
+      if (type !== FrameType.SETTINGS || (flags & Flag.ACK) !== 0) {
+        throw protocolError("The preface is not followed by SETTINGS");
+      }
+      this.#hasSettings = true;
+    }
+    const state = this.#stateOf(id);
+    const action = actionFor(type, id, state);
+    if (action === "close") {
+      const name = TYPE_NAMES[type] ?? type;
+      throw protocolError(
+        id === 0 ? `${name} came for the connection` : `${name} came on a stream that is ${state}`,
+      );
+    }
+    return action;
+  }
+
+  #stateOf(id: number): StreamState {
+    const stream = this.#streams.get(id);
+    if (stream !== undefined) return stream.state;
+    if (id % 2 === 0 || id > this.#lastId) return "idle";
+    return this.#reset.has(id) ? "refused" : "closed";
+  }
+
   // ---- DATA
 
-  /** Whether DATA is for a call that was refused. The hub gets its credit as if it had been read. */
-  #drop(flags: number, id: number, length: number): boolean {
-    if (!this.#refused.has(id) && id <= this.#lastPassedId) return false;
-    if ((flags & Flag.END_STREAM) !== 0) this.#refused.delete(id);
+  /** DATA of a call that is over. The hub gets its credit as if it had been read. */
+  #drop(flags: number, id: number, length: number): void {
+    if ((flags & Flag.END_STREAM) !== 0) this.#forget(id);
     if (length > 0) this.#options.toHub(numberFrame(FrameType.WINDOW_UPDATE, 0, length));
-    return true;
+  }
+
+  /** The hub has said its last on a stream. */
+  #hubEnds(id: number): void {
+    const stream = this.#streams.get(id);
+    if (stream?.state === "open") stream.state = "half-closed local";
+    else this.#forget(id);
   }
 
   // ---- HEADERS
 
-  #mayInterrupt(): void {
-    if (this.#block === undefined) return;
-    throw new Http2Error(ErrorCode.PROTOCOL_ERROR, "A header block was interrupted");
-  }
-
-  #continue(flags: number, id: number, payload: Uint8Array): void {
-    const block = this.#block;
-    if (block === undefined || block.id !== id) {
-      throw new Http2Error(ErrorCode.PROTOCOL_ERROR, "CONTINUATION without HEADERS");
-    }
+  #continue(block: HeaderBlock, flags: number, id: number, payload: Uint8Array): void {
+    if (block.id !== id) throw protocolError("CONTINUATION is of another stream than its block");
     block.add(flags, payload, MAX_LIST_BYTES);
     this.#gather(block);
   }
@@ -163,31 +226,30 @@ export class UpstreamGate implements FrameSink, Disposable {
   #gather(block: HeaderBlock): void {
     this.#block = block.complete ? undefined : block;
     if (!block.complete) return;
+    // Always, also for what is dropped: it may add to the table that later blocks refer to.
     const fields = this.#decoder.decode(block.bytes());
-    if (block.id > this.#lastId) return this.#enter(block, fields);
-    // Trailers of a request: nothing in gRPC, but its end.
-    if (!this.#refused.has(block.id)) this.#forward(block, fields);
-    else if (block.endStream) this.#refused.delete(block.id);
+    const { id, endStream } = block;
+    const action = actionFor(FrameType.HEADERS, id, this.#stateOf(id));
+    if (action === "judge") return this.#enter(block, fields);
+    // RFC 9113 §8.1: trailers end the stream.
+    const problem = trailersProblem(fields) ?? (endStream ? undefined : "Trailers end no stream");
+    if (problem !== undefined) throw protocolError(problem);
+    if (action === "forward") this.#forward(block, withoutNames(fields));
+    this.#hubEnds(id);
   }
 
   /** A call that begins. */
   #enter(block: HeaderBlock, fields: HeaderList): void {
-    const { id } = block;
+    const { id, endStream } = block;
     this.#lastId = id;
-    const { guard, vouchers } = this.#options.guarded;
-    const called = {
-      upstream: this.#options.upstream,
-      path: firstValue(fields, ":path") ?? "",
-    };
-    const given = fields.filter(([name]) => name === VOUCHER_FIELD).map(([, value]) => value);
-    const caller = vouchers.read(given.length === 0 ? undefined : given.join());
-    if (caller instanceof RpcError) return this.#refuse(block, caller);
-    const recheck = () => guard.refusal(caller, called);
-    const refusal = recheck();
-    if (refusal !== undefined) return this.#refuse(block, refusal);
-    this.#open.set(id, guard.keep({ recheck, end: () => this.#end(id) }));
-    this.#lastPassedId = id;
-    this.#forward(block, named(fields, caller));
+    // Or the upstream could read it otherwise than the judge.
+    const problem = requestProblem(fields);
+    if (problem !== undefined) throw protocolError(problem);
+    const judged = this.#options.judge(fields, () => this.#end(id));
+    if (judged instanceof RpcError) return this.#refuse(block, judged);
+    const { kept } = judged;
+    this.#streams.set(id, { state: endStream ? "half-closed local" : "open", kept });
+    this.#forward(block, judged.fields);
   }
 
   #forward({ id, endStream }: HeaderBlock, fields: HeaderList): void {
@@ -195,9 +257,11 @@ export class UpstreamGate implements FrameSink, Disposable {
   }
 
   #refuse({ id, endStream }: HeaderBlock, error: RpcError): void {
-    if (!endStream) this.#refused.add(id);
-    if (this.#refused.size > MAX_REFUSED) {
-      throw new Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "The hub does not end what was refused");
+    if (!endStream) {
+      this.#streams.set(id, { state: "refused", kept: undefined });
+      if (++this.#refused > MAX_REFUSED) {
+        throw new Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "The hub does not end what was refused");
+      }
     }
     const block = encodeHeaderList([
       [":status", "200"],
@@ -209,8 +273,7 @@ export class UpstreamGate implements FrameSink, Disposable {
 
   /** The policy no longer allows a call that goes on. */
   #end(id: number): void {
-    this.#close(id);
-    this.#refused.add(id);
+    this.#forget(id, { reset: true });
     // gRPC over HTTP/2, "Errors": a caller reads this code as PERMISSION_DENIED.
     this.#options.toHub(numberFrame(FrameType.RST_STREAM, id, ErrorCode.INADEQUATE_SECURITY));
     const reset = numberFrame(FrameType.RST_STREAM, id, ErrorCode.CANCEL);
@@ -218,17 +281,26 @@ export class UpstreamGate implements FrameSink, Disposable {
     else this.#options.toUpstream(reset);
   }
 
-  #close(id: number): void {
-    this.#open.get(id)?.[Symbol.dispose]();
-    this.#open.delete(id);
+  /** A stream is over. @param reset Frames of the hub may have crossed its end. */
+  #forget(id: number, { reset = false } = {}): void {
+    const stream = this.#streams.get(id);
+    if (stream === undefined) return;
+    this.#streams.delete(id);
+    if (stream.state === "refused") this.#refused--;
+    stream.kept?.[Symbol.dispose]();
+    if (reset) this.#reset.add(id);
+  }
+
+  #push(
+    type: number,
+    { flags, id, payload }: { flags: number; id: number; payload: Uint8Array },
+  ): void {
+    this.#out.push(frameHead(type, { flags, id, length: payload.length }), payload.slice());
   }
 }
 
-/** The call as the upstream gets it: with the name of who calls, and without the proof. */
-function named(fields: HeaderList, { operator }: Caller): HeaderList {
-  const own = fields.filter(([name]) => name !== VOUCHER_FIELD && name !== OPERATOR_FIELD);
-  return [...own, [OPERATOR_FIELD, operator] satisfies Field];
-}
+/** For messages. */
+const TYPE_NAMES = Object.keys(FrameType);
 
 interface FrameOptions {
   readonly id: number;

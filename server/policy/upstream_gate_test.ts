@@ -1,115 +1,20 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { RpcError } from "../../shared/grpc/rpc_error.ts";
-import { Flag, FrameType, PREFACE, readUint31 } from "../../shared/http2/frames.ts";
-import type { HeaderList } from "../../shared/http2/header_list.ts";
-import { HpackDecoder } from "../../shared/http2/hpack/decoder.ts";
+import { Flag, FrameType, PREFACE } from "../../shared/http2/frames.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
-import { forbidden } from "./errors.ts";
-import type { Guard, Kept } from "./guard.ts";
-import { UpstreamGate } from "./upstream_gate.ts";
-import type { VoucherReader } from "./voucher_reader.ts";
-
-interface Frame {
-  readonly type: number;
-  readonly flags: number;
-  readonly id: number;
-  readonly payload: Buffer;
-}
-
-function bytesOf({ type, flags, id, payload }: Frame): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(id, 5);
-  return Buffer.concat([head, payload]);
-}
-
-function framesOf(bytes: Uint8Array): Frame[] {
-  const frames: Frame[] = [];
-  for (let rest = Buffer.from(bytes); rest.length > 0;) {
-    const end = 9 + rest.readUIntBE(0, 3);
-    frames.push({
-      type: rest[3]!,
-      flags: rest[4]!,
-      id: readUint31(rest, 5),
-      payload: rest.subarray(9, end),
-    });
-    rest = rest.subarray(end);
-  }
-  return frames;
-}
-
-function fieldsOf({ payload }: Frame): HeaderList {
-  return new HpackDecoder({ maxListBytes: 64 << 10 }).decode(payload);
-}
-
-/** HEADERS of a call, by its block. */
-function call(id: number, block: Uint8Array, flags: number = Flag.END_HEADERS): Buffer {
-  return bytesOf({ type: FrameType.HEADERS, flags, id, payload: Buffer.from(block) });
-}
-
-function data(id: number, text: string, flags = 0): Buffer {
-  return bytesOf({ type: FrameType.DATA, flags, id, payload: Buffer.from(text) });
-}
-
-/** A call of that path by that operator, whose voucher is its name. */
-function head(path: string, operator: string): HeaderList {
-  return [
-    [":method", "POST"],
-    [":scheme", "http"],
-    [":path", path],
-    [":authority", "edge-1"],
-    ["x-hub-operator", "forged"],
-    ["x-hub-voucher", operator],
-  ];
-}
-
-/** A gate in front of nobody: alice may call /a.B/Ok. */
-class Bench {
-  readonly toHub: Uint8Array[] = [];
-  readonly pushed: Uint8Array[] = [];
-  readonly kept = new Set<Kept>();
-  broken = "";
-  allowed = true;
-  readonly gate: UpstreamGate;
-
-  constructor() {
-    const guard: Pick<Guard, "refusal" | "keep"> = {
-      refusal: (caller, called) =>
-        this.allowed && caller.operator === "alice" && called.path === "/a.B/Ok"
-          ? undefined
-          : forbidden(caller, called),
-      keep: (kept) => {
-        this.kept.add(kept);
-        return { [Symbol.dispose]: () => this.kept.delete(kept) };
-      },
-    };
-    const vouchers: Pick<VoucherReader, "read"> = {
-      read: (text) =>
-        text === undefined
-          ? new RpcError(16, "none")
-          : { operator: text, how: "token", expiresAtMs: Infinity },
-    };
-    this.gate = new UpstreamGate({
-      guarded: { guard: guard as Guard, vouchers: vouchers as VoucherReader },
-      upstream: "payments",
-      toHub: (frame) => this.toHub.push(frame.slice()),
-      toUpstream: (frame) => this.pushed.push(frame.slice()),
-      onBroken: (why) => this.broken = why,
-    });
-  }
-
-  pass(...pieces: Uint8Array[]): Buffer {
-    // Views are good for as long as the input is: it is copied as a socket would take it.
-    return Buffer.concat(pieces.flatMap((piece) => this.gate.pass(piece.slice())));
-  }
-}
-
-const SETTINGS = bytesOf({ type: FrameType.SETTINGS, flags: 0, id: 0, payload: Buffer.alloc(0) });
-const GOOD = encodeHeaderList(head("/a.B/Ok", "alice"));
-const BAD = encodeHeaderList(head("/a.B/No", "alice"));
+import {
+  BAD,
+  Bench,
+  bytesOf,
+  call,
+  data,
+  fieldsOf,
+  framesOf,
+  GOOD,
+  head,
+  OPENING,
+  SETTINGS,
+} from "./gate_fixture.ts";
 
 /** Path, authority and voucher are put into the dynamic table, and stand there at 64, 63 and 62. */
 const ADDED = Buffer.from([
@@ -190,8 +95,8 @@ Deno.test("UpstreamGate lets through what is allowed and nothing else, however t
 
 Deno.test("UpstreamGate keeps the header tables in step when it leaves a call out", () => {
   const bench = new Bench();
-  const out = bench.pass(PREFACE, call(1, ADDED), call(3, REUSED));
-  const [frame] = framesOf(out.subarray(PREFACE.length));
+  const out = bench.pass(OPENING, call(1, ADDED), call(3, REUSED));
+  const [, frame] = framesOf(out.subarray(PREFACE.length));
   assert.equal(frame?.id, 3, bench.broken);
   assert.deepEqual(fieldsOf(frame), [
     [":method", "POST"],
@@ -204,7 +109,7 @@ Deno.test("UpstreamGate keeps the header tables in step when it leaves a call ou
 
 Deno.test("UpstreamGate ends a call that is no longer allowed, not in the middle of a frame", () => {
   const bench = new Bench();
-  bench.pass(PREFACE, SETTINGS, call(1, GOOD), call(3, GOOD));
+  bench.pass(OPENING, call(1, GOOD), call(3, GOOD));
   const text = data(1, "hello");
   const first = bench.pass(text.subarray(0, 11));
   bench.allowed = false;
@@ -223,7 +128,7 @@ Deno.test("UpstreamGate ends a call that is no longer allowed, not in the middle
 
 Deno.test("UpstreamGate keeps nothing of calls that are over", () => {
   const bench = new Bench();
-  bench.pass(PREFACE, call(1, GOOD), call(3, GOOD), call(5, GOOD), call(7, GOOD));
+  bench.pass(OPENING, call(1, GOOD), call(3, GOOD), call(5, GOOD), call(7, GOOD));
   assert.equal(bench.kept.size, 4);
   bench.gate.fromUpstream({ type: FrameType.HEADERS, flags: Flag.END_STREAM, streamId: 1 });
   bench.gate.fromUpstream({ type: FrameType.DATA, flags: Flag.END_STREAM, streamId: 3 });
@@ -261,7 +166,7 @@ Deno.test("UpstreamGate says when the hub breaks HTTP/2, and lets nothing more t
   for (const [what, bytes, says] of rows) {
     await t.step(what, () => {
       const bench = new Bench();
-      bench.pass(PREFACE);
+      bench.pass(OPENING);
       bench.pass(bytes);
       assert.match(bench.broken, says);
       assert.equal(bench.pass(call(9, GOOD)).length, 0);
