@@ -12,13 +12,14 @@ import type {
 } from "../shared/gen/types.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
+import { SharedPlaces } from "../shared/shared_places.ts";
 import { duration, timestamp } from "../shared/grpc/proto_time.ts";
 
 /** Events of the past that a new watcher can ask for. */
 export const MAX_HISTORY = 1000;
 /** Events that wait for one watcher. */
 export const MAX_QUEUED = 1000;
-/** Watchers at a time. */
+/** Watchers at a time, shared by the operators who watch. */
 export const MAX_WATCHERS = 100;
 
 /** Something that happened. */
@@ -58,6 +59,8 @@ export interface WatchOptions {
    * @default all
    */
   readonly sees?: (server: string) => boolean;
+  /** Who watches: one of them may not have all places. @default "" */
+  readonly operator?: string;
 }
 
 export interface ActivityOptions {
@@ -123,6 +126,7 @@ export class ActivityFeed {
   readonly #maxHistory: number;
   readonly #maxQueued: number;
   readonly #maxWatchers: number;
+  readonly #places: SharedPlaces;
   readonly #now: () => number;
   #seq = 0;
   #closed = false;
@@ -131,6 +135,7 @@ export class ActivityFeed {
     this.#maxHistory = options.maxHistory ?? MAX_HISTORY;
     this.#maxQueued = options.maxQueued ?? MAX_QUEUED;
     this.#maxWatchers = options.maxWatchers ?? MAX_WATCHERS;
+    this.#places = new SharedPlaces(this.#maxWatchers);
     this.#now = options.now ?? Date.now;
   }
 
@@ -149,15 +154,17 @@ export class ActivityFeed {
    * @throws {RpcError} `RESOURCE_EXHAUSTED` if too many watch already; at once, not at the first event.
    */
   watch(
-    { signal, servers = [], history = 0, sees = () => true }: WatchOptions,
+    { signal, servers = [], history = 0, sees = () => true, operator = "" }: WatchOptions,
   ): AsyncGenerator<Activity> {
-    if (this.#watchers.size >= this.#maxWatchers) {
+    const place = this.#places.take(operator);
+    if (place === undefined) {
       throw new RpcError(
         Status.RESOURCE_EXHAUSTED,
-        `Cannot watch activity: ${this.#maxWatchers} watchers are there already`,
+        `Cannot watch activity: ${this.#watchers.size} of ${this.#maxWatchers} watchers are there ` +
+          `already, and operator "${operator}" has its share of them`,
       );
     }
-    const watcher = new Watcher({ servers: new Set(servers), sees, max: this.#maxQueued });
+    const watcher = new Watcher({ servers: new Set(servers), sees, max: this.#maxQueued, place });
     if (history > 0) {
       const past = this.#past().map((event) => event.toActivity()).filter((activity) =>
         watcher.wants(activity)
@@ -168,7 +175,7 @@ export class ActivityFeed {
       this.#watchers.add(watcher);
       // Not left to the generator: one that nobody ever asked runs no `finally`.
       signal.addEventListener("abort", () => this.#leave(watcher), { once: true });
-    }
+    } else place[Symbol.dispose]();
     return this.#run(watcher, signal);
   }
 
@@ -190,6 +197,7 @@ export class ActivityFeed {
 
   #leave(watcher: Watcher): void {
     this.#watchers.delete(watcher);
+    watcher.place[Symbol.dispose]();
     watcher.wake();
   }
 
@@ -209,6 +217,8 @@ export class ActivityFeed {
 
 /** One watcher's queue. */
 class Watcher {
+  /** Given back when it leaves. */
+  readonly place: Disposable;
   readonly #servers: ReadonlySet<string>;
   readonly #sees: (server: string) => boolean;
   readonly #max: number;
@@ -217,12 +227,14 @@ class Watcher {
   #wake: (() => void) | undefined;
 
   constructor(
-    { servers, sees, max }: {
+    { servers, sees, max, place }: {
       readonly servers: ReadonlySet<string>;
       readonly sees: (server: string) => boolean;
       readonly max: number;
+      readonly place: Disposable;
     },
   ) {
+    this.place = place;
     this.#servers = servers;
     this.#sees = sees;
     this.#max = max;

@@ -115,3 +115,26 @@ Deno.test("ActivityFeed.close() ends all watches, after what has happened", asyn
   assert.equal((await feed.watch({ signal }).next()).done, true, "nor does a new one begin");
   assert.equal(feed.watching, 0);
 });
+
+Deno.test("B9: one operator has its share of the places of those who watch, and gets them back", () => {
+  const feed = new ActivityFeed({ maxWatchers: 100 });
+  const watch = (operator: string) => {
+    const controller = new AbortController();
+    feed.watch({ signal: controller.signal, operator });
+    return controller;
+  };
+  const greedy: AbortController[] = [];
+  assert.throws(() => {
+    for (;;) greedy.push(watch("greedy"));
+  }, /75 of 100 watchers are there already, and operator "greedy" has its share/);
+  for (let i = 0; i < 20; i++) watch(`operator-${i}`);
+  greedy[0]!.abort();
+  greedy[1]!.abort();
+  greedy[1]!.abort();
+  assert.equal(feed.watching, 93);
+  assert.throws(() => watch("greedy"), /has its share/);
+  const gone = new AbortController();
+  gone.abort();
+  for (let i = 0; i < 200; i++) feed.watch({ signal: gone.signal, operator: "late" });
+  assert.equal(feed.watching, 93);
+});

@@ -144,7 +144,7 @@ export class Exchange implements StreamEvents, Expiring {
     this.#near.connection.headers(near, block, true);
     this.#endFar(ErrorCode.CANCEL);
     // Of a call that was not let through, the audit says for whom it was.
-    if (this.server === "") this.server = serverOf(error);
+    if (this.account === undefined && this.server === "") this.server = serverOf(error);
     this.#end(error.code, error.message);
   }
 

@@ -311,8 +311,8 @@ class Hub implements RunningHub {
 
   #direct(head: RequestHead, identity: CallIdentity): Route | RpcError {
     const route = this.#gate.direct(head, identity);
-    // The hub's own services are how a person looks at a hub that is full.
-    if (route instanceof RpcError || route.to === "hub") return route;
+    if (route instanceof RpcError) return route;
+    if (route.to === "hub") return this.#limits.ownRefusal(identity.name) ?? route;
     const server = route.name;
     const place = callPlace(server, this.#registry.pick(server), identity.name);
     return this.#limits.refusal(identity.name, place) ?? route;

@@ -7,6 +7,7 @@
  * | calls of one operator    | from the call to its answer's end  | at each call |
  * | calls at one server      | the open streams of its tunnel     | at each call |
  * | … of one operator        | three times as many as are free    | at each call |
+ * | calls of the hub's own   | the same of 1000, and nothing else | at each call |
  * | bytes/s of either        | what its calls move, both ways     | as they move |
  * | bytes kept for either's  | what waits for a slow reader, and  | as they move |
  * | operator                 | credit beyond the first window     |              |
@@ -32,6 +33,11 @@ import { Meter } from "./meter.ts";
 export const MAX_CALLS_PER_OPERATOR = 5_000;
 /** Calls at one server at a time, of all operators. A server may allow fewer by its SETTINGS. */
 export const MAX_CALLS_PER_SERVER = 5_000;
+/**
+ * Calls of the hub's own services at a time. They are how a person looks at a hub that is full: no
+ * other limit counts for them, and no operator may have all of them.
+ */
+export const MAX_OWN_CALLS = 1_000;
 /** What all together may hold. */
 export const MAX_MEMORY_BYTES = 2 ** 31;
 
@@ -126,6 +132,8 @@ export class Limits {
   /** Operators with a call in flight, or with bytes that count. */
   readonly #accounts = new Map<string, Account>();
   #calls = 0;
+  /** Those of them at the hub's own services that go on. */
+  #ownCalls = 0;
   #load: Load = { connections: 0, bufferedBytes: 0 };
   #shedding = false;
 
@@ -158,6 +166,16 @@ export class Limits {
       (this.metered ? this.#tooManyBytes(operator, server) : undefined);
   }
 
+  /** Why a call of the hub's own services, which have no server's name, may not be made now. */
+  ownRefusal(operator: string): RpcError | undefined {
+    const own = this.#accounts.get(operator)?.callsAt.get("") ?? 0;
+    if (isWithinShare(own, MAX_OWN_CALLS - this.#ownCalls)) return undefined;
+    const message =
+      `Operator "${operator}" has ${own} of the ${MAX_OWN_CALLS} calls that the hub's` +
+      " own services take: the rest is for others";
+    return exhausted("TOO_MANY_CALLS", message, { operator });
+  }
+
   /** For one direction of a call that has entered. */
   meter(account: Account, server: string): Meter {
     const rates = [account.rate, this.#serverRate(server)].filter((rate) => rate !== undefined);
@@ -176,6 +194,7 @@ export class Limits {
     }
     account.calls++;
     account.callsAt.set(server, (account.callsAt.get(server) ?? 0) + 1);
+    if (server === "") this.#ownCalls++;
     this.#calls++;
     return account;
   }
@@ -186,6 +205,7 @@ export class Limits {
    * @param server As it was given to `enter`.
    */
   ended(account: Account, server: string): void {
+    if (server === "") this.#ownCalls--;
     const others = (account.callsAt.get(server) ?? 1) - 1;
     if (others > 0) account.callsAt.set(server, others);
     else account.callsAt.delete(server);

@@ -102,3 +102,19 @@ Deno.test("Limits leaves no server to one operator alone", async (t) => {
     });
   }
 });
+
+Deno.test("B9: one operator has its share of the calls that the hub's own services take", () => {
+  const limits = new Limits();
+  const enter = (operator: string) => {
+    const error = limits.ownRefusal(operator);
+    if (error !== undefined) throw error;
+    return limits.enter(operator, "");
+  };
+  assert.throws(() => {
+    for (;;) enter("greedy");
+  }, /"greedy" has 750 of the 1000 calls that the hub's own services take/);
+  const account = enter("honest");
+  assert.throws(() => enter("greedy"), /the rest is for others/);
+  limits.ended(account, "");
+  limits.leave(account);
+});

@@ -14,15 +14,17 @@ import { Gauge, Registry } from "prom-client";
 import { HttpError } from "../shared/bridge/http_error.ts";
 import { errorResponse, okResponse } from "../shared/bridge/upgrade.ts";
 import { formatHostPort } from "../shared/cli/parse_host_port.ts";
+import { SharedPlaces } from "../shared/shared_places.ts";
 import { VERSION } from "../shared/version.ts";
+import { networkOf } from "./auth/throttle.ts";
 import { acceptLoop } from "./accept_loop.ts";
 import type { ListenAddress } from "./hub_options.ts";
 import type { Usage } from "./limits.ts";
 import { listen } from "./listen.ts";
 import { readHead } from "./read_head.ts";
-import { closeQuietly, writeAll } from "./socket.ts";
+import { closeQuietly, hostOf, remoteAddressOf, writeAll } from "./socket.ts";
 
-/** Requests at a time; connections beyond are closed. */
+/** Requests at a time, shared by the addresses that ask; connections beyond are closed. */
 export const MAX_REQUESTS = 16;
 const TIMEOUT_MS = 5_000;
 
@@ -76,11 +78,13 @@ export function startMetrics(options: MetricsOptions): Metrics {
   const listener = listen({ ...options.listen, alpn: [], flag: "--metrics-listen" });
   const ending = new AbortController();
   const open = new Set<Deno.Conn>();
+  const places = new SharedPlaces(MAX_REQUESTS);
   void acceptLoop(listener, async (conn) => {
+    using place = places.take(networkOf(hostOf(remoteAddressOf(conn))));
     open.add(conn);
     const timer = setTimeout(() => closeQuietly(conn), timeoutMs);
     try {
-      if (open.size <= MAX_REQUESTS) await answer(conn, registry);
+      if (place !== undefined) await answer(conn, registry);
     } catch {
       // Whoever asked is gone, or was too slow.
     } finally {

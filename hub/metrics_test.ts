@@ -50,12 +50,12 @@ Deno.test("startMetrics() answers what is no question for metrics", async (t) =>
   }
 });
 
-Deno.test("startMetrics() keeps a bounded number of connections, and closes them at its end", async () => {
+Deno.test("B12: startMetrics() keeps places for others, and closes all connections at its end", async () => {
   const metrics = startMetrics(HERE);
   const [, port] = /:(\d+)$/.exec(metrics.address)!;
   const sockets: net.Socket[] = [];
   const closed: Promise<unknown>[] = [];
-  for (let i = 0; i < MAX_REQUESTS; i++) {
+  for (let i = 0; i < MAX_REQUESTS * 3 / 4; i++) {
     const socket = net.connect(Number(port), "127.0.0.1");
     socket.on("error", () => {});
     await once(socket, "connect");
@@ -66,6 +66,11 @@ Deno.test("startMetrics() keeps a bounded number of connections, and closes them
   const beyond = net.connect(Number(port), "127.0.0.1");
   beyond.on("error", () => {}).resume();
   await once(beyond, "close");
+  const other = net.connect({ port: Number(port), host: "127.0.0.1", localAddress: "127.0.0.2" });
+  other.end("GET /metrics HTTP/1.1\r\nHost: hub\r\n\r\n");
+  const [answer] = await once(other, "data");
+  assert.match(String(answer), /^HTTP\/1.1 200 /);
+  other.destroy();
   assert.ok(sockets.every(({ destroyed }) => !destroyed));
   metrics[Symbol.dispose]();
   await Promise.all(closed);

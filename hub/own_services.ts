@@ -101,13 +101,11 @@ export function createOwnServices(
       };
     }),
     WatchActivity: serverStream<WatchActivityRequest, Activity>(
-      ({ servers = [], history = 0 }, { signal, metadata }) =>
-        activity.watch({
-          signal,
-          servers,
-          history,
-          sees: (server) => sees(operatorOf(metadata), server),
-        }),
+      ({ servers = [], history = 0 }, { signal, metadata }) => {
+        const operator = operatorOf(metadata);
+        const seen = (server: string) => sees(operator, server);
+        return activity.watch({ signal, servers, history, sees: seen, operator });
+      },
     ),
   });
   const health = addHealth(server);
