@@ -4,7 +4,7 @@
  * @see https://www.freedesktop.org/software/systemd/man/journalctl.html
  * @module
  */
-import type { FluentdLog, LogMark } from "./log_tail.ts";
+import type { FluentdLog, LogMark, LogPart } from "./log_tail.ts";
 import type { WaitOptions } from "./manager.ts";
 import { run } from "./run.ts";
 
@@ -24,18 +24,16 @@ export class JournalLog implements FluentdLog {
     this.#options = options;
   }
 
-  async mark(): Promise<LogMark> {
-    const lines = await this.#read(["--lines=1", "--show-cursor"]);
-    const cursor = CURSOR.exec(lines.at(-1) ?? "")?.[1];
-    return cursor === undefined ? {} : { cursor };
-  }
-
-  async lines({ cursor }: LogMark = {}): Promise<string[]> {
+  async read({ cursor }: LogMark = {}): Promise<LogPart> {
     const since = cursor === undefined ? [] : [`--after-cursor=${cursor}`];
-    return await this.#read([`--lines=${MAX_LINES}`, ...since]);
+    const lines = await this.#read([`--lines=${MAX_LINES}`, "--show-cursor", ...since]);
+    const next = CURSOR.exec(lines.at(-1) ?? "")?.[1];
+    if (next !== undefined) lines.pop();
+    const mark = next ?? cursor;
+    return { lines, mark: mark === undefined ? {} : { cursor: mark }, unreadable: [] };
   }
 
-  /** No journal, or no right to read it, is an empty log: readiness then needs the monitor. */
+  /** No journal, or no right to read it, is an empty log: others are witnesses then. */
   async #read(args: readonly string[]): Promise<string[]> {
     const fixed = ["--output=cat", "--no-pager", "--quiet", `--unit=${this.#unit}`];
     try {

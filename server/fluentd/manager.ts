@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { basename } from "node:path";
 import type { Launch } from "./launch.ts";
 import type { FluentdLog } from "./log_tail.ts";
 import { type ProcessInfo, readEnv } from "./proc.ts";
@@ -115,8 +116,12 @@ export async function sortProcesses(
   );
   const workers = standalone ? [standalone] : processes.filter(isWorker);
   const parents = new Set(workers.map(({ ppid }) => ppid));
-  const supervisors = processes.filter((process) =>
+  const candidates = processes.filter((process) =>
     !isWorker(process) && (process.pid === mainPid || parents.has(process.pid))
+  );
+  const supervisors = candidates.filter((process) =>
+    parents.has(process.pid) || isFluentdItself(process) ||
+    !candidates.some((other) => other !== process && isAbove(process, other, processes))
   );
   const sorted = new Set<ProcessInfo>([...workers, ...supervisors]);
   return {
@@ -124,6 +129,32 @@ export async function sortProcesses(
     workers: await withWorkerIds(workers.toSorted(byAge)),
     others: processes.filter((process) => !sorted.has(process)),
   };
+}
+
+/**
+ * Whether its own program is Fluentd. A wrapper that starts it and waits, such as tini, has Fluentd's
+ * name in its arguments too; a supervisor that hands over stands above its successor, as a wrapper does.
+ */
+function isFluentdItself({ argv: [program = ""] }: ProcessInfo): boolean {
+  return /^(?:ruby|fluentd|td-agent)/.test(basename(program)) || program.startsWith("supervisor:");
+}
+
+/** Whether `above` has started `below`, by itself or by another one between. */
+function isAbove(
+  above: ProcessInfo,
+  below: ProcessInfo,
+  processes: readonly ProcessInfo[],
+): boolean {
+  for (
+    let at: ProcessInfo | undefined = below, steps = 0;
+    at !== undefined && steps < processes.length;
+    steps++
+  ) {
+    const { ppid }: ProcessInfo = at;
+    if (ppid === above.pid) return true;
+    at = processes.find(({ pid }) => pid === ppid);
+  }
+  return false;
 }
 
 function byAge(a: ProcessInfo, b: ProcessInfo): number {

@@ -25,6 +25,8 @@ const log = getLogger(["fluentd"]);
 
 /** How often to look at Fluentd while nobody asks: sees rebirths and bounds the captured log. */
 const TEND_MS = 5000;
+/** The same while processes are young: those that die soon must not be missed between two looks. */
+const TEND_YOUNG_MS = 500;
 /** Exists where systemd is the init system, see sd_booted(3). */
 const SYSTEMD_BOOTED = "/run/systemd/system";
 
@@ -139,12 +141,15 @@ async function isSystemdWith(systemd: SystemdManager, options: WaitOptions): Pro
 /** Looks from time to time until the signal. */
 async function tend(observer: Observer, { signal }: WaitOptions): Promise<void> {
   while (!signal.aborted) {
+    let pauseMs = TEND_MS;
     try {
-      await observer.glance({ signal });
+      // Everything, so that what was once there is known when it is gone, and the log is read on.
+      const { seen, nowMs } = await observer.look({ signal, thorough: false });
+      if (observer.isUnsettled(seen, nowMs)) pauseMs = TEND_YOUNG_MS;
       await observer.manager.tend({ signal });
     } catch (error) {
       if (!signal.aborted) log.warn("Cannot look at fluentd: {error}", { error });
     }
-    await delay(TEND_MS, { signal }).catch(() => {});
+    await delay(pauseMs, { signal }).catch(() => {});
   }
 }

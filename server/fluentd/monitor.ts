@@ -30,6 +30,18 @@ export interface MonitorIdentity {
 export interface MonitorReport {
   readonly buffers: BufferTotals;
   readonly plugins: Plugin[];
+  /** Outputs that have a buffer. */
+  readonly outputs: readonly OutputReport[];
+}
+
+/** What one output of one worker has not delivered. */
+export interface OutputReport {
+  readonly worker: number;
+  readonly id: string;
+  readonly type: string;
+  readonly bytes: number;
+  /** How often it has failed in a row; 0 while it can deliver. */
+  readonly failures: number;
 }
 
 export interface MonitorOptions {
@@ -42,13 +54,14 @@ type Json = Record<string, unknown>;
 /** One monitor_agent at `host:port`; worker n answers on port + n. */
 export class Monitor {
   readonly #host: string;
-  readonly #port: number;
+  /** Of worker 0. */
+  readonly port: number;
   readonly #timeoutMs: number;
 
   constructor(address: string, { timeoutMs = MONITOR_TIMEOUT_MS }: MonitorOptions = {}) {
     const { host, port } = parseAddress(address);
     this.#host = host;
-    this.#port = port;
+    this.port = port;
     this.#timeoutMs = timeoutMs;
   }
 
@@ -69,22 +82,28 @@ export class Monitor {
     workers: readonly number[],
     options: WaitOptions,
   ): Promise<MonitorReport | undefined> {
-    const answers = await Promise.all(workers.map((worker) =>
+    const answers = await Promise.all(workers.map(async (worker) => {
       // Else some versions add each plugin's config, passwords included.
-      this.#get(worker, "/api/plugins.json?with_config=no", options)
-    ));
-    const lists = answers.flatMap((answer) =>
-      Array.isArray((answer as Json | undefined)?.plugins) ? [(answer as Json).plugins] : []
-    ) as Json[][];
+      const answer = await this.#get(worker, "/api/plugins.json?with_config=no", options);
+      const { plugins } = (answer ?? {}) as Json;
+      return Array.isArray(plugins) ? { worker, plugins: plugins as Json[] } : undefined;
+    }));
+    const lists = answers.filter((answer) => answer !== undefined);
     if (lists.length === 0) return undefined;
-    const all = lists.flat();
-    return { buffers: totals(all), plugins: all.slice(0, MAX_PLUGINS).map(toPlugin) };
+    const all = lists.flatMap(({ plugins }) => plugins);
+    return {
+      buffers: totals(all),
+      plugins: all.slice(0, MAX_PLUGINS).map(toPlugin),
+      outputs: lists.flatMap(({ worker, plugins }) =>
+        plugins.flatMap((plugin) => toOutput(worker, plugin) ?? [])
+      ),
+    };
   }
 
   async #get(worker: number, path: string, { signal }: WaitOptions): Promise<unknown> {
     try {
       const limit = AbortSignal.any([signal, AbortSignal.timeout(this.#timeoutMs)]);
-      return JSON.parse(await getText(this.#host, this.#port + worker, path, limit));
+      return JSON.parse(await getText(this.#host, this.port + worker, path, limit));
     } catch {
       signal.throwIfAborted();
       // Not there, not it, or too slow: its absence is a fact like another.
@@ -140,6 +159,20 @@ function totals(plugins: readonly Json[]): BufferTotals {
     stageBytes: sum("buffer_stage_byte_size"),
     queueLength: sum("buffer_queue_length"),
     ...(ratios.length > 0 ? { minAvailableSpaceRatio: Math.min(...ratios) } : {}),
+  };
+}
+
+function toOutput(worker: number, plugin: Json): OutputReport | undefined {
+  const { buffer_total_queued_size: bytes, plugin_id, type, retry } = plugin;
+  if (integer(bytes) === undefined) return undefined;
+  const { steps } = (retry ?? {}) as Json;
+  return {
+    worker,
+    id: String(plugin_id ?? ""),
+    type: String(type ?? ""),
+    bytes: integer(bytes) ?? 0,
+    // The first retry is step 0, and was a failure before.
+    failures: integer(steps) === undefined ? 0 : (integer(steps) ?? 0) + 1,
   };
 }
 

@@ -1,29 +1,59 @@
 /**
- * One look at Fluentd with all witnesses: the manager, the log, the monitor and our memory.
+ * One look at Fluentd with all witnesses: the manager, the log, the sockets, the config, the monitor
+ * and our memory.
  *
  * @module
  */
 import { delay } from "../../shared/async/delay.ts";
-import { assess, type Verdict } from "./health.ts";
+import { type ConfigFacts, readConfig } from "./config_reader.ts";
+import { type FailingOutput, failingOutputs } from "./delivery.ts";
+import { onFullDisk } from "./disk.ts";
+import { Expectations, type Expected } from "./expectation.ts";
+import { assess, type Evidence, recentDeaths, type Verdict } from "./health.ts";
 import { History } from "./history.ts";
-import { type LogFacts, readLog } from "./log_events.ts";
-import type { FluentdLog, LogMark } from "./log_tail.ts";
-import type { FluentdManager, Observation, WaitOptions } from "./manager.ts";
-import type { Monitor, MonitorIdentity } from "./monitor.ts";
+import { DEFAULT_CONFIG_PATH, type Launch, readLaunch } from "./launch.ts";
+import { LogFollower } from "./log_follower.ts";
+import type { LogFacts } from "./log_story.ts";
+import { FileLog, type FluentdLog } from "./log_tail.ts";
+import {
+  everyProcess,
+  type FluentdManager,
+  type Observation,
+  type WaitOptions,
+} from "./manager.ts";
+import type { Monitor, MonitorIdentity, MonitorReport } from "./monitor.ts";
+import { type MonitorFacts, MonitorMemory } from "./monitor_memory.ts";
+import { type Listener, listenersOf } from "./sockets.ts";
+import { type Warning, warningsOf } from "./warnings.ts";
 
 /** How often to look while something is waited for. */
 const POLL_MS = 100;
 /** A wait this many times as long as the last look keeps the share of looking below a fifth. */
 const COST_FACTOR = 4;
+/** Processes younger than this are looked at more often. */
+const YOUTH_MS = 10_000;
+/** How it is started and where its log is hardly ever change, and may cost a command to ask. */
+const SETUP_MS = 5000;
 
 /** What all witnesses say at one moment. */
 export interface Look {
+  readonly evidence: Evidence;
   readonly seen: Observation;
   readonly facts: LogFacts;
+  /** The last lines of the log. */
   readonly lines: readonly string[];
+  readonly config?: ConfigFacts;
+  readonly launch?: Launch;
+  /** By PID, of those that may be looked into. */
+  readonly listeners: ReadonlyMap<number, readonly Listener[]>;
+  readonly expected: Expected;
   /** Absent when no monitor is configured, or nothing runs that it could speak for. */
   readonly identities?: readonly MonitorIdentity[];
+  readonly report?: MonitorReport;
+  readonly failing: readonly FailingOutput[];
+  readonly fullDisks: readonly string[];
   readonly verdict: Verdict;
+  readonly warnings: readonly Warning[];
   readonly nowMs: number;
 }
 
@@ -32,10 +62,32 @@ export interface ObserverOptions {
   readonly monitor?: Monitor | undefined;
 }
 
+/** Options of a look. */
+export interface LookOptions extends WaitOptions {
+  /**
+   * Asks the monitor and the disks too; without, what the monitor said last is what it says.
+   *
+   * @default true
+   */
+  readonly thorough?: boolean;
+}
+
+/** What the manager says of how it is started, for a while. */
+interface Setup {
+  /** Absent where that cannot be told. */
+  readonly launch: Launch | undefined;
+  readonly log: FluentdLog;
+}
+
 export class Observer {
   readonly manager: FluentdManager;
   readonly monitor: Monitor | undefined;
   readonly history = new History();
+  readonly log = new LogFollower();
+  readonly #expectations = new Expectations();
+  readonly #monitorMemory = new MonitorMemory();
+  #answers: { identities: MonitorIdentity[]; report?: MonitorReport | undefined } | undefined;
+  #known: { readonly setup: Setup; readonly untilMs: number } | undefined;
   #costMs = 0;
   /** Looks are numbered; what an older one saw is no news after a newer one. */
   #looks = 0;
@@ -67,45 +119,149 @@ export class Observer {
   }
 
   /** Everything. */
-  async look(options: WaitOptions): Promise<Look> {
-    const log = await this.manager.log(options);
+  async look({ signal, thorough = true }: LookOptions): Promise<Look> {
+    const options = { signal };
+    const beganMs = performance.now();
     const seen = await this.glance(options);
-    const [lines, identities] = await Promise.all([
-      readable(log),
-      seen.workers.length > 0 ? this.identities(seen, options) : undefined,
-    ]);
+    const { launch } = await this.#setup(options);
+    const config = await this.#config(seen, launch);
+    await this.readLog(options, config);
+    const pids = seen.workers.map(({ pid }) => pid);
+    const listeners = listenersOf(pids);
+    if (thorough) this.#answers = await this.#ask(seen, options);
     const nowMs = Date.now();
-    const facts = readLog(lines);
-    const verdict = assess({
+    const facts = this.log.story.facts(seen, nowMs);
+    const expected = this.#expectations.note({ seen, config, listeners, facts });
+    const { identities, report } = this.#answers ?? {};
+    const running = everyProcess(seen).length > 0;
+    const monitor = this.#monitorFacts(seen, identities, { config, listeners });
+    const failing = running
+      ? failingOutputs({ troubles: facts.troubles, outputs: report?.outputs, config })
+      : [];
+    const evidence: Evidence = {
       seen,
       facts,
       history: this.history,
+      expected,
+      config,
+      monitor,
+      failing,
       nowMs,
-      ...(identities === undefined ? {} : { monitorPids: identities.map(({ pid }) => pid) }),
+    };
+    const verdict = assess(evidence);
+    const fullDisks = thorough ? await onFullDisk(this.#places(config, launch)) : [];
+    const deaths = verdict.health === "CRASH_LOOP" ? 0 : recentDeaths(evidence);
+    const warnings = warningsOf({
+      facts: running ? facts : { ...facts, dropped: [], backups: [], unused: [] },
+      config,
+      failing,
+      unreadable: running ? this.log.unreadable : [],
+      fullDisks,
+      monitorElsewhere: monitor?.elsewhere,
+      deaths: running ? deaths : 0,
     });
-    return { seen, facts, lines, verdict, nowMs, ...(identities ? { identities } : {}) };
+    this.#costMs = Math.max(this.#costMs, thorough ? 0 : performance.now() - beganMs);
+    return {
+      evidence,
+      seen,
+      facts,
+      lines: this.log.tail(),
+      listeners,
+      expected,
+      failing,
+      fullDisks,
+      verdict,
+      warnings,
+      nowMs,
+      ...(config === undefined ? {} : { config }),
+      ...(launch === undefined ? {} : { launch }),
+      ...(identities === undefined ? {} : { identities }),
+      ...(report === undefined ? {} : { report }),
+    };
   }
 
-  /** Who answers on the monitor's ports; `undefined` without a monitor. */
-  async identities(
-    seen: Observation,
-    options: WaitOptions,
-  ): Promise<MonitorIdentity[] | undefined> {
-    const { monitor } = this;
-    if (monitor === undefined) return undefined;
-    const asked = await Promise.all(
-      seen.workers.map(({ workerId }) => monitor.identify(workerId, options)),
+  /** Reads the log on, wherever the manager and the config say that it is. */
+  async readLog(options: WaitOptions, config?: ConfigFacts): Promise<void> {
+    const { log } = await this.#setup(options);
+    await this.log.read(
+      config?.logPath === undefined ? [log] : [log, new FileLog([config.logPath])],
     );
-    return asked.filter((identity) => identity !== undefined);
+  }
+
+  async #setup(options: WaitOptions): Promise<Setup> {
+    const { manager } = this;
+    const nowMs = performance.now();
+    if (this.#known !== undefined && this.#known.untilMs > nowMs) return this.#known.setup;
+    let launch: Launch | undefined;
+    try {
+      launch = await manager.launch(options);
+    } catch {
+      // A unit that cannot be started still has a state.
+      options.signal.throwIfAborted();
+    }
+    const setup = { launch, log: await manager.log(options) };
+    this.#known = { setup, untilMs: nowMs + SETUP_MS };
+    return setup;
+  }
+
+  /** The config of the one that runs, by its own arguments; else of the one that would be started. */
+  async #config(
+    { supervisors }: Observation,
+    launch: Launch | undefined,
+  ): Promise<ConfigFacts | undefined> {
+    const newest = supervisors.at(-1);
+    const own = newest && readLaunch({ argv: newest.argv }).configPath;
+    const path = own ?? (launch && readLaunch(launch).configPath) ?? DEFAULT_CONFIG_PATH;
+    return await readConfig(path, newest && await cwdOf(newest.pid));
+  }
+
+  async #ask(seen: Observation, options: WaitOptions) {
+    const { monitor } = this;
+    if (monitor === undefined || seen.workers.length === 0) return undefined;
+    const workers = seen.workers.map(({ workerId }) => workerId);
+    const [identities, report] = await Promise.all([
+      Promise.all(workers.map((worker) => monitor.identify(worker, options))),
+      monitor.report(workers, options),
+    ]);
+    return { identities: identities.filter((identity) => identity !== undefined), report };
+  }
+
+  #monitorFacts(
+    seen: Observation,
+    identities: readonly MonitorIdentity[] | undefined,
+    { config, listeners }: Pick<Look, "listeners"> & { config: ConfigFacts | undefined },
+  ): MonitorFacts | undefined {
+    if (this.monitor === undefined || identities === undefined) return undefined;
+    const { port } = this.monitor;
+    return this.#monitorMemory.note({ seen, identities, port, config, listeners });
+  }
+
+  /** Files that need room. */
+  *#places(config: ConfigFacts | undefined, launch: Launch | undefined): Generator<string> {
+    yield* this.log.paths;
+    const own = launch && readLaunch(launch).logPath;
+    if (own !== undefined) yield own;
+    if (config?.logPath !== undefined) yield config.logPath;
+    for (const { files } of config?.outputs ?? []) {
+      const [first] = files ?? [];
+      if (first !== undefined) yield first.slice(0, first.search(/[*?[{]|$/));
+    }
+  }
+
+  /** Whether it changed lately, so that the next look should come soon. */
+  isUnsettled(seen: Observation, nowMs: number): boolean {
+    const processes = [...seen.supervisors, ...seen.workers];
+    const youngest = Math.max(...processes.map(({ startedAtMs }) => startedAtMs));
+    return seen.supervisors.length > 0 &&
+      (seen.workers.length === 0 || nowMs - youngest < YOUTH_MS);
   }
 }
 
-/** The log's lines; a log that we may not read says nothing, which is no reason to know nothing. */
-export async function readable(log: FluentdLog, since?: LogMark): Promise<string[]> {
+async function cwdOf(pid: number): Promise<string | undefined> {
   try {
-    return await log.lines(since);
-  } catch (error) {
-    if (error instanceof Deno.errors.PermissionDenied) return [];
-    throw error;
+    return await Deno.readLink(`/proc/${pid}/cwd`);
+  } catch {
+    // Another user's: then ours is as good a guess as any.
+    return undefined;
   }
 }

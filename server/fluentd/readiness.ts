@@ -1,16 +1,25 @@
 /**
- * Ready means: the supervisor lives, and all workers live, unchanged, for `minHealthyMs`, and each
- * of them said in the log that it runs, or answers through the monitor. Nothing less: a fork
- * that succeeded, a PID file or an open port say nothing (docs/fluentd.md, "What lies").
+ * Ready means: the supervisor lives, and all workers that there should be live, unchanged, for
+ * `minHealthyMs`; of each of them somebody says that it runs (the log, the monitor, its sockets, or,
+ * where a legal config silences all of these, that it has lived for `SILENT_MS`); no input that the
+ * config names is closed; and nothing says that it broke on the way. Nothing less: a fork that
+ * succeeded, a PID file or an open port alone say nothing (docs/fluentd.md, "What lies").
  *
  * @module
  */
 import type { Failure } from "./failures.ts";
-import { CRASH_LOOP_DEATHS } from "./health.ts";
-import { type LogFacts, readLog } from "./log_events.ts";
-import { type LogMark, tailOf } from "./log_tail.ts";
+import {
+  brokenPipeline,
+  closedText,
+  CRASH_LOOP_DEATHS,
+  missingWorkers,
+  possibleExits,
+  witnesses,
+} from "./health.ts";
+import type { LogFacts } from "./log_story.ts";
+import { tailOf } from "./log_tail.ts";
 import { everyProcess, type Observation } from "./manager.ts";
-import { type Observer, readable } from "./observer.ts";
+import type { Look, Observer } from "./observer.ts";
 
 /** How often to ask the monitor while waiting. */
 const MONITOR_POLL_MS = 300;
@@ -18,6 +27,10 @@ const MONITOR_POLL_MS = 300;
 const APPEAR_MS = 5000;
 /** For how long a process may be gone before its supervisor counts as ended: exec, takeover. */
 const CONFIRM_MS = 300;
+/** After a takeover the new workers start most of what they have only when the old ones are gone. */
+const TAKEOVER_SETTLE_MS = 2000;
+/** Inputs that are closed for so long, with nothing changing, do not open by themselves. */
+const CLOSED_MS = 10_000;
 
 export interface ReadinessOptions {
   readonly signal: AbortSignal;
@@ -25,17 +38,13 @@ export interface ReadinessOptions {
   /** On the clock of `performance.now()`. */
   readonly untilMs: number;
   /** Where the log ended when the start was asked for; all of the log counts without. */
-  readonly mark?: LogMark | undefined;
+  readonly place?: number | undefined;
   /** When it was asked for; exits before that are of a former life. */
   readonly sinceMs: number;
   /** Supervisors that have to be gone: a zero-downtime restart is not over before. */
   readonly replaced?: ReadonlySet<number>;
-}
-
-interface Glance {
-  readonly seen: Observation;
-  readonly facts: LogFacts;
-  readonly lines: readonly string[];
+  /** What the log said of an earlier takeover. */
+  readonly formerTakeover?: LogFacts["takeover"];
 }
 
 /**
@@ -47,20 +56,22 @@ export async function waitReady(
   observer: Observer,
   options: ReadinessOptions,
 ): Promise<Failure | undefined> {
-  const { signal, minHealthyMs, untilMs, mark, sinceMs, replaced = new Set() } = options;
-  const log = await observer.manager.log({ signal });
+  const { signal, minHealthyMs, untilMs, place = 0, sinceMs, replaced = new Set() } = options;
   const beganMs = performance.now();
+  const stableMs = replaced.size > 0 ? Math.max(minHealthyMs, TAKEOVER_SETTLE_MS) : minHealthyMs;
   let team = "";
   let teamSinceMs = 0;
   let goneSinceMs: number | undefined;
   let appeared = false;
-  let answered = new Set<number>();
   let askedMs = -Infinity;
   for (;;) {
-    const seen = await observer.glance({ signal });
-    const lines = await readable(log, mark);
-    const glance = { seen, facts: readLog(lines), lines };
     const nowMs = performance.now();
+    const thorough = nowMs - askedMs >= MONITOR_POLL_MS;
+    if (thorough) askedMs = nowMs;
+    const look = await observer.look({ signal, thorough });
+    const { seen, facts, evidence } = look;
+    const tell = (reason: Failure["reason"], message: string) =>
+      failed(reason, message, { look, lines: observer.log.tail(place) });
 
     // Before the crash loop: what exits at once leaves no loop, and its exit code says more.
     const alive = seen.supervisors.length > 0;
@@ -68,18 +79,21 @@ export async function waitReady(
     else goneSinceMs ??= nowMs;
     appeared ||= alive;
     if (goneSinceMs !== undefined && nowMs - goneSinceMs >= CONFIRM_MS) {
-      const failure = gone(glance, options, appeared || nowMs - beganMs >= APPEAR_MS);
+      const failure = gone(seen, options, { tell, due: appeared || nowMs - beganMs >= APPEAR_MS });
       if (failure !== undefined) return failure;
     }
-    const deaths = Math.max(
-      mark === undefined ? 0 : glance.facts.exitsMs.length,
-      observer.history.rebirthsSince(sinceMs) + observer.history.restartsSince(sinceMs),
+    const deaths = observer.history.restartsSince(sinceMs) + Math.max(
+      possibleExits(evidence, Math.floor(sinceMs / 1000) * 1000),
+      observer.history.rebirthsSince(sinceMs),
     );
     if (deaths >= CRASH_LOOP_DEATHS) {
-      return failed("CRASH_LOOP", `Workers died ${deaths} times since the start`, glance);
+      return tell("CRASH_LOOP", `Workers died ${deaths} times since the start`);
     }
-    if (glance.facts.takeover?.result === "failed" && replaced.size > 0) {
-      return failed("TAKEOVER_FAILED", glance.facts.takeover.message, glance);
+    if (
+      facts.takeover?.result === "failed" && replaced.size > 0 &&
+      facts.takeover !== options.formerTakeover
+    ) {
+      return tell("TAKEOVER_FAILED", facts.takeover.message);
     }
 
     const teamNow = describeTeam(seen);
@@ -88,22 +102,33 @@ export async function waitReady(
       teamSinceMs = nowMs;
     }
     const taken = !seen.supervisors.some(({ pid }) => replaced.has(pid));
-    const stable = teamNow !== "" && nowMs - teamSinceMs >= minHealthyMs;
-    if (seen.workers.length > 0 && nowMs - askedMs >= MONITOR_POLL_MS) {
-      askedMs = nowMs;
-      answered = new Set((await observer.identities(seen, { signal }))?.map(({ pid }) => pid));
+    const missing = missingWorkers(evidence);
+    const stable = teamNow !== "" && missing.length === 0 && nowMs - teamSinceMs >= stableMs;
+    const broken = taken ? brokenPipeline(evidence) : undefined;
+    if (broken !== undefined) {
+      const reason = replaced.size > 0 ? "TAKEOVER_FAILED" : "DEGRADED";
+      return tell(reason, `It lives, and its inputs and outputs do not: ${broken}`);
     }
-    const silent = seen.workers.filter(({ pid }) =>
-      !glance.facts.running.has(pid) && !answered.has(pid)
-    );
-    // One monitor may speak for all: `<worker 0>` commonly holds it alone.
-    const spoken = silent.length === 0 ||
-      silent.every(({ pid }) => !glance.facts.starting.has(pid)) && answered.size > 0 &&
-        seen.workers.some(({ pid }) => answered.has(pid));
-    if (stable && taken && spoken) return undefined;
-    if (nowMs >= untilMs) return late({ stable, taken }, options, glance);
+    const { closed } = look.expected;
+    if (stable && taken && closed.length > 0 && nowMs - teamSinceMs >= CLOSED_MS) {
+      const reason = replaced.size > 0 ? "TAKEOVER_FAILED" : "DEGRADED";
+      return tell(reason, `Nobody listens on ${closedText(evidence)}`);
+    }
+    const spoken = speaksForAll(look);
+    if (stable && taken && spoken && closed.length === 0) return undefined;
+    if (nowMs >= untilMs) return late({ stable, taken, missing }, options, { look, tell });
     await observer.pause({ signal, atMostMs: untilMs - nowMs });
   }
+}
+
+/** Whether of each worker somebody says that it runs. */
+function speaksForAll({ seen, evidence }: Look): boolean {
+  const { facts, monitor } = evidence;
+  const silent = seen.workers.filter((worker) => witnesses(worker, evidence).length === 0);
+  // One monitor may speak for all: `<worker 0>` commonly holds it alone.
+  return silent.length === 0 ||
+    silent.every(({ pid }) => !facts.starting.has(pid)) &&
+      seen.workers.some(({ pid }) => monitor?.pids.includes(pid));
 }
 
 /** Supervisors and workers by identity; empty while one of the two is missing. */
@@ -112,12 +137,17 @@ function describeTeam({ supervisors, workers }: Observation): string {
   return [...supervisors, ...workers].map(({ pid, startTicks }) => `${pid}/${startTicks}`).join();
 }
 
+type Tell = (reason: Failure["reason"], message: string) => Failure;
+
 /** What it means that there is no supervisor; `undefined` if one may still come. */
-function gone(glance: Glance, { sinceMs }: ReadinessOptions, due: boolean): Failure | undefined {
-  const { seen: { lastExit, unit, workers } } = glance;
+function gone(
+  { lastExit, unit, workers }: Observation,
+  { sinceMs }: ReadinessOptions,
+  { tell, due }: { tell: Tell; due: boolean },
+): Failure | undefined {
   if (workers.length > 0) {
     const pids = workers.map(({ pid }) => pid).join(", ");
-    return failed("ORPHANED", `The supervisor is gone, workers live on: ${pids}`, glance);
+    return tell("ORPHANED", `The supervisor is gone, workers live on: ${pids}`);
   }
   // systemd starts it again after a pause: readiness, or a crash loop, or the time-out will tell.
   if (unit !== undefined && ["activating", "reloading"].includes(unit.activeState)) {
@@ -134,7 +164,7 @@ function gone(glance: Glance, { sinceMs }: ReadinessOptions, due: boolean): Fail
     ? `Fluentd ended with exit code ${exit.code}`
     : `Fluentd was ended by ${exit.signal}`;
   return {
-    ...failed("EXITED", unit === undefined ? how : `${how} (unit: ${unit.result})`, glance),
+    ...tell("EXITED", unit === undefined ? how : `${how} (unit: ${unit.result})`),
     ...(exit?.code === undefined ? {} : { exitCode: exit.code }),
     ...(exit?.signal === undefined ? {} : { signal: exit.signal }),
   };
@@ -142,30 +172,45 @@ function gone(glance: Glance, { sinceMs }: ReadinessOptions, due: boolean): Fail
 
 /** The time is over: what was missing? */
 function late(
-  { stable, taken }: { stable: boolean; taken: boolean },
+  { stable, taken, missing }: { stable: boolean; taken: boolean; missing: readonly number[] },
   { minHealthyMs }: ReadinessOptions,
-  glance: Glance,
+  { look, tell }: { look: Look; tell: Tell },
 ): Failure {
-  if (!taken) return failed("TAKEOVER_FAILED", "The old supervisor still runs", glance);
+  const { seen, evidence, expected, fullDisks } = look;
+  if (!taken) return tell("TAKEOVER_FAILED", "The old supervisor still runs");
+  if (missing.length > 0) {
+    return tell(
+      "START_TIMEOUT",
+      `Worker ${missing.join(", ")} of ${expected.workers} does not run`,
+    );
+  }
   if (!stable) {
-    const count = everyProcess(glance.seen).length;
-    return failed(
+    const count = everyProcess(seen).length;
+    return tell(
       "START_TIMEOUT",
       `Its workers did not live ${minHealthyMs} ms unchanged in the time given; ` +
         `${count} processes run now`,
-      glance,
     );
   }
-  return failed(
+  if (expected.closed.length > 0) {
+    return tell("NOT_READY", `Nobody listens on ${closedText(evidence)}`);
+  }
+  return tell(
     "NOT_READY",
-    "Its workers live, but neither the log nor the monitor says that they run " +
-      "(fluentd says so at log level info)",
-    glance,
+    "Its workers live and said that they start, but not yet that they run" +
+      (fullDisks.length === 0 ? "" : `: no space is left on the disk of ${fullDisks.join(", ")}`),
   );
 }
 
-function failed(reason: Failure["reason"], message: string, { facts, lines }: Glance): Failure {
-  const said = facts.lastError === undefined ? "" : `; the log says: ${facts.lastError}`;
+function failed(
+  reason: Failure["reason"],
+  message: string,
+  { look, lines }: { look: Look; lines: readonly string[] },
+): Failure {
+  const { lastError } = look.facts;
+  const said = lastError === undefined || message.includes(lastError)
+    ? ""
+    : `; the log says: ${lastError}`;
   const [sentence = ""] = tailOf([message + said]);
   return { reason, message: sentence, logTail: tailOf(lines) };
 }

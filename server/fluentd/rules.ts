@@ -9,9 +9,9 @@
 import { delay } from "../../shared/async/delay.ts";
 import { dryRun, fluentdVersion, type ShortRunOptions } from "./dry_run.ts";
 import { type Failure, failureOf, fluentdError } from "./failures.ts";
-import { type LogMark, tailOf } from "./log_tail.ts";
+import { tailOf } from "./log_tail.ts";
 import { everyProcess, isRunning } from "./manager.ts";
-import { type Look, type Observer, readable } from "./observer.ts";
+import type { Look, Observer } from "./observer.ts";
 import { waitReady } from "./readiness.ts";
 
 /** How long SIGKILL may take: a process in an uninterruptible wait does not end. */
@@ -79,9 +79,9 @@ export async function start(
     elapsedMs: performance.now() - beganMs,
     ...(failure === undefined ? {} : { failure }),
   });
+  // It runs and takes what comes in; that it cannot deliver is told, and no start would mend it.
+  if (before.verdict.collects) return await end("NOCHANGE");
   switch (before.verdict.health) {
-    case "HEALTHY":
-      return await end("NOCHANGE");
     case "CRASH_LOOP":
     case "ORPHANED":
       return await end("FAILED", verdictAsFailure(before, before.verdict.health));
@@ -98,7 +98,7 @@ export async function start(
       });
       if (failure !== undefined) return await end("FAILED", failure);
       const after = await observer.look(scope);
-      return after.verdict.health === "DEGRADED"
+      return after.verdict.health === "DEGRADED" && !after.verdict.collects
         ? await end("FAILED", verdictAsFailure(after, "DEGRADED"))
         : await end("NOCHANGE");
     }
@@ -117,10 +117,11 @@ async function launchAndWait(
   scope: OperationScope,
 ): Promise<Failure | undefined> {
   const { signal } = scope;
-  const mark = await (await observer.manager.log(scope)).mark();
+  await observer.readLog(scope);
+  const { place } = observer.log;
   const sinceMs = Date.now();
   await observer.manager.start(scope);
-  return await waitReady(observer, { signal, minHealthyMs, untilMs, mark, sinceMs });
+  return await waitReady(observer, { signal, minHealthyMs, untilMs, place, sinceMs });
 }
 
 /** Stops Fluentd and waits until no process of it is left. */
@@ -201,7 +202,8 @@ async function endProcesses(
         const message = force
           ? `Still there after SIGKILL: ${list}`
           : `Still running: ${list}; it may yet end by itself, or ask with force_after`;
-        const logTail = tailOf(await readable(await manager.log(scope)));
+        await observer.readLog(scope);
+        const logTail = tailOf(observer.log.tail());
         const reason = force ? "KILL_FAILED" : "STILL_RUNNING";
         return { killed, failure: { reason, message, logTail } };
       }
@@ -299,12 +301,20 @@ async function takeOver(
   scope: OperationScope,
 ): Promise<Failure | undefined> {
   const { signal } = scope;
-  const { supervisors } = await observer.glance(scope);
-  const mark: LogMark = await (await observer.manager.log(scope)).mark();
+  const { seen: { supervisors }, facts: { takeover: formerTakeover } } = await observer.look(scope);
+  const { place } = observer.log;
   const sinceMs = Date.now();
   await observer.manager.signal("SIGUSR2", scope);
   const replaced = new Set(supervisors.map(({ pid }) => pid));
-  return await waitReady(observer, { signal, minHealthyMs, untilMs, mark, sinceMs, replaced });
+  return await waitReady(observer, {
+    signal,
+    minHealthyMs,
+    untilMs,
+    place,
+    sinceMs,
+    replaced,
+    formerTakeover,
+  });
 }
 
 /** What throws while something is under way is a failure of it, unless we are told to leave. */

@@ -20,8 +20,6 @@ import { type CallContext, unary } from "../../shared/grpc/handlers.ts";
 import { duration, timestamp } from "../../shared/grpc/proto_time.ts";
 import { OPERATOR_FIELD } from "../../shared/vouchers/voucher.ts";
 import { badField, toWireFailure } from "./failures.ts";
-import type { Launch } from "./launch.ts";
-import type { WaitOptions } from "./manager.ts";
 import type { Look, Observer } from "./observer.ts";
 import type { OperationKind, OperationRequest, Operations } from "./operations.ts";
 import { type Outcome, restart, start, stop } from "./rules.ts";
@@ -69,7 +67,7 @@ export class FluentdService {
     };
     return await this.#operations.run(toOperation("start", request, context), async (scope) => {
       const outcome = await start(this.#observer, rules, scope);
-      return this.#answer("start", outcome, await this.#toResponse(outcome, scope));
+      return this.#answer("start", outcome, this.#toResponse(outcome));
     }, context.signal);
   }
 
@@ -82,7 +80,7 @@ export class FluentdService {
     return await this.#operations.run(toOperation("stop", request, context), async (scope) => {
       const outcome = await stop(this.#observer, rules, scope);
       const { killed } = outcome;
-      return this.#answer("stop", outcome, { ...await this.#toResponse(outcome, scope), killed });
+      return this.#answer("stop", outcome, { ...this.#toResponse(outcome), killed });
     }, context.signal);
   }
 
@@ -95,29 +93,25 @@ export class FluentdService {
     };
     return await this.#operations.run(toOperation("restart", request, context), async (scope) => {
       const outcome = await restart(this.#observer, rules, scope);
-      return this.#answer("restart", outcome, await this.#toResponse(outcome, scope));
+      return this.#answer("restart", outcome, this.#toResponse(outcome));
     }, context.signal);
   }
 
   async #getStatus(request: GetStatusRequest, { signal }: CallContext): Promise<GetStatusResponse> {
     const look = await this.#observer.look({ signal });
-    const workers = look.seen.workers.map(({ workerId }) => workerId);
-    const report = request.view === "FULL" && workers.length > 0
-      ? await this.#observer.monitor?.report(workers, { signal })
-      : undefined;
     const state = toState(look, {
-      ...await this.#context({ signal }),
+      ...this.#context(),
       lastOperation: this.#operations.last,
-      report,
+      includeBuffers: request.view === "FULL",
       includePlugins: request.view === "FULL" || (request.includePlugins ?? false),
     });
     this.#version = state.version ?? this.#version;
     return { state, now: timestamp(Date.now()) };
   }
 
-  async #toResponse<Status extends string>(outcome: Outcome<Status>, options: WaitOptions) {
+  #toResponse<Status extends string>(outcome: Outcome<Status>) {
     const { status, before, after, failure, elapsedMs } = outcome;
-    const context = await this.#context(options);
+    const context = this.#context();
     const state = (look: Look): FluentdState => toState(look, context);
     return {
       status,
@@ -128,16 +122,9 @@ export class FluentdService {
     };
   }
 
-  async #context(options: WaitOptions) {
+  #context() {
     const { manager, history } = this.#observer;
-    let launch: Launch | undefined;
-    try {
-      launch = await manager.launch(options);
-    } catch {
-      // A unit that cannot be started still has a state.
-      options.signal.throwIfAborted();
-    }
-    return { manager, launch, restartsTotal: history.total, version: this.#version };
+    return { manager, restartsTotal: history.total, version: this.#version };
   }
 
   #answer<Response extends object>(

@@ -78,7 +78,12 @@ withFluentd("Start, GetStatus, Restart and Stop of a healthy fluentd", async (co
     const state = await service.status({ view: "FULL" });
     return state.buffers && state.sources?.includes("monitor") ? state : undefined;
   });
-  assert.deepEqual(full.sources, ["proc", "monitor", "log"]);
+  assert.deepEqual(full.sources, ["proc", "sockets", "config", "monitor", "log"]);
+  assert.deepEqual(full.workers?.[0]?.runsBy, ["log", "monitor", "sockets"]);
+  assert.deepEqual(
+    full.workers?.[0]?.listens?.toSorted(),
+    [`tcp ${monitor}`, `tcp ${port}`].sort(),
+  );
   assert.equal(full.configPath, fluentd.configPath);
   assert.match(full.version ?? "", /^\d+\.\d+\.\d+/);
   assert.deepEqual(full.plugins?.map(({ type }) => type).sort(), ["monitor_agent", "null", "tcp"]);

@@ -8,21 +8,22 @@ import type {
   fluentd_v1_Operation as WireOperation,
 } from "../../shared/gen/types.ts";
 import { duration, timestamp } from "../../shared/grpc/proto_time.ts";
-import { type Launch, readLaunch } from "./launch.ts";
+import { witnesses } from "./health.ts";
+import { readLaunch } from "./launch.ts";
 import type { ExitStatus, FluentdManager } from "./manager.ts";
-import type { MonitorReport } from "./monitor.ts";
 import type { Look } from "./observer.ts";
 import type { OperationRecord } from "./operations.ts";
+import { keyOf } from "./sockets.ts";
 
 /** What a look does not tell. */
 export interface StateContext {
   readonly manager: Pick<FluentdManager, "kind">;
-  readonly launch?: Launch | undefined;
   readonly restartsTotal: number;
   /** The last version that fluentd told, for when it does not run. */
   readonly version?: string | undefined;
   readonly lastOperation?: OperationRecord | undefined;
-  readonly report?: MonitorReport | undefined;
+  /** @default false */
+  readonly includeBuffers?: boolean;
   /** @default false */
   readonly includePlugins?: boolean;
 }
@@ -35,8 +36,8 @@ function defined<T extends object>(value: T): T {
 }
 
 export function toState(look: Look, context: StateContext): FluentdState {
-  const { seen, facts, identities, verdict, lines, nowMs } = look;
-  const { manager, launch, restartsTotal, lastOperation, report } = context;
+  const { seen, facts, identities, verdict, warnings, expected, config, report, nowMs } = look;
+  const { manager, restartsTotal, lastOperation } = context;
   const { unit, lastExit } = seen;
   const newest = seen.supervisors.at(-1);
   const identity = identities?.[0];
@@ -53,23 +54,30 @@ export function toState(look: Look, context: StateContext): FluentdState {
       startedAt: timestamp(newest.startedAtMs),
       uptime: duration(Math.max(0, nowMs - newest.startedAtMs)),
     },
-    workers: seen.workers.map(({ workerId, pid, startedAtMs }) => ({
-      id: workerId,
-      pid,
-      startedAt: timestamp(startedAtMs),
+    workers: seen.workers.map((worker) => ({
+      id: worker.workerId,
+      pid: worker.pid,
+      startedAt: timestamp(worker.startedAtMs),
+      runsBy: witnesses(worker, look.evidence),
+      listens: (look.listeners.get(worker.pid) ?? []).map(keyOf),
     })),
+    expectedWorkers: expected.workers,
     restartsTotal,
     version: identity?.version ?? facts.version ?? context.version,
-    configPath: identity?.configPath ?? (launch && readLaunch(launch).configPath),
+    configPath: identity?.configPath ?? config?.path ??
+      (look.launch && readLaunch(look.launch).configPath),
     lastExit: lastExit && toExit(lastExit),
     lastOperation: lastOperation && toOperation(lastOperation),
     sources: [
       ...(unit === undefined ? [] : ["systemd"]),
       "proc",
+      ...(expected.socketsSeen ? ["sockets"] : []),
+      ...(config === undefined ? [] : ["config"]),
       ...(identity === undefined && report === undefined ? [] : ["monitor"]),
-      ...(lines.length === 0 ? [] : ["log"]),
+      ...(look.lines.length === 0 ? [] : ["log"]),
     ],
-    buffers: report?.buffers,
+    warnings: warnings.map(({ code, message }) => ({ code, message })),
+    buffers: context.includeBuffers ? report?.buffers : undefined,
     plugins: context.includePlugins ? report?.plugins : undefined,
   });
 }

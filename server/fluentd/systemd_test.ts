@@ -111,7 +111,7 @@ withFluentd(
       ["SYSTEMD", "fluentd.service", "active", 1],
     );
     assert.equal(after?.configPath, `${config.path}/fluent.conf`);
-    assert.deepEqual(after?.sources, ["systemd", "proc", "log"]);
+    assert.deepEqual(after?.sources, ["systemd", "proc", "sockets", "config", "log"]);
     await refused(
       service.restart({ mode: "ZERO_DOWNTIME" }),
       "UNIMPLEMENTED",

@@ -227,6 +227,11 @@ export const rootJson = {
                 "reason": {
                   "type": "string",
                   "id": 5
+                },
+                "acceptLoss": {
+                  "type": "bool",
+                  "id": 6,
+                  "protoName": "accept_loss"
                 }
               }
             },
@@ -326,6 +331,11 @@ export const rootJson = {
                 "reason": {
                   "type": "string",
                   "id": 7
+                },
+                "acceptLoss": {
+                  "type": "bool",
+                  "id": 8,
+                  "protoName": "accept_loss"
                 }
               },
               "nested": {
@@ -405,6 +415,13 @@ export const rootJson = {
               }
             },
             "FluentdState": {
+              "oneofs": {
+                "_expectedWorkers": {
+                  "oneof": [
+                    "expectedWorkers"
+                  ]
+                }
+              },
               "fields": {
                 "manager": {
                   "type": "Manager",
@@ -483,6 +500,19 @@ export const rootJson = {
                   "rule": "repeated",
                   "type": "Plugin",
                   "id": 17
+                },
+                "warnings": {
+                  "rule": "repeated",
+                  "type": "Warning",
+                  "id": 18
+                },
+                "expectedWorkers": {
+                  "type": "uint32",
+                  "id": 19,
+                  "protoName": "expected_workers",
+                  "options": {
+                    "proto3_optional": true
+                  }
                 }
               },
               "nested": {
@@ -503,6 +533,18 @@ export const rootJson = {
                     "STOPPED": 5,
                     "ORPHANED": 6
                   }
+                }
+              }
+            },
+            "Warning": {
+              "fields": {
+                "code": {
+                  "type": "string",
+                  "id": 1
+                },
+                "message": {
+                  "type": "string",
+                  "id": 2
                 }
               }
             },
@@ -537,6 +579,17 @@ export const rootJson = {
                   "type": "google.protobuf.Timestamp",
                   "id": 3,
                   "protoName": "started_at"
+                },
+                "runsBy": {
+                  "rule": "repeated",
+                  "type": "string",
+                  "id": 4,
+                  "protoName": "runs_by"
+                },
+                "listens": {
+                  "rule": "repeated",
+                  "type": "string",
+                  "id": 5
                 }
               }
             },

@@ -57,6 +57,8 @@ export interface fluentd_v1_StopRequest {
   forceAfter?: boolean | undefined;
   requestId?: string | undefined;
   reason?: string | undefined;
+  /** Stops it although outputs that cannot deliver have events in memory, which are lost then. */
+  acceptLoss?: boolean | undefined;
 }
 
 export interface fluentd_v1_StopResponse {
@@ -67,7 +69,7 @@ export interface fluentd_v1_StopResponse {
   elapsed?: google_protobuf_Duration | undefined;
   /** It did not stop by itself and was killed. */
   killed?: boolean | undefined;
-  /** What is left in file buffers, where that can be known. */
+  /** What is left in file buffers, by the files themselves, where that can be known. */
   remainingBufferBytes?: number | undefined;
 }
 
@@ -84,6 +86,8 @@ export interface fluentd_v1_RestartRequest {
   minHealthy?: google_protobuf_Duration | undefined;
   requestId?: string | undefined;
   reason?: string | undefined;
+  /** Restarts it although outputs that cannot deliver have events in memory, which are lost then. */
+  acceptLoss?: boolean | undefined;
 }
 
 export type fluentd_v1_RestartRequest_Mode = "STOP_START" | "ZERO_DOWNTIME";
@@ -130,15 +134,26 @@ export interface fluentd_v1_FluentdState {
   configPath?: string | undefined;
   lastExit?: fluentd_v1_ExitStatus | undefined;
   lastOperation?: fluentd_v1_Operation | undefined;
-  /** Who answered: systemd, proc, monitor, log. */
+  /** Whose words this is made of: systemd, proc, sockets, config, monitor, log. One that is missing was not there, or may not be read by this server. */
   sources?: string[] | undefined;
   buffers?: fluentd_v1_BufferTotals | undefined;
   plugins?: fluentd_v1_Plugin[] | undefined;
+  /** What a person should know although it runs. */
+  warnings?: fluentd_v1_Warning[] | undefined;
+  /** How many workers there should be; absent where nothing tells. */
+  expectedWorkers?: number | undefined;
 }
 
 export type fluentd_v1_FluentdState_Manager = "MANAGER_UNKNOWN" | "SYSTEMD" | "SPAWN";
 
 export type fluentd_v1_FluentdState_Health = "HEALTH_UNKNOWN" | "HEALTHY" | "STARTING" | "DEGRADED" | "CRASH_LOOP" | "STOPPED" | "ORPHANED";
+
+export interface fluentd_v1_Warning {
+  /** One of the upper-case codes of docs/fluentd.md, such as OUTPUT_FAILING. */
+  code?: string | undefined;
+  /** The same in a sentence. */
+  message?: string | undefined;
+}
 
 export interface fluentd_v1_Process {
   pid?: number | undefined;
@@ -150,6 +165,10 @@ export interface fluentd_v1_Worker {
   id?: number | undefined;
   pid?: number | undefined;
   startedAt?: google_protobuf_Timestamp | undefined;
+  /** Who says that it runs: log, monitor, sockets; or proc alone, when it has lived for a while and nobody else can tell. Empty while it starts. */
+  runsBy?: string[] | undefined;
+  /** Where it listens, such as "tcp 24224"; empty too where its sockets may not be seen. */
+  listens?: string[] | undefined;
 }
 
 export interface fluentd_v1_ExitStatus {
