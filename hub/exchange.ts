@@ -13,6 +13,8 @@
  * | tunnel is lost                   | `UNAVAILABLE`, outcome unknown         | –               |
  * | server goes away before the call | `UNAVAILABLE`, not delivered           | –               |
  * | server takes no more calls       | `UNAVAILABLE`, not delivered           | –               |
+ * | metadata too large for a server  | `RESOURCE_EXHAUSTED`, not delivered    | –               |
+ * | answer's too large for a caller  | `RESOURCE_EXHAUSTED`                   | RST CANCEL      |
  * | caller cancels or is lost        | –                                      | RST CANCEL      |
  * | deadline                         | `DEADLINE_EXCEEDED`                    | RST CANCEL      |
  *
@@ -23,7 +25,7 @@ import { errorInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status, type StatusCode } from "../shared/grpc/status.ts";
 import { formatTimeout } from "../shared/grpc/timeout.ts";
 import { ErrorCode } from "../shared/http2/frames.ts";
-import type { HeaderList } from "../shared/http2/header_list.ts";
+import { type HeaderList, headerListBytes } from "../shared/http2/header_list.ts";
 import type { Stream, StreamEvents } from "../shared/http2/stream.ts";
 import type { Admission } from "./auth.ts";
 import type { Expiring } from "./deadlines.ts";
@@ -31,13 +33,16 @@ import type { Account } from "./limits.ts";
 import { Flow } from "./flow.ts";
 import {
   answerBlock,
+  answerTooLargeError,
   brokenError,
   busyError,
   errorBlock,
+  HOP_LIST_BYTES,
   lostError,
   resetError,
   serverOf,
   statusOf,
+  tooLargeError,
 } from "./hop.ts";
 import type { CallIdentity, RelayContext } from "./relay.ts";
 import type { RequestHead } from "./request_head.ts";
@@ -53,6 +58,9 @@ interface Held {
 }
 
 const NOTHING = new Uint8Array();
+
+/** No header list that the hub sends on is larger, so a peer that takes as much needs no look at it. */
+const MAX_HEADER_LIST_BYTES = 40 << 10;
 
 /** Where a call stands: docs/lifecycle.md, "Call". */
 export type CallState = "arrived" | "waiting" | "forwarded" | "ended";
@@ -140,8 +148,13 @@ export class Exchange implements StreamEvents, Expiring {
   /** Ends the call with an error of the hub. */
   fail(error: RpcError, { forwarded = this.#farStream !== undefined } = {}): void {
     const near = this.#nearStream;
-    const block = errorBlock(error, { trailersOnly: !near.headersSent, forwarded });
-    this.#near.connection.headers(near, block, true);
+    const { connection } = this.#near;
+    const block = errorBlock(error, {
+      trailersOnly: !near.headersSent,
+      forwarded,
+      maxListBytes: connection.maxHeaderListBytes,
+    });
+    connection.headers(near, block, true);
     this.#endFar(ErrorCode.CANCEL);
     // Of a call that was not let through, the audit says for whom it was.
     if (this.account === undefined && this.server === "") this.server = serverOf(error);
@@ -154,6 +167,11 @@ export class Exchange implements StreamEvents, Expiring {
     if (stream === this.#nearStream) return this.#onRequestTrailers();
     const { side, hop } = this.#upstream!;
     const repeated = side.connection.fieldsRepeated;
+    const { maxHeaderListBytes: max } = this.#near.connection;
+    if (max < MAX_HEADER_LIST_BYTES) {
+      const bytes = headerListBytes(fields) + HOP_LIST_BYTES;
+      if (bytes > max) return this.fail(answerTooLargeError(this.server, { bytes, max }));
+    }
     const block = answerBlock(fields, { endStream, repeated, hop });
     this.#near.connection.headers(this.#nearStream, block, endStream);
     if (endStream) this.#answered(statusOf(fields), "");
@@ -215,6 +233,8 @@ export class Exchange implements StreamEvents, Expiring {
     if (!far.connection.canRequest || far.isFull || upstream.resets.isFullFor(this.identity.name)) {
       return this.fail(busyError(upstream.name));
     }
+    const tooLarge = this.#tooLargeFor(upstream);
+    if (tooLarge !== undefined) return this.fail(tooLarge);
     const farStream = far.connection.request(block, endStream, this);
     upstream.callsTotal++;
     this.#upstream = upstream;
@@ -222,6 +242,15 @@ export class Exchange implements StreamEvents, Expiring {
     const { meter } = this.#context;
     this.#up = new Flow(near.connection, this.#nearStream, far, farStream, meter?.(this));
     this.#down = new Flow(far.connection, farStream, near, this.#nearStream, meter?.(this));
+  }
+
+  /** Why the call's metadata cannot be sent there. Most peers take more than the hub does. */
+  #tooLargeFor({ name, side, vouchers }: Upstream): RpcError | undefined {
+    const { maxHeaderListBytes: max, settingsReceived } = side.connection;
+    if (max >= MAX_HEADER_LIST_BYTES) return undefined;
+    const bytes = this.head.listBytes(this.identity, vouchers?.of(this.identity));
+    if (bytes <= max) return undefined;
+    return settingsReceived ? tooLargeError(name, { bytes, max }) : busyError(name);
   }
 
   /**

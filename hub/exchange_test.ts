@@ -8,17 +8,9 @@ import type { Field } from "../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import type { Stream } from "../shared/http2/stream.ts";
 import * as wire from "../shared/http2/testing/wire.ts";
-import { ANSWER, CALL, Relayed, trailers } from "./testing/relayed.ts";
+import { ANSWER, CALL, fieldsOf, Relayed, trailers } from "./testing/relayed.ts";
 
 const GONE = { streams: 0, lent: 0 };
-
-/** The fields of a line of the log. */
-function fieldsOf(line: string | undefined): Record<string, string> {
-  return Object.fromEntries(
-    (line ?? "").split(" ").slice(2).filter((part) => part.includes("="))
-      .map((part) => part.split(/=(.*)/s).slice(0, 2)),
-  );
-}
 
 /** What the caller was told at the end: status, hop, forwarded. */
 function told(hub: Relayed, call: Stream): [status: number, hop: string, forwarded: string] {

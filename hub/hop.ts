@@ -8,7 +8,7 @@ import type { google_rpc_ErrorInfo as ErrorInfo } from "../shared/gen/types.ts";
 import { errorInfo, retryInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status, type StatusCode } from "../shared/grpc/status.ts";
 import { ErrorCode, errorName } from "../shared/http2/frames.ts";
-import { firstValue, type HeaderList } from "../shared/http2/header_list.ts";
+import { firstValue, type HeaderList, headerListBytes } from "../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 
 /** Who answered: `hub` or `server`. */
@@ -52,20 +52,54 @@ function encodeAnswer(fields: HeaderList, endStream: boolean, hop: "hub" | "serv
   return encodeHeaderList(own);
 }
 
+/** What the hub adds to an answer, as `headerListBytes` counts it. */
+export const HOP_LIST_BYTES: number = headerListBytes([[HOP_FIELD, "server"], [
+  FORWARDED_FIELD,
+  "1",
+]]);
+
 /** An error of the hub itself, as trailers, or as the whole response (`trailersOnly`). */
 export function errorBlock(error: RpcError, options: {
   readonly trailersOnly: boolean;
   readonly forwarded: boolean;
+  /** The largest header list that the caller takes. @default {Infinity} */
+  readonly maxListBytes?: number;
 }): Uint8Array {
-  const head: HeaderList = options.trailersOnly
+  const { trailersOnly, forwarded, maxListBytes = Infinity } = options;
+  const head: HeaderList = trailersOnly
     ? [[":status", "200"], ["content-type", "application/grpc"]]
     : [];
-  return encodeHeaderList([
-    ...head,
-    ...error.trailers(),
-    [HOP_FIELD, "hub"],
-    [FORWARDED_FIELD, options.forwarded ? "1" : "0"],
-  ]);
+  const hop: HeaderList = [[HOP_FIELD, "hub"], [FORWARDED_FIELD, forwarded ? "1" : "0"]];
+  const trailers: HeaderList = error.trailers();
+  // Details come last and the message before them; the status itself always goes.
+  for (let kept = trailers.length;; kept--) {
+    const fields = [...head, ...trailers.slice(0, kept), ...hop];
+    if (kept === 1 || headerListBytes(fields) <= maxListBytes) return encodeHeaderList(fields);
+  }
+}
+
+/** The call's metadata would end the server's connection, with the calls of everybody. */
+export function tooLargeError(
+  server: string,
+  { bytes, max }: { readonly bytes: number; readonly max: number },
+): RpcError {
+  return new RpcError(
+    Status.RESOURCE_EXHAUSTED,
+    `Metadata has ${bytes} bytes, server "${server}" takes ${max}; nothing was delivered`,
+    { details: [errorInfo("METADATA_TOO_LARGE", "ghub", { server, max: String(max) })] },
+  );
+}
+
+/** The caller would not take the metadata of its answer, or end its connection for it. */
+export function answerTooLargeError(
+  server: string,
+  { bytes, max }: { readonly bytes: number; readonly max: number },
+): RpcError {
+  return new RpcError(
+    Status.RESOURCE_EXHAUSTED,
+    `Answer of server "${server}" has ${bytes} bytes of metadata, the caller takes ${max}`,
+    { details: [errorInfo("ANSWER_NOT_USABLE", "ghub", { server, max: String(max) })] },
+  );
 }
 
 /** `Number` alone would take an empty status for `OK`. */

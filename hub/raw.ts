@@ -19,11 +19,11 @@ import { decodeMessage, encodeMessage } from "../shared/grpc/service.ts";
 import { Status, type StatusCode } from "../shared/grpc/status.ts";
 import type { ghub_v1_Chunk as Chunk } from "../shared/gen/types.ts";
 import { DEFAULT_WINDOW, ErrorCode } from "../shared/http2/frames.ts";
-import { firstValue, type HeaderList } from "../shared/http2/header_list.ts";
+import { firstValue, type HeaderList, headerListBytes } from "../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../shared/http2/stream.ts";
 import { OPERATOR_FIELD, VOUCHER_FIELD } from "../shared/vouchers/voucher.ts";
-import { lostError, resetError, statusOf } from "./hop.ts";
+import { lostError, resetError, statusOf, tooLargeError } from "./hop.ts";
 import type { Socket } from "./link.ts";
 import type { Meter } from "./meter.ts";
 import type { Upstream } from "./upstream.ts";
@@ -104,6 +104,8 @@ export class RawConnection implements StreamEvents, Disposable {
       ...(options.voucher === undefined ? [] : [[VOUCHER_FIELD, options.voucher, true] as const]),
       ...(options.expose === "" ? [] : [["x-hub-upstream", options.expose] as const]),
     ];
+    const bytes = headerListBytes(head), max = connection.maxHeaderListBytes;
+    if (bytes > max) throw tooLargeError(upstream.name, { bytes, max });
     this.#stream = connection.request(encodeHeaderList(head), false, this);
     upstream.callsTotal++;
     connection.grant(this.#stream, RAW_WINDOW - DEFAULT_WINDOW);

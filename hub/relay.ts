@@ -316,7 +316,11 @@ export class Caller implements ConnectionEvents, LinkProtocol {
 
   #refuse(stream: Stream, error: RpcError): StreamEvents {
     this.#countRefusal(fail);
-    const block = errorBlock(error, { trailersOnly: true, forwarded: false });
+    const block = errorBlock(error, {
+      trailersOnly: true,
+      forwarded: false,
+      maxListBytes: this.#connection.maxHeaderListBytes,
+    });
     this.#connection.headers(stream, block, true);
     this.#connection.reset(stream, ErrorCode.NO_ERROR);
     return new Discard(this.#connection);

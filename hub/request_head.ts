@@ -8,7 +8,7 @@
  */
 import type { RpcError } from "../shared/grpc/rpc_error.ts";
 import { parseTimeout } from "../shared/grpc/timeout.ts";
-import { type Field, type HeaderList } from "../shared/http2/header_list.ts";
+import { type Field, type HeaderList, headerListBytes } from "../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import { OPERATOR_FIELD, VOUCHER_FIELD } from "../shared/vouchers/voucher.ts";
 import type { Admission } from "./auth.ts";
@@ -94,6 +94,11 @@ export class RequestHead implements CallHead {
     const bytes = encodeHeaderList(this.#forwarded(sender, { voucher }));
     this.#block = { name, credentialUsed, voucher, bytes };
     return bytes;
+  }
+
+  /** The size of that section as the server counts it: `headerListBytes`. */
+  listBytes(sender: Sender, voucher?: string): number {
+    return headerListBytes(this.#forwarded(sender, { voucher }));
   }
 
   /** The same for a call that had to wait: its deadline has come nearer. */

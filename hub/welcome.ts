@@ -13,7 +13,7 @@ import { encodeMessage } from "../shared/grpc/service.ts";
 import { Status, statusName } from "../shared/grpc/status.ts";
 import { formatTimeout } from "../shared/grpc/timeout.ts";
 import { ErrorCode } from "../shared/http2/frames.ts";
-import { firstValue, type HeaderList } from "../shared/http2/header_list.ts";
+import { firstValue, type HeaderList, headerListBytes } from "../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../shared/http2/stream.ts";
 import type { Deadlines, Expiring } from "./deadlines.ts";
@@ -49,6 +49,8 @@ export function welcome(
     ["te", "trailers"],
     ["grpc-timeout", formatTimeout(WELCOME_TIMEOUT_MS)],
   ];
+  // Less than any peer takes that is of use; one that takes nothing must not be disturbed.
+  if (headerListBytes(head) > connection.maxHeaderListBytes) return;
   const call = new WelcomeCall(upstream, deadlines);
   const message = encodeMessage(root.lookupType("ghub.v1.WelcomeRequest"), request);
   call.start(encodeHeaderList(head), prefixMessage(message));

@@ -1,15 +1,19 @@
 /**
- * A gRPC client that is not grpc-js: Debian's grpcio for /usr/bin/python3, through the hub.
+ * A gRPC client and a server that are not grpc-js: Debian's grpcio for /usr/bin/python3, through the
+ * hub.
  *
  * @module
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { Status } from "../shared/grpc/status.ts";
+import { EchoClient, type Headers } from "./support/echo_client.ts";
 import { Process } from "./support/process.ts";
 import { World } from "./support/world.ts";
 
 const PYTHON = "/usr/bin/python3";
 const SCRIPT = fileURLToPath(new URL("./support/foreign_client.py", import.meta.url));
+const SERVER = fileURLToPath(new URL("./support/foreign_server.py", import.meta.url));
 
 /** Whether the client is here. Where CI asks for it, its absence is a failure. */
 function hasClient(): boolean {
@@ -76,5 +80,31 @@ Deno.test({
         { ...EXPECTED, hop: "server" },
       );
     });
+  },
+});
+
+Deno.test({
+  name: "B6: a grpcio server behind --expose keeps everybody's calls when one has 9 KB of metadata",
+  ignore: !hasClient(),
+  fn: async () => {
+    await using upstream = Process.start("grpcio", PYTHON, [SERVER]);
+    const [, address = ""] = await upstream.line(/^ready (\S+)$/);
+    await using world = await World.start({
+      servers: [{ name: "edge-1", expose: { core: address } }],
+    });
+    using client = new EchoClient(world.callAddress);
+    const to = (more: Headers = {}) => ({ metadata: { "x-hub-server": "edge-1/core", ...more } });
+    // An answer says that the upstream has announced its limits.
+    assert.equal((await client.unknown("/test.Any/One", to())).code, Status.OK);
+    const held = client.unknown("/test.Any/Hold", to());
+    const large = await client.unknown("/test.Any/One", to({ "x-large": "v".repeat(9000) }));
+    assert.equal(large.code, Status.RESOURCE_EXHAUSTED);
+    assert.match(large.details, /takes 8192; nothing was delivered/);
+    assert.deepEqual(large.trailers.get("x-hub-hop"), ["hub"]);
+    assert.deepEqual(large.trailers.get("x-hub-forwarded"), ["0"]);
+    const near = await client.unknown("/test.Any/One", to({ "x-large": "v".repeat(7000) }));
+    assert.equal(near.code, Status.OK, near.details);
+    assert.equal((await client.unknown("/test.Any/Go", to())).code, Status.OK);
+    assert.equal((await held).code, Status.OK, "the call that was under way");
   },
 });

@@ -38,6 +38,14 @@ export function trailers(...fields: HeaderList): Uint8Array {
   return encodeHeaderList([["grpc-status", "0"], ...fields]);
 }
 
+/** The fields of a line of the log. */
+export function fieldsOf(line: string | undefined): Record<string, string> {
+  return Object.fromEntries(
+    (line ?? "").split(" ").slice(2).filter((part) => part.includes("="))
+      .map((part) => part.split(/=(.*)/s).slice(0, 2)),
+  );
+}
+
 /** How a call ended, as the hub was told. */
 export interface Ended {
   readonly status: StatusCode;
@@ -59,6 +67,10 @@ export interface RelayedOptions {
   readonly hubWindow?: number;
   /** Where calls go. By default all are forwarded at once. */
   readonly route?: (call: Exchange, endStream: boolean, hub: Relayed) => void;
+  /** What the caller announces as the largest header list that it takes. @default {32 KiB} */
+  readonly callerListBytes?: number;
+  /** The same of the server. @default {32 KiB} */
+  readonly serverListBytes?: number;
   /** What limits bytes. @default nothing */
   readonly meter?: RelayContext["meter"];
 }
@@ -97,8 +109,17 @@ export class Relayed implements Disposable {
     const { maxStreams = 1000, callerWindow = 64 << 20, route } = options;
     this.#meter = options.meter;
     const hub = options.hubWindow === undefined ? {} : { connectionWindow: options.hubWindow };
-    this.caller = new Recorder({ role: "client", connectionWindow: callerWindow });
-    this.server = new Recorder({ role: "server", maxConcurrentStreams: maxStreams });
+    const { callerListBytes = 32 << 10, serverListBytes = 32 << 10 } = options;
+    this.caller = new Recorder({
+      role: "client",
+      connectionWindow: callerWindow,
+      maxHeaderListBytes: callerListBytes,
+    });
+    this.server = new Recorder({
+      role: "server",
+      maxConcurrentStreams: maxStreams,
+      maxHeaderListBytes: serverListBytes,
+    });
     const forward = (call: Exchange, endStream: boolean) => call.forward(this.upstream, endStream);
     this.near = new Connection(this.#events((call, end) => (route ?? forward)(call, end, this)), {
       role: "server",

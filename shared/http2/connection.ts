@@ -120,6 +120,19 @@ export class Connection {
     return this.#sender.peer.maxConcurrentStreams;
   }
 
+  /**
+   * The largest header list that the peer takes, in bytes as `headerListBytes` counts them. Some peers
+   * end the whole connection for a larger one: the owner must not send it.
+   */
+  get maxHeaderListBytes(): number {
+    return this.#sender.peer.maxHeaderListBytes;
+  }
+
+  /** Whether the peer has said what it accepts. */
+  get settingsReceived(): boolean {
+    return this.#sender.peer.told;
+  }
+
   /** Client role: so many streams were opened that the connection should be replaced. */
   get isWornOut(): boolean {
     return this.#streams.nextId > LAST_COMFORTABLE_ID;

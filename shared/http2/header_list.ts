@@ -16,6 +16,16 @@ export type Field = readonly [name: string, value: string, neverIndexed?: true];
 /** Header fields in the order in which they were sent, pseudo-header fields first. */
 export type HeaderList = readonly Field[];
 
+/** What each field counts for in addition to its name and value. */
+const FIELD_BYTES = 32;
+
+/** The size of a list as SETTINGS_MAX_HEADER_LIST_SIZE means it (RFC 9113 §6.5.2). */
+export function headerListBytes(fields: HeaderList): number {
+  let bytes = 0;
+  for (const field of fields) bytes += field[0].length + field[1].length + FIELD_BYTES;
+  return bytes;
+}
+
 /** The first value of a field, or `undefined`. */
 export function firstValue(fields: HeaderList, name: string): string | undefined {
   for (const field of fields) if (field[0] === name) return field[1];

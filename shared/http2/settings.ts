@@ -24,7 +24,17 @@ export interface PeerSettings {
   initialWindow: number;
   /** The largest payload that we may send in one frame. */
   maxFrameBytes: number;
+  /** The largest header list that it takes, in bytes as RFC 9113 §6.5.2 counts them. */
+  maxHeaderListBytes: number;
+  /** Whether its first SETTINGS have come. */
+  told: boolean;
 }
+
+/**
+ * What a peer is taken to accept as a header list before it has said so. RFC 9113 sets no limit then,
+ * but a peer with the smallest limit in use, that of gRPC's C core, may end the connection for more.
+ */
+const UNTOLD_HEADER_LIST_BYTES = 8 << 10;
 
 /** What holds until the peer's first SETTINGS (RFC 9113 §6.5.2). */
 export function defaultPeerSettings(): PeerSettings {
@@ -32,6 +42,8 @@ export function defaultPeerSettings(): PeerSettings {
     maxConcurrentStreams: Infinity,
     initialWindow: DEFAULT_WINDOW,
     maxFrameBytes: DEFAULT_MAX_FRAME_BYTES,
+    maxHeaderListBytes: UNTOLD_HEADER_LIST_BYTES,
+    told: false,
   };
 }
 
@@ -57,6 +69,10 @@ export function applySettings(payload: Uint8Array, peer: PeerSettings): void {
   if (payload.length % ENTRY_BYTES !== 0) {
     throw new Http2Error(ErrorCode.FRAME_SIZE_ERROR, `SETTINGS of ${payload.length} bytes`);
   }
+  if (!peer.told) {
+    peer.told = true;
+    peer.maxHeaderListBytes = Infinity;
+  }
   for (let at = 0; at < payload.length; at += ENTRY_BYTES) {
     const id = payload[at]! << 8 | payload[at + 1]!;
     const value = readUint32(payload, at + 2);
@@ -74,6 +90,8 @@ export function applySettings(payload: Uint8Array, peer: PeerSettings): void {
         throw new Http2Error(ErrorCode.PROTOCOL_ERROR, `MAX_FRAME_SIZE of ${value}`);
       }
       peer.maxFrameBytes = value;
+    } else if (id === Setting.MAX_HEADER_LIST_SIZE) {
+      peer.maxHeaderListBytes = value;
     }
   }
 }

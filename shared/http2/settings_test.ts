@@ -21,6 +21,7 @@ Deno.test("applySettings() reads what node:http2 writes", () => {
     maxFrameSize: 2 ** 24 - 1,
     enablePush: true,
     headerTableSize: 0,
+    maxHeaderListSize: 16384,
   });
   const peer = defaultPeerSettings();
   applySettings(payload, peer);
@@ -28,13 +29,25 @@ Deno.test("applySettings() reads what node:http2 writes", () => {
     maxConcurrentStreams: 7,
     initialWindow: 2 ** 31 - 1,
     maxFrameBytes: 2 ** 24 - 1,
+    maxHeaderListBytes: 16384,
+    told: true,
   });
+});
+
+Deno.test("B6: a peer that names no limit of header lists has none, once it could have named one", () => {
+  const peer = defaultPeerSettings();
+  assert.equal(peer.maxHeaderListBytes, 8192);
+  applySettings(new Uint8Array(), peer);
+  assert.equal(peer.maxHeaderListBytes, Infinity);
+  applySettings(encodeSettings([[Setting.MAX_HEADER_LIST_SIZE, 4096]]), peer);
+  applySettings(new Uint8Array(), peer);
+  assert.equal(peer.maxHeaderListBytes, 4096, "what it has said holds");
 });
 
 Deno.test("applySettings() keeps what is not there, and takes the last of two", () => {
   const peer = defaultPeerSettings();
   applySettings(new Uint8Array(), peer);
-  assert.deepEqual(peer, defaultPeerSettings());
+  assert.deepEqual(peer, { ...defaultPeerSettings(), maxHeaderListBytes: Infinity, told: true });
   const { INITIAL_WINDOW_SIZE } = Setting;
   applySettings(
     encodeSettings([[INITIAL_WINDOW_SIZE, 1], [0xbeef, 2 ** 32 - 1], [INITIAL_WINDOW_SIZE, 0]]),
