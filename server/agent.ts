@@ -36,7 +36,7 @@ export interface AgentOptions {
   readonly name: string;
   readonly hubUri: URL;
   /** Read before each dial, so that files may change: everything but name and signal. */
-  readonly dialOptions: () => Promise<Omit<DialOptions, "signal">>;
+  readonly dialOptions: () => Promise<Omit<DialOptions, "signal" | "onStage">>;
   /** Makes a tunnel of a WebSocket that has just opened. */
   readonly attach: (open: OpenSocket) => Tunnel;
   /** Called whenever another state is entered. */
@@ -61,6 +61,8 @@ export class Agent {
   /** What the dial under way has shown may be what has changed since. */
   #stale = false;
   #failures = 0;
+  /** Since it was registered last. */
+  #dials = 0;
 
   constructor(options: AgentOptions) {
     this.name = options.name;
@@ -111,7 +113,8 @@ export class Agent {
       this.#stale = false;
       const options = await this.#options.dialOptions();
       const registration = { ...options.registration, renews: this.#leaving.size > 0 };
-      tunnel = await dial({ ...options, registration, signal }, this.#options.attach);
+      const onStage = this.#stages();
+      tunnel = await dial({ ...options, registration, signal, onStage }, this.#options.attach);
     } catch (error) {
       const { message, hint, status, retryAfterMs, lasting } = error as Partial<DialError>;
       return {
@@ -120,6 +123,7 @@ export class Agent {
         ...(hint !== undefined && { hint }),
       };
     }
+    this.#dials = 0;
     this.#enter({ state: "serving", tunnel });
     // Only now: until the new one was open, the old one was all the hub had.
     for (const old of this.#leaving) void this.#end(old);
@@ -142,6 +146,18 @@ export class Agent {
     this.#leaving.add(tunnel);
     void tunnel.closed.then(() => this.#leaving.delete(tunnel));
     return { outcome: { kind: "leaving", ageMs, spreadMs }, why: end };
+  }
+
+  /** Logs what the dial waits for. Of many dials in a row the 1st, 2nd, 4th, 8th … are told. */
+  #stages(): (stage: string) => void {
+    const n = ++this.#dials;
+    const told = Number.isInteger(Math.log2(n));
+    return (stage) => {
+      const text = `Dialling: ${stage}`.replace(/[{}]/g, "$&$&");
+      const properties = { server: this.name };
+      if (told) log.info(text, properties);
+      else log.debug(text, properties);
+    };
   }
 
   async #end(tunnel: Tunnel): Promise<void> {

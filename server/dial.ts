@@ -12,9 +12,10 @@ import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { SUBPROTOCOL } from "../shared/bridge/upgrade.ts";
 import { WebSocket } from "../shared/bridge/ws.ts";
 import { KEYS_HEADER, NONCE_HEADER } from "../shared/vouchers/voucher.ts";
-import { targetOf } from "../shared/net/proxy.ts";
+import { redactProxy, targetOf } from "../shared/net/proxy.ts";
 import { dialThrough } from "../shared/net/proxy_dial.ts";
 import { DialError, fromNetwork } from "./dial_error.ts";
+import { type OnStage, tellingLookup, watchStages } from "./dial_stages.ts";
 import { endWhenPinned } from "./tls_pins.ts";
 import { readRefusal } from "./refusal.ts";
 import type { TlsMaterial } from "./tls_material.ts";
@@ -58,6 +59,8 @@ export interface DialOptions {
   /** @default HANDSHAKE_TIMEOUT_MS */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** Called with what is waited for, whenever that changes. */
+  readonly onStage?: OnStage;
 }
 
 /** A WebSocket that is open. */
@@ -85,25 +88,38 @@ export async function dial<T>(options: DialOptions, accept: (open: OpenSocket) =
   if (pins.length > 0 && hubUri.protocol !== "wss:") {
     throw new DialError(`A key is pinned, but ${hubUri.href} has no TLS`);
   }
+  let stage = "start";
+  const onStage = (next: string) => {
+    stage = next;
+    options.onStage?.(next);
+  };
   const giveUp = new AbortController();
   const abort = () => giveUp.abort(signal?.reason);
   signal?.addEventListener("abort", abort, { once: true });
   const timer = setTimeout(
-    () => giveUp.abort(new DialError(`The hub did not answer within ${timeoutMs} ms`)),
+    () => giveUp.abort(tooLate(timeoutMs, stage)),
     timeoutMs,
   );
   try {
+    if (proxy !== undefined) onStage(`CONNECT through the proxy ${redactProxy(proxy)}`);
     const carrier = proxy && await dialThrough(proxy, targetOf(hubUri), {
       signal: giveUp.signal,
       ca: proxyCa,
     });
-    return await upgrade(options, { accept, carrier, signal: giveUp.signal });
+    return await upgrade({ ...options, onStage }, { accept, carrier, signal: giveUp.signal });
   } catch (error) {
     throw giveUp.signal.aborted ? giveUp.signal.reason : fromNetwork(error);
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", abort);
   }
+}
+
+function tooLate(timeoutMs: number, stage: string): DialError {
+  const hint = stage.startsWith("connect")
+    ? "A firewall may drop the packets: is the port open?"
+    : undefined;
+  return new DialError(`The hub did not answer within ${timeoutMs} ms, at: ${stage}`, { hint });
 }
 
 /** What carries a WebSocket that is to be opened. */
@@ -118,7 +134,7 @@ async function upgrade<T>(
   options: DialOptions,
   { accept, carrier, signal }: UpgradeOptions<T>,
 ): Promise<T> {
-  const { hubUri, pins = [] } = options;
+  const { hubUri, pins = [], onStage } = options;
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   const settings = {
     perMessageDeflate: false,
@@ -126,13 +142,18 @@ async function upgrade<T>(
     closeTimeout: CLOSE_TIMEOUT_MS,
     headers: headersOf(options),
     ...options.tls,
+    ...(onStage !== undefined && { lookup: tellingLookup(targetOf(hubUri), onStage) }),
     ...(carrier !== undefined && {
       createConnection: (settings: ConnectionOptions) =>
         hubUri.protocol === "wss:" ? secured(carrier, settings) : carrier.resume(),
     }),
-    ...(pins.length > 0 && {
-      finishRequest: (request: ClientRequest) => endWhenPinned(request, { pins, onWrong: reject }),
-    }),
+    finishRequest: (request: ClientRequest) => {
+      if (onStage !== undefined) {
+        watchStages(request, { hubUri, carried: carrier !== undefined, onStage });
+      }
+      if (pins.length > 0) endWhenPinned(request, { pins, onWrong: reject });
+      else request.end();
+    },
   };
   const socket = new WebSocket(hubUri, SUBPROTOCOL, settings as WebSocketSettings);
   // Never removed: an error without a listener would end the process.
