@@ -173,6 +173,8 @@ export interface Ran {
   readonly code: number;
   readonly out: string;
   readonly err: string;
+  /** Both, in the order in which they were written. */
+  readonly all: string;
 }
 
 export interface RunOptions {
@@ -189,6 +191,7 @@ export async function runClient(args: readonly string[], options: RunOptions = {
   const { env = {}, signal = new AbortController().signal, onOut, terminal = false } = options;
   let out = "";
   let err = "";
+  let all = "";
   const output = (write: (text: string) => void, isTerminal: boolean): Output => ({
     isTerminal,
     color: false,
@@ -197,12 +200,16 @@ export async function runClient(args: readonly string[], options: RunOptions = {
   const io: Io = {
     stdout: output((text) => {
       out += text;
+      all += text;
       onOut?.(text);
     }, terminal),
-    stderr: output((text) => void (err += text), false),
+    stderr: output((text) => {
+      err += text;
+      all += text;
+    }, false),
   };
   const code = await runProgram(program, args, { env, io, signal });
-  return { code, out, err };
+  return { code, out, err, all };
 }
 
 /** A test that has a hub of its own. */

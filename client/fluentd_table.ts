@@ -50,6 +50,28 @@ export function stateTable(state: FluentdState, nowMs: number): string {
   return `${facts}\n${table(["PLUGIN", "CATEGORY", "TYPE", "RECORDS", "RETRIES", "QUEUED"], rows)}`;
 }
 
+/** Of a stack in the log, as many lines are shown. */
+const MAX_STACK_LINES = 3;
+
+/** The log's end, for people: of each stack the lines that tell where. */
+function logText(lines: readonly string[]): string {
+  const shown: string[] = [];
+  let stack = 0;
+  const endStack = () => {
+    const left = stack - MAX_STACK_LINES;
+    if (left > 0) shown.push(`  … ${left} more lines of stack, which -o yaml shows`);
+    stack = 0;
+  };
+  for (const line of lines) {
+    // Fluentd indents a stack below its error.
+    if (!line.startsWith("  ")) endStack();
+    else if (++stack > MAX_STACK_LINES) continue;
+    shown.push(line);
+  }
+  endStack();
+  return shown.map((line) => `  ${printable(line)}\n`).join("");
+}
+
 /** What was done. */
 export function changeTable(change: StartResponse | StopResponse | RestartResponse): string {
   const { status, before, after, failure, elapsed } = change;
@@ -68,9 +90,7 @@ export function changeTable(change: StartResponse | StopResponse | RestartRespon
     ["signal", failure?.signal],
   ]);
   const log = failure?.logTail ?? [];
-  return log.length === 0
-    ? facts
-    : `${facts}log:\n${log.map((line) => `  ${printable(line)}\n`).join("")}`;
+  return log.length === 0 ? facts : `${facts}log:\n${logText(log)}`;
 }
 
 function shortState({ health, supervisor, workers = [] }: FluentdState): string {

@@ -95,15 +95,15 @@ hubTest(
         const ran = await runClient(args);
         assert.match(ran.out, out);
         assert.equal(ran.code, 3);
-        const warning = /^warning: \/StartResponse\/elapsed: .*Duration.*: shown as it was sent\n/;
+        const warning = /^warning: \/StartResponse\/elapsed: .*Duration.*: shown as it was sent$/m;
         if (format !== "table") assert.match(ran.err, warning);
-        assert.match(ran.err, /error: fluentd\.start: FAILED: NOT_READY\n$/);
+        assert.match(ran.err, /^error: fluentd\.start: FAILED: NOT_READY\n/);
       });
     }
     await t.step("within an envelope", async () => {
       const ran = await runClient(["fluentd", "start", "-n", "-s", hub.address, "--envelope"]);
       assert.deepEqual(JSON.parse(ran.out).response.elapsed, { seconds: "1", nanos: -500000000 });
-      assert.match(ran.err, /^warning: \/Envelope\/response\/elapsed: /);
+      assert.match(ran.err, /^warning: \/Envelope\/response\/elapsed: /m);
     });
     await t.step("with -q nothing is said", async () => {
       const ran = await runClient(["fluentd", "start", "-n", "-s", hub.address, "-q"]);

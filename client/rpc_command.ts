@@ -139,11 +139,15 @@ async function run<Response extends object>(
   const what = server === undefined ? title : `${title} on ${server}`;
   using progress = showProgress({ what, limitMs, stderr: io.stderr });
   let last: protobuf.Message | undefined;
+  let outcome: Outcome | undefined;
   const take = async (message: protobuf.Message, call: Pick<Attempt, "headers" | "trailers">) => {
     last = message;
     // What happens at the other side of a stream shows itself now.
     if (method.responseStream) progress.stop();
     else progress.clear();
+    outcome = rpc.outcome?.(decode(message), context);
+    // Before the answer, which may hold 40 lines of another program's log.
+    if (outcome?.error !== undefined) await io.stderr.write(`error: ${what}: ${outcome.error}\n`);
     const { headers, trailers } = call;
     await printer.message(message, {
       server,
@@ -209,8 +213,6 @@ async function run<Response extends object>(
     const durationMs = performance.now() - start;
     await printer.end({ server, headers, trailers, durationMs, ...(error && { error }) });
     if (error !== undefined) return exitCodeOf(error.code);
-    const outcome = last && rpc.outcome?.(decode(last), context);
-    if (outcome?.error !== undefined) await stderr.write(`error: ${what}: ${outcome.error}\n`);
     return outcome?.exitCode ?? 0;
   }
 }

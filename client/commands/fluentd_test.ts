@@ -47,6 +47,26 @@ hubTest("each command has a deadline that its server's wait fits into", async (h
   });
 });
 
+hubTest("F15: a change that failed says so first, and of a stack shows little", async (hub) => {
+  const stack = Array.from({ length: 20 }, (_, i) => `  [error]: #0 gems/${i}.rb:1:in 'start'`);
+  const logTail = ["[error]: #0 Address already in use", ...stack, "[error]: Worker 0 exited"];
+  const failure = { reason: "CRASH_LOOP", message: "It died 3 times", logTail };
+  Object.assign(hub.script, { start: { status: "FAILED", failure } });
+  const args = ["fluentd", "start", "a", "-n", "-s", hub.address, "-o"];
+  const { all, code } = await runClient([...args, "table"]);
+  assert.equal(code, 3);
+  const [first, ...lines] = all.trimEnd().split("\n");
+  assert.equal(first, "error: fluentd.start on a: FAILED: CRASH_LOOP: It died 3 times");
+  assert.deepEqual(lines.slice(lines.indexOf("log:") + 1), [
+    "  [error]: #0 Address already in use",
+    ...stack.slice(0, 3).map((line) => `  ${line}`),
+    "    … 17 more lines of stack, which -o yaml shows",
+    "  [error]: Worker 0 exited",
+  ]);
+  const yaml = await runClient([...args, "yaml"]);
+  for (const line of stack) assert.ok(yaml.out.includes(line.slice(2)), line);
+});
+
 hubTest("the exit code tells the outcome", async (hub, t) => {
   const failure = {
     reason: "CRASH_LOOP",
