@@ -4,6 +4,7 @@
  * @module
  */
 import protobuf from "protobufjs";
+import { jsonName, protoName } from "../shared/codec/fields.ts";
 
 /** The text of what has this full name; `undefined` if that is nothing of these. */
 export function describe(root: protobuf.Root, name: string): string | undefined {
@@ -43,11 +44,12 @@ function messageLines(type: protobuf.Type): string[] {
 }
 
 function fieldLine(field: protobuf.Field): string {
-  const { name, protoName, id, type, repeated, partOf, resolvedType } = field.resolve();
+  const { id, type, repeated, partOf, resolvedType } = field.resolve();
+  const name = field.declaringField ? jsonName(field) : protoName(field);
   const one = typeName(resolvedType, type);
   const label = repeated ? "repeated " : partOf?.isProto3Optional ? "optional " : "";
   const whole = field instanceof protobuf.MapField ? `map<${field.keyType}, ${one}>` : label + one;
-  return `${whole} ${protoName ?? name} = ${id};`;
+  return `${whole} ${name} = ${id};`;
 }
 
 function enumLines({ values }: protobuf.Enum): string[] {

@@ -35,12 +35,16 @@ export interface EnvelopeContent {
 
 const types = new WeakMap<protobuf.Type, protobuf.Type>();
 
-/** The type of envelopes around this type. Its root is one of its own: the shared one stays as it is. */
+/**
+ * The type of envelopes around this type. The root of reflection is used for one call only, and takes
+ * it; our own is shared and stays as it is, so there is a copy.
+ */
 function envelopeType(response: protobuf.Type): protobuf.Type {
   const known = types.get(response);
   if (known !== undefined) return known;
-  const json = response.root === ours ? rootJson : response.root.toJSON();
-  const root = protobuf.Root.fromJSON(json);
+  const root = response.root === ours ? protobuf.Root.fromJSON(rootJson) : response.root;
+  let scope = "gclient";
+  while (root.get(scope) !== null) scope += "_";
   const status = new protobuf.Type("Status")
     .add(new protobuf.Field("code", 1, "int32", { proto3_optional: true }))
     .add(new protobuf.Field("message", 2, "string"))
@@ -52,7 +56,7 @@ function envelopeType(response: protobuf.Type): protobuf.Type {
     .add(new protobuf.Field("response", 4, response.fullName))
     .add(new protobuf.MapField("trailers", 5, "string", "string"))
     .add(new protobuf.Field("durationMs", 6, "double"));
-  root.define("gclient").add(status).add(type);
+  root.define(scope).add(status).add(type);
   root.resolveAll();
   types.set(response, type);
   return type;
@@ -66,6 +70,7 @@ export function makeEnvelope(
   const type = envelopeType(response);
   const { server, error, headers, trailers, durationMs } = end;
   const { root } = type;
+  const statusType = type.fields["status"]!.resolve().resolvedType as protobuf.Type;
   const { code, message: text, details } = error ?? { code: Status.OK, message: "", details: [] };
   const status = encodeStatus({ code, message: text, details });
   const fields: Record<string, unknown> = {
@@ -75,7 +80,7 @@ export function makeEnvelope(
   };
   if (server !== undefined) fields["server"] = server;
   if (ended) {
-    fields["status"] = Object.assign(root.lookupType("gclient.Status").decode(status), { code });
+    fields["status"] = Object.assign(statusType.decode(status), { code });
   }
   if (message !== undefined) {
     // Through bytes: a message of the other root is not one of this.

@@ -9,7 +9,9 @@
  *
  * @module
  */
-import type protobuf from "protobufjs";
+import { Buffer } from "node:buffer";
+import protobuf from "protobufjs";
+import { findType } from "../shared/codec/fields.ts";
 import { writeMessage } from "../shared/codec/document.ts";
 import type { google_rpc_ErrorInfo as ErrorInfo } from "../shared/gen/types.ts";
 import { root } from "../shared/grpc/root.ts";
@@ -64,7 +66,11 @@ export function failureText(failure: Failure): string {
   const others = error.details.filter((detail) =>
     detail !== undefined && !(detail.type === ERROR_INFO && detail.value === info)
   );
-  lines.push(...others.map((detail, i) => `  ${i + 1}) ${detail.type} ${detailText(detail)}`));
+  lines.push(
+    ...others.map((detail, i) =>
+      `  ${i + 1}) ${detail.type} ${detailText(detail, failure.method.root)}`
+    ),
+  );
   const delivery = deliveryText(failure);
   if (delivery !== undefined) lines.push(`  ${delivery}`);
   const hint = hintOf(failure);
@@ -75,7 +81,7 @@ export function failureText(failure: Failure): string {
 /** In the form that was asked for, else for people. */
 export function failureDocument(failure: Failure, format: ResponseFormat | undefined): string {
   if (format === undefined || format === "table") return failureText(failure);
-  const { type, message } = statusMessage(failure.error);
+  const { type, message } = statusMessage(failure.error, failure.method.root);
   return writeMessage(message, { type, format });
 }
 
@@ -97,20 +103,35 @@ export function deliveryText(failure: Failure): string | undefined {
   return `${unknown}. With --set requestId=${requestId} it is done once at most, and says how it went`;
 }
 
-/** The status as a `google.rpc.Status` message. */
-export function statusMessage(
+const STATUS = "google.rpc.Status";
+
+/**
+ * The status as a `google.rpc.Status` message.
+ *
+ * @param schema Where the types of details are known that are none of ours: what reflection told.
+ */
+function statusMessage(
   { code, message, details }: Pick<RpcError, "code" | "message" | "details">,
+  schema: protobuf.Root,
 ) {
-  const type = root.lookupType("google.rpc.Status");
+  const told = schema.lookup(`.${STATUS}`);
+  const type = told instanceof protobuf.Type ? told : root.lookupType(STATUS);
   return { type, message: type.decode(encodeStatus({ code, message, details })) };
 }
 
-function detailText({ type, value }: Detail): string {
-  const known = root.lookup(type);
-  if (value instanceof Uint8Array || known === null || !("fieldsArray" in known)) {
-    const bytes = value instanceof Uint8Array ? value.length : 0;
-    return `(${bytes} bytes of a type that is not known here)`;
+function detailText({ type, value }: Detail, schema: protobuf.Root): string {
+  const own = findType(root, type);
+  if (!(value instanceof Uint8Array) && own !== undefined) {
+    return writeMessage(own.fromObject(value), { type: own, format: "json" }).trim();
   }
-  const own = root.lookupType(type);
-  return writeMessage(own.fromObject(value), { type: own, format: "json" }).trim();
+  const bytes = value as Uint8Array;
+  const told = findType(schema, type);
+  try {
+    if (told !== undefined) {
+      return writeMessage(told.decode(bytes), { type: told, format: "json" }).trim();
+    }
+  } catch {
+    // Not what the schema says: shown as what it is.
+  }
+  return `${Buffer.from(bytes).toString("base64")} (base64: its type is not known here)`;
 }

@@ -5,7 +5,6 @@
  * @module
  */
 import protobuf from "protobufjs";
-import descriptor, { type IFileDescriptorProto } from "protobufjs/ext/descriptor";
 import { closest } from "../shared/closest.ts";
 import { formatHostPort } from "../shared/cli/parse_host_port.ts";
 import { UsageError } from "../shared/cli/program.ts";
@@ -13,19 +12,18 @@ import type {
   grpc_reflection_v1_ServerReflectionRequest as ReflectionRequest,
   grpc_reflection_v1_ServerReflectionResponse as ReflectionResponse,
 } from "../shared/gen/types.ts";
-import { fileDescriptors } from "../shared/grpc/file_descriptors.ts";
 import { root as ours } from "../shared/grpc/root.ts";
 import { decodeMessage, methodOf } from "../shared/grpc/service.ts";
-import { Status } from "../shared/grpc/status.ts";
+import { Status, type StatusName, statusName } from "../shared/grpc/status.ts";
 import { type Attempt, attemptCall } from "./attempt.ts";
 import { messageTypes } from "./call.ts";
+import { hopOf } from "./delivery.ts";
 import type { Failure } from "./failure.ts";
 import type { Route } from "./plan.ts";
+import { MAX_FILES, Schema } from "./schema.ts";
 
 /** Imports are not followed deeper than this. */
 const MAX_ROUNDS = 32;
-/** A server that has more files for one service is not believed. */
-const MAX_FILES = 2000;
 
 /** The newer first; both have the same messages. */
 const METHODS = [
@@ -33,8 +31,19 @@ const METHODS = [
   "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/** Files that every description gets: `--envelope` has a `google.rpc.Status`. */
-const ALWAYS = ["google/rpc/status.proto", "google/rpc/error_details.proto"];
+/**
+ * How servers, and proxies before them, say that they do not have the newer service. Only UNIMPLEMENTED
+ * is meant for it; but routers answer NOT_FOUND or UNKNOWN for services that they were not told of, and
+ * rules of access forbid what they do not name.
+ */
+const NOT_THERE: ReadonlySet<StatusName> = new Set([
+  "UNIMPLEMENTED",
+  "UNKNOWN",
+  "NOT_FOUND",
+  "PERMISSION_DENIED",
+  "INVALID_ARGUMENT",
+  "INTERNAL",
+]);
 
 /** Asking did not work. */
 export class ReflectionError extends Error {
@@ -78,31 +87,39 @@ export class Reflection {
    * @throws {Error} If the description makes no sense.
    */
   async describe(symbol: string): Promise<protobuf.Root> {
-    const files = new Map<string, IFileDescriptorProto>();
+    const schema = new Schema();
+    // What was asked for and is not there; of files only the types in them count.
+    const absent = new Set<string>();
     let questions: ReflectionRequest[] = [{ fileContainingSymbol: symbol }];
     for (let round = 0; questions.length > 0; round++) {
-      const answers = await this.#ask(questions);
-      for (const [i, { errorResponse, fileDescriptorResponse }] of answers.entries()) {
-        if (errorResponse !== undefined && round === 0) throw await this.#unknown(symbol);
-        // Some do not hand out Google's files; those we have as well.
-        if (errorResponse !== undefined) addOurs(files, [questions[i]?.fileByFilename ?? ""]);
-        const { fileDescriptorProto = [] } = fileDescriptorResponse ?? {};
-        for (const bytes of fileDescriptorProto) add(files, bytes);
-      }
-      const absent = questions.find(({ fileByFilename: name }) => name && !files.has(name));
-      if (absent !== undefined) {
-        throw new Error(`Cannot describe "${symbol}": "${absent.fileByFilename}" is not given`);
-      }
-      if (round === MAX_ROUNDS || files.size > MAX_FILES) {
+      if (round === MAX_ROUNDS || schema.fileCount + absent.size + questions.length > MAX_FILES) {
         throw new UsageError(`The description of "${symbol}" has no end`);
       }
-      const missing = [...files.values()].flatMap(({ dependency }) => dependency ?? [])
-        .filter((name) => !files.has(name));
-      questions = [...new Set(missing)].map((name) => ({ fileByFilename: name }));
+      const answers = await this.#ask(questions);
+      for (const [i, question] of questions.entries()) {
+        const { errorResponse, fileDescriptorResponse } = answers[i] ?? {};
+        const { fileDescriptorProto = [] } = fileDescriptorResponse ?? {};
+        for (const bytes of fileDescriptorProto) schema.add(bytes);
+        if (round === 0 && errorResponse !== undefined) throw await this.#unknown(symbol);
+        const { fileByFilename: file } = question;
+        // Some do not hand out Google's files; those we have as well.
+        if (file && !schema.has(file) && !schema.addOwnFile(file)) absent.add(file);
+      }
+      const missing = schema.missingTypes();
+      for (const { fileContainingSymbol: type } of questions) {
+        if (type && missing.has(type) && !schema.addOwnType(type)) absent.add(type);
+      }
+      questions = nextQuestions(schema, absent);
     }
-    addOurs(files, ALWAYS);
+    const [missing] = schema.missingTypes();
+    if (missing !== undefined) {
+      const files = [...schema.missingFiles()].map((file) => `, nor is the file "${file}"`).join(
+        "",
+      );
+      throw new Error(`Cannot describe "${symbol}": the type "${missing}" is not given${files}`);
+    }
     try {
-      return protobuf.Root.fromDescriptor({ file: [...files.values()] });
+      return schema.build();
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new Error(`Cannot understand the description of "${symbol}": ${why}`, { cause: error });
@@ -146,6 +163,7 @@ export class Reflection {
   }
 
   async #ask(questions: readonly ReflectionRequest[]): Promise<ReflectionResponse[]> {
+    let first: Failure | undefined;
     for (;;) {
       const method = methodOf(ours, METHODS[this.#version]!)!;
       const { request, response } = messageTypes(method);
@@ -161,8 +179,16 @@ export class Reflection {
       });
       const { error } = attempt;
       if (error === undefined) return answers;
-      const older = error.code === Status.UNIMPLEMENTED && this.#version + 1 < METHODS.length;
-      if (!older) throw new ReflectionError(this.#failure(method, attempt, error));
+      const failure = this.#failure(method, attempt, error);
+      // Of the older one it says nothing new that it is not there either.
+      if (first !== undefined && error.code === Status.UNIMPLEMENTED) {
+        throw new ReflectionError(first);
+      }
+      const hop = hopOf(error, attempt);
+      const isThere = !NOT_THERE.has(statusName(error.code)) || answers.length > 0 ||
+        hop === "hub" || hop === "client → hub" || this.#version + 1 === METHODS.length;
+      if (isThere) throw new ReflectionError(failure);
+      first = failure;
       this.#version++;
     }
   }
@@ -187,18 +213,10 @@ export class Reflection {
   }
 }
 
-function add(files: Map<string, IFileDescriptorProto>, bytes: Uint8Array): void {
-  const file = descriptor.FileDescriptorProto.decode(bytes) as unknown as IFileDescriptorProto;
-  files.set(file.name ?? "", file);
-}
-
-/** Adds files of our own, with what they import, unless they are there. */
-function addOurs(files: Map<string, IFileDescriptorProto>, names: readonly string[]): void {
-  const own = fileDescriptors(ours);
-  for (const name of names) {
-    const file = own.get(name);
-    if (file === undefined || files.has(name)) continue;
-    add(files, file.bytes);
-    addOurs(files, file.dependencies);
-  }
+/** Files come first: they may have the types in them. */
+function nextQuestions(schema: Schema, absent: ReadonlySet<string>): ReflectionRequest[] {
+  const wanted = (names: ReadonlySet<string>) => [...names].filter((name) => !absent.has(name));
+  const files = wanted(schema.missingFiles());
+  if (files.length > 0) return files.map((fileByFilename) => ({ fileByFilename }));
+  return wanted(schema.missingTypes()).map((fileContainingSymbol) => ({ fileContainingSymbol }));
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import protobuf from "protobufjs";
 import { root } from "../shared/grpc/root.ts";
 import { UsageError } from "../shared/cli/program.ts";
 import { readRequests, type RequestValues } from "./request.ts";
@@ -183,4 +184,34 @@ Deno.test("readAll() does not wait for ever", async (t) => {
     const signal = AbortSignal.abort(reason);
     await assert.rejects(readAll(open(), { signal, timeoutMs: 60_000 }), reason);
   });
+});
+
+Deno.test("C5: a required field of proto2 that is missing is a usage error", async (t) => {
+  const { root } = protobuf.parse(`
+    syntax = "proto2";
+    package shop;
+    message Line { required string sku = 1; optional int32 count = 2; }
+    message Order { required string id = 1; repeated Line lines = 2; map<string, Line> more = 3; }
+    service Shop { rpc Buy(Order) returns (Order); }
+  `);
+  root.resolveAll();
+  const method = root.lookupService("shop.Shop").methods["Buy"]!;
+  const table: [request: string, missing: string][] = [
+    ["{}", "/Order/id"],
+    ['{"lines":[]}', "/Order/id"],
+    ['{"id":"1","lines":[{"sku":"a"},{"count":1}]}', "/Order/lines[1]/sku"],
+    ['{"id":"1","more":{"x":{}}}', '/Order/more["x"]/sku'],
+  ];
+  for (const [data, missing] of table) {
+    await t.step(data, () =>
+      assert.rejects(read({ method, values: { data } }), {
+        name: "UsageError",
+        message: `${missing} is missing: it is a required field`,
+      }));
+  }
+  for (const values of [{ data: '{"id":""}' }, { noInput: true, set: ["id=1"] }]) {
+    await t.step(JSON.stringify(values), async () => {
+      assert.equal((await read({ method, values })).reasons.length, 1);
+    });
+  }
 });

@@ -34,7 +34,11 @@ export function setFields(
   assignments: readonly string[],
 ): protobuf.Message {
   if (assignments.length === 0) return message;
-  const json: Json = JSON.parse(writeMessage(message, { type, format: "json" }));
+  // Without a prototype, "__proto__" is a key like any other.
+  const json: Json = JSON.parse(
+    writeMessage(message, { type, format: "json" }),
+    (_, value) => isObject(value) ? Object.assign(Object.create(null), value) : value,
+  );
   for (const assignment of assignments) setField(json, type, assignment);
   const source = `--set ${assignments.join(" --set ")}`;
   try {
@@ -51,7 +55,8 @@ function setField(json: Json, root: protobuf.Type, assignment: string): void {
   if (split <= 0) {
     throw new UsageError(`Cannot use --set ${assignment}`, { hint: "Write FIELD=VALUE" });
   }
-  const path = assignment.slice(0, split).split(".");
+  // The name of an extension, in brackets, has dots.
+  const path = assignment.slice(0, split).match(/\[[^\]]*\]|[^.]+|(?<=\.)(?=\.|$)/g) ?? [""];
   const text = assignment.slice(split + 1);
   let type: protobuf.Type = root;
   let place = json;
@@ -81,10 +86,14 @@ function setField(json: Json, root: protobuf.Type, assignment: string): void {
   }
 }
 
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 function within(place: Json, key: string): Json {
   const inner = Object.hasOwn(place, key) ? place[key] : undefined;
   if (typeof inner === "object" && inner !== null) return inner as Json;
-  const made: Json = {};
+  const made: Json = Object.create(null);
   place[key] = made;
   return made;
 }

@@ -1,11 +1,10 @@
-import { Server, ServerCredentials } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
-import descriptor from "protobufjs/ext/descriptor";
 import { bidi } from "../../shared/grpc/handlers.ts";
 import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { serviceDefinition } from "../../shared/grpc/service.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { hubTest, runClient } from "../fake_hub.ts";
+import { startDescribed, startServer } from "../fake_server.ts";
 
 hubTest("gclient list and describe show what reflection tells", async (hub, t) => {
   const run = (...args: string[]) => runClient([...args, "-s", hub.address]);
@@ -170,25 +169,8 @@ hubTest("gclient call speaks with any method, in each format", async (hub, t) =>
   });
 });
 
-/** A server with no services but these. */
-async function startServer(
-  add: (server: Server) => void,
-): Promise<Disposable & { address: string }> {
-  const server = new Server();
-  add(server);
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const credentials = ServerCredentials.createInsecure();
-  server.bindAsync(
-    "127.0.0.1:0",
-    credentials,
-    (error, port) => error ? reject(error) : resolve(port),
-  );
-  const address = `127.0.0.1:${await promise}`;
-  return { address, [Symbol.dispose]: () => server.forceShutdown() };
-}
-
 Deno.test("a server that has but the older reflection is asked by that", async () => {
-  using server = await startServer((server) =>
+  await using server = await startServer((server) =>
     server.addService(serviceDefinition("grpc.reflection.v1alpha.ServerReflection"), {
       ServerReflectionInfo: bidi<object, object>(async function* (requests) {
         for await (const _ of requests) {
@@ -201,44 +183,31 @@ Deno.test("a server that has but the older reflection is asked by that", async (
   assert.deepEqual([code, out], [0, "a.A\nb.B\n"]);
 });
 
-Deno.test("a description with holes is filled with Google's files, or refused", async (t) => {
+Deno.test("E7: a description with holes is filled with Google's files, or refused", async (t) => {
   const duration = ".google.protobuf.Duration";
   const table: [dependency: string, typeName: string, code: number, err: RegExp][] = [
     ["google/protobuf/duration.proto", duration, 0, /^$/],
-    ["b.proto", duration, 1, /^error: Cannot describe "a\.A": "b\.proto" is not given\n$/],
-    ["a.proto", ".b.Missing", 1, /^error: Cannot understand the description of "a\.A": /],
+    // An import that is not there, and whose types nobody needs: it carried options.
+    ["acme/options.proto", duration, 0, /^$/],
+    [
+      "b.proto",
+      ".b.Missing",
+      1,
+      /^error: Cannot describe "a\.A": the type "b\.Missing" is not given, nor is the file "b\.proto"\n$/,
+    ],
   ];
   for (const [dependency, typeName, code, err] of table) {
-    await t.step(dependency, async () => {
-      const file = descriptor.FileDescriptorProto.encode(descriptor.FileDescriptorProto.create({
+    await t.step(`${dependency} ${typeName}`, async () => {
+      await using server = await startDescribed([{
         name: "a.proto",
         package: "a",
         dependency: [dependency],
         syntax: "proto3",
         messageType: [{
           name: "A",
-          field: [{
-            name: "wait",
-            number: 1,
-            type: 11,
-            label: 1,
-            typeName,
-          }],
+          field: [{ name: "wait", number: 1, type: 11, label: 1, typeName }],
         }],
-      })).finish();
-      using server = await startServer((server) =>
-        server.addService(serviceDefinition("grpc.reflection.v1.ServerReflection"), {
-          ServerReflectionInfo: bidi<{ fileContainingSymbol?: string }, object>(
-            async function* (requests) {
-              for await (const { fileContainingSymbol } of requests) {
-                yield fileContainingSymbol === undefined
-                  ? { errorResponse: { errorCode: Status.NOT_FOUND, errorMessage: "no" } }
-                  : { fileDescriptorResponse: { fileDescriptorProto: [file] } };
-              }
-            },
-          ),
-        })
-      );
+      }]);
       const ran = await runClient(["describe", "a.A", "-s", server.address]);
       assert.match(ran.err, err);
       assert.equal(ran.code, code);
@@ -250,7 +219,7 @@ Deno.test("a description with holes is filled with Google's files, or refused", 
 });
 
 Deno.test("a server without reflection is said to have none", async () => {
-  using server = await startServer(() => {});
+  await using server = await startServer(() => {});
   for (const args of [["list"], ["describe", "a.A"], ["call", "a.A/B", "-n"]]) {
     const { code, out, err } = await runClient([...args, "-s", server.address]);
     assert.deepEqual([code, out], [64 + Status.UNIMPLEMENTED, ""]);

@@ -177,9 +177,12 @@ function escapeText(text: string): string {
     .replace(OBEYED, (character) => `&#${character.charCodeAt(0)};`);
 }
 
-const NC_NAME = /^[\p{L}_][\p{L}\p{N}\p{M}_.-]*$/u;
+const NC_NAME = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
 
-/** The JSON name, if it can be the name of an element; the full name of an extension can. */
+/**
+ * The JSON name, if it can be the name of an element; the full name of an extension can. Of all names
+ * that XML allows, these are the ones that every reader takes.
+ */
 function elementName(field: protobuf.Field): string {
   const names = [jsonName(field), protoName(field)];
   return names.find((name) => NC_NAME.test(name)) ?? field.name;

@@ -135,6 +135,8 @@ function mapEntryDescriptor(field: protobuf.MapField): IDescriptorProto {
   const key = new protobuf.Field("key", 1, field.keyType).toDescriptor("proto3");
   const valueField = new protobuf.Field("value", 2, field.type);
   valueField.resolvedType = field.resolvedType;
+  // From here the name of its type is looked for.
+  valueField.parent = field.parent;
   const value = valueField.toDescriptor("proto3");
   key.jsonName = "key";
   value.jsonName = "value";
