@@ -45,15 +45,17 @@ export interface VerifiedJwt {
   readonly expiresAtMs: number;
 }
 
+/** What kind of fault it is. `unavailable`: the keys cannot be had, nothing is known of the token. */
+export type JwtFaultReason = "wrong" | "expired" | "notYetValid" | "unavailable";
+
 /** Why a token is not good, in words without any of it. */
 export class JwtFault extends Error {
   override readonly name = "JwtFault";
-  /** True if it is the keys that could not be had: nothing is known of the token. */
-  readonly unavailable: boolean;
+  readonly reason: JwtFaultReason;
 
-  constructor(message: string, { unavailable = false } = {}) {
+  constructor(message: string, reason: JwtFaultReason = "wrong") {
     super(message);
-    this.unavailable = unavailable;
+    this.reason = reason;
   }
 }
 
@@ -150,7 +152,11 @@ export class JwtVerifier {
 const NOT_BY_ITS_KEY = "The JWT is not signed by a key of its issuer";
 
 function faultOf(error: unknown, { id, keysUrl }: Source): JwtFault {
-  if (error instanceof errors.JWTExpired) return new JwtFault("The JWT has expired");
+  // Both are told after the signature was found good: nobody learns them of a forged token.
+  if (error instanceof errors.JWTExpired) return new JwtFault("The JWT has expired", "expired");
+  if (error instanceof errors.JWTClaimValidationFailed && isNotYetValid(error)) {
+    return new JwtFault('The JWT is not valid yet, by its claim "nbf"', "notYetValid");
+  }
   if (error instanceof errors.JWTClaimValidationFailed) {
     return new JwtFault(`The JWT's claim "${error.claim}" does not fit`);
   }
@@ -166,9 +172,12 @@ function faultOf(error: unknown, { id, keysUrl }: Source): JwtFault {
   }
   // A key that is not made for the token's algorithm.
   if (keysUrl === undefined) return new JwtFault(NOT_BY_ITS_KEY);
-  return new JwtFault(`The keys of issuer "${id}" cannot be had at the moment`, {
-    unavailable: true,
-  });
+  return new JwtFault(`The keys of issuer "${id}" cannot be had at the moment`, "unavailable");
+}
+
+/** A `nbf` that is there and lies in the future, not one that is no number. */
+function isNotYetValid({ claim, reason }: errors.JWTClaimValidationFailed): boolean {
+  return claim === "nbf" && reason === "check_failed";
 }
 
 function fileKeys(path: string, issuer: Issuer): KeyObject | JWTVerifyGetKey {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from "jose";
+import { glob } from "../../shared/policy/glob.ts";
 import { PATIENCE_MS } from "../../tests/support/until.ts";
 import type { Issuer } from "./issuer.ts";
 import { JwtFault, JwtVerifier } from "./jwt.ts";
+import { type Entry, Fault, Prover } from "./prover.ts";
 
 const BASE: Issuer = {
   id: "corp",
@@ -111,8 +113,42 @@ Deno.test("JwtVerifier fetches a key set, keeps it, and follows a rotation", asy
   keys = [{ ...await exportJWK(second.publicKey), kid: "2", alg }];
   await verifier.verify(await sign(second.privateKey, alg, "2"));
   assert.equal(fetched, 2, "an unknown key is asked for");
-  await assert.rejects(verifier.verify(await sign(first.privateKey, alg)), { unavailable: false });
+  await assert.rejects(verifier.verify(await sign(first.privateKey, alg)), { reason: "wrong" });
   keys = undefined;
   const without = JwtVerifier.load("auth.yaml", [issuer]);
-  await assert.rejects(without.verify(await sign(first.privateKey, alg)), { unavailable: true });
+  await assert.rejects(without.verify(await sign(first.privateKey, alg)), {
+    reason: "unavailable",
+  });
 });
+
+Deno.test("F8: a JWT whose time is over, or has not come, is told as that", () =>
+  inFolder(async (folder) => {
+    const alg = "ES256";
+    const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
+    const other = await generateKeyPair(alg, { extractable: true });
+    await Deno.writeTextFile(`${folder}/key`, await exportSPKI(publicKey));
+    const issuer = { ...BASE, algorithms: [alg], clockSkewS: 30 };
+    const verifier = JwtVerifier.load(`${folder}/auth.yaml`, [issuer]);
+    const prover = new Prover("operator", { entries: [ALICE], others: [], jwt: verifier });
+    const prove = async (times: { exp: number; nbf?: number }, key = privateKey) => {
+      const nowS = Math.floor(Date.now() / 1000);
+      const jwt = new SignJWT({ sub: "alice" }).setProtectedHeader({ alg })
+        .setIssuer(BASE.issuer).setAudience("ghub").setExpirationTime(nowS + times.exp);
+      if (times.nbf !== undefined) jwt.setNotBefore(nowS + times.nbf);
+      const answer = await prover.prove(`Bearer ${await jwt.sign(key)}`, undefined);
+      return answer instanceof Fault ? answer.reason : answer.entry.id;
+    };
+    assert.equal(await prove({ exp: 3600, nbf: -60 }), "alice");
+    assert.equal(await prove({ exp: -600 }), "CREDENTIAL_EXPIRED");
+    assert.equal(await prove({ exp: 3600, nbf: 600 }), "CREDENTIAL_NOT_YET_VALID");
+    assert.equal(await prove({ exp: -600 }, other.privateKey), "CREDENTIAL_WRONG", "forged");
+    assert.equal(await prove({ exp: -5 }), "alice", "within 30 s of leeway");
+    assert.equal(await prove({ exp: 3600, nbf: 20 }), "alice", "within 30 s of leeway");
+  }));
+
+const ALICE: Entry = {
+  id: "alice",
+  tokens: [],
+  certificates: [],
+  jwt: [{ issuer: "corp", claims: new Map([["sub", glob("alice")]]) }],
+};

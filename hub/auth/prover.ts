@@ -14,7 +14,13 @@ import type { Credentials } from "./auth_file.ts";
 import { bearerToken } from "./bearer.ts";
 import { anyMatches } from "../../shared/policy/glob.ts";
 import { MIN_TOKEN_LENGTH } from "../token_file.ts";
-import { JwtFault, type JwtVerifier, looksLikeJwt, type VerifiedJwt } from "./jwt.ts";
+import {
+  JwtFault,
+  type JwtFaultReason,
+  type JwtVerifier,
+  looksLikeJwt,
+  type VerifiedJwt,
+} from "./jwt.ts";
 
 /** What an entry needs to be found. */
 export interface Entry extends Credentials {
@@ -37,6 +43,7 @@ export type FaultReason =
   | "CREDENTIAL_MALFORMED"
   | "CREDENTIAL_WRONG"
   | "CREDENTIAL_EXPIRED"
+  | "CREDENTIAL_NOT_YET_VALID"
   | "CREDENTIAL_NOT_FOR_THIS"
   | "KEYS_UNAVAILABLE";
 
@@ -146,9 +153,16 @@ export class Prover<E extends Entry> {
   }
 }
 
+const JWT_FAULTS: Readonly<Record<JwtFaultReason, FaultReason>> = {
+  wrong: "CREDENTIAL_WRONG",
+  expired: "CREDENTIAL_EXPIRED",
+  notYetValid: "CREDENTIAL_NOT_YET_VALID",
+  unavailable: "KEYS_UNAVAILABLE",
+};
+
 function faultOf(error: unknown): Fault {
   if (!(error instanceof JwtFault)) throw error;
-  return new Fault(error.unavailable ? "KEYS_UNAVAILABLE" : "CREDENTIAL_WRONG", error.message);
+  return new Fault(JWT_FAULTS[error.reason], error.message);
 }
 
 function findByJwt<E extends Entry>(

@@ -12,7 +12,12 @@ import type { Refusal } from "../refusal.ts";
 import { type AuthFile, MAX_FILE_BYTES, parseAuthFile } from "./auth_file.ts";
 import { FileAuth } from "./file_auth.ts";
 import type { Grant } from "../../shared/policy/rules.ts";
-import { type LoadedFile, readRulesFile, WatchedFile } from "../../shared/policy/watched_file.ts";
+import {
+  type LoadedFile,
+  parsedOnce,
+  readRulesFile,
+  WatchedFile,
+} from "../../shared/policy/watched_file.ts";
 
 /** An auth file that was read. */
 export interface LoadedAuthFile extends LoadedFile {
@@ -23,11 +28,15 @@ export interface LoadedAuthFile extends LoadedFile {
 /**
  * Reads an auth file and the key files that it names.
  *
+ * @param parse Reads the text. @default parseAuthFile
  * @throws {Error} That says what is wrong, and where.
  */
-export function loadAuthFile(path: string): LoadedAuthFile {
+export function loadAuthFile(
+  path: string,
+  parse: (text: string) => AuthFile = (text) => parseAuthFile(path, text),
+): LoadedAuthFile {
   const text = readAuthFile(path);
-  const file = parseAuthFile(path, text);
+  const file = parse(text);
   const fingerprint = fingerprintOf(path, text, file);
   return { file, auth: new FileAuth(path, file), fingerprint };
 }
@@ -40,8 +49,9 @@ export class WatchedAuth implements Auth {
   /** @throws {Error} If the file cannot be used. */
   constructor(path: string, { pollMs }: { readonly pollMs?: number } = {}) {
     const log = getLogger(["hub", "auth"]);
+    const parse = parsedOnce((text) => parseAuthFile(path, text));
     this.#file = new WatchedFile({
-      load: () => loadAuthFile(path),
+      load: () => loadAuthFile(path, parse),
       fingerprint: ({ file }) => fingerprintOf(path, readAuthFile(path), file),
       pollMs,
       onChange: ({ file: { servers, operators } }) => {

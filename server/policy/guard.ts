@@ -12,7 +12,7 @@ import { getLogger } from "@logtape/logtape";
 import { randomBytes } from "node:crypto";
 import type { ReloadPart } from "../../shared/cli/reload.ts";
 import type { RpcError } from "../../shared/grpc/rpc_error.ts";
-import { WatchedFile } from "../../shared/policy/watched_file.ts";
+import { parsedOnce, WatchedFile } from "../../shared/policy/watched_file.ts";
 import { readKeys, type Tunnel } from "../../shared/vouchers/voucher.ts";
 import { forbidden, untrusted } from "./errors.ts";
 import { KnownHubs, showKey } from "./known_hubs.ts";
@@ -21,6 +21,7 @@ import {
   type Caller,
   type LoadedPolicy,
   loadPolicy,
+  parsePolicy,
   policyFingerprint,
 } from "./policy_file.ts";
 import { VoucherReader } from "./voucher_reader.ts";
@@ -63,8 +64,9 @@ export class Guard implements Disposable {
     const log = getLogger(["server", "policy"]);
     this.#path = path;
     this.#hubs = new KnownHubs(stateDir);
+    const parse = parsedOnce((text) => parsePolicy(path, text));
     this.#file = new WatchedFile({
-      load: () => loadPolicy(path),
+      load: () => loadPolicy(path, parse),
       fingerprint: () => policyFingerprint(path),
       pollMs,
       onChange: ({ policy }) => {

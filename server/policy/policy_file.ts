@@ -103,9 +103,12 @@ export interface LoadedPolicy extends LoadedFile {
 }
 
 /** @throws {Error} That tells all that is wrong with it, and where. */
-export function loadPolicy(path: string): LoadedPolicy {
+export function loadPolicy(
+  path: string,
+  parse: (text: string) => Policy = (text) => parsePolicy(path, text),
+): LoadedPolicy {
   const text = readPolicyFile(path);
-  return { policy: parsePolicy(path, text), fingerprint: fingerprintOf(text) };
+  return { policy: parse(text), fingerprint: fingerprintOf(text) };
 }
 
 /** Of what is on disk now. */

@@ -140,7 +140,7 @@ Deno.test("parsePolicy() tells what is wrong, and where", async (t) => {
     [
       "an operator twice",
       'version: 1\nrules: [{ operators: a, operators: b, methods: "*", effect: deny }]',
-      /unique/,
+      /is there twice/,
     ],
     ["no YAML", "version: [", /policy.yaml:1:/],
   ];

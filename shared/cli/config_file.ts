@@ -7,7 +7,15 @@
  *
  * @module
  */
-import { isMap, isScalar, LineCounter, type Pair, parseDocument } from "yaml";
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  LineCounter,
+  type Pair,
+  parseDocument,
+  type YAMLMap,
+} from "yaml";
 import { closest } from "../closest.ts";
 import { configKey, type Option } from "./option.ts";
 import { UsageError } from "./usage_error.ts";
@@ -46,7 +54,8 @@ export function parseConfig(text: string, path: string, known: readonly Option[]
   const lines = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: lines,
-    uniqueKeys: true,
+    // Looked for below: the library compares each key with each other one.
+    uniqueKeys: false,
     merge: false,
     prettyErrors: false,
   });
@@ -77,13 +86,17 @@ export function parseConfig(text: string, path: string, known: readonly Option[]
       });
     }
     const place = `${where} "${key}"`;
-    config.set(key, { value: toText(document.contents.get(key), option, place), place });
+    if (config.has(key)) throw new UsageError(`${place} is there twice`);
+    config.set(key, { value: toText(pair.value, option, place), place });
   }
   return config;
 }
 
 /** As it would be typed after the flag. */
-function toText(value: unknown, option: Option, place: string): string | string[] | boolean {
+function toText(node: unknown, option: Option, place: string): string | string[] | boolean {
+  if (isAlias(node)) throw new UsageError(`${place} is an alias: write the value itself`);
+  const value = isScalar(node) ? node.value : node;
+  if (isMap(value)) checkKeys(value, place);
   if (isMap(value) || (typeof value === "object" && value !== null)) {
     // deno-lint-ignore no-explicit-any -- a node of the yaml package
     const plain = (value as any).toJSON();
@@ -93,6 +106,15 @@ function toText(value: unknown, option: Option, place: string): string | string[
     return option.many ? items : items.join(",");
   }
   return typeof value === "boolean" ? value : scalar(value, place);
+}
+
+function checkKeys(map: YAMLMap, place: string): void {
+  const seen = new Set<string>();
+  for (const { key } of map.items) {
+    const name = String(isScalar(key) ? key.value : key);
+    if (seen.has(name)) throw new UsageError(`${place} has the key "${name}" twice`);
+    seen.add(name);
+  }
 }
 
 function scalar(value: unknown, place: string): string {

@@ -66,6 +66,10 @@ function clear(message: string): string {
 
 class YamlReader {
   readonly #document: Document;
+  /** The last node of each anchor so far. The library looks for it in the whole document, each time. */
+  readonly #anchors = new Map<string, YamlNode>();
+  /** What an alias stands for where it is written, should its anchor be used again later. */
+  readonly #targets = new Map<Alias, YamlNode | undefined>();
   #aliases = 0;
   #aliased = 0;
 
@@ -88,7 +92,8 @@ class YamlReader {
     }
     if (node === null) return { kind: "null", at };
     if (isAlias(node)) return this.#alias(node, depth, at);
-    const { tag } = node as Scalar;
+    const { tag, anchor } = node as Scalar;
+    if (anchor !== undefined && this.#aliases === 0) this.#anchors.set(anchor, node);
     if (tag !== undefined) {
       const shown = tag.replace(/^tag:yaml\.org,2002:/, "!!");
       throw new Fault(at, `Expected no tag, found ${shown}: leave it out`);
@@ -107,10 +112,11 @@ class YamlReader {
   }
 
   #alias(alias: Alias, depth: number, at: number): Node {
-    const target = alias.resolve(this.#document);
+    if (!this.#targets.has(alias)) this.#targets.set(alias, this.#anchors.get(alias.source));
+    const target = this.#targets.get(alias);
     if (target === undefined) throw new Fault(at, `Unknown alias "*${alias.source}"`);
     this.#aliases++;
-    const node = this.#node(target as YamlNode, depth + 1, at);
+    const node = this.#node(target, depth + 1, at);
     this.#aliases--;
     return node;
   }

@@ -117,3 +117,28 @@ export function readRulesFile(
     throw new Error(`Cannot read ${what} ${path}: ${(cause as Error).message}`, { cause });
   }
 }
+
+/**
+ * Remembers the last outcome of `parse`, good or bad: a file that is broken is looked at each second,
+ * and must not be parsed each time.
+ *
+ * @param parse Gives the same for the same text.
+ */
+export function parsedOnce<T>(parse: (text: string) => T): (text: string) => T {
+  let last: { readonly text: string; readonly outcome: () => T } | undefined;
+  return (text) => {
+    if (last?.text !== text) last = { text, outcome: outcomeOf(() => parse(text)) };
+    return last.outcome();
+  };
+}
+
+function outcomeOf<T>(act: () => T): () => T {
+  try {
+    const value = act();
+    return () => value;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
+}

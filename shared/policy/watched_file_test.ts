@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { readRulesFile, WatchedFile } from "./watched_file.ts";
+import { until } from "../../tests/support/until.ts";
+import { parsedOnce, readRulesFile, WatchedFile } from "./watched_file.ts";
 
 /** The next call of a function, as a promise. */
 function calls<T>() {
@@ -80,4 +81,37 @@ Deno.test("readRulesFile() refuses what others may change, and what is too large
     write(path, "two");
     Deno.chmodSync(path, 0o664);
     assert.throws(read, /others may change it; run: chmod go-w .*rules.txt/);
+  }));
+
+Deno.test("B10: a broken file is parsed once for each change of it", () =>
+  inFolder(async (path) => {
+    let looked = 0, parsed = 0;
+    const read = () => {
+      looked++;
+      return readRulesFile(path, { what: "rules", maxBytes: 100 });
+    };
+    const parse = parsedOnce((text) => {
+      parsed++;
+      if (text.startsWith("!")) throw new Error(`It says ${text}`);
+      return { text, fingerprint: text };
+    });
+    const changed = calls<string>();
+    write(path, "one");
+    using _file = new WatchedFile({
+      load: () => parse(read()),
+      fingerprint: read,
+      onChange: ({ text }) => changed.call(text),
+      onBroken() {},
+      pollMs: 1,
+    });
+    write(path, "!one");
+    looked = 0;
+    await until("many looks at it", () => looked > 20);
+    assert.equal(parsed, 2, "the good one, and the broken one");
+    write(path, "!two");
+    const good = changed.next();
+    await until("a look at the next one", () => parsed === 3);
+    write(path, "two");
+    assert.equal(await good, "two");
+    assert.equal(parsed, 4);
   }));

@@ -94,6 +94,7 @@ export class Element {
       this.fault("must be a mapping (key: value)");
       return [];
     }
+    const seen = new Set<string>();
     return this.#node.items.flatMap(({ key, value }): [string, Element][] => {
       const at = { offset: (key as Node).range?.[0] ?? this.#offset, faults: this.#faults };
       if (!isScalar(key) || typeof key.value !== "string") {
@@ -101,7 +102,10 @@ export class Element {
         return [];
       }
       const name = this.name === "" ? key.value : `${this.name}.${key.value}`;
-      return [[key.value, new Element(name, value as Node | null, at)]];
+      const element = new Element(name, value as Node | null, at);
+      if (seen.has(key.value)) element.fault("is there twice");
+      seen.add(key.value);
+      return [[key.value, element]];
     });
   }
 
@@ -176,7 +180,8 @@ export function readYamlFile<T>(path: string, text: string, read: (root: Element
   const document = parseDocument(text, {
     lineCounter,
     schema: "core",
-    uniqueKeys: true,
+    // `entries()` finds them in linear time; the library compares each key with each other one.
+    uniqueKeys: false,
     merge: false,
     prettyErrors: false,
   });
