@@ -24,9 +24,11 @@ import { pinOf } from "../shared/tls/pin.ts";
 import { VERSION } from "../shared/version.ts";
 import { auditCommand } from "./audit_command.ts";
 import { authCommand } from "./auth/commands.ts";
+import { commandStateDir } from "./command_state_dir.ts";
+import { enrollCommands } from "./enroll_command.ts";
 import { certCommand } from "./cert_command.ts";
 import { CertificateWatch } from "./certificate_watch.ts";
-import { type Config, defaultStateDir, toConfig } from "./config.ts";
+import { type Config, toConfig } from "./config.ts";
 import { startHub } from "./hub.ts";
 import type { RunningHub } from "./hub_options.ts";
 import { machineName } from "./machine_name.ts";
@@ -62,7 +64,8 @@ export const program: Program = {
   defaultCommand: "serve",
   commands: [
     serve,
-    reloadCommand({ program: "ghub", stateDir: defaultStateDir }),
+    reloadCommand({ program: "ghub", stateDir: commandStateDir }),
+    ...enrollCommands,
     authCommand,
     auditCommand,
     certCommand,

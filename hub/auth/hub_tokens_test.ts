@@ -41,7 +41,7 @@ function callDoor(auth: HubTokens): Ask {
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
 Deno.test("HubTokens opens each door by the rules, and only by them", async (t) => {
-  const auth = new HubTokens(JOIN, OPERATOR);
+  const auth = new HubTokens([JOIN], OPERATOR);
   const doors = [
     {
       door: "tunnel",
@@ -98,16 +98,18 @@ Deno.test("HubTokens opens each door by the rules, and only by them", async (t) 
 });
 
 Deno.test("HubTokens refuses one token for both doors", () => {
-  assert.throws(() => new HubTokens(JOIN, JOIN), /one token/);
+  assert.throws(() => new HubTokens([JOIN], JOIN), /one token/);
 });
 
 Deno.test("openHubTokens() keeps its tokens in the state folder", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const stateDir = `${folder}/new/ghub`;
-    openHubTokens(stateDir);
+    openHubTokens(stateDir).close();
     const { join, operator } = tokenFiles(stateDir);
-    const ask = tunnelDoor(openHubTokens(stateDir));
+    const auth = openHubTokens(stateDir);
+    auth.close();
+    const ask = tunnelDoor(auth);
     const read = (path: string) => Deno.readTextFileSync(path).trim();
     assert.notEqual(typeof ask("192.0.2.7", bearer(read(join))), "string");
     assert.equal(ask("192.0.2.7", bearer(read(operator))), "403 PERMISSION_DENIED");
