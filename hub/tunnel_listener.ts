@@ -15,7 +15,7 @@ import { SharedPlaces } from "../shared/shared_places.ts";
 import { networkOf } from "./auth/throttle.ts";
 import { Admission } from "./admission.ts";
 import type { Identity, TunnelRequest } from "./auth.ts";
-import { FORWARDED_FIELDS } from "./forwarded.ts";
+import { isForwarded } from "./forwarded.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
 import { parseMeta } from "./meta.ts";
 import { OpenTunnel } from "./open_tunnel.ts";
@@ -123,7 +123,13 @@ export class TunnelListener {
       const nonce = readNonce(header);
       if (typeof nonce === "object") throw toHttpError(nonce);
       const { gate, registry } = this.#context;
-      const request: TunnelRequest = { remote: hostOf(remoteAddress), header, certificate, info };
+      const request: TunnelRequest = {
+        remote: hostOf(remoteAddress),
+        header,
+        certificate,
+        forwarded: isForwarded(head.fields),
+        info,
+      };
       const known = gate.authorizeTunnel(request);
       // Not awaited without need: who was admitted together is so not registered together with
       // those of the next second.
@@ -167,12 +173,9 @@ const NO_HEADER = () => undefined;
 
 /** The headers that a later look at the credential asks for, without the rest of the head. */
 function keptHeader(header: TunnelRequest["header"]): TunnelRequest["header"] {
-  const kept = new Map<string, string>();
-  for (const name of ["authorization", ...FORWARDED_FIELDS]) {
-    const value = header(name) ?? undefined;
-    if (value !== undefined) kept.set(name, value);
-  }
-  return kept.size === 0 ? NO_HEADER : (name) => kept.get(name);
+  const authorization = header("authorization") ?? undefined;
+  if (authorization === undefined) return NO_HEADER;
+  return (name) => name === "authorization" ? authorization : undefined;
 }
 
 function accept<T extends object>(result: T | Refusal): T {

@@ -26,7 +26,6 @@ import {
   type TunnelRequest,
 } from "../auth.ts";
 import { ERROR_DOMAIN } from "../director.ts";
-import { isForwarded } from "../forwarded.ts";
 import { WatchedFolder } from "../../shared/files/watched_folder.ts";
 import type { Refusal } from "../refusal.ts";
 import { openToken, randomToken } from "../token_file.ts";
@@ -110,10 +109,10 @@ export class HubTokens implements Auth {
     });
   }
 
-  authorizeTunnel({ remote, header }: TunnelRequest): Identity | Refusal {
+  authorizeTunnel({ remote, header, forwarded = false }: TunnelRequest): Identity | Refusal {
     const result = this.#check("server", {
       authorization: header("authorization") ?? undefined,
-      local: isLoopback(remote) && !isForwarded(header),
+      local: isLoopback(remote) && !forwarded,
     });
     if (typeof result !== "string") return result;
     const message = faultMessage("server", result);
