@@ -9,6 +9,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { HttpError } from "../shared/bridge/http_error.ts";
 import { errorInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { SharedPlaces } from "../shared/shared_places.ts";
@@ -27,7 +28,9 @@ import {
 } from "./handshake.ts";
 import type { Limits } from "./limits.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
+import { probeResponse } from "./probes.ts";
 import { RawConnection, type RawMeters, type RawResult } from "./raw.ts";
+import { readHead } from "./read_head.ts";
 import type { Registry } from "./registry.ts";
 import { Caller, type RelayContext } from "./relay.ts";
 import { MAX_SNIFF_BYTES, sniff, type Sniffed } from "./sniff.ts";
@@ -166,7 +169,7 @@ export class CallListener {
       if (is === "http2") await this.#routed(conn, peer, bytes);
       else if (is === "json" || is === "connect") {
         await this.#rawMode(conn, { mode: is, peer, first: bytes });
-      } else await writeAll(conn, helpfulAnswer(is));
+      } else await writeAll(conn, await this.#probed(conn, first) ?? helpfulAnswer(is));
     } catch (error) {
       getLogger(["hub", "call"]).debug("Connection of {remoteAddress} failed: {error}", {
         remoteAddress,
@@ -175,6 +178,21 @@ export class CallListener {
     } finally {
       this.#connections.delete(conn);
       closeQuietly(conn);
+    }
+  }
+
+  /** The answer to an HTTP/1.1 probe, if it is one. */
+  async #probed(conn: Deno.Conn, { is, bytes }: FirstBytes): Promise<Uint8Array | undefined> {
+    if (is !== "http1") return undefined;
+    const timer = setTimeout(() => closeQuietly(conn), HANDSHAKE_TIMEOUT_MS);
+    try {
+      const read = await readHead(conn, bytes);
+      return read && probeResponse(read.head, this.#context.relay.isReady());
+    } catch (error) {
+      if (error instanceof HttpError) return undefined;
+      throw error;
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -271,10 +289,14 @@ export class CallListener {
   }
 }
 
+/** What a connection began with. */
+interface FirstBytes {
+  readonly is: Sniffed;
+  readonly bytes: Uint8Array;
+}
+
 /** Reads until it is clear what this is. `undefined` if the peer was gone, or too slow. */
-async function firstBytes(
-  conn: Deno.Conn,
-): Promise<{ is: Sniffed; bytes: Uint8Array } | undefined> {
+async function firstBytes(conn: Deno.Conn): Promise<FirstBytes | undefined> {
   const timer = setTimeout(() => closeQuietly(conn), HANDSHAKE_TIMEOUT_MS);
   try {
     const buffer = new Uint8Array(4096);

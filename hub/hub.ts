@@ -187,6 +187,10 @@ class Hub implements RunningHub {
     return this.#limits.usage();
   }
 
+  get isReady(): boolean {
+    return this.#state === "serving";
+  }
+
   get reloadParts(): ReloadPart[] {
     const { authFile, auditLog } = this.#options;
     return reloadParts({ auth: this.#auth, authFile, audit: this.#audit, auditLog });
@@ -282,6 +286,7 @@ class Hub implements RunningHub {
       deadlines: this.#deadlines,
       refused: this.#refusedCalls,
       maxStreams: this.#options.maxStreamsPerConnection ?? 1_000,
+      isReady: () => this.isReady,
       // The hub's own services have no server's name, and no limit: they show what is going on.
       meter: !this.#limits.metered
         ? undefined

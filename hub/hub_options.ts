@@ -154,6 +154,8 @@ export interface RunningHub {
   useCertificate(identity: TlsIdentity): Promise<void>;
   /** What is in use now, against its limits. */
   usage(): Usage;
+  /** Whether it takes new tunnels and calls: it does not drain. */
+  readonly isReady: boolean;
   /** What can be taken anew while it runs. */
   readonly reloadParts: readonly ReloadPart[];
   /** Takes nothing new and lets the calls in flight end, until `signal` fires. */

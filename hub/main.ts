@@ -92,6 +92,7 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
     using metrics = listen && startMetrics({
       listen,
       usage: () => hub.usage(),
+      isReady: () => hub.isReady,
       lastReloadGood: () => lastReloadGood,
       certificate: watch && {
         file: certificate?.files.certFile ?? "",

@@ -20,6 +20,7 @@ import type { Gatekeeper } from "./gatekeeper.ts";
 import { parseMeta } from "./meta.ts";
 import { OpenTunnel } from "./open_tunnel.ts";
 import { readHead } from "./read_head.ts";
+import { probeResponse } from "./probes.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Registry } from "./registry.ts";
 import { readNonce, type Vouchers } from "./vouchers.ts";
@@ -111,6 +112,12 @@ export class TunnelListener {
       const read = await readHead(conn);
       if (read === undefined) return undefined;
       const { head, rest } = read;
+      const isTunnel = head.target.split("?", 1)[0] === this.#context.path;
+      const probe = isTunnel ? undefined : probeResponse(head, !this.#context.isDraining());
+      if (probe !== undefined) {
+        await writeAll(conn, probe);
+        return undefined;
+      }
       const upgrade = checkUpgrade(head);
       const [path] = head.target.split("?", 1);
       if (path !== this.#context.path) {
