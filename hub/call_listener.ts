@@ -12,7 +12,6 @@ import { getLogger } from "@logtape/logtape";
 import { HttpError } from "../shared/bridge/http_error.ts";
 import { errorInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
-import { SharedPlaces } from "../shared/shared_places.ts";
 import { networkOf } from "./auth/throttle.ts";
 import type { CallRequest, Operator } from "./auth.ts";
 import { callPlace } from "./call_place.ts";
@@ -27,6 +26,7 @@ import {
   rejection,
 } from "./handshake.ts";
 import type { Limits } from "./limits.ts";
+import type { ConnectionPlaces } from "./open_files.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
 import { probeResponse } from "./probes.ts";
 import { RawConnection, type RawMeters, type RawResult } from "./raw.ts";
@@ -54,6 +54,7 @@ export interface CallListenerContext {
   readonly gate: Gatekeeper;
   readonly registry: Registry<OpenTunnel>;
   readonly limits: Limits;
+  readonly places: ConnectionPlaces;
   nextId(): string;
   onRawRefused(raw: Omit<RawRecord, "identity"> & { readonly who: string }, error: RpcError): void;
   onRawOpened(raw: RawRecord): void;
@@ -138,7 +139,6 @@ export class CallListener {
   /** Routed connections. */
   readonly callers: Set<Caller> = new Set();
   readonly #connections = new Set<Deno.Conn>();
-  readonly #places = new SharedPlaces(MAX_CALLERS);
   /** Raw connections that stand. */
   readonly raws: Set<RawConnection> = new Set();
   #closed = false;
@@ -158,7 +158,7 @@ export class CallListener {
   async serve(conn: Deno.Conn): Promise<void> {
     const peer = peerOf(conn);
     const { remoteAddress } = peer;
-    using place = this.#places.take(networkOf(hostOf(remoteAddress)));
+    using place = this.#context.places.caller(networkOf(hostOf(remoteAddress)));
     this.#connections.add(conn);
     try {
       if (place === undefined || this.#closed) return;

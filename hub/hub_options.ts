@@ -88,6 +88,12 @@ export interface HubOptions {
    */
   readonly reconnectSpreadMs?: number;
   /**
+   * Files that may be open at once: connections are shared with that in mind.
+   *
+   * @default no limit
+   */
+  readonly openFiles?: number;
+  /**
    * Tunnels that may be opened in any second; more are told when to come back.
    *
    * @default 200

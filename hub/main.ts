@@ -33,6 +33,7 @@ import { startHub } from "./hub.ts";
 import type { RunningHub } from "./hub_options.ts";
 import { machineName } from "./machine_name.ts";
 import { startMetrics } from "./metrics.ts";
+import { openFileLimit } from "./open_files.ts";
 import { options } from "./options.ts";
 import { certificatePart } from "./reload_parts.ts";
 import { quickStart } from "./quick_start.ts";
@@ -78,7 +79,7 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
   const log = getLogger(["hub"]);
   const config = await toConfig(values, env);
   for (const warning of config.warnings) log.warn(literal(warning));
-  const hub = await startHub(config.hub);
+  const hub = await startHub({ ...config.hub, openFiles: openFileLimit() });
   const { certificate } = config;
   using watch = certificate === undefined ? undefined : new CertificateWatch({
     files: certificate.files,

@@ -11,13 +11,13 @@ import { getLogger } from "@logtape/logtape";
 import { HttpError } from "../shared/bridge/http_error.ts";
 import { checkUpgrade, errorResponse, upgradeResponse } from "../shared/bridge/upgrade.ts";
 import { KEYS_HEADER } from "../shared/vouchers/voucher.ts";
-import { SharedPlaces } from "../shared/shared_places.ts";
 import { networkOf } from "./auth/throttle.ts";
 import { Admission } from "./admission.ts";
 import type { Identity, TunnelRequest } from "./auth.ts";
 import { isForwarded } from "./forwarded.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
 import { parseMeta } from "./meta.ts";
+import type { ConnectionPlaces } from "./open_files.ts";
 import { OpenTunnel } from "./open_tunnel.ts";
 import { readHead } from "./read_head.ts";
 import { probeResponse } from "./probes.ts";
@@ -51,6 +51,7 @@ export interface TunnelListenerContext {
   /** True while the hub drains: nobody registers any more. */
   isDraining(): boolean;
   readonly vouchers: Vouchers;
+  readonly places: ConnectionPlaces;
   readonly maxHandshakesPerS?: number | undefined;
   nextId(): string;
   onRefused(asked: RefusedServer, refusal: HttpError): void;
@@ -63,7 +64,6 @@ export class TunnelListener {
   readonly #admission: Admission;
   /** Connections that are no tunnels yet. */
   readonly #handshakes = new Set<Deno.Conn>();
-  readonly #places = new SharedPlaces(MAX_HANDSHAKES);
 
   constructor(context: TunnelListenerContext) {
     this.#context = context;
@@ -107,7 +107,8 @@ export class TunnelListener {
   ): Promise<{ tunnel: OpenTunnel; rest: Uint8Array } | undefined> {
     let asked: RefusedServer = { peer: remoteAddress, server: "", who: "" };
     try {
-      using place = this.#places.take(networkOf(hostOf(remoteAddress)));
+      const { places } = this.#context;
+      using place = places.handshake(networkOf(hostOf(remoteAddress)));
       if (place === undefined) throw busy();
       const read = await readHead(conn);
       if (read === undefined) return undefined;
@@ -149,6 +150,8 @@ export class TunnelListener {
       // Last, and of those alone who may come in: strangers have no part in it.
       const retryAfterS = this.#admission.retryAfterS(owner);
       if (retryAfterS !== undefined) throw tooMany(this.#admission.perSecond, retryAfterS);
+      const file = places.tunnel(owner);
+      if (file === undefined) throw tooManyOf(owner);
       const { vouchers } = this.#context;
       const vouched = nonce === undefined ? undefined : { server: name, nonce };
       const tunnel = new OpenTunnel(conn, {
@@ -162,6 +165,7 @@ export class TunnelListener {
         ),
         vouchers: vouched && vouchers.of(vouched),
       });
+      void tunnel.closed.then(() => file[Symbol.dispose]());
       // Before the 101: a server that reads it is registered.
       registry.add(tunnel);
       gate.keepTunnel(tunnel, { ...request, header: keptHeader(header) }, identity);
@@ -203,6 +207,18 @@ function busy(): HttpError {
     code: "UNAVAILABLE",
     message: "The hub has too many handshakes under way",
     retryAfterS: BUSY_RETRY_S,
+  });
+}
+
+function tooManyOf(owner: string): HttpError {
+  return toHttpError({
+    status: 503,
+    code: "RESOURCE_EXHAUSTED",
+    message:
+      `"${owner}" has its share of the files that the hub may open, the rest is for others: ` +
+      "raise the limit of open files",
+    retryAfterS: BUSY_RETRY_S,
+    who: owner,
   });
 }
 
