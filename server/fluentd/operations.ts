@@ -2,7 +2,8 @@
  * One operation at a time, each at most once.
  *
  * - While one runs, another is refused with `OPERATION_IN_PROGRESS`; the same `request_id`
- *   attaches to the running one.
+ *   attaches to the running one. A stop alone is not refused by a start or restart: it ends their
+ *   waiting, which may be long, and is carried out after them.
  * - A finished answer is kept for `KEEP_MS` and given again to the same `request_id`, also after
  *   a restart of gserver. An operation that ended before it changed anything is not kept: it may
  *   be tried again with the same id.
@@ -17,7 +18,7 @@
 import { getLogger } from "@logtape/logtape";
 import { errorInfo, retryInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { ERROR_DOMAIN, fluentdError } from "./failures.ts";
-import type { OperationScope } from "./rules.ts";
+import type { OperationScope } from "./operation_scope.ts";
 import type { StateFile } from "./state_file.ts";
 
 const log = getLogger(["fluentd", "operations"]);
@@ -85,6 +86,8 @@ interface Kept {
 interface Running {
   readonly record: OperationRecord;
   readonly answer: Promise<object>;
+  /** Ends its waiting. */
+  readonly ending: AbortController;
 }
 
 export class Operations {
@@ -139,6 +142,12 @@ export class Operations {
     const known = this.#find(request);
     if (known !== undefined) return await until(known, signal) as Response;
     if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
+    const superseded = this.#supersede(request, signal);
+    if (superseded !== undefined) {
+      await superseded;
+      // Whatever has begun since counts as if it were asked only now.
+      return await this.run(request, action, signal);
+    }
     const { record: running } = this.#running ?? {};
     if (running !== undefined) {
       throw new RpcError(
@@ -158,11 +167,32 @@ export class Operations {
     const { kind, fingerprint, actor, reason } = request;
     const id = request.requestId || crypto.randomUUID();
     const record = { id, kind, fingerprint, actor, reason, timeMs: Date.now(), result: "" };
-    const answer = this.#carryOut(record, action, { mustBeKept: request.requestId !== "" });
+    const ending = new AbortController();
+    const answer = this.#carryOut(record, action, {
+      mustBeKept: request.requestId !== "",
+      superseded: ending.signal,
+    });
     // Its callers may all have left.
     answer.catch(() => {});
-    this.#running = { record, answer };
+    this.#running = { record, answer, ending };
     return await until(answer, signal);
+  }
+
+  /** Has a start or restart end its waiting for a stop; resolves when it has. */
+  #supersede(
+    { kind, actor, requestId }: OperationRequest,
+    signal: AbortSignal,
+  ): Promise<object> | undefined {
+    if (kind !== "stop" || this.#running === undefined) return undefined;
+    const { record, answer, ending } = this.#running;
+    if (record.kind === "stop") return undefined;
+    ending.abort(fluentdError(
+      "SUPERSEDED",
+      `A stop by ${actor || "somebody"} ended this ${record.kind} while it waited; ` +
+        "what it had started is stopped next",
+      { metadata: { request_id: requestId } },
+    ));
+    return until(answer.catch(() => ({})), signal);
   }
 
   /** The answer for this id, if there is or will be one. */
@@ -189,7 +219,10 @@ export class Operations {
   async #carryOut<Response extends object>(
     record: OperationRecord,
     action: (scope: OperationScope) => Promise<{ response: Response; result: string }>,
-    { mustBeKept }: { readonly mustBeKept: boolean },
+    { mustBeKept, superseded }: {
+      readonly mustBeKept: boolean;
+      readonly superseded: AbortSignal;
+    },
   ): Promise<Response> {
     // Lets run() note it first, whatever the action does before it waits.
     await Promise.resolve();
@@ -207,7 +240,7 @@ export class Operations {
       begun = true;
     };
     try {
-      const { response, result } = await action({ signal, begin });
+      const { response, result } = await action({ signal, superseded, begin });
       await this.#finish({ ...record, result, response }, true);
       return response;
     } catch (error) {

@@ -9,7 +9,7 @@ import {
   Operations,
 } from "./operations.ts";
 import { tailOf } from "./log_tail.ts";
-import type { OperationScope } from "./rules.ts";
+import type { OperationScope } from "./operation_scope.ts";
 import { StateFile } from "./state_file.ts";
 import { refused, tempDir } from "./test_kit.ts";
 
@@ -161,7 +161,7 @@ Deno.test("Operations.run() attaches the same id, refuses others, and outlives i
   const one = operations.run(request("a"), action, caller.signal);
   const two = operations.run(request("a"), action, signal);
   const busy = await refused(
-    operations.run(request("b", { kind: "stop" }), action, signal),
+    operations.run(request("b", { kind: "restart" }), action, signal),
     "ABORTED",
     "OPERATION_IN_PROGRESS",
   );
@@ -245,4 +245,23 @@ Deno.test("Operations begins anew, and says so, with a damaged journal", async (
       assert.deepEqual(await operations.run(request("a"), counted(), signal), { count: 1 });
     });
   }
+});
+
+Deno.test("C2: Operations.run() has a stop end a start that only waits, and gives both answers", async () => {
+  await using dir = await journal();
+  const operations = await dir.open();
+  const began = Promise.withResolvers<void>();
+  const start = operations.run(request("start"), async ({ begin, superseded }) => {
+    await begin();
+    began.resolve();
+    const ended = await new Promise<string>((resolve) =>
+      superseded.addEventListener("abort", () => resolve(String(superseded.reason)))
+    );
+    return { response: { ended }, result: "FAILED SUPERSEDED" };
+  }, signal);
+  await began.promise;
+  const stop = operations.run(request("stop", { kind: "stop" }), counted(), signal);
+  assert.match((await start).ended, /^ABORTED: A stop by somebody ended this start/);
+  assert.deepEqual(await stop, { count: 1 });
+  assert.equal(operations.last?.id, "stop");
 });

@@ -6,30 +6,23 @@
  *
  * @module
  */
-import { delay } from "../../shared/async/delay.ts";
+import { bytesInBufferFiles } from "./buffer_files.ts";
+import { withCause } from "./cause.ts";
 import { dryRun, fluentdVersion, type ShortRunOptions } from "./dry_run.ts";
+import { endProcesses, flush, mustLoseNothing, signalObstacle } from "./ending.ts";
 import { type Failure, failureOf, fluentdError } from "./failures.ts";
 import { tailOf } from "./log_tail.ts";
-import { everyProcess, isRunning } from "./manager.ts";
+import { isRunning } from "./manager.ts";
 import type { Look, Observer } from "./observer.ts";
+import { type OperationScope, waitingSignal } from "./operation_scope.ts";
 import { waitReady } from "./readiness.ts";
 
-/** How long SIGKILL may take: a process in an uninterruptible wait does not end. */
-const KILL_WAIT_MS = 5000;
 /** A flush before a stop may take this share of the wait. */
 const FLUSH_SHARE = 1 / 2;
-const FLUSH_POLL_MS = 250;
 /** A restart's stop must leave this share of the wait to its start. */
 const START_SHARE = 1 / 3;
 /** The first version whose supervisor takes SIGUSR2 as a zero-downtime restart. */
 const ZERO_DOWNTIME_SINCE = [1, 18];
-
-/** What an operation gets from whoever runs it. */
-export interface OperationScope {
-  readonly signal: AbortSignal;
-  /** To be called, and awaited, before the first thing that changes anything. */
-  begin(): Promise<void>;
-}
 
 export interface StartRules {
   readonly waitMs: number;
@@ -41,11 +34,13 @@ export interface StopRules {
   readonly waitMs: number;
   readonly flushFirst: boolean;
   readonly forceAfter: boolean;
+  readonly acceptLoss: boolean;
 }
 
 export interface RestartRules extends StartRules {
   readonly zeroDowntime: boolean;
   readonly onlyIfRunning: boolean;
+  readonly acceptLoss: boolean;
 }
 
 /** What was observed before and after, and what failed. */
@@ -60,6 +55,8 @@ export interface Outcome<Status extends string> {
 export type StartOutcome = Outcome<"NOCHANGE" | "SUCCESS" | "FAILED">;
 export type StopOutcome = Outcome<"NOCHANGE" | "SUCCESS" | "FAILED"> & {
   readonly killed: boolean;
+  /** In file buffers; absent where that cannot be known. */
+  readonly remainingBufferBytes?: number;
 };
 export type RestartOutcome = Outcome<"SUCCESS" | "FAILED_STARTED" | "FAILED_STOPPED">;
 
@@ -72,13 +69,17 @@ export async function start(
   const beganMs = performance.now();
   const untilMs = beganMs + rules.waitMs;
   const before = await observer.look(scope);
-  const end = async (status: StartOutcome["status"], failure?: Failure): Promise<StartOutcome> => ({
-    status,
-    before,
-    after: await observer.look(scope),
-    elapsedMs: performance.now() - beganMs,
-    ...(failure === undefined ? {} : { failure }),
-  });
+  const end = async (status: StartOutcome["status"], failure?: Failure): Promise<StartOutcome> => {
+    const after = await observer.look(scope);
+    const told = failure && await withCause(failure, { ...scope, untilMs, observer, look: after });
+    return {
+      status,
+      before,
+      after,
+      elapsedMs: performance.now() - beganMs,
+      ...(told === undefined ? {} : { failure: told }),
+    };
+  };
   // It runs and takes what comes in; that it cannot deliver is told, and no start would mend it.
   if (before.verdict.collects) return await end("NOCHANGE");
   switch (before.verdict.health) {
@@ -88,10 +89,9 @@ export async function start(
     case "STARTING":
     case "DEGRADED": {
       // Somebody else started it: a second start would only disturb.
-      const { signal } = scope;
       const { minHealthyMs } = rules;
       const failure = await waitReady(observer, {
-        signal,
+        signal: waitingSignal(scope),
         minHealthyMs,
         untilMs,
         sinceMs: Date.now(),
@@ -104,7 +104,10 @@ export async function start(
     }
   }
   await observer.manager.checkStart(scope);
-  if (rules.validate) await dryRun(await observer.manager.launch(scope), { ...scope, untilMs });
+  if (rules.validate) {
+    const signal = waitingSignal(scope);
+    await dryRun(await observer.manager.launch(scope), { signal, untilMs });
+  }
   await scope.begin();
   const failure = await attempt(scope, () => launchAndWait(observer, rules, untilMs, scope));
   return await end(failure === undefined ? "SUCCESS" : "FAILED", failure);
@@ -116,11 +119,12 @@ async function launchAndWait(
   untilMs: number,
   scope: OperationScope,
 ): Promise<Failure | undefined> {
-  const { signal } = scope;
   await observer.readLog(scope);
+  scope.superseded.throwIfAborted();
   const { place } = observer.log;
   const sinceMs = Date.now();
   await observer.manager.start(scope);
+  const signal = waitingSignal(scope);
   return await waitReady(observer, { signal, minHealthyMs, untilMs, place, sinceMs });
 }
 
@@ -134,8 +138,10 @@ export async function stop(
   const before = await observer.look(scope);
   if (!isRunning(before.seen)) {
     const elapsedMs = performance.now() - beganMs;
-    return { status: "NOCHANGE", before, after: before, killed: false, elapsedMs };
+    const left = await remaining(before);
+    return { status: "NOCHANGE", before, after: before, killed: false, elapsedMs, ...left };
   }
+  if (!rules.acceptLoss) mustLoseNothing(before);
   await scope.begin();
   let killed = false;
   const failure = await attempt(scope, async () => {
@@ -153,68 +159,16 @@ export async function stop(
     before,
     after,
     killed,
+    ...await remaining(before),
     elapsedMs: performance.now() - beganMs,
     ...(failure === undefined ? {} : { failure }),
   };
 }
 
-/** Asks for a flush and waits until the monitor says that the buffers are empty, as far as it can. */
-async function flush(observer: Observer, untilMs: number, scope: OperationScope): Promise<void> {
-  if ((await observer.glance(scope)).supervisors.length === 0) return;
-  await observer.manager.signal("SIGUSR1", scope);
-  for (;;) {
-    await delay(FLUSH_POLL_MS, scope);
-    const workers = (await observer.glance(scope)).workers.map(({ workerId }) => workerId);
-    const report = await observer.monitor?.report(workers, scope);
-    const { queuedBytes = 0, stageBytes = 0, queueLength = 0 } = report?.buffers ?? {};
-    if (queuedBytes + stageBytes + queueLength === 0 || performance.now() >= untilMs) return;
-  }
-}
-
-interface EndOptions {
-  readonly untilMs: number;
-  readonly force: boolean;
-}
-
-/** Asks all processes to end and waits until none is left. */
-async function endProcesses(
-  observer: Observer,
-  { untilMs, force }: EndOptions,
-  scope: OperationScope,
-): Promise<{ killed: boolean; failure?: Failure }> {
-  const { manager } = observer;
-  let seen = await observer.glance(scope);
-  let askedOrphans = seen.supervisors.length === 0;
-  let killed = false;
-  let killUntilMs = Infinity;
-  if (isRunning(seen)) await manager.stop(scope);
-  while (isRunning(seen = await observer.glance(scope))) {
-    const nowMs = performance.now();
-    if (!askedOrphans && seen.supervisors.length === 0 && everyProcess(seen).length > 0) {
-      // The supervisor ended before what it had started, so nobody will tell them.
-      askedOrphans = true;
-      await manager.stop(scope);
-    }
-    if (nowMs >= untilMs) {
-      if (!force || nowMs >= killUntilMs) {
-        const pids = everyProcess(seen).map(({ pid }) => pid);
-        const list = pids.length > 0 ? `processes ${pids.join(", ")}` : seen.unit?.subState;
-        const message = force
-          ? `Still there after SIGKILL: ${list}`
-          : `Still running: ${list}; it may yet end by itself, or ask with force_after`;
-        await observer.readLog(scope);
-        const logTail = tailOf(observer.log.tail());
-        const reason = force ? "KILL_FAILED" : "STILL_RUNNING";
-        return { killed, failure: { reason, message, logTail } };
-      }
-      // Each time anew: what forked meanwhile has to go as well.
-      killed = await manager.kill(scope) || killed;
-      if (killUntilMs === Infinity) killUntilMs = nowMs + KILL_WAIT_MS;
-    }
-    const atMostMs = untilMs > nowMs ? untilMs - nowMs : Infinity;
-    await observer.pause({ signal: scope.signal, atMostMs });
-  }
-  return { killed };
+/** What the next start will find in file buffers. */
+async function remaining({ config }: Look): Promise<{ remainingBufferBytes?: number }> {
+  const bytes = await bytesInBufferFiles(config);
+  return bytes === undefined ? {} : { remainingBufferBytes: bytes };
 }
 
 /** Stops Fluentd, if it runs, and starts it; or lets a new one take over. */
@@ -234,7 +188,10 @@ export async function restart(
   await manager.checkStart(scope);
   const takeover = rules.zeroDowntime && running;
   if (takeover) await checkTakeover(observer, before, { ...scope, untilMs });
-  if (rules.validate) await dryRun(await manager.launch(scope), { ...scope, untilMs });
+  if (running && !rules.acceptLoss) mustLoseNothing(before);
+  if (rules.validate) {
+    await dryRun(await manager.launch(scope), { signal: waitingSignal(scope), untilMs });
+  }
   await scope.begin();
   const failure = await attempt(scope, async () => {
     if (takeover) return await takeOver(observer, rules, untilMs, scope);
@@ -247,12 +204,13 @@ export async function restart(
   });
   const after = await observer.look(scope);
   const failed = isRunning(after.seen) ? "FAILED_STARTED" : "FAILED_STOPPED";
+  const told = failure && await withCause(failure, { ...scope, untilMs, observer, look: after });
   return {
     status: failure === undefined ? "SUCCESS" : failed,
     before,
     after,
     elapsedMs: performance.now() - beganMs,
-    ...(failure === undefined ? {} : { failure }),
+    ...(told === undefined ? {} : { failure: told }),
   };
 }
 
@@ -268,6 +226,7 @@ async function checkTakeover(
       "There is no supervisor that could hand over: restart with STOP_START",
     );
   }
+  mustTakeSignals(before);
   const running = before.identities?.[0]?.version ?? before.facts.version;
   const installed = await fluentdVersion(await manager.launch(options), options);
   for (const version of [running, installed]) {
@@ -288,6 +247,13 @@ async function checkTakeover(
   }
 }
 
+/** @throws {RpcError} `WORKER_MISSING`. */
+function mustTakeSignals(look: Look): void {
+  const obstacle = signalObstacle(look);
+  if (obstacle === undefined) return;
+  throw fluentdError("WORKER_MISSING", `No zero-downtime restart now: ${obstacle}`);
+}
+
 function isSince(version: string, [major = 0, minor = 0]: readonly number[]): boolean {
   const [ownMajor = 0, ownMinor = 0] = version.split(".").map(Number);
   return ownMajor > major || ownMajor === major && ownMinor >= minor;
@@ -300,11 +266,14 @@ async function takeOver(
   untilMs: number,
   scope: OperationScope,
 ): Promise<Failure | undefined> {
-  const { signal } = scope;
-  const { seen: { supervisors }, facts: { takeover: formerTakeover } } = await observer.look(scope);
+  const before = await observer.look(scope);
+  // It may have died since.
+  mustTakeSignals(before);
+  const { seen: { supervisors }, facts: { takeover: formerTakeover } } = before;
   const { place } = observer.log;
   const sinceMs = Date.now();
   await observer.manager.signal("SIGUSR2", scope);
+  const signal = waitingSignal(scope);
   const replaced = new Set(supervisors.map(({ pid }) => pid));
   return await waitReady(observer, {
     signal,

@@ -76,11 +76,13 @@ export class FluentdService {
       waitMs: readDuration("wait", request.wait, DEFAULT_STOP_WAIT_MS),
       flushFirst: request.flushFirst ?? false,
       forceAfter: request.forceAfter ?? false,
+      acceptLoss: request.acceptLoss ?? false,
     };
     return await this.#operations.run(toOperation("stop", request, context), async (scope) => {
       const outcome = await stop(this.#observer, rules, scope);
-      const { killed } = outcome;
-      return this.#answer("stop", outcome, { ...this.#toResponse(outcome), killed });
+      const { killed, remainingBufferBytes } = outcome;
+      const left = remainingBufferBytes === undefined ? {} : { remainingBufferBytes };
+      return this.#answer("stop", outcome, { ...this.#toResponse(outcome), killed, ...left });
     }, context.signal);
   }
 
@@ -90,6 +92,7 @@ export class FluentdService {
       validate: request.validateFirst ?? true,
       zeroDowntime: request.mode === "ZERO_DOWNTIME",
       onlyIfRunning: request.onlyIfRunning ?? false,
+      acceptLoss: request.acceptLoss ?? false,
     };
     return await this.#operations.run(toOperation("restart", request, context), async (scope) => {
       const outcome = await restart(this.#observer, rules, scope);

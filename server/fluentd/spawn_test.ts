@@ -303,7 +303,7 @@ withFluentd(
     const [one, two, other] = await Promise.all([
       service.start(request),
       service.start(request),
-      refused(service.stop(), "ABORTED", "OPERATION_IN_PROGRESS"),
+      refused(service.restart(), "ABORTED", "OPERATION_IN_PROGRESS"),
     ]);
     assert.equal(one.status, "SUCCESS");
     assert.deepEqual(two, one);

@@ -269,3 +269,41 @@ export async function together(stories: Record<string, Story>): Promise<void> {
     throw new AggregateError(errors, errors.map(({ message }) => message).join("\n\n"));
   }
 }
+
+/** Who works on one row sets this to the beginning of its name: `--filter` begins all of them. */
+const ONLY = "GHUB_STORY";
+
+/**
+ * Tells stories side by side, each as a test of its own: the first test begins them all. So they
+ * have no leak sanitizers, which would take one's connections for another's; `together` has.
+ */
+export function eachAsTest(
+  stories: Record<string, Story>,
+  { ignore }: { readonly ignore: boolean },
+): void {
+  const only = Deno.env.get(ONLY) ?? "";
+  const names = Object.keys(stories).filter((name) => name.startsWith(only));
+  let results: Map<string, Promise<void>> | undefined;
+  const begin = () => {
+    const told = new Map(names.map((name) => [name, Promise.withResolvers<void>()]));
+    const waiting = [...told];
+    const tell = async () => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        const [name, { resolve, reject }] = next;
+        await deadline(stories[name]!(), STORY_MS, { what: "story" }).then(resolve, reject);
+      }
+    };
+    for (const { promise } of told.values()) promise.catch(() => {});
+    for (let i = 0; i < STORIES_AT_ONCE; i++) void tell();
+    return new Map([...told].map(([name, { promise }]) => [name, promise]));
+  };
+  for (const name of names) {
+    Deno.test({
+      name,
+      ignore,
+      sanitizeOps: false,
+      sanitizeResources: false,
+      fn: () => (results ??= begin()).get(name),
+    });
+  }
+}

@@ -39,6 +39,42 @@ function missing(): false {
   return false;
 }
 
+/** Folders of gems, each with another fluentd, that run the same tests: separated by colons. */
+const VERSIONS = "GHUB_FLUENTD_VERSIONS";
+
+/** One fluentd to test with. */
+export interface FluentdVersion {
+  /** What is in its tests' names; empty for the machine's own. */
+  readonly label: string;
+  readonly command: string[];
+}
+
+/**
+ * All that the same tests shall run with: the machine's own, and those of `GHUB_FLUENTD_VERSIONS`, as
+ * `GEM_HOME=folder GEM_PATH=folder gem install fluentd -v 1.16.11` makes them.
+ */
+export function fluentdVersions(): FluentdVersion[] {
+  const own = fluentdCommand();
+  const folders = (Deno.env.get(VERSIONS) ?? "").split(delimiter).filter((folder) => folder !== "");
+  return [
+    ...(own === undefined ? [] : [{ label: "", command: own }]),
+    ...folders.map((folder) => ({
+      label: ` (${versionIn(folder)})`,
+      // `env` becomes it: no process stands between.
+      command: ["env", `GEM_HOME=${folder}`, `GEM_PATH=${folder}`, join(folder, "bin", "fluentd")],
+    })),
+  ];
+}
+
+/** @throws {Error} If there is none: tests that were asked for shall not be left out in silence. */
+function versionIn(folder: string): string {
+  for (const { name } of Deno.readDirSync(join(folder, "gems"))) {
+    const [, version] = /^fluentd-(\d.*)$/.exec(name) ?? [];
+    if (version !== undefined) return version;
+  }
+  throw new Error(`Cannot find a fluentd in ${folder}, which ${VERSIONS} names`);
+}
+
 /** Ports that no system gives away by itself: Linux begins at 32768, others at 49152. */
 const PORTS = { first: 20_000, count: 10_000 };
 
