@@ -13,6 +13,7 @@
 import { basename, join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { comesWithin } from "../../shared/async/deadline.ts";
+import { BACKUP_DIR, backupObstacle } from "./backup_dir.ts";
 import { fluentdError } from "./failures.ts";
 import { type Launch, readLaunch } from "./launch.ts";
 import { FileLog, type FluentdLog } from "./log_tail.ts";
@@ -106,6 +107,8 @@ async function recordEnd(
 export class SpawnManager implements FluentdManager {
   readonly kind = "SPAWN";
   readonly #launch: Launch;
+  /** Set for it beside what we have ourselves. */
+  readonly #env: Readonly<Record<string, string>>;
   readonly #capture: string;
   readonly #log: FileLog;
   readonly #file: StateFile<SpawnState>;
@@ -122,6 +125,11 @@ export class SpawnManager implements FluentdManager {
     const { command, configPath, stateDir, logPath } = options;
     const argv = [...command, ...(configPath === undefined ? [] : ["-c", configPath])];
     const fluentConf = Deno.env.get("FLUENT_CONF");
+    // Our folder is for us alone: a Fluentd that changes its user keeps the place of all.
+    const staysOurs = !argv.some((arg) => /^--user(=|$)/.test(arg));
+    this.#env = staysOurs && !Deno.env.get(BACKUP_DIR)
+      ? { [BACKUP_DIR]: join(stateDir, "fluentd-backup") }
+      : {};
     this.#launch = {
       argv,
       ...(fluentConf === undefined ? {} : { env: { FLUENT_CONF: fluentConf } }),
@@ -228,7 +236,7 @@ export class SpawnManager implements FluentdManager {
     const child = new Deno.Command("/bin/sh", {
       // The shell only opens the file and becomes fluentd: the PID stays.
       args: ["-c", 'exec "$@" >>"$0" 2>&1', this.#capture, ...this.#launch.argv],
-      env: { [MARK]: this.#state.mark },
+      env: { ...this.#env, [MARK]: this.#state.mark },
       stdin: "null",
       stdout: "null",
       stderr: "null",
@@ -299,13 +307,13 @@ export class SpawnManager implements FluentdManager {
     }
   }
 
-  zeroDowntimeObstacle(): Promise<string | undefined> {
+  async zeroDowntimeObstacle(): Promise<string | undefined> {
     const arg = this.#launch.argv.find((arg) => NEEDS_QUOTES.test(arg));
-    return Promise.resolve(
-      arg === undefined
-        ? undefined
-        : `fluentd would join its arguments for a shell, which breaks "${arg}"`,
-    );
+    if (arg !== undefined) {
+      return `fluentd would join its arguments for a shell, which breaks "${arg}"`;
+    }
+    const { leader } = this.#state;
+    return leader && await backupObstacle(leader.pid, readLaunch(this.#launch).configPath);
   }
 
   async tend(): Promise<void> {

@@ -8,6 +8,7 @@
  */
 import { join } from "node:path";
 import { fluentdError } from "./failures.ts";
+import { backupObstacle } from "./backup_dir.ts";
 import { type Launch, readLaunch } from "./launch.ts";
 import { JournalLog } from "./log_journal.ts";
 import { FileLog, type FluentdLog } from "./log_tail.ts";
@@ -181,8 +182,11 @@ export class SystemdManager implements FluentdManager {
   }
 
   async zeroDowntimeObstacle(options: WaitOptions): Promise<string | undefined> {
-    const { Type } = await this.#systemctl.show(options);
-    if (REPLACEABLE_TYPES.has(Type)) return undefined;
+    const { Type, MainPID } = await this.#systemctl.show(options);
+    if (REPLACEABLE_TYPES.has(Type)) {
+      const { configPath } = readLaunch(await this.launch(options));
+      return await backupObstacle(Number(MainPID), configPath);
+    }
     return `the unit's Type=${Type} ends the service together with the old supervisor; ` +
       `it needs Type=forking with a PIDFile`;
   }
