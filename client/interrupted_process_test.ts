@@ -4,13 +4,11 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
 import { retryInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
+import { cleanEnv, commandLine, source } from "../tests/support/process.ts";
 import { within } from "../tests/support/until.ts";
 import { LOST, startFakeHub } from "./fake_hub.ts";
-
-const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
 
 interface Ended {
   readonly code: number;
@@ -23,8 +21,11 @@ async function interrupt(
   args: readonly string[],
   { when, signal }: { readonly when: Promise<unknown>; readonly signal: Deno.Signal },
 ): Promise<Ended> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", MAIN, ...args],
+  const [command, ...words] = commandLine(source("client/main.ts"));
+  const child = new Deno.Command(command, {
+    args: [...words, ...args],
+    clearEnv: true,
+    env: cleanEnv(),
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

@@ -5,20 +5,20 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
 import { Status } from "../shared/grpc/status.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
 import { deadPort } from "../tests/support/dead_port.ts";
+import { cleanEnv, commandLine, source } from "../tests/support/process.ts";
 import { startFakeHub } from "./fake_hub.ts";
 
-const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
+const GCLIENT = commandLine(source("client/main.ts"));
 const decoder = new TextDecoder();
 
 /** A directory with a wrapper that bash finds as `gclient`. */
 async function withGclient(run: (directory: string) => Promise<void>): Promise<void> {
   const directory = await Deno.makeTempDir();
   try {
-    const text = `#!/bin/sh\nexec ${Deno.execPath()} run -A --no-check ${MAIN} "$@"\n`;
+    const text = `#!/bin/sh\nexec ${GCLIENT.join(" ")} "$@"\n`;
     await Deno.writeTextFile(`${directory}/gclient`, text, { mode: 0o755 });
     await run(directory);
   } finally {
@@ -33,17 +33,11 @@ interface Ran {
 }
 
 async function bash(directory: string, script: string, env: Record<string, string>): Promise<Ran> {
-  const kept = Object.fromEntries(
-    ["HOME", "DENO_DIR"].flatMap((name) => {
-      const value = Deno.env.get(name);
-      return value === undefined ? [] : [[name, value]];
-    }),
-  );
   const { code, stdout, stderr } = await new Deno.Command("bash", {
     args: ["--norc", "-c", script],
     cwd: directory,
     clearEnv: true,
-    env: { ...kept, PATH: `${directory}:${Deno.env.get("PATH")}`, ...env },
+    env: { ...cleanEnv(), PATH: `${directory}:${Deno.env.get("PATH")}`, ...env },
     stdin: "null",
   }).output();
   return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
@@ -353,8 +347,9 @@ Deno.test("Ctrl-C ends a stream with exit code 130", async () => {
     await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
     ended.resolve();
   };
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", MAIN, "hub", "activity", "-s", hub.address],
+  const [command, ...args] = GCLIENT;
+  const child = new Deno.Command(command, {
+    args: [...args, "hub", "activity", "-s", hub.address],
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

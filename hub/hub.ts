@@ -17,7 +17,7 @@ import { ActivityFeed } from "./activity.ts";
 import { type Audit, openAudit } from "./audit.ts";
 import type { Answer, Auth, Identity, Operator } from "./auth.ts";
 import { openAuth } from "./auth/mod.ts";
-import { CallListener, MAX_CALLERS } from "./call_listener.ts";
+import { CallListener } from "./call_listener.ts";
 import { callPlace } from "./call_place.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Route } from "./director.ts";
@@ -28,7 +28,6 @@ import { Journal } from "./journal.ts";
 import { KnownServers } from "./known_servers.ts";
 import { Limits, type Load, type Usage } from "./limits.ts";
 import { type HubListener, listen } from "./listen.ts";
-import { ConnectionPlaces } from "./open_files.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
 import { OwnUpstream } from "./own_upstream.ts";
 import { createOwnServices } from "./own_services.ts";
@@ -38,7 +37,7 @@ import type { RequestHead } from "./request_head.ts";
 import { RefusedCalls } from "./refused_calls.ts";
 import { reloadParts } from "./reload_parts.ts";
 import type { Peer } from "./socket.ts";
-import { MAX_HANDSHAKES, type RefusedServer, TunnelListener } from "./tunnel_listener.ts";
+import { type RefusedServer, TunnelListener } from "./tunnel_listener.ts";
 import { LOOK_MS, TunnelSweep } from "./tunnel_sweep.ts";
 import { Vouchers } from "./vouchers.ts";
 import { welcome } from "./welcome.ts";
@@ -104,7 +103,6 @@ class Hub implements RunningHub {
   readonly #deadlines = new Deadlines();
   readonly #refusedCalls = new RefusedCalls();
   readonly #limits: Limits;
-  readonly #places: ConnectionPlaces;
   readonly #ownServices: ReturnType<typeof createOwnServices>;
   #own: OwnUpstream;
   readonly #tunnelListener: TunnelListener;
@@ -126,10 +124,6 @@ class Hub implements RunningHub {
     this.#options = options;
     this.#auth = auth;
     this.#limits = new Limits(options);
-    this.#places = new ConnectionPlaces(options.openFiles ?? Infinity, {
-      maxCallers: MAX_CALLERS,
-      maxHandshakes: MAX_HANDSHAKES,
-    });
     const { stateDir } = options;
     this.#known = stateDir === undefined ? undefined : KnownServers.open(stateDir);
     this.#registry = new Registry({ departures: this.#known?.departures ?? [] });
@@ -166,7 +160,6 @@ class Hub implements RunningHub {
       gate: this.#gate,
       registry: this.#registry,
       limits: this.#limits,
-      places: this.#places,
       nextId: () => this.#makeId(),
       onRawRefused: (raw, error) => this.#journal.rawRefused(raw, error),
       onRawOpened: (raw) => this.#journal.rawOpened(raw),
@@ -192,10 +185,6 @@ class Hub implements RunningHub {
 
   usage(): Usage {
     return this.#limits.usage();
-  }
-
-  get isReady(): boolean {
-    return this.#state === "serving";
   }
 
   get reloadParts(): ReloadPart[] {
@@ -264,7 +253,6 @@ class Hub implements RunningHub {
     return {
       path,
       vouchers,
-      places: this.#places,
       gate: this.#gate,
       registry: this.#registry,
       isDraining: () => this.#state !== "serving",
@@ -294,7 +282,6 @@ class Hub implements RunningHub {
       deadlines: this.#deadlines,
       refused: this.#refusedCalls,
       maxStreams: this.#options.maxStreamsPerConnection ?? 1_000,
-      isReady: () => this.isReady,
       // The hub's own services have no server's name, and no limit: they show what is going on.
       meter: !this.#limits.metered
         ? undefined

@@ -31,7 +31,6 @@ import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { isServerName, NAME_RULE } from "../shared/registration/server_name.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
-import { HUB_SERVICE } from "./probes.ts";
 import type { Departure, Registry } from "./registry.ts";
 import { OPERATOR_FIELD } from "../shared/vouchers/voucher.ts";
 import type { Tunnel } from "./tunnel.ts";
@@ -110,7 +109,7 @@ export function createOwnServices(
     ),
   });
   const health = addHealth(server);
-  for (const name of [HUB, HUB_SERVICE]) health.set(name, "SERVING");
+  health.set(HUB, "SERVING");
   addReflection(server, SERVICES);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const ends = new Set<Duplex>();

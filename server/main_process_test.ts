@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { cleanEnv, commandLine, source } from "../tests/support/process.ts";
 import { TestHub } from "./test_hub.ts";
 
 interface Gserver extends AsyncDisposable {
@@ -9,12 +10,15 @@ interface Gserver extends AsyncDisposable {
 
 async function spawn(hub: TestHub, ...args: string[]): Promise<Gserver> {
   const stateDir = await Deno.makeTempDir();
-  const process = new Deno.Command(Deno.execPath(), {
+  const [command, ...words] = commandLine(source("server/main.ts"));
+  const process = new Deno.Command(command, {
     args: [
-      ...["run", "-A", "--no-check", new URL("./main.ts", import.meta.url).pathname],
+      ...words,
       ...["serve", "edge-1", "--hub-uri", hub.uri.href, "--state-dir", stateDir],
       ...["--fluentd-manager", "spawn", ...args],
     ],
+    clearEnv: true,
+    env: cleanEnv(),
     stdout: "piped",
     stderr: "null",
   }).spawn();

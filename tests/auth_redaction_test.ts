@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { authYaml, jwt, tokenOf } from "./support/auth_world.ts";
-import { MAX_KEPT_CHARS, Process } from "./support/process.ts";
+import { MAX_KEPT_CHARS, Process, source } from "./support/process.ts";
 import { connectTo, shakeHands } from "./support/raw_path.ts";
 import { replaceFile } from "./support/replace_file.ts";
 import { Secrets } from "./support/secrets.ts";
@@ -138,16 +138,16 @@ Deno.test("no secret of a whole run stands in any output, log, audit, state, met
       await place(authYaml());
     });
     const feed = Process.deno("activity", [
-      ...["run", "-A", "--quiet", "client/main.ts", "hub", "activity", "--history", "1000"],
+      ...[...source("client/main.ts"), "hub", "activity", "--history", "1000"],
       ...["-s", world.callAddress, "--token-file", `${dir}/root`, "-o", "json", "-v"],
     ]);
     await using _ = feed;
     await feed.line(/CALL_ENDED/);
     await t.step("command lines, while all of them run", async () => {
       const { stdout } = await Process.output("ps", ["-eo", "args"]);
-      assert.match(stdout, /hub\/main\.ts serve .*--auth-file/);
-      assert.match(stdout, /server\/main\.ts serve edge-1/);
-      assert.match(stdout, /client\/main\.ts hub activity/);
+      assert.match(stdout, /(hub\/main\.ts|main\.js|ghub) serve .*--auth-file/);
+      assert.match(stdout, /(server\/main\.ts|main\.js|gserver) serve edge-1/);
+      assert.match(stdout, /(client\/main\.ts|main\.js|gclient) hub activity/);
       seen.push(["ps", stdout]);
     });
     await t.step("metrics", async () => {

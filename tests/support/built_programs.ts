@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Process, REPOSITORY } from "./process.ts";
+import { Process, REPOSITORY, toolEnv } from "./process.ts";
 
 /** A folder that has them already. Without it they are built, once for a test file. */
 const PROGRAMS = "GHUB_PROGRAMS";
@@ -20,7 +20,8 @@ async function build(): Promise<string> {
   const dir = await Deno.makeTempDir({ prefix: "ghub-programs-" });
   globalThis.addEventListener("unload", () => Deno.removeSync(dir, { recursive: true }));
   const script = `${REPOSITORY}scripts/build.ts`;
-  const { code, stderr } = await Process.run(["run", "-A", "--quiet", script, "--out", dir]);
+  const words = ["run", "-A", "--quiet", script, "--out", dir];
+  const { code, stderr } = await Process.run(words, { env: toolEnv() });
   if (code !== 0) throw new Error(`Cannot build the executables: ${stderr}`);
   return dir;
 }

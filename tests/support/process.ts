@@ -85,7 +85,7 @@ export function toolEnv(): Record<string, string> {
 }
 
 /** A folder of executables that take the place of the sources: `deno task test:system --programs`. */
-const PROGRAMS = Deno.env.get("GHUB_TEST_PROGRAMS");
+const PROGRAMS = Deno.env.get("GHUB_PROGRAMS");
 const EXECUTABLES: Readonly<Record<string, string>> = {
   "hub/main.ts": "ghub",
   "server/main.ts": "gserver",
