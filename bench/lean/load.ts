@@ -27,6 +27,8 @@ export interface Target {
   readonly address: string;
   /** The server, for a hub; `undefined` for a direct connection. */
   readonly server?: string;
+  /** With TLS, by this authority. */
+  readonly ca?: string | undefined;
 }
 
 /** What calls did in some time. */
@@ -65,8 +67,8 @@ export class Caller {
     this.#streamHead = encodeHeaderList(head("ServerStream"));
   }
 
-  static async connect({ address, server }: Target): Promise<Caller> {
-    return new Caller(new Peer(await dialTcp(address), { role: "client" }), server);
+  static async connect({ address, server, ca }: Target): Promise<Caller> {
+    return new Caller(new Peer(await dialTcp(address, ca), { role: "client" }), server);
   }
 
   unary(events: StreamEvents, message: Uint8Array): void {

@@ -7,6 +7,7 @@
 import { FrameReader } from "../../shared/bridge/frames.ts";
 import { unmask } from "../../shared/bridge/unmask.ts";
 import { release } from "../../shared/bytes/out_buffer.ts";
+import { dial } from "./dial.ts";
 import type { Wire } from "./wire.ts";
 
 /** So often is a hub asked again that says it has too much to do. */
@@ -44,7 +45,8 @@ export async function openTunnel(
   name: string,
 ): Promise<{ readonly wire: Wire } | { readonly head: string }> {
   const { protocol, hostname, port, host, pathname } = new URL(uri);
-  const connection = await connect(protocol, { hostname, port: Number(port) });
+  const alpn = protocol === "wss:" ? "http/1.1" : undefined;
+  const connection = await dial({ hostname, port: Number(port), alpn });
   const request = [
     `GET ${pathname} HTTP/1.1`,
     `Host: ${host}`,
@@ -73,16 +75,6 @@ export async function openTunnel(
     connection.close();
     return { head: text };
   }
-}
-
-/** With TLS, it trusts whom the process trusts: `deno run --cert`. */
-async function connect(protocol: string, address: Deno.ConnectOptions): Promise<Deno.Conn> {
-  if (protocol === "wss:") {
-    return await Deno.connectTls({ ...address, alpnProtocols: ["http/1.1"] });
-  }
-  const connection = await Deno.connect(address);
-  connection.setNoDelay(true);
-  return connection;
 }
 
 function webSocketWire(connection: Deno.Conn, early: Uint8Array): Wire {

@@ -8,6 +8,7 @@
  * @module
  */
 import { release } from "../../shared/bytes/out_buffer.ts";
+import { dial } from "./dial.ts";
 
 const READ_BYTES = 256 * 1024;
 
@@ -21,16 +22,20 @@ export interface Wire {
   close(): void;
 }
 
-/** Dials `host:port`. */
-export async function dialTcp(address: string): Promise<Wire> {
+/** Dials `host:port`, with TLS if there is a `ca`. */
+export async function dialTcp(address: string, ca?: string): Promise<Wire> {
   const { hostname, port } = new URL(`tcp://${address}`);
-  const connection = await Deno.connect({ hostname, port: Number(port) });
-  return tcpWire(connection);
+  const alpn = ca === undefined ? undefined : "h2";
+  return connWire(await dial({ hostname, port: Number(port), alpn, ca }));
 }
 
 /** A wire over a TCP connection. */
 export function tcpWire(connection: Deno.TcpConn): Wire {
   connection.setNoDelay(true);
+  return connWire(connection);
+}
+
+function connWire(connection: Deno.Conn): Wire {
   let closed = false;
   return {
     async run(onBytes) {

@@ -1,9 +1,10 @@
 /**
- * The suite `calls`: the same calls direct, through the hub, and through the `node:http2` relay,
- * in turns, so that all three meet the same machine.
+ * The suite `calls`: the same calls direct, through the hub, with TLS too, and through the
+ * `node:http2` relay, in turns, so that all meet the same machine.
  *
  * @module
  */
+import { BenchTls, type Setup, SETUP_NAMES, SETUPS } from "../hub_tls.ts";
 import { type RunningHub, startHub, startRelay } from "../hub_under_test.ts";
 import { Program } from "../program.ts";
 import type { Suite } from "../suite.ts";
@@ -14,42 +15,65 @@ const SERVER = "bench";
 
 export const calls: Suite = async ({ seconds, rounds, log }) => {
   await using stack = new AsyncDisposableStack();
-  const hub = stack.use(await startHub());
+  const tls = stack.use(await BenchTls.make());
   const relay = stack.use(await startRelay());
+  const hubs: [Setup, RunningHub][] = [];
+  for (const setup of SETUPS) {
+    hubs.push([setup, stack.use(await startHub({ args: tls.args(setup) }))]);
+  }
   const { program, match } = await Program.start(
     "bench/echo_end.ts",
-    [`${SERVER}=${hub.tunnelUri}`, `${SERVER}=${relay.tunnelUri}`],
-    { ready: /^echo ready address=(\S+)/m },
+    [...hubs.map(([, hub]) => hub), relay].map(({ tunnelUri }) => `${SERVER}=${tunnelUri}`),
+    { ready: /^echo ready address=(\S+)/m, flags: tls.flags },
   );
   stack.use(program);
 
-  const through = (name: string, { callAddress, program }: RunningHub): Way => ({
+  const through = (name: string, { callAddress, program }: RunningHub, ca?: string): Way => ({
     name,
-    target: { address: callAddress, server: SERVER },
+    target: { address: callAddress, server: SERVER, ca },
     program,
   });
   const ways: Way[] = [
     { name: "direct", target: { address: match[1]! } },
-    through("ghub", hub),
-    through("node:http2 relay", relay),
+    through("relay", relay),
+    ...hubs.map(([setup, hub]) =>
+      through(setup, hub, setup === "both" || setup === "asking" ? tls.ca : undefined)
+    ),
   ];
 
   const figures = await measureWays(ways, { seconds, rounds, log });
-  return { figures, text: print(figures.medians) };
+  return { figures, text: `${print(figures.medians)}\n\n${printTls(figures.medians)}` };
 };
 
-function print(medians: Readonly<Record<string, Figures>>): string {
-  const { direct, ghub, "node:http2 relay": relay } = medians;
-  const rows = (Object.entries(ROWS("hub")) as [keyof Figures, string][]).map(([key, what]) => [
+type Medians = Readonly<Record<string, Figures>>;
+
+const KEYS = Object.entries(ROWS("hub")) as [keyof Figures, string][];
+
+function print({ direct, plain, relay }: Medians): string {
+  const rows = KEYS.map(([key, what]) => [
     what,
     figure(direct?.[key]),
-    figure(ghub?.[key]),
-    ratio(ghub?.[key], direct?.[key]),
+    figure(plain?.[key]),
+    ratio(plain?.[key], direct?.[key]),
     figure(relay?.[key]),
-    ratio(ghub?.[key], relay?.[key]),
+    ratio(plain?.[key], relay?.[key]),
   ]);
   return table([
     ["", "direct", "ghub", "ghub/direct", "node:http2 relay", "ghub/relay"],
     ...rows,
   ]);
+}
+
+function printTls(medians: Medians): string {
+  const secure = SETUPS.filter((setup) => setup !== "plain");
+  const rows = KEYS.map(([key, what]) => [
+    what,
+    figure(medians["plain"]?.[key]),
+    ...secure.flatMap((setup) => [
+      figure(medians[setup]?.[key]),
+      ratio(medians[setup]?.[key], medians["plain"]?.[key]),
+    ]),
+  ]);
+  const heads = secure.flatMap((setup) => [SETUP_NAMES[setup], "of plain"]);
+  return table([["ghub", SETUP_NAMES.plain, ...heads], ...rows]);
 }
