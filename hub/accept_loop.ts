@@ -6,13 +6,14 @@
 import { getLogger } from "@logtape/logtape";
 import { Complaint } from "../shared/async/complaint.ts";
 import { delay } from "../shared/async/delay.ts";
+import type { PeerConn } from "./socket.ts";
 import { turns } from "../shared/async/turns.ts";
 
 /** Pause after a failed accept: with no file descriptors left, trying at once only burns CPU. */
 export const PAUSE_MS = 100;
 
 /** Connections that are accepted before others may have their turn. */
-const ACCEPTED_AT_ONCE = 8;
+export const ACCEPTED_AT_ONCE = 8;
 
 /**
  * Errors of one connection, which was gone before it was taken. A pause for each of them would
@@ -31,7 +32,7 @@ export function isGone(error: unknown): boolean {
 
 /** Something that accepts. */
 export interface Acceptor {
-  accept(): Promise<Deno.Conn>;
+  accept(): Promise<PeerConn>;
   close(): void;
 }
 
@@ -44,7 +45,7 @@ export interface Acceptor {
  */
 export async function acceptLoop(
   listener: Acceptor,
-  serve: (conn: Deno.Conn) => Promise<void>,
+  serve: (conn: PeerConn) => Promise<void>,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<void> {
   const log = getLogger(["hub", "accept"]);

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { acceptLoop, type Acceptor } from "./accept_loop.ts";
+import type { PeerConn } from "./socket.ts";
 
 /** Gives these, one after the other; then it waits until it is closed. */
-function scripted(results: readonly (Error | Deno.Conn)[]): Acceptor {
+function scripted(results: readonly (Error | PeerConn)[]): Acceptor {
   const left = [...results];
   const { promise, reject } = Promise.withResolvers<never>();
   promise.catch(() => {});
@@ -16,7 +17,7 @@ function scripted(results: readonly (Error | Deno.Conn)[]): Acceptor {
   };
 }
 
-const CONN = {} as Deno.Conn;
+const CONN = {} as PeerConn;
 
 Deno.test("acceptLoop is not held up by peers that are gone before they are taken", async () => {
   const stop = new AbortController();

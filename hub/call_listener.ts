@@ -31,7 +31,7 @@ import { RawConnection, type RawMeters, type RawResult } from "./raw.ts";
 import type { Registry } from "./registry.ts";
 import { Caller, type RelayContext } from "./relay.ts";
 import { MAX_SNIFF_BYTES, sniff, type Sniffed } from "./sniff.ts";
-import { closeQuietly, hostOf, noDelay, type Peer, peerOf, writeAll } from "./socket.ts";
+import { closeQuietly, hostOf, type Peer, type PeerConn, peerOf, writeAll } from "./socket.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "./tunnel_listener.ts";
 
 /** Connections of callers at a time, shared by their addresses; more are closed at once. */
@@ -134,7 +134,7 @@ export class CallListener {
   readonly #context: CallListenerContext;
   /** Routed connections. */
   readonly callers: Set<Caller> = new Set();
-  readonly #connections = new Set<Deno.Conn>();
+  readonly #connections = new Set<PeerConn>();
   readonly #places = new SharedPlaces(MAX_CALLERS);
   /** Raw connections that stand. */
   readonly raws: Set<RawConnection> = new Set();
@@ -152,14 +152,14 @@ export class CallListener {
   }
 
   /** Takes one connection from its first byte to its end. */
-  async serve(conn: Deno.Conn): Promise<void> {
+  async serve(conn: PeerConn): Promise<void> {
     const peer = peerOf(conn);
     const { remoteAddress } = peer;
     using place = this.#places.take(networkOf(hostOf(remoteAddress)));
     this.#connections.add(conn);
     try {
       if (place === undefined || this.#closed) return;
-      noDelay(conn);
+      conn.setNoDelay(true);
       const first = await firstBytes(conn);
       if (first === undefined || this.#closed) return;
       const { is, bytes } = first;
@@ -178,7 +178,7 @@ export class CallListener {
     }
   }
 
-  async #routed(conn: Deno.Conn, peer: Peer, first: Uint8Array): Promise<void> {
+  async #routed(conn: PeerConn, peer: Peer, first: Uint8Array): Promise<void> {
     const caller = new Caller(this.#context.relay, conn, peer);
     this.callers.add(caller);
     try {
@@ -188,7 +188,7 @@ export class CallListener {
     }
   }
 
-  async #rawMode(conn: Deno.Conn, arrived: Arrived): Promise<void> {
+  async #rawMode(conn: PeerConn, arrived: Arrived): Promise<void> {
     using admitted = new Admitted(this.#context);
     const opened = await this.#openRaw(conn, arrived, admitted);
     if (opened === undefined) return;
@@ -215,7 +215,7 @@ export class CallListener {
 
   /** From the handshake to a server that has accepted; a refusal is answered here. */
   async #openRaw(
-    conn: Deno.Conn,
+    conn: PeerConn,
     { mode, peer, first }: Arrived,
     admitted: Admitted,
   ): Promise<OpenedRaw | undefined> {
@@ -273,7 +273,7 @@ export class CallListener {
 
 /** Reads until it is clear what this is. `undefined` if the peer was gone, or too slow. */
 async function firstBytes(
-  conn: Deno.Conn,
+  conn: PeerConn,
 ): Promise<{ is: Sniffed; bytes: Uint8Array } | undefined> {
   const timer = setTimeout(() => closeQuietly(conn), HANDSHAKE_TIMEOUT_MS);
   try {
@@ -295,7 +295,7 @@ async function firstBytes(
 
 /** Reads a raw mode's handshake. `undefined` if the peer was gone, or too slow. */
 async function readHandshake(
-  conn: Deno.Conn,
+  conn: PeerConn,
   mode: HandshakeMode,
   first: Uint8Array,
 ): Promise<Handshake | undefined> {

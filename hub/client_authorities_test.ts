@@ -5,7 +5,7 @@ import * as x509 from "../shared/tls/x509.ts";
 import { PATIENCE_MS } from "../tests/support/until.ts";
 import type { ClientCertificate } from "./auth.ts";
 import { ClientAuthorities, MAX_CHAIN } from "./client_authorities.ts";
-import { AskingTlsListener } from "./tls_listener.ts";
+import { TlsListener } from "./tls_listener.ts";
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
@@ -80,11 +80,11 @@ Deno.test("ClientAuthorities.vouchFor() follows signatures, not names", async (t
   }
 });
 
-Deno.test("AskingTlsListener: a certificate is vouched for as long as its authority is there", async () => {
+Deno.test("TlsListener: a certificate is vouched for as long as its authority is there", async () => {
   const exported = await crypto.subtle.exportKey("pkcs8", root.keys.privateKey);
   const key = x509.PemConverter.encode(exported, "PRIVATE KEY");
   const identity = { cert: pem(root), key };
-  using listener = new AskingTlsListener({
+  using listener = new TlsListener({
     hostname: "127.0.0.1",
     port: 0,
     alpn: ["h2"],

@@ -5,15 +5,16 @@
  */
 import { formatHostPort } from "../shared/cli/parse_host_port.ts";
 import type { ListenAddress, TlsIdentity } from "./hub_options.ts";
-import { listenTls } from "./tls_listener.ts";
+import type { PeerConn } from "./socket.ts";
+import { TlsListener } from "./tls_listener.ts";
 
 /** Where peers are accepted. */
 export interface HubListener extends Disposable {
   readonly addr: Deno.Addr;
-  accept(): Promise<Deno.Conn>;
+  accept(): Promise<PeerConn>;
   close(): void;
   /** With TLS only: see `TlsListener`. */
-  use?(identity: TlsIdentity): Promise<void>;
+  use?(identity: TlsIdentity): void;
 }
 
 export interface ListenOptions extends ListenAddress {
@@ -30,7 +31,7 @@ export function listen(options: ListenOptions): HubListener {
   try {
     return tls === undefined
       ? Deno.listen({ hostname, port })
-      : listenTls({ hostname, port, alpn, tls });
+      : new TlsListener({ hostname, port, alpn, tls });
   } catch (cause) {
     const address = formatHostPort({ host: hostname, port });
     const why = reasonOf(cause as Error, options);

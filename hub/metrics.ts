@@ -22,7 +22,7 @@ import type { ListenAddress } from "./hub_options.ts";
 import type { Usage } from "./limits.ts";
 import { listen } from "./listen.ts";
 import { readHead } from "./read_head.ts";
-import { closeQuietly, hostOf, remoteAddressOf, writeAll } from "./socket.ts";
+import { closeQuietly, hostOf, type PeerConn, remoteAddressOf, writeAll } from "./socket.ts";
 
 /** Requests at a time, shared by the addresses that ask; connections beyond are closed. */
 export const MAX_REQUESTS = 16;
@@ -77,7 +77,7 @@ export function startMetrics(options: MetricsOptions): Metrics {
   const registry = collect(options);
   const listener = listen({ ...options.listen, alpn: [], flag: "--metrics-listen" });
   const ending = new AbortController();
-  const open = new Set<Deno.Conn>();
+  const open = new Set<PeerConn>();
   const places = new SharedPlaces(MAX_REQUESTS);
   void acceptLoop(listener, async (conn) => {
     using place = places.take(networkOf(hostOf(remoteAddressOf(conn))));
@@ -147,7 +147,7 @@ function collect({ usage, certificate, lastReloadGood }: MetricsOptions): Regist
   return registry;
 }
 
-async function answer(conn: Deno.Conn, registry: Registry): Promise<void> {
+async function answer(conn: PeerConn, registry: Registry): Promise<void> {
   try {
     const read = await readHead(conn);
     if (read === undefined) return;

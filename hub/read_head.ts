@@ -4,6 +4,7 @@
  * @module
  */
 import { type ReadHead, readRequestHead } from "../shared/bridge/request_head.ts";
+import type { PeerConn } from "./socket.ts";
 
 /** Read at first; more when a head is longer. */
 const READ_BYTES = 2048;
@@ -15,7 +16,7 @@ const READ_BYTES = 2048;
  * @throws {HttpError} If it is malformed, or beyond a bound.
  */
 export async function readHead(
-  conn: Pick<Deno.Conn, "read">,
+  conn: Pick<PeerConn, "read">,
   first: Uint8Array = new Uint8Array(),
 ): Promise<ReadHead | undefined> {
   let buffer = new Uint8Array(READ_BYTES);

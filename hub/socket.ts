@@ -4,6 +4,7 @@
  * @module
  */
 import type { ClientCertificate } from "./auth.ts";
+import type { Socket } from "./link.ts";
 
 /** Who is at the other end of a connection, as far as the network tells. */
 export interface Peer {
@@ -14,14 +15,21 @@ export interface Peer {
   readonly certificate?: ClientCertificate | undefined;
 }
 
+/** A peer's connection, plain (`Deno.TcpConn`) or with TLS (`TlsConn`): what the hub uses of it. */
+export interface PeerConn extends Socket, Partial<Omit<Peer, "remoteAddress">> {
+  readonly remoteAddr: Deno.Addr;
+  /** Small frames must not wait for the peer's delayed ACK. */
+  setNoDelay(on: boolean): void;
+}
+
 /** What a connection tells of its peer. */
-export function peerOf(conn: Deno.Conn & Partial<Omit<Peer, "remoteAddress">>): Peer {
-  const { encrypted = "handshake" in conn, certificate } = conn;
+export function peerOf(conn: PeerConn): Peer {
+  const { encrypted = false, certificate } = conn;
   return { remoteAddress: remoteAddressOf(conn), encrypted, certificate };
 }
 
 /** `host:port` of the peer; an IPv4 address in IPv6's clothes is shown as what it is. */
-export function remoteAddressOf(conn: Deno.Conn): string {
+export function remoteAddressOf(conn: Pick<PeerConn, "remoteAddr">): string {
   const address = conn.remoteAddr;
   if (address.transport !== "tcp") return "";
   const host = address.hostname.replace(/^::ffff:(?=\d+\.)/, "");
@@ -34,7 +42,7 @@ export function hostOf(remoteAddress: string): string {
 }
 
 /** Writes all of it. */
-export async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
+export async function writeAll(conn: Pick<PeerConn, "write">, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
 }
 
@@ -45,9 +53,4 @@ export function closeQuietly(conn: { close(): void }): void {
   } catch {
     // It was.
   }
-}
-
-/** Small frames must not wait for the peer's delayed ACK. */
-export function noDelay(conn: Deno.Conn): void {
-  if ("setNoDelay" in conn) (conn as Deno.TcpConn).setNoDelay(true);
 }

@@ -23,7 +23,7 @@ import { readHead } from "./read_head.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Registry } from "./registry.ts";
 import { readNonce, type Vouchers } from "./vouchers.ts";
-import { closeQuietly, hostOf, noDelay, type Peer, peerOf, writeAll } from "./socket.ts";
+import { closeQuietly, hostOf, type Peer, type PeerConn, peerOf, writeAll } from "./socket.ts";
 
 /** A connection that is no tunnel by then is closed. */
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -61,7 +61,7 @@ export class TunnelListener {
   readonly #context: TunnelListenerContext;
   readonly #admission: Admission;
   /** Connections that are no tunnels yet. */
-  readonly #handshakes = new Set<Deno.Conn>();
+  readonly #handshakes = new Set<PeerConn>();
   readonly #places = new SharedPlaces(MAX_HANDSHAKES);
 
   constructor(context: TunnelListenerContext) {
@@ -79,13 +79,13 @@ export class TunnelListener {
    * Takes one connection from its first byte until it is a tunnel, or is none. Not to its end:
    * what waits with a tunnel is kept as long, a thousand times over.
    */
-  async serve(conn: Deno.Conn): Promise<void> {
+  async serve(conn: PeerConn): Promise<void> {
     const { remoteAddress, certificate } = peerOf(conn);
     const timer = setTimeout(() => closeQuietly(conn), HANDSHAKE_TIMEOUT_MS);
     let opened: { tunnel: OpenTunnel; rest: Uint8Array } | undefined;
     this.#handshakes.add(conn);
     try {
-      noDelay(conn);
+      conn.setNoDelay(true);
       opened = await this.#handshake(conn, { remoteAddress, certificate });
     } catch (error) {
       getLogger(["hub", "tunnel"]).debug("Handshake of {remoteAddress} failed: {error}", {
@@ -101,7 +101,7 @@ export class TunnelListener {
   }
 
   async #handshake(
-    conn: Deno.Conn,
+    conn: PeerConn,
     { remoteAddress, certificate }: Pick<Peer, "remoteAddress" | "certificate">,
   ): Promise<{ tunnel: OpenTunnel; rest: Uint8Array } | undefined> {
     let asked: RefusedServer = { peer: remoteAddress, server: "", who: "" };

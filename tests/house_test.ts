@@ -181,3 +181,11 @@ Deno.test("each file of ours says what it is", () => {
     .filter((path) => !/^\/\*\*/.test(read(path)));
   assert.deepEqual(silent, []);
 });
+
+Deno.test("A2: no program of ours speaks TLS on sockets that cannot be told not to delay", () => {
+  // Deno's own TLS leaves Nagle's algorithm on (decision 15): small writes wait for a delayed ACK.
+  const delayed = /\bDeno\.(listenTls|connectTls|serve)\b\(/;
+  const wrong = sources.filter((path) => /^(hub|server|client|shared)\//.test(path))
+    .filter((path) => !IS_TEST.test(path) && delayed.test(read(path)));
+  assert.deepEqual(wrong, []);
+});
