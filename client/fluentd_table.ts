@@ -10,6 +10,7 @@ import type {
   fluentd_v1_RestartResponse as RestartResponse,
   fluentd_v1_StartResponse as StartResponse,
   fluentd_v1_StopResponse as StopResponse,
+  fluentd_v1_Warning as Warning,
 } from "../shared/gen/types.ts";
 import { durationMs } from "../shared/grpc/proto_time.ts";
 import { agoText, durationText, list, sizeText, table, timeText } from "./table.ts";
@@ -37,6 +38,7 @@ export function stateTable(state: FluentdState, nowMs: number): string {
         `${buffers.queueLength ?? 0} chunks`,
     ],
     ["known from", state.sources?.join(", ")],
+    ...(state.warnings ?? []).map(warningRow),
   ]);
   if (plugins.length === 0) return facts;
   const rows = plugins.map((plugin) => [
@@ -88,9 +90,14 @@ export function changeTable(change: StartResponse | StopResponse | RestartRespon
     ["message", failure?.message],
     ["exit code", failure?.exitCode === undefined ? undefined : String(failure.exitCode)],
     ["signal", failure?.signal],
+    ...(after?.warnings ?? []).map(warningRow),
   ]);
   const log = failure?.logTail ?? [];
   return log.length === 0 ? facts : `${facts}log:\n${logText(log)}`;
+}
+
+function warningRow({ code, message }: Warning): [string, string] {
+  return ["warning", [code, message].filter(Boolean).join(": ")];
 }
 
 function shortState({ health, supervisor, workers = [] }: FluentdState): string {

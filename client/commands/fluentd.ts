@@ -4,7 +4,7 @@
  * @module
  */
 import type protobuf from "protobufjs";
-import type { Command } from "../../shared/cli/program.ts";
+import type { Command, Context } from "../../shared/cli/program.ts";
 import type {
   fluentd_v1_Failure as FluentdFailure,
   fluentd_v1_FluentdState_Health as Health,
@@ -89,6 +89,19 @@ const LSB_CODES: Readonly<Record<Health, number>> = {
   HEALTH_UNKNOWN: Lsb.UNKNOWN,
 };
 
+/** Of commands that end a Fluentd. */
+const lossOptions = {
+  acceptLoss: {
+    flag: "--accept-loss",
+    help: "Goes on although events in memory that cannot be delivered are lost",
+    group: "Request",
+  },
+} as const;
+
+function putLoss(request: protobuf.Message, { options }: Context): void {
+  if (options["acceptLoss"]) Object.assign(request, { acceptLoss: true });
+}
+
 const common = { toServer: true, args: [serverArgument] } as const;
 const change = { ...common, onceById: true } as const;
 
@@ -127,6 +140,8 @@ export const fluentdCommand: Command = {
       ],
       title: "fluentd.stop",
       method: "fluentd.v1.Fluentd/Stop",
+      options: lossOptions,
+      prepare: putLoss,
       sample: { wait: waitSample("stop"), reason: SAMPLE_REASON },
       timeoutMs: timeoutMs("stop"),
       table: changeTable,
@@ -143,6 +158,8 @@ export const fluentdCommand: Command = {
       ],
       title: "fluentd.restart",
       method: "fluentd.v1.Fluentd/Restart",
+      options: lossOptions,
+      prepare: putLoss,
       sample: {
         validateFirst: true,
         wait: waitSample("restart"),

@@ -24,6 +24,24 @@ hubTest("fluentd start sends the request, the server's name and the deadline", a
   assert.ok(call?.timeoutMs! > 70_000 && call?.timeoutMs! <= 75_000, String(call?.timeoutMs));
 });
 
+hubTest("G15: --accept-loss is asked of the server, and without it nothing is", async (hub) => {
+  for (const verb of ["stop", "restart"]) {
+    for (const flags of [[], ["--accept-loss"]]) {
+      const { err } = await runClient(["fluentd", verb, "a", "-n", "-s", hub.address, ...flags]);
+      assert.equal(err.includes("Unknown"), false, err);
+      const request = hub.calls.pop()!.request as { acceptLoss?: boolean };
+      assert.equal(request.acceptLoss ?? false, flags.length > 0);
+    }
+  }
+});
+
+hubTest("G15: a table shows each warning", async (hub) => {
+  const warnings = [{ code: "NO_SOURCE", message: "It has no <source>" }];
+  hub.script.status = { state: { health: "HEALTHY", warnings } };
+  const { out } = await runClient(["fluentd", "status", "a", "-s", hub.address, "-o", "table"]);
+  assert.match(out, /warning +NO_SOURCE: It has no <source>/);
+});
+
 hubTest("each command has a deadline that its server's wait fits into", async (hub, t) => {
   const table: [args: string[], limitMs: number][] = [
     [["fluentd", "start"], 45_000],

@@ -70,8 +70,8 @@ for (const by of ["log", "monitor"]) {
       assert.ok(state.workers?.[0]?.runsBy?.includes("log"), "naive");
       const again = await service.start();
       assert.deepEqual([again.status, again.after?.health], ["NOCHANGE", "DEGRADED"]);
-      for (const call of [service.stop(), service.restart()]) {
-        const error = await refused(call, "FAILED_PRECONDITION", "UNSENT_IN_MEMORY");
+      for (const call of [() => service.stop(), () => service.restart()]) {
+        const error = await refused(call(), "FAILED_PRECONDITION", "UNSENT_IN_MEMORY");
         assert.match(error.message, /"to-siem"/);
       }
       assert.equal((await service.status()).supervisor?.pid, state.supervisor?.pid, "not touched");

@@ -321,4 +321,92 @@ row("G15: what is suspicious in a config is said in every answer", async (comman
   assert.deepEqual(codes((await service.start()).after!), ["NO_SOURCE"]);
 });
 
+row("G16: a wrapper that waits is no second supervisor", async (command) => {
+  await using fluentd = await TestFluentd.open(simpleConfig({ port: freePort() }), {});
+  const wrapper = `${fluentd.dir}/wrapper.sh`;
+  await Deno.writeTextFile(
+    wrapper,
+    `#!/bin/sh\ntrap 'kill "$pid"' TERM\n${
+      command.join(" ")
+    } "$@" &\npid=$!\nwait $pid\nwait $pid\n`,
+    { mode: 0o755 },
+  );
+  await fluentd.reopen({ command: [wrapper] });
+  const { service } = fluentd;
+  const started = await service.start();
+  assert.equal(started.status, "SUCCESS", started.failure?.message ?? "");
+  const { leader } = JSON.parse(await Deno.readTextFile(`${fluentd.stateDir}/fluentd.json`));
+  const state = await healthy(fluentd);
+  assert.ok(await readProcess(leader.pid), "naive: both live");
+  assert.notEqual(state.supervisor?.pid, leader.pid);
+  assert.doesNotMatch(said(state), /Two supervisors/);
+  const stopped = await service.stop();
+  assert.deepEqual([stopped.status, stopped.killed ?? false], ["SUCCESS", false]);
+});
+
+row("G16: a monitor on a wrong port is a wrong port, not an ill Fluentd", async (command) => {
+  const [right, wrong] = [freePort(), freePort()];
+  await using fluentd = await TestFluentd.open(
+    simpleConfig({ port: freePort(), monitor: right }),
+    { command, monitor: `127.0.0.1:${wrong}` },
+  );
+  const { service } = fluentd;
+  const started = await service.start();
+  assert.equal(started.status, "SUCCESS", started.failure?.message ?? "");
+  const state = await healthy(fluentd);
+  assert.ok(!state.sources?.includes("monitor"), "naive: it does not answer");
+  assert.deepEqual(codes(state), ["MONITOR_ELSEWHERE"]);
+  assert.match(JSON.stringify(state.warnings), new RegExp(`has it on ${right}`));
+  assert.equal((await service.start()).status, "NOCHANGE");
+});
+
+row("C2: a Stop ends a Start that only waits", async (command) => {
+  await using fluentd = await TestFluentd.open(simpleConfig({ port: freePort() }), { command });
+  const { service } = fluentd;
+  const start = service.start({ wait: { seconds: 3600 }, minHealthy: { seconds: 3590 } });
+  await healthy(fluentd);
+  const stopped = await service.stop();
+  const started = await start;
+  assert.deepEqual([started.status, started.failure?.reason], ["FAILED", "SUPERSEDED"]);
+  assert.ok(started.after?.supervisor, "it ran when the start ended");
+  assert.equal(stopped.status, "SUCCESS", stopped.failure?.message ?? "");
+  assert.equal(stopped.before?.supervisor?.pid, started.after.supervisor.pid);
+});
+
+/** A disk of our own; only root may have one. */
+async function smallDisk(path: string): Promise<AsyncDisposable> {
+  await Deno.mkdir(path);
+  await must("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", path);
+  return { [Symbol.asyncDispose]: () => must("umount", "-l", path) };
+}
+
+async function must(program: string, ...args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command(program, { args }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+}
+
+function mayMount(): boolean {
+  const may = Deno.uid() === 0 &&
+    new Deno.Command("unshare", { args: ["--mount", "true"] }).outputSync().success;
+  if (!may) console.warn("SKIPPED: C8 needs a disk of its own, which only root may mount");
+  return may;
+}
+
+if (mayMount()) {
+  row("C8: a full disk is named, and what runs is said to run", async (command) => {
+    await using fluentd = await TestFluentd.open(simpleConfig({ port: freePort() }), {});
+    const disk = `${fluentd.dir}/disk`;
+    await using _ = await smallDisk(disk);
+    await fluentd.reopen({ command: [...command, "--log", `${disk}/own.log`] });
+    await must("sh", "-c", `cat /dev/zero >${disk}/full 2>/dev/null; true`);
+    const { service } = fluentd;
+    const started = await service.start();
+    assert.equal((await Deno.stat(`${disk}/own.log`)).size, 0, "naive: nothing is said");
+    assert.equal(started.status, "SUCCESS", started.failure?.message ?? "");
+    assert.deepEqual(codes(started.after!), ["DISK_FULL"]);
+    assert.match(JSON.stringify(started.after?.warnings), /own\.log/);
+    assert.equal((await service.stop()).status, "SUCCESS");
+  });
+}
+
 eachAsTest(stories, { ignore: versions.length === 0 });

@@ -151,7 +151,7 @@ withFluentd("active is not healthy: a busy port is a CRASH_LOOP", async () => {
 });
 
 withFluentd(
-  "a unit that restarts for ever is a CRASH_LOOP until it hits the limit",
+  "G12: a unit that restarts again and again is a CRASH_LOOP; given up, it is STOPPED and can start",
   async () => {
     await using config = await tempDir();
     const unit = await fluentdUnit(config.path, "<source>\n  @type nope\n</source>\n", {
@@ -169,10 +169,10 @@ withFluentd(
       const counted = (state.restartsTotal ?? 0) >= 5;
       return state.result === "start-limit-hit" && counted ? state : undefined;
     });
-    assert.equal(failed.activeState, "failed");
+    assert.deepEqual([failed.activeState, failed.health], ["failed", "STOPPED"]);
     // The limit does not stand in the way of a start after the cause is gone.
     await Deno.writeTextFile(`${config.path}/fluent.conf`, simpleConfig());
-    const mended = await service.restart();
+    const mended = await service.start();
     assert.equal(mended.status, "SUCCESS", mended.failure?.message ?? "");
     assert.equal((await service.stop()).status, "SUCCESS");
   },
