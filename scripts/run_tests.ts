@@ -60,11 +60,21 @@ async function main(args: readonly string[]): Promise<number> {
     : values.system || values.programs !== undefined
     ? "system"
     : "all";
+  await fetchPackages();
   const all = collect(positionals, kind);
   const files = values.programs === undefined ? all : testsOfPrograms(all);
   if (files.length === 0) throw new UsageError("There is no such test");
   if (values.junit !== undefined) await Deno.mkdir(values.junit, { recursive: true });
   return await new Runner({ jobs, env, filter: values.filter, junit: values.junit }).run(files);
+}
+
+/** Programs under test have an environment in which a registry may be out of reach. */
+async function fetchPackages(): Promise<void> {
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: ["install", "--quiet"],
+    cwd: new URL("..", import.meta.url),
+  }).output();
+  if (!success) throw new Error("Cannot fetch the packages: run deno install to see why");
 }
 
 async function folderOfPrograms(dir: string): Promise<string> {
