@@ -9,6 +9,7 @@
 import { cpus, release, type } from "node:os";
 import { defineCommand, type Program, runProgram, UsageError } from "../shared/cli/program.ts";
 import { VERSION } from "../shared/version.ts";
+import { Executables } from "./executables.ts";
 import { Program as Started } from "./program.ts";
 import type { Suite } from "./suite.ts";
 import { calls } from "./suites/calls.ts";
@@ -70,6 +71,7 @@ export const program: Program = {
       "deno task bench --suite scale --seconds 1 --json scale.json",
       "deno task bench --suite reliability",
       "deno task bench --suite reliability --size 0.1",
+      "deno task bench --suite reliability --programs .",
     ],
     options: {
       suites: {
@@ -107,13 +109,22 @@ export const program: Program = {
         choices: PARTS.map(({ id }) => id),
         help: "Only this part of the suite reliability; may be repeated",
       },
+      programs: {
+        flag: "--programs",
+        value: "DIR",
+        help: "Measures the executables in this folder in place of the sources",
+      },
       json: { flag: "--json", value: "FILE", help: "Also writes every figure to this file" },
     },
     async run({ options, io, signal }) {
-      const { suites, seconds, rounds, size, parts, json } = options;
+      const { suites, seconds, rounds, size, parts, programs, json } = options;
       const names = suites.length > 0 ? suites : DEFAULT_SUITES;
-      const where = circumstances();
-      await io.stdout.write(`ghub ${where.version}, ${where.date}, ${where.machine}\n`);
+      await using executables = programs === undefined ? undefined : await Executables.of(programs);
+      Started.executables = executables;
+      const where = { ...circumstances(), runs: executables?.dir ?? "sources" };
+      await io.stdout.write(
+        `ghub ${where.version} (${where.runs}), ${where.date}, ${where.machine}\n`,
+      );
       const figures: Record<string, unknown> = {};
       let missed = 0;
       signal.addEventListener("abort", () => void Started.endAll(), { once: true });

@@ -4,6 +4,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
+import type { CommandLine, Executables } from "./executables.ts";
 import { Inspector } from "./inspector.ts";
 
 const READY_WITHIN_MS = 60_000;
@@ -25,7 +26,7 @@ const INSPECTOR = /Debugger listening on (ws:\S+)/;
 export interface ProgramOptions {
   /** What a line of its stdout says when it is ready. */
   readonly ready: RegExp;
-  /** Flags of Deno itself. */
+  /** Flags of Deno itself, for a source; an executable has its own. */
   readonly flags?: readonly string[];
   /** With an inspector, which costs it some megabytes. */
   readonly inspect?: boolean;
@@ -33,6 +34,8 @@ export interface ProgramOptions {
 
 /** A running program. Disposing of it ends it. */
 export class Program implements AsyncDisposable {
+  /** In the place of our own programs' sources. */
+  static executables: Executables | undefined;
   static readonly #running = new Set<Program>();
   readonly #name: string;
   readonly #child: Deno.ChildProcess;
@@ -50,7 +53,7 @@ export class Program implements AsyncDisposable {
   }
 
   /**
-   * Starts a file of this repository, and waits for a line of stdout that is `ready`.
+   * Starts a file of this repository, or the executable in its place, and waits for a line of stdout that is `ready`.
    *
    * @throws {Error} If it ends or stays silent.
    */
@@ -59,16 +62,12 @@ export class Program implements AsyncDisposable {
     args: readonly string[],
     { ready, flags = [], inspect = false }: ProgramOptions,
   ): Promise<{ program: Program; match: RegExpExecArray }> {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "-A",
-        // Quiet, it would not tell where its inspector is.
-        inspect ? "--inspect=127.0.0.1:0" : "--quiet",
-        ...flags,
-        fileURLToPath(new URL(`../${file}`, import.meta.url)),
-        ...args,
-      ],
+    const inspector = inspect ? "127.0.0.1:0" : undefined;
+    const { command, args: words, env } = await Program.executables?.commandLine(file, inspector) ??
+      fromSource(file, flags, inspector);
+    const child = new Deno.Command(command, {
+      args: [...words, ...args],
+      env,
       stdin: "null",
       stdout: "piped",
       stderr: inspect ? "piped" : "inherit",
@@ -149,4 +148,11 @@ export class Program implements AsyncDisposable {
       reader.releaseLock();
     }
   }
+}
+
+function fromSource(file: string, flags: readonly string[], inspector?: string): CommandLine {
+  // Quiet, it would not tell where its inspector is.
+  const first = inspector === undefined ? "--quiet" : `--inspect=${inspector}`;
+  const path = fileURLToPath(new URL(`../${file}`, import.meta.url));
+  return { command: Deno.execPath(), args: ["run", "-A", first, ...flags, path], env: {} };
 }

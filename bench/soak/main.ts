@@ -8,6 +8,7 @@
  */
 import { defineCommand, type Program, runProgram, UsageError } from "../../shared/cli/program.ts";
 import { VERSION } from "../../shared/version.ts";
+import { Executables } from "../executables.ts";
 import { Fleet } from "../fleet.ts";
 import { type RunningHub, startHub } from "../hub_under_test.ts";
 import { Program as Started } from "../program.ts";
@@ -214,7 +215,7 @@ export const program: Program = {
     description: "Runs a hub under churn, cancels and big streams, and prints the slopes of what " +
       "it holds. Ctrl-C ends it early, with the slopes until then. Exit code 1: something grew, " +
       "was forgotten, or ended in a way that no call should.",
-    examples: ["deno task soak", "deno task soak --minutes 1"],
+    examples: ["deno task soak", "deno task soak --minutes 1", "deno task soak --programs ."],
     options: {
       minutes: {
         flag: "--minutes",
@@ -223,10 +224,17 @@ export const program: Program = {
         default: 10,
         help: "How long",
       },
+      programs: {
+        flag: "--programs",
+        value: "DIR",
+        help: "Runs the executables in this folder in place of the sources",
+      },
     },
-    async run({ options: { minutes }, io, signal }) {
+    async run({ options: { minutes, programs }, io, signal }) {
+      await using executables = programs === undefined ? undefined : await Executables.of(programs);
+      Started.executables = executables;
       const log = (line: string) => void io.stderr.write(`soak: ${line}\n`);
-      log(`takes ${minutes} minutes and some seconds`);
+      log(`takes ${minutes} minutes and some seconds; runs ${executables?.dir ?? "sources"}`);
       try {
         const { text, good } = await soak({ minutes, log, signal });
         await io.stdout.write(`${text}\n`);
