@@ -15,6 +15,7 @@
 import { errorInfo, retryInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import type { HeaderList } from "../shared/http2/header_list.ts";
+import { RENEWAL_WAIT_MS } from "../shared/registration/renewing.ts";
 import { quote } from "../shared/registration/quote.ts";
 import { isServerName, NAME_RULE } from "../shared/registration/server_name.ts";
 import type { CallHead, ServerName } from "./tunnel.ts";
@@ -24,6 +25,8 @@ export interface RouteView {
   /** Names that are or were here. */
   known(): Iterable<ServerName>;
   isOnline(name: ServerName): boolean;
+  /** Not, but its next tunnel comes at once: calls wait for that without being asked to. */
+  isRenewing?(name: ServerName): boolean;
   /** Whether the name is or was here. */
   has(name: ServerName): boolean;
   nearest(name: string): readonly string[];
@@ -138,6 +141,7 @@ function toServer(
   if (view.isOnline(name)) return { to: "server", name };
   // Also for a name that was never here: after a restart the hub has to learn them all again.
   if (waitMs !== undefined) return { to: "server", name, waitMs };
+  if (view.isRenewing?.(name)) return { to: "server", name, waitMs: RENEWAL_WAIT_MS };
   return notHere(name, view);
 }
 

@@ -110,6 +110,7 @@ export class Gatekeeper {
     this.#wholeView = {
       known: () => registry.known(),
       isOnline: (server) => registry.isOnline(server),
+      isRenewing: (server) => (registry.isRenewing?.(server) ?? false),
       has: (server) => registry.has(server),
       lastSeen: (server) => registry.lastSeen(server),
       nearest: (server) => this.#near.of(server, { grant: EVERYTHING, sees: () => true }),
@@ -204,6 +205,7 @@ export class Gatekeeper {
         for (const server of registry.known()) if (sees(server)) yield server;
       },
       isOnline: (server) => sees(server) && registry.isOnline(server),
+      isRenewing: (server) => sees(server) && (registry.isRenewing?.(server) ?? false),
       has: (server) => sees(server) && registry.has(server),
       lastSeen: (server) => sees(server) ? registry.lastSeen(server) : undefined,
       nearest: (server) => this.#near.of(server, { grant, sees }),

@@ -19,6 +19,7 @@ import {
 } from "../shared/bridge/frames.ts";
 import { WebSocketError } from "../shared/bridge/web_socket_error.ts";
 import { Connection, type ConnectionEvents } from "../shared/http2/connection.ts";
+import { RENEWING } from "../shared/registration/renewing.ts";
 import { ErrorCode, errorName, type Http2Error } from "../shared/http2/frames.ts";
 import { Link, type LinkProtocol, type Socket } from "./link.ts";
 import { PacedResets } from "./paced_resets.ts";
@@ -62,6 +63,7 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, LinkProto
   readonly closed: Promise<CloseReason>;
   callsTotal = 0;
   ownCall: OwnCall | undefined;
+  isRenewing = false;
   lastByteMs: number = performance.now();
   nextTickMs = 0;
   nextPingMs = 0;
@@ -244,9 +246,12 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, LinkProto
     throw new Error("A server opened a stream");
   }
 
-  /** The server takes no more calls: it is stopping, and what is in flight may end. */
+  /** The server takes no more calls: it is stopping, or renews itself, and what is in flight may end. */
   onGoaway(_lastId: number, code: number, debug: string): void {
-    if (this.#state === "open") this.#state = "draining";
+    if (this.#state === "open") {
+      this.#state = "draining";
+      this.isRenewing = code === ErrorCode.NO_ERROR && debug === RENEWING;
+    }
     this.ownCall?.cancel();
     if (code === ErrorCode.NO_ERROR) return;
     const why = debug === "" ? errorName(code) : `${errorName(code)}: ${debug}`;

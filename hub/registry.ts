@@ -196,6 +196,12 @@ export class Registry<T extends Tunnel = Tunnel> {
     return this.pick(name) !== undefined;
   }
 
+  /** Whether its newest tunnel has said that another one takes its place at once. */
+  isRenewing(name: ServerName): boolean {
+    const newest = this.#entries.get(name)?.tunnels.at(-1);
+    return newest?.state === "draining" && newest.isRenewing === true;
+  }
+
   /** Whether this name is or was here. */
   has(name: ServerName): boolean {
     const entry = this.#entries.get(name);

@@ -48,6 +48,8 @@ export interface Tunnel extends AsyncDisposable {
   /** The entry of the auth file, or the token, that its server has shown: names are shared by it. */
   readonly owner?: string;
   readonly state: "open" | "draining" | "closed";
+  /** Its server takes no more calls on it, because it opens another one. */
+  readonly isRenewing?: boolean;
   readonly connectedAtMs: number;
   /** Resolves once, never rejects. */
   readonly closed: Promise<CloseReason>;

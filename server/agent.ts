@@ -13,6 +13,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { BackoffOptions } from "../shared/async/backoff.ts";
+import { Complaint } from "../shared/async/complaint.ts";
 import { delay } from "../shared/async/delay.ts";
 import { dial, type DialOptions, type OpenSocket } from "./dial.ts";
 import { DialError } from "./dial_error.ts";
@@ -28,17 +29,28 @@ export type AgentState =
   | { readonly state: "waiting"; readonly why: string; readonly waitMs: number }
   | { readonly state: "stopped" };
 
+/** Who wants a new tunnel → why, as the log says it. */
+const LEAVING = {
+  hub: "The hub sends no more calls on this tunnel",
+  upstream: "The upstream ends this connection in good order, and gets a new one",
+  server: "What it shows to the hub has changed: it gets a new tunnel",
+} as const;
+
 /** How long calls in flight may take to end. */
 export const DRAIN_TIMEOUT_MS = 30_000;
 
 /** Options of {@linkcode Agent}. */
-export interface AgentOptions {
+export interface AgentOptions<T = void> {
   readonly name: string;
   readonly hubUri: URL;
   /** Read before each dial, so that files may change: everything but name and signal. */
   readonly dialOptions: () => Promise<Omit<DialOptions, "signal" | "onStage">>;
+  /** What must be there before the hub is dialled, such as a connection to an upstream. @default nothing */
+  readonly prepare?: ((signal: AbortSignal) => Promise<T>) | undefined;
+  /** Gives back what was prepared, if no tunnel has come of it. */
+  readonly unprepare?: ((prepared: T) => void) | undefined;
   /** Makes a tunnel of a WebSocket that has just opened. */
-  readonly attach: (open: OpenSocket) => Tunnel;
+  readonly attach: (open: OpenSocket, prepared: T) => Tunnel;
   /** Called whenever another state is entered. */
   readonly onState?: (state: AgentState) => void;
   /** @default DRAIN_TIMEOUT_MS */
@@ -46,10 +58,13 @@ export interface AgentOptions {
   readonly backoff?: BackoffOptions;
 }
 
+/** The same trouble is said again at least this often. */
+const MOST_SILENT_MS = 3_600_000;
+
 /** See the module's head. `run()` it once. */
-export class Agent {
+export class Agent<T = void> {
   readonly name: string;
-  readonly #options: AgentOptions;
+  readonly #options: AgentOptions<T>;
   readonly #drainTimeoutMs: number;
   /** Tunnels that the hub has told to leave; their last calls end. */
   readonly #leaving = new Set<Tunnel>();
@@ -63,8 +78,10 @@ export class Agent {
   #failures = 0;
   /** Since it was registered last. */
   #dials = 0;
+  /** What is tried every second is not said every second. */
+  readonly #complaint = new Complaint({ mostMs: MOST_SILENT_MS });
 
-  constructor(options: AgentOptions) {
+  constructor(options: AgentOptions<T>) {
     this.name = options.name;
     this.#options = options;
     this.#drainTimeoutMs = options.drainTimeoutMs ?? DRAIN_TIMEOUT_MS;
@@ -81,7 +98,10 @@ export class Agent {
       if (signal.aborted) break;
       const { waitMs, failures, loud } = nextTry(this.#failures, outcome, this.#options.backoff);
       this.#failures = failures;
-      this.#report(why, { waitMs, hint, loud });
+      if (outcome.kind === "renewing") log.debug("{why}", { why, server: this.name });
+      else if (outcome.kind !== "unprepared" || this.#complaint.isDue(why)) {
+        this.#report(why, { waitMs, hint, loud });
+      }
       this.#enter({ state: "waiting", why, waitMs });
       this.#waiting = new AbortController();
       await delay(waitMs, { signal: AbortSignal.any([signal, this.#waiting.signal]) })
@@ -108,14 +128,25 @@ export class Agent {
   /** One dial, and what became of it. */
   async #try(signal: AbortSignal): Promise<{ outcome: Outcome; why: string; hint?: string }> {
     this.#enter({ state: "dialing" });
+    let prepared: T;
+    try {
+      prepared = await this.#options.prepare?.(signal) as T;
+    } catch (error) {
+      return { outcome: { kind: "unprepared" }, why: (error as Error).message };
+    }
     let tunnel: Tunnel;
     try {
       this.#stale = false;
       const options = await this.#options.dialOptions();
       const registration = { ...options.registration, renews: this.#leaving.size > 0 };
       const onStage = this.#stages();
-      tunnel = await dial({ ...options, registration, signal, onStage }, this.#options.attach);
+      const { attach } = this.#options;
+      tunnel = await dial(
+        { ...options, registration, signal, onStage },
+        (open) => attach(open, prepared),
+      );
     } catch (error) {
+      this.#options.unprepare?.(prepared);
       const { message, hint, status, retryAfterMs, lasting } = error as Partial<DialError>;
       return {
         outcome: { kind: "failed", status, retryAfterMs, lasting },
@@ -124,6 +155,7 @@ export class Agent {
       };
     }
     this.#dials = 0;
+    this.#complaint.settle();
     this.#enter({ state: "serving", tunnel });
     // Only now: until the new one was open, the old one was all the hub had.
     for (const old of this.#leaving) void this.#end(old);
@@ -131,8 +163,8 @@ export class Agent {
     this.#leave = renewal.resolve;
     if (this.#stale) renewal.resolve();
     const leaving = Promise.race([
-      tunnel.leaving.then(() => "The hub sends no more calls on this tunnel"),
-      renewal.promise.then(() => "What it shows to the hub has changed: it gets a new tunnel"),
+      tunnel.leaving.then((by) => LEAVING[by]),
+      renewal.promise.then(() => LEAVING.server),
     ]);
     const end = await lostOrLeaving(tunnel, { leaving, signal });
     this.#leave = undefined;
@@ -145,13 +177,15 @@ export class Agent {
     }
     this.#leaving.add(tunnel);
     void tunnel.closed.then(() => this.#leaving.delete(tunnel));
-    return { outcome: { kind: "leaving", ageMs, spreadMs }, why: end };
+    const kind = end === LEAVING.upstream ? "renewing" : "leaving";
+    return { outcome: { kind, ageMs, spreadMs }, why: end };
   }
 
   /** Logs what the dial waits for. Of many dials in a row the 1st, 2nd, 4th, 8th … are told. */
   #stages(): (stage: string) => void {
     const n = ++this.#dials;
-    const told = Number.isInteger(Math.log2(n));
+    // One tunnel after another in good order is no news.
+    const told = Number.isInteger(Math.log2(n)) && this.#leaving.size === 0;
     return (stage) => {
       const text = `Dialling: ${stage}`.replace(/[{}]/g, "$&$&");
       const properties = { server: this.name };
@@ -171,7 +205,11 @@ export class Agent {
 
   #enter(state: AgentState): void {
     this.#state = state;
-    if (state.state === "serving") log.info("Registered as {server}", { server: this.name });
+    if (state.state === "serving") {
+      // A tunnel that takes another one's place in good order is no news.
+      const level = this.#leaving.size > 0 ? "debug" : "info";
+      log[level]("Registered as {server}", { server: this.name });
+    }
     this.#options.onState?.(state);
   }
 

@@ -12,7 +12,6 @@ import { UsageError } from "../shared/cli/usage_error.ts";
 import { DRAIN_TIMEOUT_MS } from "./agent.ts";
 import { parseCommand } from "./command_line.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "./dial.ts";
-import { parseExpose } from "./expose.ts";
 import type { FluentdOptions } from "./fluentd/mod.ts";
 import { MAX_MESSAGE_BYTES } from "./grpc_server.ts";
 import { parseHubUri } from "./hub_uri.ts";
@@ -22,9 +21,11 @@ import { HEARTBEAT, type ServerOptions } from "./server.ts";
 import { parsePinFlag } from "./tls_pins.ts";
 import { defaultServerName, parseServerName } from "./server_name.ts";
 import { defaultStateDir } from "./state_dir.ts";
+import { parseExpose, parseUpstreamOption, toUpstreams } from "./upstream.ts";
 
 const HUB = "Hub";
 const TLS = "TLS towards the hub";
+const UPSTREAMS = "Upstreams";
 const FLUENTD = "Fluentd";
 const LIMITS = "Limits";
 
@@ -61,11 +62,55 @@ export const options = {
   },
   expose: {
     flag: "--expose",
-    value: "NAME=HOST:PORT",
+    value: "NAME=ADDRESS",
     many: true,
     parse: parseExpose,
-    help: "Makes a local gRPC server reachable as SERVER/NAME; may be repeated",
-    group: HUB,
+    help:
+      "Makes a gRPC server at HOST:PORT, unix:/PATH or tls://HOST:PORT reachable as SERVER/NAME; " +
+      "may be repeated",
+    group: UPSTREAMS,
+  },
+  upstreamTokenFile: {
+    flag: "--upstream-token-file",
+    value: "NAME=FILE",
+    many: true,
+    parse: parseUpstreamOption,
+    help:
+      "The token that this upstream asks for: sent to it as authorization: Bearer, with calls " +
+      "that bring none of their own",
+    group: UPSTREAMS,
+  },
+  upstreamCaFile: {
+    flag: "--upstream-ca-file",
+    value: "NAME=FILE",
+    many: true,
+    parse: parseUpstreamOption,
+    help: "PEM file of the authorities to trust at a tls:// upstream, in place of the system's",
+    group: UPSTREAMS,
+  },
+  upstreamServerName: {
+    flag: "--upstream-server-name",
+    value: "NAME=HOST",
+    many: true,
+    parse: parseUpstreamOption,
+    help: "The name that its certificate must carry, when it is not the one dialled",
+    group: UPSTREAMS,
+  },
+  upstreamCertFile: {
+    flag: "--upstream-cert-file",
+    value: "NAME=FILE",
+    many: true,
+    parse: parseUpstreamOption,
+    help: "PEM file of the client certificate that is shown to it",
+    group: UPSTREAMS,
+  },
+  upstreamKeyFile: {
+    flag: "--upstream-key-file",
+    value: "NAME=FILE",
+    many: true,
+    parse: parseUpstreamOption,
+    help: "PEM file of that certificate's key; without it, the key is looked for next to it",
+    group: UPSTREAMS,
   },
   proxy: {
     flag: "--proxy",
@@ -288,10 +333,6 @@ export function toConfig(
     warnings.push("Certificates are not verified: anybody in between can pose as the hub");
   }
   checkHeartbeat(values.pingInterval, values.deadAfter);
-  const twice = values.expose.find((one, i) =>
-    values.expose.findIndex(({ name }) => name === one.name) !== i
-  );
-  if (twice !== undefined) throw new UsageError(`--expose names "${twice.name}" twice`);
   const { path: stateDir, warning } = values.stateDir === undefined
     ? defaultStateDir(env, uid)
     : { path: values.stateDir, warning: undefined };
@@ -316,7 +357,7 @@ export function toConfig(
       proxy: values.proxy,
       proxyCaCertFile: values.proxyCaCertFile,
       env,
-      expose: values.expose,
+      expose: toUpstreams(values),
       heartbeat: { pingIntervalMs: values.pingInterval, deadAfterMs: values.deadAfter },
       handshakeTimeoutMs: values.handshakeTimeout,
       drainTimeoutMs: values.drainTimeout,

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import net, { type AddressInfo } from "node:net";
-import { CloseCode } from "../shared/bridge/close_codes.ts";
 import { UsageError } from "../shared/cli/usage_error.ts";
 import type {
   echo_v1_EchoResponse as EchoResponse,
@@ -11,10 +10,16 @@ import type {
 import { decodeMessage } from "../shared/grpc/service.ts";
 import { root } from "../shared/grpc/root.ts";
 import { deadPort } from "../tests/support/dead_port.ts";
-import { parseExpose, type Upstream } from "./expose.ts";
+import { until } from "../tests/support/until.ts";
+import { parseExpose, type Upstream } from "./upstream.ts";
 import { type RunningServer, startServer } from "./server.ts";
 import { testEcho } from "./test_echo.ts";
 import { frame, type HubTunnel, resultOf, TestHub } from "./test_hub.ts";
+
+const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+const SETTINGS = Buffer.from("000000040000000000", "hex");
+/** How a TLS handshake begins: bytes that pass unread on raw connections. */
+const HELLO = "\x16\x03\x01";
 
 const at = (port: number): Upstream => ({
   name: "payments",
@@ -97,6 +102,17 @@ async function exposing(name: string) {
   return { upstreams, hub, tunnel, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
+/** The next bytes. */
+async function readBytes(socket: net.Socket, count: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  const take = (chunk: Uint8Array) => void chunks.push(chunk);
+  socket.on("data", take);
+  const length = () => chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  await until(`${count} bytes`, () => length() >= count);
+  socket.off("data", take);
+  return Buffer.concat(chunks).toString();
+}
+
 /** Reads to the end, and leaves the other direction open. */
 async function readAll(socket: net.Socket): Promise<string> {
   const chunks: Uint8Array[] = [];
@@ -123,22 +139,21 @@ Deno.test("parseExpose() reads NAME=HOST:PORT", async (t) => {
   }
 });
 
-Deno.test("an exposed upstream has a tunnel of its own, piped to it when bytes come", async () => {
+Deno.test("an exposed upstream has a tunnel of its own, registered when it is connected", async () => {
   await using exposed = await exposing("edge-1/payments");
   const { tunnel, upstreams } = exposed;
-  assert.equal(upstreams.count, 0);
-  tunnel.stream.write("to the upstream");
   const socket = await upstreams.connection();
-  assert.equal(String((await once(socket, "data"))[0]), "to the upstream");
-  socket.write("and back");
-  assert.equal(String((await once(tunnel.stream, "data"))[0]), "and back");
+  tunnel.stream.write(PREFACE);
+  tunnel.stream.write("to the upstream");
+  assert.equal(await readBytes(socket, 39), `${PREFACE}to the upstream`);
+  socket.write(SETTINGS);
+  assert.deepEqual((await once(tunnel.stream, "data"))[0], SETTINGS);
 });
 
 Deno.test("a lost upstream or tunnel ends the other one, and a new tunnel opens", async (t) => {
   await t.step("the upstream ends: what it sent arrives first", async () => {
     await using exposed = await exposing("edge-1/payments");
     const { tunnel, upstreams, hub } = exposed;
-    tunnel.stream.write("x");
     const socket = await upstreams.connection();
     socket.end("y".repeat(300_000));
     let received = 0;
@@ -150,31 +165,64 @@ Deno.test("a lost upstream or tunnel ends the other one, and a new tunnel opens"
   await t.step("the tunnel is cut", async () => {
     await using exposed = await exposing("edge-1/payments");
     const { tunnel, upstreams, hub } = exposed;
-    tunnel.stream.write("x");
     const socket = await upstreams.connection();
     socket.resume();
     tunnel.socket.terminate();
     await once(socket, "end");
     await tunnelOf(hub, "edge-1/payments");
   });
-  await t.step("the upstream is down", async () => {
-    using dead = await deadPort();
-    await using hub = await TestHub.start();
-    await using _server = await start(hub, at(dead.port));
-    const tunnel = await tunnelOf(hub, "edge-1/payments");
-    tunnel.stream.write("x");
-    const [code, reason] = await tunnel.closed;
-    assert.equal(code, CloseCode.TRY_AGAIN_LATER);
-    assert.match(reason, /^Cannot reach upstream "payments" at 127\.0\.0\.1:\d+: /);
-    await tunnelOf(hub, "edge-1/payments");
+});
+
+Deno.test("C6: an upstream is registered when it can be reached, is tried every second, and is told about once", async () => {
+  using dead = await deadPort();
+  await using hub = await TestHub.start();
+  const states: string[] = [];
+  await using _server = await startServer({
+    name: "edge-1",
+    hubUri: hub.uri,
+    expose: [at(dead.port)],
+    onState: (name, state) => {
+      if (name === "edge-1/payments") {
+        states.push(state.state === "waiting" ? state.why : state.state);
+      }
+    },
+  });
+  await until("the third try", () => states.filter((state) => state === "dialing").length >= 3);
+  assert.ok(!states.includes("serving"));
+  assert.match(states[1]!, /^Cannot reach upstream "payments" at 127\.0\.0\.1:\d+: /);
+  const names = hub.requests.map(({ headers }) => headers["x-hub-meta-name"]);
+  assert.ok(!names.includes("edge-1/payments"), "the hub was told of it");
+});
+
+Deno.test("B1: without a policy too, an upstream gets HTTP/2 or not a byte", async (t) => {
+  const words = "GET /reload HTTP/1.0\r\nx-hub-operator: root\r\n\r\n";
+  await t.step("on its tunnel", async () => {
+    await using exposed = await exposing("edge-1/payments");
+    const { tunnel, upstreams } = exposed;
+    const socket = await upstreams.connection();
+    tunnel.stream.write(words);
+    assert.equal(await readAll(socket), "");
+    assert.match((await tunnel.closed)[1], /preface of HTTP\/2/);
+  });
+  await t.step("on a raw connection", async () => {
+    await using exposed = await exposing("edge-1");
+    const { tunnel, upstreams } = exposed;
+    await upstreams.connection(); // the tunnel's
+    const { send, result } = connect(tunnel, { "x-hub-upstream": "payments" });
+    const socket = await upstreams.connection();
+    send({ data: Buffer.from(words) });
+    assert.equal(await readAll(socket), "");
+    const { status, message } = await result;
+    assert.equal(status, 14);
+    assert.match(message, /preface of HTTP\/2/);
   });
 });
 
 Deno.test("an upstream that is slow to read makes the hub wait", async () => {
   await using exposed = await exposing("edge-1/payments");
   const { tunnel, upstreams } = exposed;
-  tunnel.stream.write("x");
   const socket = await upstreams.connection();
+  tunnel.stream.write(PREFACE);
   socket.pause();
   const piece = Buffer.alloc(1 << 20);
   let sent = 0;
@@ -191,7 +239,7 @@ Deno.test("an upstream that is slow to read makes the hub wait", async () => {
   let received = 0;
   socket.on("data", (bytes) => received += bytes.length);
   socket.resume();
-  const wanted = 1 + tunnel.stream.writableLength;
+  const wanted = PREFACE.length + tunnel.stream.writableLength;
   await once(tunnel.stream, "drain");
   assert.ok(wanted > 0);
   await new Promise<void>((resolve) => {
@@ -214,14 +262,15 @@ const textOf = (chunks: Chunk[]) =>
 Deno.test("Connect to an upstream pipes bytes and keeps half-close", async () => {
   await using exposed = await exposing("edge-1");
   const { tunnel, upstreams } = exposed;
+  await upstreams.connection(); // the tunnel's
   const { call, send, result } = connect(tunnel, { "x-hub-upstream": "payments" });
   const socket = await upstreams.connection();
   const [headers] = await once(call, "response");
   assert.equal(headers[":status"], 200);
-  send({ data: Buffer.from("ques") });
+  send({ data: Buffer.from(`${HELLO}ques`) });
   send({ data: Buffer.from("tion"), fin: true });
   // The upstream sees the end of the question before it answers.
-  assert.equal(await readAll(socket), "question");
+  assert.equal(await readAll(socket), `${HELLO}question`);
   socket.end("answer".repeat(20_000));
   const { status, responses } = await result;
   assert.equal(status, 0);
@@ -233,13 +282,14 @@ Deno.test("Connect to an upstream pipes bytes and keeps half-close", async () =>
 Deno.test("Connect lets the upstream end first", async () => {
   await using exposed = await exposing("edge-1");
   const { tunnel, upstreams } = exposed;
+  await upstreams.connection(); // the tunnel's
   const { call, send, result } = connect(tunnel, { "x-hub-upstream": "payments" });
   const socket = await upstreams.connection();
   const answered = once(call, "data");
   socket.end("last words");
   await answered;
-  send({ data: Buffer.from("still heard"), fin: true });
-  assert.equal(await readAll(socket), "still heard");
+  send({ data: Buffer.from(`${HELLO}still heard`), fin: true });
+  assert.equal(await readAll(socket), `${HELLO}still heard`);
   const { status, responses } = await result;
   assert.deepEqual([status, textOf(responses)], [0, "last words"]);
 });
@@ -266,6 +316,7 @@ Deno.test("Connect refuses what cannot be", async (t) => {
 Deno.test("a cancelled Connect ends the upstream's connection", async () => {
   await using exposed = await exposing("edge-1");
   const { tunnel, upstreams } = exposed;
+  await upstreams.connection(); // the tunnel's
   const { call } = connect(tunnel, { "x-hub-upstream": "payments" });
   const socket = await upstreams.connection();
   await once(call, "response");
@@ -274,8 +325,6 @@ Deno.test("a cancelled Connect ends the upstream's connection", async () => {
   await once(socket, "end");
 });
 
-const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-const SETTINGS = Buffer.from("000000040000000000", "hex");
 /** HEADERS of a call of Echo/Unary on stream 1: static table and literals, RFC 7541 §6.2.2. */
 function headersFrame(): Buffer {
   const literal = (name: string, value: string) =>

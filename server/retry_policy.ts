@@ -5,6 +5,8 @@
  *     lost after ≥ 30 s                  random(0, max(0.5 s, spread))         0
  *     lost earlier                       random(0, max(0.5 s·2ⁿ ≤ 30 s, spread)) n + 1
  *     the hub sends no more calls        random(0, spread); as above if early  as above
+ *     an upstream gets a new connection   now; 1 s after the last one began    as before
+ *     an upstream that cannot be reached  1 s ± 10 %                           as before
  *     no connection, no answer           random(0, 0.5 s·2ⁿ ≤ 30 s)            n + 1
  *     429, 5xx, other statuses           Retry-After, or the same              n + 1
  *     400 401 403 404 405 409 426 431 505 Retry-After, or 60 s ± 10 %, loud   n + 1
@@ -23,6 +25,8 @@ export const STABLE_MS = 30_000;
 export const SLOW_RETRY_MS = 60_000;
 /** A `Retry-After` below is no wish of its own: obeyed alone, it would be a tight loop. */
 const MIN_RETRY_AFTER_MS = 1_000;
+/** An upstream is tried this often: it is near, and its callers wait for it. */
+export const UPSTREAM_RETRY_MS = 1_000;
 /** Waits that are the same for many servers are spread by this share. */
 const JITTER = 0.1;
 
@@ -31,7 +35,12 @@ const SLOW_STATUSES: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 409
 
 /** How a try ended. */
 export type Outcome =
-  | { readonly kind: "lost" | "leaving"; readonly ageMs: number; readonly spreadMs: number }
+  | {
+    readonly kind: "lost" | "leaving" | "renewing";
+    readonly ageMs: number;
+    readonly spreadMs: number;
+  }
+  | { readonly kind: "unprepared" }
   | {
     readonly kind: "failed";
     /** HTTP status of a refusal. */
@@ -72,7 +81,14 @@ export function nextTry(
       : Math.max(askedMs, ownMs());
     return { waitMs, failures: failures + 1, loud };
   }
+  if (outcome.kind === "unprepared") {
+    const waitMs = UPSTREAM_RETRY_MS * (1 - JITTER + 2 * JITTER * random());
+    return { waitMs, failures, loud: false };
+  }
   const { kind, ageMs, spreadMs } = outcome;
+  if (kind === "renewing") {
+    return { waitMs: Math.max(0, UPSTREAM_RETRY_MS - ageMs), failures, loud: false };
+  }
   const stable = ageMs >= STABLE_MS;
   const spread = spreadMs * random();
   return {

@@ -13,7 +13,7 @@ import type { BackoffOptions } from "../shared/async/backoff.ts";
 import { VERSION } from "../shared/version.ts";
 import { Agent, type AgentState } from "./agent.ts";
 import { attach } from "./attach.ts";
-import { attachUpstream, type Upstream } from "./expose.ts";
+import { attachUpstream } from "./expose.ts";
 import { createGrpcServer } from "./grpc_server.ts";
 import { credentialParts, watch } from "./credential_parts.ts";
 import type { Guard } from "./policy/guard.ts";
@@ -24,6 +24,8 @@ import { loadTls, readProxyCa, type TlsFiles } from "./tls_material.ts";
 import { readToken, type TokenSource } from "./token.ts";
 import type { Tunnel } from "./tunnel.ts";
 import { tunnelService } from "./tunnel_service.ts";
+import type { Upstream } from "./upstream.ts";
+import { dialUpstream, type UpstreamConnection } from "./upstream_dial.ts";
 
 /** Until a hub's Welcome says otherwise. */
 export const HEARTBEAT: HeartbeatNumbers = { pingIntervalMs: 5_000, deadAfterMs: 15_000 };
@@ -67,7 +69,7 @@ export interface ServerOptions {
 /** A server that runs. */
 export interface RunningServer extends AsyncDisposable {
   /** The first one is the server's own, the others are its upstreams'. */
-  readonly agents: readonly Agent[];
+  readonly agents: readonly Pick<Agent, "name" | "state" | "renew">[];
   /** What can be taken anew while it runs. */
   readonly reloadParts: readonly ReloadPart[];
   /** Has agents dial that wait for their next try. */
@@ -116,7 +118,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const instance = crypto.randomUUID();
   const agentOf = (agentName: string, upstream?: Upstream) =>
-    new Agent({
+    new Agent<UpstreamConnection | undefined>({
       name: agentName,
       hubUri,
       dialOptions: async () => ({
@@ -130,13 +132,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         pins: options.pins,
         ...(options.handshakeTimeoutMs !== undefined && { timeoutMs: options.handshakeTimeoutMs }),
       }),
-      attach(open) {
+      prepare: upstream && ((signal) => dialUpstream(upstream, { signal })),
+      unprepare: (connection) => connection?.socket.destroy(),
+      attach(open, connection) {
         const { nonce = "", keys } = open;
         const guarded = guard && {
           guard,
           vouchers: guard.meet({ hubUri, server: agentName, nonce, keys }),
         };
-        if (upstream !== undefined) return attachUpstream(open, { upstream, numbers, guarded });
+        if (upstream !== undefined && connection !== undefined) {
+          return attachUpstream(open, { upstream, connection, numbers, guarded });
+        }
         const tunnel = attach(open, { grpc, numbers, guarded });
         tunnels.set(tunnel.id, tunnel);
         void tunnel.closed.then(() => tunnels.delete(tunnel.id));

@@ -23,9 +23,13 @@ const TOKEN = /^[\x21-\x7e]{1,8192}$/;
  * Reads the token. Called for each dial, so that a new one needs no restart.
  *
  * @returns `undefined` if there is no source.
+ * @param flag Names the file in errors.
  * @throws {UsageError} If the source holds none, or others may read it. The error does not show what it holds.
  */
-export async function readToken({ file, value }: TokenSource): Promise<string | undefined> {
+export async function readToken(
+  { file, value }: TokenSource,
+  flag = "--token-file",
+): Promise<string | undefined> {
   if (file === undefined) {
     return value === undefined || value === "" ? undefined : check(value, "GSERVER_TOKEN");
   }
@@ -34,11 +38,11 @@ export async function readToken({ file, value }: TokenSource): Promise<string | 
     const fault = secretFault(info, file);
     if (fault !== undefined) throw new Error(fault);
     if (info.size > MAX_BYTES) throw new Error(`it has more than ${MAX_BYTES} bytes`);
-    return check(await Deno.readTextFile(file), `--token-file ${file}`);
+    return check(await Deno.readTextFile(file), `${flag} ${file}`);
   } catch (error) {
     if (error instanceof UsageError) throw error;
     const why = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`Cannot read --token-file ${file}: ${why}`, { cause: error });
+    throw new UsageError(`Cannot read ${flag} ${file}: ${why}`, { cause: error });
   }
 }
 
@@ -46,6 +50,6 @@ function check(text: string, from: string): string {
   const token = text.trim();
   if (TOKEN.test(token)) return token;
   throw new UsageError(`${from} holds no token`, {
-    hint: "It must hold the hub's join token and nothing else",
+    hint: "It must hold one token and nothing else",
   });
 }

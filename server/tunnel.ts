@@ -16,6 +16,7 @@ import {
   readFrameHead,
 } from "../shared/http2/http2_scan.ts";
 import { OpenStreams } from "../shared/http2/open_streams.ts";
+import { RENEWING } from "../shared/registration/renewing.ts";
 import type { VoucherReader } from "./policy/voucher_reader.ts";
 import { closeSocket, WebSocketStream } from "./web_socket_stream.ts";
 
@@ -36,6 +37,8 @@ export interface TunnelOptions {
   readonly dropGoaway: boolean;
   /** What comes from the hub goes through it too. */
   readonly inbound?: Pick<Http2Scan, "pass"> | undefined;
+  /** Called for each frame that comes from the hub. */
+  readonly onInbound?: ((head: FrameHead) => void) | undefined;
   /** Called for each frame that goes to the hub. */
   readonly onOutbound?: ((head: FrameHead) => void) | undefined;
   /** What is believed here of who calls; with a policy only. */
@@ -52,8 +55,8 @@ export class Tunnel {
   readonly openedAtMs: number = performance.now();
   /** Resolves once, never rejects. */
   readonly closed: Promise<Lost>;
-  /** Resolves when the hub says that it sends no more calls here, so that a new tunnel is due. */
-  readonly leaving: Promise<void>;
+  /** Resolves when a new tunnel is due, with who wants it: no more calls come here. */
+  readonly leaving: Promise<"hub" | "upstream">;
   /** The hub's calls that are in flight. */
   readonly calls = new OpenStreams();
   /** A server that lost this tunnel waits a random part of it before it dials. */
@@ -62,25 +65,27 @@ export class Tunnel {
   readonly #open: OpenSocket;
   readonly #heartbeat: Heartbeat;
   readonly #resolveClosed: (lost: Lost) => void;
+  readonly #resolveLeaving: (by: "hub" | "upstream") => void;
   #isClosed = false;
   /** Pings are numbered, and a pong answers all up to its own (RFC 6455 §5.5.3). */
   #pings = 0;
-  #awaitedPong = Infinity;
-  #onPong: (() => void) | undefined;
+  #awaitedPongs: { readonly ping: number; readonly resolve: () => void }[] = [];
 
   constructor(open: OpenSocket, options: TunnelOptions) {
-    const { numbers, dropGoaway, vouchers, inbound, onOutbound } = options;
+    const { numbers, dropGoaway, vouchers, inbound, onInbound, onOutbound } = options;
     this.#open = open;
     this.vouchers = vouchers;
     const { socket, connection } = open;
-    const leaving = Promise.withResolvers<void>();
+    const leaving = Promise.withResolvers<"hub" | "upstream">();
     this.leaving = leaving.promise;
+    this.#resolveLeaving = leaving.resolve;
     const scan = new Http2Scan({
       fromClient: true,
       dropGoaway,
       onFrame: (head) => {
-        if (head.type === FrameType.GOAWAY) leaving.resolve();
+        if (head.type === FrameType.GOAWAY) leaving.resolve("hub");
         else this.calls.fromClient(head);
+        onInbound?.(head);
       },
     });
     this.stream = new WebSocketStream(socket, {
@@ -111,7 +116,9 @@ export class Tunnel {
       },
     }, numbers);
     socket.on("pong", (payload: Buffer) => {
-      if (Number(payload) >= this.#awaitedPong) this.#onPong?.();
+      const number = Number(payload);
+      for (const { ping, resolve } of this.#awaitedPongs) if (number >= ping) resolve();
+      this.#awaitedPongs = this.#awaitedPongs.filter(({ ping }) => number < ping);
     });
     socket.once("close", (code: number, reason: Buffer) => this.#end(lostBy(code, String(reason))));
     this.stream.on("error", (error) => {
@@ -164,10 +171,19 @@ export class Tunnel {
     }
   }
 
+  /**
+   * Tells the hub that another tunnel takes this one's place at once, so that it lets calls wait for
+   * that. Resolves when all calls that it sent before have come, or when it is closed.
+   */
+  async giveWay(): Promise<void> {
+    this.stream.inject(goawayFrame(undefined, { debug: RENEWING }));
+    this.#resolveLeaving("upstream");
+    await Promise.race([this.#roundTrip(), this.closed]);
+  }
+
   #roundTrip(): Promise<void> {
     return new Promise((resolve) => {
-      this.#onPong = resolve;
-      this.#awaitedPong = this.#pings + 1;
+      this.#awaitedPongs.push({ ping: this.#pings + 1, resolve });
       this.#ping();
     });
   }

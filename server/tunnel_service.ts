@@ -19,13 +19,16 @@ import { Status } from "../shared/grpc/status.ts";
 import { OPERATOR_FIELD, VOUCHER_FIELD } from "../shared/vouchers/voucher.ts";
 import { SharedPlaces } from "../shared/shared_places.ts";
 import { VERSION } from "../shared/version.ts";
-import { dialUpstream, type Upstream } from "./expose.ts";
 import type { GrpcServer } from "./grpc_server.ts";
 import { connectLocal, pumpChunks } from "./raw_connection.ts";
 import { rawOrigin } from "./origin.ts";
 import { untrusted } from "./policy/errors.ts";
 import type { Guard } from "./policy/guard.ts";
+import { namedJudge, withToken } from "./policy/call_judge.ts";
+import { RawUpstream } from "./raw_upstream.ts";
 import type { Tunnel } from "./tunnel.ts";
+import type { Upstream } from "./upstream.ts";
+import { dialUpstream } from "./upstream_dial.ts";
 
 const log = getLogger(["server", "tunnel"]);
 
@@ -71,12 +74,13 @@ export function tunnelService(options: TunnelServiceOptions): UntypedServiceImpl
       const operator = guarded?.caller.operator ?? operatorOf(context);
       return connectLocal(grpc, rawOrigin(operator, guarded));
     }
-    if (guarded === undefined) return await dialFar(name);
+    const operator = guarded?.caller.operator ?? operatorOf(context);
+    if (guarded === undefined) return await dialFar(name, operator);
     // Nobody here sees what is called in it.
     const recheck = () => guarded.guard.refusal(guarded.caller, { upstream: name });
     const refusal = recheck();
     if (refusal !== undefined) throw refusal;
-    const far = await dialFar(name);
+    const far = await dialFar(name, operator);
     const kept = guarded.guard.keep({ recheck, end: (why) => far.destroy(why) });
     far.once("close", () => kept[Symbol.dispose]());
     // The policy may have changed meanwhile.
@@ -85,14 +89,19 @@ export function tunnelService(options: TunnelServiceOptions): UntypedServiceImpl
     return far;
   }
 
-  async function dialFar(name: string): Promise<Duplex> {
+  async function dialFar(name: string, operator: string): Promise<Duplex> {
     const upstream = upstreams.find((one) => one.name === name);
     if (upstream === undefined) {
       const known = upstreams.map((one) => one.name).join(", ") || "none";
       throw new RpcError(Status.NOT_FOUND, `Unknown upstream "${name}": exposed here: ${known}`);
     }
     try {
-      return await dialUpstream(upstream);
+      const { socket, token } = await dialUpstream(upstream);
+      return new RawUpstream(socket, {
+        judge: withToken(namedJudge(operator), token),
+        // One that is dialled with TLS speaks no other TLS within.
+        allowTls: upstream.tls === undefined,
+      });
     } catch (error) {
       throw new RpcError(Status.UNAVAILABLE, (error as Error).message, { cause: error });
     }

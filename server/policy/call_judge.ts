@@ -19,6 +19,8 @@ import { OPERATOR_FIELD, VOUCHER_FIELD } from "../../shared/vouchers/voucher.ts"
 import type { Guarded } from "../origin.ts";
 import { forbidden } from "./errors.ts";
 
+const AUTHORIZATION = "authorization";
+
 /** A call that may be made. */
 export interface Admitted {
   /** As the upstream gets it. */
@@ -64,6 +66,20 @@ export function namedJudge(operator: string): CallJudge {
 
 /** Everything is allowed, and the hub has written who calls. */
 export const TRUSTING_JUDGE: CallJudge = (fields) => ({ fields });
+
+/**
+ * The same, with a token for the upstream in calls that bring none. @param token Or nothing.
+ */
+export function withToken(judge: CallJudge, token: string | undefined): CallJudge {
+  if (token === undefined) return judge;
+  const own: Field = [AUTHORIZATION, `Bearer ${token}`, true];
+  return (fields, end) => {
+    const judged = judge(fields, end);
+    if (judged instanceof RpcError) return judged;
+    const has = judged.fields.some(([name]) => name === AUTHORIZATION);
+    return has ? judged : { ...judged, fields: [...judged.fields, own] };
+  };
+}
 
 /** Request trailers: they name nobody. */
 export function withoutNames(fields: HeaderList): HeaderList {

@@ -22,7 +22,6 @@ import {
   FRAME_HEADER_BYTES,
   FrameType,
   Http2Error,
-  PREFACE,
   protocolError,
   writeUint32,
 } from "../../shared/http2/frames.ts";
@@ -36,6 +35,7 @@ import { unpad } from "../../shared/http2/padding.ts";
 import { RecentIds } from "../../shared/http2/recent_ids.ts";
 import { type CallJudge, withoutNames } from "./call_judge.ts";
 import { actionFor, isLength, type StreamState } from "./gate_table.ts";
+import { PrefaceCheck } from "./preface_check.ts";
 
 /** The largest header list that is taken; a hub sends half of it. */
 const MAX_LIST_BYTES = 64 * 1024;
@@ -75,8 +75,10 @@ export class UpstreamGate implements FrameSink, Disposable {
   #refused = 0;
   /** Streams that ended by a reset: frames that crossed it may still come. */
   readonly #reset = new RecentIds();
-  /** Bytes of the preface that came and were right. */
-  #prefaceHave = 0;
+  readonly #preface = new PrefaceCheck((why) => {
+    throw protocolError(why);
+  });
+  #hasPreface = false;
   #hasSettings = false;
   #block: HeaderBlock | undefined;
   #lastId = 0;
@@ -96,7 +98,11 @@ export class UpstreamGate implements FrameSink, Disposable {
     if (this.#broken) return [];
     this.#out = [];
     try {
-      this.#reader.push(bytes.subarray(this.#passPreface(bytes)));
+      for (const piece of this.#preface.pass(bytes)) {
+        if (this.#hasPreface) this.#reader.push(piece);
+        else this.#out.push(piece);
+        this.#hasPreface = true;
+      }
     } catch (error) {
       this.#broken = true;
       this.#options.onBroken((error as Error).message);
@@ -120,18 +126,6 @@ export class UpstreamGate implements FrameSink, Disposable {
 
   [Symbol.dispose](): void {
     for (const id of [...this.#streams.keys()]) this.#forget(id);
-  }
-
-  /** @returns How many of the bytes belong to it. Nothing goes on before all of it has come. */
-  #passPreface(bytes: Uint8Array): number {
-    let at = 0;
-    while (this.#prefaceHave < PREFACE.length && at < bytes.length) {
-      if (bytes[at++] !== PREFACE[this.#prefaceHave++]) {
-        throw protocolError("It does not begin with the preface of HTTP/2"); // RFC 9113 §3.4
-      }
-    }
-    if (at > 0 && this.#prefaceHave === PREFACE.length) this.#out.push(PREFACE);
-    return at;
   }
 
   // ---- FrameSink
@@ -320,7 +314,7 @@ function frameHead(type: number, { id, flags, length }: FrameOptions): Uint8Arra
 }
 
 /** A frame whose payload is one number. */
-function numberFrame(type: number, id: number, value: number): Uint8Array {
+export function numberFrame(type: number, id: number, value: number): Uint8Array {
   const frame = new Uint8Array(FRAME_HEADER_BYTES + 4);
   frame.set(frameHead(type, { id, flags: 0, length: 4 }));
   writeUint32(frame, FRAME_HEADER_BYTES, value);

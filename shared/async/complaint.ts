@@ -7,6 +7,14 @@
 /** The same complaint is due again after this long. */
 const AGAIN_MS = 60_000;
 
+/** Options of {@linkcode Complaint}. */
+export interface ComplaintOptions {
+  /** A clock in milliseconds that never goes back. @default performance.now */
+  readonly now?: () => number;
+  /** Each time the same is said, it is due after twice as long, up to this. @default always a minute */
+  readonly mostMs?: number;
+}
+
 /**
  * One thing that may be wrong.
  *
@@ -25,18 +33,22 @@ const AGAIN_MS = 60_000;
  */
 export class Complaint {
   readonly #now: () => number;
+  readonly #mostMs: number;
   #message: string | undefined;
   #saidMs = 0;
+  #againMs = AGAIN_MS;
 
-  /** @param now A clock in milliseconds that never goes back. */
-  constructor(now: () => number = () => performance.now()) {
+  constructor({ now = () => performance.now(), mostMs = AGAIN_MS }: ComplaintOptions = {}) {
     this.#now = now;
+    this.#mostMs = mostMs;
   }
 
-  /** Whether this is another message than the last one, or a minute has passed; then it counts as said. */
+  /** Whether this is another message than the last one, or its time has come again; then it counts as said. */
   isDue(message: string): boolean {
     const now = this.#now();
-    if (message === this.#message && now - this.#saidMs < AGAIN_MS) return false;
+    const same = message === this.#message;
+    if (same && now - this.#saidMs < this.#againMs) return false;
+    this.#againMs = same ? Math.min(2 * this.#againMs, this.#mostMs) : AGAIN_MS;
     this.#message = message;
     this.#saidMs = now;
     return true;

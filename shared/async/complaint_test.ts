@@ -3,7 +3,7 @@ import { Complaint } from "./complaint.ts";
 
 Deno.test("Complaint.isDue() says the same thing once a minute, and another one at once", () => {
   let now = 0;
-  const complaint = new Complaint(() => now);
+  const complaint = new Complaint({ now: () => now });
   const table: [atMs: number, message: string, due: boolean][] = [
     [0, "a", true],
     [1_000, "a", false],
@@ -19,4 +19,12 @@ Deno.test("Complaint.isDue() says the same thing once a minute, and another one 
   }
   complaint.settle();
   assert.equal(complaint.isDue("a"), true);
+});
+
+Deno.test("Complaint says the same less and less often, if it may", () => {
+  let now = 0;
+  const complaint = new Complaint({ now: () => now, mostMs: 200_000 });
+  const saidAt: number[] = [];
+  for (; now <= 700_000; now += 10_000) if (complaint.isDue("no")) saidAt.push(now);
+  assert.deepEqual(saidAt, [0, 60_000, 180_000, 380_000, 580_000]);
 });

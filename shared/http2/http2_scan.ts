@@ -12,18 +12,20 @@
  * @module
  */
 import {
+  ErrorCode,
   Flag,
   FRAME_HEADER_BYTES,
   FrameType,
   MAX_STREAM_ID,
   PREFACE,
   readUint31,
+  readUint32,
   writeUint32,
 } from "./frames.ts";
 
 const BLOCK_TYPES: ReadonlySet<number> = new Set([FrameType.HEADERS, FrameType.CONTINUATION]);
 
-/** GOAWAY's payload (RFC 9113 §6.8), without its debug data. */
+/** GOAWAY's payload (RFC 9113 §6.8), without its debug data; PING's has as many (§6.7). */
 const GOAWAY_BYTES = 8;
 
 /** The header of a frame. */
@@ -44,20 +46,31 @@ export interface Http2ScanOptions {
    * Called for each GOAWAY frame that is taken out.
    *
    * @param lastStreamId Streams above it were not looked at, and never will be.
+   * @param code Why the peer leaves.
    */
-  readonly onGoaway?: (lastStreamId: number) => void;
+  readonly onGoaway?: (lastStreamId: number, code: number) => void;
   /**
    * Takes GOAWAY frames out of the stream.
    *
    * @default false
    */
   readonly dropGoaway?: boolean;
+  /**
+   * Asked at each PING that is no answer, with `dropGoaway` alone: takes it out of the stream.
+   *
+   * @default never
+   */
+  readonly takesPing?: () => boolean;
+  /** Called with the payload of each PING that is taken out. */
+  readonly onPing?: (payload: Uint8Array) => void;
 }
 
 /** One direction of an HTTP/2 connection. Holds at most one frame header, and the head of a GOAWAY. */
 export class Http2Scan {
   readonly #onFrame: (head: FrameHead) => void;
-  readonly #onGoaway: (lastStreamId: number) => void;
+  readonly #onGoaway: (lastStreamId: number, code: number) => void;
+  readonly #takesPing: () => boolean;
+  readonly #onPing: (payload: Uint8Array) => void;
   readonly #dropGoaway: boolean;
   readonly #header = new Uint8Array(FRAME_HEADER_BYTES);
   #have = 0;
@@ -66,14 +79,18 @@ export class Http2Scan {
   #dropping = false;
   /** CONTINUATION must follow (RFC 9113 §6.10). */
   #inBlock = false;
-  readonly #goaway = new Uint8Array(GOAWAY_BYTES);
-  #goawayHave = 0;
+  /** What is being taken out is a PING, not a GOAWAY. */
+  #isPing = false;
+  readonly #taken = new Uint8Array(GOAWAY_BYTES);
+  #takenHave = 0;
 
   constructor(options: Http2ScanOptions) {
     const { fromClient, onFrame = () => {}, onGoaway = () => {}, dropGoaway = false } = options;
     this.#skip = fromClient ? PREFACE.length : 0;
     this.#onFrame = onFrame;
     this.#onGoaway = onGoaway;
+    this.#takesPing = options.takesPing ?? (() => false);
+    this.#onPing = options.onPing ?? (() => {});
     this.#dropGoaway = dropGoaway;
   }
 
@@ -101,7 +118,7 @@ export class Http2Scan {
     while (at < bytes.length) {
       if (this.#skip > 0) {
         const n = Math.min(this.#skip, bytes.length - at);
-        if (this.#dropping) this.#readGoaway(bytes.subarray(at, at + n));
+        if (this.#dropping) this.#readTaken(bytes.subarray(at, at + n));
         this.#skip -= n;
         at += n;
         if (this.#dropping) from = at;
@@ -123,11 +140,12 @@ export class Http2Scan {
       const head = readFrameHead(header);
       if (BLOCK_TYPES.has(head.type)) this.#inBlock = (head.flags & Flag.END_HEADERS) === 0;
       this.#onFrame(head);
-      if (this.#dropGoaway && head.type === FrameType.GOAWAY) {
+      this.#isPing = head.type === FrameType.PING;
+      if (this.#dropGoaway && this.#takes(head)) {
         if (start > from) out.push(bytes.subarray(from, start));
         from = at;
         this.#dropping = this.#skip > 0;
-        this.#goawayHave = 0;
+        this.#takenHave = 0;
       } else if (held > 0) { // only ever at the start of a piece
         out.push(header.slice());
         from = at;
@@ -138,13 +156,20 @@ export class Http2Scan {
     return out;
   }
 
+  #takes({ type, flags }: FrameHead): boolean {
+    if (type === FrameType.GOAWAY) return true;
+    return this.#isPing && (flags & Flag.ACK) === 0 && this.#takesPing();
+  }
+
   /** @param bytes The next ones of its payload. */
-  #readGoaway(bytes: Uint8Array): void {
-    if (this.#goawayHave === GOAWAY_BYTES) return; // debug data
-    const head = bytes.subarray(0, GOAWAY_BYTES - this.#goawayHave);
-    this.#goaway.set(head, this.#goawayHave);
-    this.#goawayHave += head.length;
-    if (this.#goawayHave === GOAWAY_BYTES) this.#onGoaway(readUint31(this.#goaway, 0));
+  #readTaken(bytes: Uint8Array): void {
+    if (this.#takenHave === GOAWAY_BYTES) return; // debug data
+    const head = bytes.subarray(0, GOAWAY_BYTES - this.#takenHave);
+    this.#taken.set(head, this.#takenHave);
+    this.#takenHave += head.length;
+    if (this.#takenHave < GOAWAY_BYTES) return;
+    if (this.#isPing) this.#onPing(this.#taken.slice());
+    else this.#onGoaway(readUint31(this.#taken, 0), readUint32(this.#taken, 4));
   }
 }
 
@@ -154,14 +179,29 @@ export function readFrameHead(header: Uint8Array): FrameHead {
 }
 
 /**
- * A GOAWAY frame with `NO_ERROR`: streams up to this id may go on.
+ * A GOAWAY frame: streams up to this id may go on.
  *
  * @param lastStreamId By default it draws no line yet.
  */
-export function goawayFrame(lastStreamId: number = MAX_STREAM_ID): Uint8Array {
-  const frame = new Uint8Array(FRAME_HEADER_BYTES + GOAWAY_BYTES);
-  frame[2] = GOAWAY_BYTES;
+export function goawayFrame(
+  lastStreamId: number = MAX_STREAM_ID,
+  { code = ErrorCode.NO_ERROR as number, debug = "" } = {},
+): Uint8Array {
+  const text = new TextEncoder().encode(debug);
+  const frame = new Uint8Array(FRAME_HEADER_BYTES + GOAWAY_BYTES + text.length);
+  frame[2] = GOAWAY_BYTES + text.length;
   frame[3] = FrameType.GOAWAY;
   writeUint32(frame, FRAME_HEADER_BYTES, lastStreamId);
+  writeUint32(frame, FRAME_HEADER_BYTES + 4, code);
+  frame.set(text, FRAME_HEADER_BYTES + GOAWAY_BYTES);
+  return frame;
+}
+
+/** A PING frame that asks for an answer. */
+export function pingFrame(payload: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(FRAME_HEADER_BYTES + payload.length);
+  frame[2] = payload.length;
+  frame[3] = FrameType.PING;
+  frame.set(payload, FRAME_HEADER_BYTES);
   return frame;
 }
