@@ -13,6 +13,8 @@ export interface RunningHub extends AsyncDisposable {
   readonly tunnelUri: string;
   /** What callers dial. */
   readonly callAddress: string;
+  /** If it was told to have one. */
+  readonly metricsAddress?: string | undefined;
 }
 
 export interface HubUnderTestOptions {
@@ -40,11 +42,16 @@ export async function startHub(options: HubUnderTestOptions = {}): Promise<Runni
     "--state-dir",
     stateDir,
     ...args,
-  ], { ready: /^ghub ready tunnel=(\S+) call=(\S+)/m, flags: [HUB_V8_FLAGS], inspect });
+  ], {
+    ready: /^ghub ready tunnel=(\S+) call=(\S+)(?: metrics=(\S+))?$/m,
+    flags: [HUB_V8_FLAGS],
+    inspect,
+  });
   return {
     program,
     tunnelUri: match[1]!,
     callAddress: match[2]!,
+    metricsAddress: match[3],
     async [Symbol.asyncDispose]() {
       await program[Symbol.asyncDispose]();
       await Deno.remove(stateDir, { recursive: true });

@@ -13,12 +13,20 @@ import { Executables } from "./executables.ts";
 import { Program as Started } from "./program.ts";
 import type { Suite } from "./suite.ts";
 import { calls } from "./suites/calls.ts";
+import { hostile } from "./suites/hostile.ts";
 import { memory } from "./suites/memory.ts";
 import { PARTS, reliability } from "./suites/reliability.ts";
 import { scale } from "./suites/scale.ts";
 import { server } from "./suites/server.ts";
 
-const SUITES: Readonly<Record<string, Suite>> = { calls, server, memory, scale, reliability };
+const SUITES: Readonly<Record<string, Suite>> = {
+  calls,
+  server,
+  memory,
+  scale,
+  reliability,
+  hostile,
+};
 /** What runs when no suite is named: all that ends within two minutes. */
 const DEFAULT_SUITES = ["calls", "memory"];
 
@@ -72,6 +80,7 @@ export const program: Program = {
       "deno task bench --suite reliability",
       "deno task bench --suite reliability --size 0.1",
       "deno task bench --suite reliability --programs .",
+      "deno task bench --suite hostile --size 0.2",
     ],
     options: {
       suites: {
@@ -100,7 +109,7 @@ export const program: Program = {
         value: "SHARE",
         parse: parseShare,
         default: 1,
-        help: "Makes what the suite reliability counts smaller: 0.1 is a tenth",
+        help: "Makes what the suites reliability and hostile do smaller: 0.1 is a tenth",
       },
       parts: {
         flag: "--part",

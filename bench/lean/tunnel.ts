@@ -39,10 +39,15 @@ export async function dialTunnel(uri: string, name: string): Promise<Wire> {
   }
 }
 
-/** One try: a wire, or the head of the answer that refused it. */
+/**
+ * One try: a wire, or the head of the answer that refused it.
+ *
+ * @param more Further lines of the request's head.
+ */
 export async function openTunnel(
   uri: string,
   name: string,
+  more: readonly string[] = [],
 ): Promise<{ readonly wire: Wire } | { readonly head: string }> {
   const { protocol, hostname, port, host, pathname } = new URL(uri);
   const alpn = protocol === "wss:" ? "http/1.1" : undefined;
@@ -59,6 +64,7 @@ export async function openTunnel(
     "Sec-WebSocket-Protocol: ghub.h2.v1",
     `X-Hub-Meta-Name: ${name}`,
     `X-Hub-Meta-Instance: ${crypto.randomUUID()}`,
+    ...more,
   ];
   await connection.write(new TextEncoder().encode(request.join("\r\n") + "\r\n\r\n"));
   let bytes = new Uint8Array();
