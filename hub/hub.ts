@@ -354,10 +354,10 @@ class Hub implements RunningHub {
   #load(): Load {
     const { callers, raws } = this.#callListener;
     let connections = callers.size + raws.size;
-    let bufferedBytes = 0;
+    let bufferedBytes = this.#own.heldBytes;
     for (const { side } of this.#registry.tunnels()) {
       connections++;
-      bufferedBytes += side.connection.waitingBytes;
+      bufferedBytes += side.connection.waitingBytes + side.connection.unfinishedBytes;
     }
     for (const caller of callers) bufferedBytes += caller.bufferedBytes;
     for (const raw of raws) bufferedBytes += raw.bufferedBytes;

@@ -38,6 +38,12 @@ import type { Tunnel } from "./tunnel.ts";
 const HUB = "ghub.v1.Hub";
 const SERVICES: readonly ServiceName[] = [HUB, "grpc.health.v1.Health"];
 
+/**
+ * The largest request: labels and names of servers. What is not complete waits in memory, for each
+ * open call, and grpc-js would take 4 MiB of it.
+ */
+export const MAX_OWN_REQUEST_BYTES = 64 << 10;
+
 /** Why the answer of `CanI` is yes. */
 const EVERYTHING = "Every method of every server is allowed";
 const ALLOWED = "An allow rule permits it, and no deny rule forbids it";
@@ -79,7 +85,7 @@ const ALL = { canCall: () => undefined, mayEverything: () => true };
 export function createOwnServices(
   { registry, activity, sees = () => true, permissions = ALL }: OwnServicesOptions,
 ): OwnServices {
-  const server = new Server();
+  const server = new Server({ "grpc.max_receive_message_length": MAX_OWN_REQUEST_BYTES });
   server.addService(serviceDefinition(HUB), {
     ListServers: unary((request: ListServersRequest, { metadata }) =>
       listServers(request, registry, (server) => sees(operatorOf(metadata), server))

@@ -9,6 +9,7 @@ import type { Duplex } from "node:stream";
 import { Connection, type ConnectionEvents } from "../shared/http2/connection.ts";
 import { ErrorCode, errorName, type Http2Error } from "../shared/http2/frames.ts";
 import { release } from "../shared/bytes/out_buffer.ts";
+import { MAX_OWN_REQUEST_BYTES } from "./own_services.ts";
 import { PacedResets } from "./paced_resets.ts";
 import { Side } from "./side.ts";
 import type { Upstream } from "./upstream.ts";
@@ -39,6 +40,11 @@ export class OwnUpstream implements Upstream, ConnectionEvents {
     // `close` follows, and says all that there is to say.
     duplex.on("error", () => {});
     this.#connection.start();
+  }
+
+  /** What its open calls may hold in the server's memory: their requests, complete or not. */
+  get heldBytes(): number {
+    return this.#connection.streamCount * MAX_OWN_REQUEST_BYTES;
   }
 
   /** Once a second. */

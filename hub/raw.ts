@@ -130,9 +130,9 @@ export class RawConnection implements StreamEvents, Disposable {
     }
   }
 
-  /** Bytes that wait for the caller to read. */
+  /** Bytes that wait for the caller to read, or for the rest of their chunk. */
   get bufferedBytes(): number {
-    return this.#down.bytes;
+    return this.#down.bytes + this.#reader.heldBytes;
   }
 
   /**

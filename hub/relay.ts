@@ -91,6 +91,8 @@ export const PING_AFTER_S = 60;
 export const DEAD_AFTER_S = 80;
 /** A caller's socket that takes no byte of what waits for so long is closed. */
 export const MAX_STALL_S = 60;
+/** A caller whose header section is not complete by then is closed: nothing else may come meanwhile. */
+export const MAX_SECTION_S = 10;
 /** A draining caller gets the last word after so many seconds, if it does not answer our ping. */
 const MAX_DRAIN_PING_S = 5;
 
@@ -108,6 +110,9 @@ export class Caller implements ConnectionEvents, LinkProtocol {
   /** The GOAWAY that draws the line is sent: no call can be on its way. */
   #lineDrawn = false;
   #leaving = false;
+  /** The stream whose header section is not complete, and since how many seconds. */
+  #section: number | undefined;
+  #sectionTicks = 0;
   /** Calls that were refused in this second. */
   #refused = 0;
 
@@ -164,6 +169,12 @@ export class Caller implements ConnectionEvents, LinkProtocol {
     const { quietTicks, stalledTicks } = this.#link;
     if (quietTicks >= DEAD_AFTER_S || stalledTicks >= MAX_STALL_S) return this.#link.close();
     if (quietTicks === PING_AFTER_S) this.#connection.ping();
+    const unfinished = this.#connection.unfinishedSection;
+    this.#sectionTicks = unfinished !== undefined && unfinished === this.#section
+      ? this.#sectionTicks + 1
+      : 0;
+    this.#section = unfinished;
+    if (this.#sectionTicks >= MAX_SECTION_S) return this.#link.close();
     if (this.#leaving && !this.isBusy) void this.#link.end();
     if (this.#drainingS === undefined) return;
     if (++this.#drainingS === MAX_DRAIN_PING_S) this.#drawLine();
@@ -243,9 +254,9 @@ export class Caller implements ConnectionEvents, LinkProtocol {
     });
   }
 
-  /** Bytes that wait for this caller to read. */
+  /** Bytes that wait for this caller to read, and those of it that are not complete yet. */
   get bufferedBytes(): number {
-    return this.#connection.waitingBytes;
+    return this.#connection.waitingBytes + this.#connection.unfinishedBytes;
   }
 
   #drawLine(): void {

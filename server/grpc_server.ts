@@ -17,6 +17,7 @@ import type {
 import type { Duplex } from "node:stream";
 import type { RpcError } from "../shared/grpc/rpc_error.ts";
 import type { Origin } from "./origin.ts";
+import { RequestLimits } from "./request_limits.ts";
 
 /** The largest message that a server takes, if no flag says otherwise. */
 export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
@@ -41,6 +42,8 @@ export interface GrpcServerOptions {
 /** A server, and the way to put connections into it. */
 export interface GrpcServer extends Disposable {
   readonly grpc: Server;
+  /** The largest requests of services that have a limit of their own. */
+  readonly limits: RequestLimits;
   /**
    * Serves on a connection, as if a listener had accepted it.
    *
@@ -70,6 +73,7 @@ export function createGrpcServer(options: GrpcServerOptions = {}): GrpcServer {
     // Liveness is the tunnel's own matter; HTTP/2 pings beside it would only cost.
     "grpc.enable_channelz": 0,
   });
+  const limits = new RequestLimits();
   let latest: ServerHttp2Session | undefined;
   const origins = new WeakMap<object, Origin>();
   const inside = grpc as unknown as Inside;
@@ -89,13 +93,14 @@ export function createGrpcServer(options: GrpcServerOptions = {}): GrpcServer {
     // An interceptor would not see calls of methods that there are not.
     for (const listener of server.listeners("stream")) {
       server.off("stream", listener as StreamListener);
-      server.on("stream", admitted(listener as StreamListener, origins));
+      server.on("stream", admitted(listener as StreamListener, { origins, limits }));
     }
     return server;
   };
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
   return {
     grpc,
+    limits,
     inject(stream, origin) {
       latest = undefined;
       injector.injectConnection(stream);
@@ -113,14 +118,21 @@ export function createGrpcServer(options: GrpcServerOptions = {}): GrpcServer {
 }
 
 /** Passes the streams on that their connection's origin lets in, and answers the others. */
-function admitted(listener: StreamListener, origins: WeakMap<object, Origin>): StreamListener {
+function admitted(
+  listener: StreamListener,
+  { origins, limits }: {
+    readonly origins: WeakMap<object, Origin>;
+    readonly limits: RequestLimits;
+  },
+): StreamListener {
   return (stream, headers, ...more) => {
     const origin = stream.session && origins.get(stream.session);
     // Its connection has ended in this very turn: nobody waits for an answer.
     if (origin === undefined || stream.destroyed) return stream.destroy();
     const refusal = origin.enter(stream, headers);
-    if (refusal === undefined) listener(stream, headers, ...more);
-    else refuse(stream, refusal);
+    if (refusal !== undefined) return refuse(stream, refusal);
+    limits.watch(stream, headers[":path"] ?? "", (error) => refuse(stream, error));
+    listener(stream, headers, ...more);
   };
 }
 

@@ -19,6 +19,7 @@ import { fluentdService } from "./fluentd/mod.ts";
 import { policyCommand } from "./policy/command.ts";
 import { Guard } from "./policy/guard.ts";
 import { startServer } from "./server.ts";
+import { SMALL_REQUEST_BYTES } from "./request_limits.ts";
 import { type Service, toService } from "./services.ts";
 import { defaultStateDir, makeStateDir } from "./state_dir.ts";
 
@@ -82,7 +83,10 @@ async function runServer(
   for (const warning of config.warnings) log.warn(warning.replace(/[{}]/g, "$&$&"));
   makeStateDir(config.stateDir);
   const fluentd = config.fluentd &&
-    toService("fluentd.v1.Fluentd", await fluentdService(config.fluentd));
+    toService("fluentd.v1.Fluentd", {
+      ...await fluentdService(config.fluentd),
+      maxRequestBytes: SMALL_REQUEST_BYTES,
+    });
   await using cleanup = new AsyncDisposableStack();
   const { policyFile, stateDir } = config;
   const guard = policyFile === undefined

@@ -8,7 +8,7 @@
  */
 import { addHealth } from "../shared/grpc/health.ts";
 import type { ReloadPart } from "../shared/cli/reload.ts";
-import { addReflection } from "../shared/grpc/reflection.ts";
+import { addReflection, REFLECTION_SERVICES } from "../shared/grpc/reflection.ts";
 import type { BackoffOptions } from "../shared/async/backoff.ts";
 import { VERSION } from "../shared/version.ts";
 import { Agent, type AgentState } from "./agent.ts";
@@ -19,6 +19,7 @@ import { credentialParts, watch } from "./credential_parts.ts";
 import type { Guard } from "./policy/guard.ts";
 import type { HeartbeatNumbers } from "./heartbeat.ts";
 import { type Env, proxyFor, targetOf } from "../shared/net/proxy.ts";
+import { CHUNK_REQUEST_BYTES, SMALL_REQUEST_BYTES } from "./request_limits.ts";
 import { type Service, toService } from "./services.ts";
 import { loadTls, readProxyCa, type TlsFiles } from "./tls_material.ts";
 import { readToken, type TokenSource } from "./token.ts";
@@ -105,8 +106,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       guard,
       tunnel: (id) => tunnels.get(id),
     }),
+    maxRequestBytes: CHUNK_REQUEST_BYTES,
   });
+  for (const name of ["grpc.health.v1.Health", ...REFLECTION_SERVICES]) {
+    grpc.limits.set(name, SMALL_REQUEST_BYTES);
+  }
   for (const service of [...services, own]) {
+    const { maxRequestBytes } = service;
+    if (maxRequestBytes !== undefined) grpc.limits.set(service.name, maxRequestBytes);
     service.addTo(grpc.grpc);
     health.set(service.name, "SERVING");
   }

@@ -10,6 +10,8 @@ import { serviceDefinition } from "../shared/grpc/service.ts";
 /** A service that is ready to be served. */
 export interface Service {
   readonly name: ServiceName;
+  /** The largest request, where it is less than the server's. */
+  readonly maxRequestBytes?: number;
   addTo(server: Server): void;
   /** To be called, by who made it, when the server has stopped. */
   close?(): Promise<void>;
@@ -18,13 +20,15 @@ export interface Service {
 /** Handlers as a service. */
 export function toService(
   name: ServiceName,
-  { implementation, close }: {
+  { implementation, maxRequestBytes, close }: {
     readonly implementation: UntypedServiceImplementation;
+    readonly maxRequestBytes?: number;
     close?(): Promise<void>;
   },
 ): Service {
   return {
     name,
+    ...(maxRequestBytes !== undefined && { maxRequestBytes }),
     addTo: (server) => server.addService(serviceDefinition(name), implementation),
     ...(close !== undefined && { close }),
   };

@@ -20,43 +20,73 @@ export function prefixMessage(message: Uint8Array): Uint8Array {
   return out;
 }
 
-/** Cuts a byte stream into messages. */
+/** Cuts a byte stream into messages. Its work is linear in the bytes, in pieces of whatever size. */
 export class MessageReader {
   readonly #maxBytes: number;
-  #rest = new Uint8Array();
+  readonly #prefix = new Uint8Array(PREFIX_BYTES);
+  #prefixFill = 0;
+  /** The message that is being received. It grows with what has come, not with what was promised. */
+  #message = new Uint8Array();
+  #fill = 0;
+  #length = 0;
 
   /** @param maxBytes A longer message is an error. */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
 
+  /** Bytes that are kept for a message that is not complete. */
+  get heldBytes(): number {
+    return this.#message.length;
+  }
+
   /**
    * Takes bytes as they come.
    *
-   * @returns The messages that are complete now, each a copy.
+   * @returns The messages that are complete now, each a copy of its own.
    * @throws {RpcError} `RESOURCE_EXHAUSTED` for a message over the limit, `INTERNAL` for a
    * compressed one, which nobody asked for.
    */
   push(bytes: Uint8Array): Uint8Array[] {
-    let input = bytes;
-    if (this.#rest.length > 0) {
-      input = new Uint8Array(this.#rest.length + bytes.length);
-      input.set(this.#rest);
-      input.set(bytes, this.#rest.length);
-    }
     const messages: Uint8Array[] = [];
-    let at = 0;
-    while (input.length - at >= PREFIX_BYTES) {
-      if (input[at] !== 0) throw new RpcError(Status.INTERNAL, "Message is compressed");
-      const length = new DataView(input.buffer, input.byteOffset + at + 1).getUint32(0);
-      if (length > this.#maxBytes) {
-        throw new RpcError(Status.RESOURCE_EXHAUSTED, `Message of ${length} bytes is too large`);
+    for (let at = 0; at < bytes.length;) {
+      if (this.#prefixFill < PREFIX_BYTES) {
+        const n = Math.min(PREFIX_BYTES - this.#prefixFill, bytes.length - at);
+        this.#prefix.set(bytes.subarray(at, at + n), this.#prefixFill);
+        this.#prefixFill += n;
+        at += n;
+        if (this.#prefixFill < PREFIX_BYTES) break;
+        this.#begin();
       }
-      if (input.length - at - PREFIX_BYTES < length) break;
-      messages.push(input.slice(at + PREFIX_BYTES, at + PREFIX_BYTES + length));
-      at += PREFIX_BYTES + length;
+      const n = Math.min(this.#length - this.#fill, bytes.length - at);
+      this.#append(bytes.subarray(at, at + n));
+      at += n;
+      if (this.#fill < this.#length) break;
+      // It is no longer than its message once that is complete.
+      messages.push(this.#message);
+      this.#message = new Uint8Array();
+      this.#prefixFill = 0;
     }
-    this.#rest = input.slice(at);
     return messages;
+  }
+
+  #begin(): void {
+    if (this.#prefix[0] !== 0) throw new RpcError(Status.INTERNAL, "Message is compressed");
+    this.#length = new DataView(this.#prefix.buffer).getUint32(1);
+    this.#fill = 0;
+    if (this.#length <= this.#maxBytes) return;
+    throw new RpcError(Status.RESOURCE_EXHAUSTED, `Message of ${this.#length} bytes is too large`);
+  }
+
+  #append(piece: Uint8Array): void {
+    if (this.#fill + piece.length > this.#message.length) {
+      const larger = new Uint8Array(
+        Math.min(this.#length, Math.max(2 * this.#message.length, this.#fill + piece.length)),
+      );
+      larger.set(this.#message.subarray(0, this.#fill));
+      this.#message = larger;
+    }
+    this.#message.set(piece, this.#fill);
+    this.#fill += piece.length;
   }
 }

@@ -21,7 +21,8 @@ import { root } from "./root.ts";
 import { serviceDefinition } from "./service.ts";
 import { Status, type StatusCode } from "./status.ts";
 
-const REFLECTION = [
+/** The names of the service, old and new. */
+export const REFLECTION_SERVICES = [
   "grpc.reflection.v1.ServerReflection",
   "grpc.reflection.v1alpha.ServerReflection",
 ] as const;
@@ -38,8 +39,8 @@ type Answer = Omit<Res, "validHost" | "originalRequest">;
  * @param services What `list_services` shows; the reflection services are added to it.
  */
 export function addReflection(server: Server, services: readonly ServiceName[]): void {
-  const answer = reflect([...services, ...REFLECTION]);
-  for (const name of REFLECTION) {
+  const answer = reflect([...services, ...REFLECTION_SERVICES]);
+  for (const name of REFLECTION_SERVICES) {
     server.addService(serviceDefinition(name), {
       ServerReflectionInfo: bidi<Req, Res>(async function* (requests) {
         for await (const request of requests) {

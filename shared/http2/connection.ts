@@ -156,6 +156,16 @@ export class Connection {
     return this.#sender.waitingBytes;
   }
 
+  /** Bytes of the peer that are kept because more must come: a frame, or a header section. */
+  get unfinishedBytes(): number {
+    return this.#reader.gatheredBytes + this.#receiver.headers.gatheredBytes;
+  }
+
+  /** The stream whose header section is not complete: no other frame may come before its end. */
+  get unfinishedSection(): number | undefined {
+    return this.#receiver.headers.continues;
+  }
+
   /** Sends the preface (client role), our SETTINGS, and the connection's window. Call once, first. */
   start(): void {
     const { maxConcurrentStreams, maxHeaderListBytes } = this.#options;

@@ -46,6 +46,11 @@ export class FrameReader {
     this.#sink = sink;
   }
 
+  /** Bytes that are kept for a frame that is not complete. */
+  get gatheredBytes(): number {
+    return this.#payload?.length ?? 0;
+  }
+
   /**
    * Takes bytes as they come; calls the sink for each frame or piece.
    *

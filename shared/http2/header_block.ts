@@ -51,6 +51,11 @@ export class HeaderBlock {
     this.#fragments.push(payload.slice());
   }
 
+  /** Bytes so far. */
+  get byteLength(): number {
+    return this.#bytes;
+  }
+
   /** The whole block. */
   bytes(): Uint8Array {
     if (this.#fragments.length === 1) return this.#fragments[0]!;

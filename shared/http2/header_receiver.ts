@@ -64,6 +64,11 @@ export class HeaderReceiver {
     return this.#block?.id;
   }
 
+  /** Bytes of that block. */
+  get gatheredBytes(): number {
+    return this.#block?.byteLength ?? 0;
+  }
+
   /** Whether the last header section is one that came before, as the same list. */
   get repeated(): boolean {
     return this.#decoder.repeated;
