@@ -97,7 +97,7 @@ export function isRunning(seen: Observation): boolean {
 }
 
 /** Fluentd gives its workers this argument; with `<system> process_name` a title instead. */
-function isWorker({ argv }: ProcessInfo): boolean {
+export function isWorker({ argv }: ProcessInfo): boolean {
   return argv.includes("--under-supervisor") || (argv[0]?.startsWith("worker:") ?? false);
 }
 

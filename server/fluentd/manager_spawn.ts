@@ -21,12 +21,14 @@ import {
   everyProcess,
   type ExitStatus,
   type FluentdManager,
+  isWorker,
   type Observation,
   sortProcesses,
   type WaitOptions,
 } from "./manager.ts";
 import {
   bootId,
+  descendantsOf,
   hasEnded,
   isSameProcess,
   listStats,
@@ -116,6 +118,8 @@ export class SpawnManager implements FluentdManager {
   /** The process that we started ourselves, until its exit status is recorded. */
   #child: Child | undefined;
   #closed = false;
+  /** What the last look found. */
+  #known: readonly ProcessInfo[] = [];
 
   private constructor(
     options: SpawnOptions,
@@ -166,8 +170,7 @@ export class SpawnManager implements FluentdManager {
   async observe(options: WaitOptions): Promise<Observation> {
     // Before the list is made, or what starts meanwhile would seem to have ended.
     const child = this.#child;
-    const mine = await this.#mine(await listStats());
-    const processes = await readProcesses(mine);
+    const processes = await this.#quickly() ?? await this.#thoroughly();
     if (child !== undefined && !processes.some(({ pid }) => pid === child.pid)) {
       await recordEnd(child, options);
     }
@@ -177,6 +180,29 @@ export class SpawnManager implements FluentdManager {
       ...await sortProcesses(processes, main?.pid ?? this.#adopted(processes)?.pid),
       ...(lastExit === undefined ? {} : { lastExit }),
     };
+  }
+
+  /** By a look at each process of the machine: finds those too that have lost their parent. */
+  async #thoroughly(): Promise<readonly ProcessInfo[]> {
+    return this.#known = await readProcesses(await this.#mine(await listStats()));
+  }
+
+  /**
+   * By those that were found last and all that they started, while the leader and a worker live.
+   * Once they do not, orphans are to be looked for; so they are from time to time (`tend`).
+   */
+  async #quickly(): Promise<readonly ProcessInfo[] | undefined> {
+    const known = this.#known;
+    const { leader } = this.#state;
+    if (leader === undefined || !known.some((process) => isSameProcess(process, leader))) return;
+    // Whoever has the PID of one that has ended is none of ours, nor is what that one started.
+    const still = (await readProcesses(known.map(({ pid }) => pid)))
+      .filter((now) => known.some((before) => isSameProcess(before, now)));
+    const pids = await descendantsOf(still.map(({ pid }) => pid));
+    for (const { pid } of still) pids.delete(pid);
+    const processes = [...still, ...await readProcesses(pids)];
+    const living = processes.some((process) => isSameProcess(process, leader));
+    return living && processes.some(isWorker) ? this.#known = processes : undefined;
   }
 
   /** Should we have died between a start and its record: the eldest that looks as we start it. */
@@ -317,6 +343,7 @@ export class SpawnManager implements FluentdManager {
   }
 
   async tend(): Promise<void> {
+    await this.#thoroughly();
     await this.#cutCapture();
   }
 

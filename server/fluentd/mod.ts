@@ -145,7 +145,9 @@ async function tend(observer: Observer, { signal }: WaitOptions): Promise<void> 
     try {
       // Everything, so that what was once there is known when it is gone, and the log is read on.
       const { seen, nowMs } = await observer.look({ signal, thorough: false });
-      if (observer.isUnsettled(seen, nowMs)) pauseMs = TEND_YOUNG_MS;
+      if (observer.isUnsettled(seen, nowMs)) {
+        pauseMs = Math.min(TEND_MS, observer.affordableMs(TEND_YOUNG_MS));
+      }
       await observer.manager.tend({ signal });
     } catch (error) {
       if (!signal.aborted) log.warn("Cannot look at fluentd: {error}", { error });

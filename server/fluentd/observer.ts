@@ -111,10 +111,15 @@ export class Observer {
     return seen;
   }
 
+  /** How long to wait at least between two looks: longer where looking is dear. */
+  affordableMs(pauseMs: number): number {
+    return Math.max(pauseMs, this.#costMs * COST_FACTOR);
+  }
+
   /** Waits between two looks: longer where looking is dear, as among thousands of processes. */
   async pause(options: WaitOptions & { readonly atMostMs: number }): Promise<void> {
     const { atMostMs, signal } = options;
-    const ms = Math.max(POLL_MS, this.#costMs * COST_FACTOR);
+    const ms = this.affordableMs(POLL_MS);
     await delay(Math.max(1, Math.min(ms, atMostMs)), { signal });
   }
 

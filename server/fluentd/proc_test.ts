@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  descendantsOf,
   isSameProcess,
   listStats,
   parseStat,
@@ -67,6 +68,19 @@ Deno.test("readProcess() counts a zombie as gone", async () => {
   await reader.cancel();
   while (await readProcess(pid) !== undefined);
   assert.match(await Deno.readTextFile(`/proc/${pid}/stat`), /\) Z /);
+});
+
+Deno.test("descendantsOf() finds children of children, and no other", async () => {
+  await using parent = new Deno.Command("sh", {
+    args: ["-c", "sh -c 'sleep 60 & wait' & sleep 60 & wait"],
+  }).spawn();
+  await using other = sleeper();
+  const found = await until("all four", async () => {
+    const pids = await descendantsOf([parent.pid]);
+    return pids.size === 4 ? pids : undefined;
+  });
+  assert.equal(found.has(other.pid), false);
+  for (const pid of [...found].reverse()) Deno.kill(pid, "SIGKILL");
 });
 
 Deno.test("signalProcess() spares a process that only has the same PID", async () => {
