@@ -93,7 +93,12 @@ export const hostile: Suite = async ({ size, log, signal }: SuiteOptions) => {
     for (const attack of ATTACKS) {
       if (signal.aborted) break;
       log(attack.name);
-      rows.push(await suffer(attack, { hub, authFile, auditLog, seconds }));
+      try {
+        rows.push(await suffer(attack, { hub, authFile, auditLog, seconds }));
+      } catch (error) {
+        // An interrupted run shows what it has.
+        if (!signal.aborted) throw error;
+      }
     }
     server.wire.close();
   } finally {
