@@ -36,20 +36,24 @@ export class BenchTls implements AsyncDisposable {
     return new BenchTls(cert, dir);
   }
 
+  /** The file of `ca`. */
+  get caFile(): string {
+    return `${this.#dir}/hub.crt`;
+  }
+
   /** Arguments of `ghub serve`. */
   args(setup: Setup): string[] {
     if (setup === "plain") return [];
-    const file = `${this.#dir}/hub.crt`;
     return [
-      ...["--tls-cert", file],
+      ...["--tls-cert", this.caFile],
       ...(setup === "tunnel" ? [] : ["--call-tls"]),
-      ...(setup === "asking" ? ["--client-ca", file] : []),
+      ...(setup === "asking" ? ["--client-ca", this.caFile] : []),
     ];
   }
 
   /** Flags of Deno for a program that dials such a hub. */
   get flags(): string[] {
-    return ["--cert", `${this.#dir}/hub.crt`];
+    return ["--cert", this.caFile];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

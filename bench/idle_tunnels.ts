@@ -3,7 +3,7 @@
  *
  *     deno run -A bench/idle_tunnels.ts URI COUNT
  *
- * Prints `tunnels ready count=N` when the hub has greeted each, and holds them until SIGTERM. Each
+ * Prints `tunnels ready count=N seconds=S` when the hub has greeted each, and holds them until SIGTERM. Each
  * pings as a gserver does, and all of them together at an even pace.
  *
  * @module
@@ -39,5 +39,6 @@ setInterval(() => {
   const turn = Math.ceil(wires.length * LOOK_EVERY_MS / PING_EVERY_MS);
   for (let i = 0; i < turn; i++) wires[pinged++ % wires.length]?.ping?.();
 }, LOOK_EVERY_MS);
+const startedMs = performance.now();
 await Promise.all(Array.from({ length: AT_ONCE }, dialSome));
-console.log(`tunnels ready count=${count}`);
+console.log(`tunnels ready count=${count} seconds=${(performance.now() - startedMs) / 1000}`);

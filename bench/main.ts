@@ -13,6 +13,7 @@ import { Executables } from "./executables.ts";
 import { Program as Started } from "./program.ts";
 import type { Suite } from "./suite.ts";
 import { calls } from "./suites/calls.ts";
+import { handshakes } from "./suites/handshakes.ts";
 import { hostile } from "./suites/hostile.ts";
 import { memory } from "./suites/memory.ts";
 import { PARTS, reliability } from "./suites/reliability.ts";
@@ -23,6 +24,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   calls,
   server,
   memory,
+  handshakes,
   scale,
   reliability,
   hostile,

@@ -2,7 +2,7 @@
  * The server of the suite `server`: gserver's own parts with an Echo, which also listens for direct
  * connections, and an upstream that it exposes.
  *
- *     deno run -A bench/server_end.ts NAME HUB-URI UPSTREAM-PORT
+ *     deno run -A bench/server_end.ts NAME HUB-URI UPSTREAM-PORT [CA-FILE]
  *
  * Prints `server ready address=127.0.0.1:PORT` when it and its upstream are registered.
  *
@@ -19,7 +19,7 @@ import { tunnelOrigin } from "../server/origin.ts";
 import { startServer } from "../server/server.ts";
 import { toService } from "../server/services.ts";
 
-const [name = "", hubUri = "", port = ""] = Deno.args;
+const [name = "", hubUri = "", port = "", caCertFile] = Deno.args;
 
 const echo = toService("echo.v1.Echo", {
   implementation: {
@@ -44,6 +44,7 @@ const waiting = new Set([name, `${name}/plain`]);
 await startServer({
   name,
   hubUri: new URL(hubUri),
+  tls: { caCertFile },
   services: [echo],
   expose: [{ name: "plain", address: { host: "127.0.0.1", port: Number(port) } }],
   onState(agent, { state }) {

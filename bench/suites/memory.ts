@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { BenchTls } from "../hub_tls.ts";
 import { type RunningHub, startHub, startRelay } from "../hub_under_test.ts";
 import { Program } from "../program.ts";
 import { figure, table } from "../table.ts";
@@ -23,7 +24,10 @@ interface Figures {
 
 export const memory: Suite = async ({ log }) => {
   log(`opening ${TUNNELS} idle tunnels`);
+  await using tls = await BenchTls.make();
   const ghub = await measure(startHub);
+  const withTls = await measure(() => startHub({ args: tls.args("tunnel") }), tls.flags);
+  const asking = await measure(() => startHub({ args: tls.args("asking") }), tls.flags);
   const relay = await measure(startRelay);
   const row = (name: string, { rssBeforeBytes, rssAfterBytes, bytesPerTunnel }: Figures) => [
     name,
@@ -32,32 +36,41 @@ export const memory: Suite = async ({ log }) => {
     figure(bytesPerTunnel / 1024),
   ];
   return {
-    figures: { ghub, relay },
+    figures: { ghub, withTls, asking, relay },
     text: table([
       [`${TUNNELS} idle tunnels`, "RSS before, MiB", "after, MiB", "KiB per tunnel"],
       row("ghub", ghub),
+      row("ghub, TLS tunnel", withTls),
+      row("ghub, TLS, asking for certificates", asking),
       row("node:http2 relay", relay),
     ]),
   };
 };
 
-async function measure(start: () => Promise<RunningHub>): Promise<Figures> {
+async function measure(
+  start: () => Promise<RunningHub>,
+  flags: readonly string[] = [],
+): Promise<Figures> {
   await using hub = await start();
   // The first few pay for what all share.
-  const first = await openTunnels(hub, 5);
+  const first = await openTunnels(hub, 5, flags);
   await first[Symbol.asyncDispose]();
   const rssBeforeBytes = await steadyRss(hub.program);
-  await using _tunnels = await openTunnels(hub, TUNNELS);
+  await using _tunnels = await openTunnels(hub, TUNNELS, flags);
   const rssAfterBytes = await steadyRss(hub.program);
   const bytesPerTunnel = (rssAfterBytes - rssBeforeBytes) / TUNNELS;
   return { tunnels: TUNNELS, rssBeforeBytes, rssAfterBytes, bytesPerTunnel };
 }
 
-async function openTunnels({ tunnelUri }: RunningHub, count: number): Promise<Program> {
+async function openTunnels(
+  { tunnelUri }: RunningHub,
+  count: number,
+  flags: readonly string[],
+): Promise<Program> {
   const { program } = await Program.start(
     "bench/idle_tunnels.ts",
     [tunnelUri, String(count)],
-    { ready: /^tunnels ready /m },
+    { ready: /^tunnels ready /m, flags },
   );
   return program;
 }
