@@ -144,17 +144,15 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
 }
 
 /**
- * What was needed at the start alone. A renewed certificate is listened with anew, an auth file may
- * name keys to fetch, and systemd is told how it goes; any other hub opens no connection to anywhere.
+ * Gives back the permissions that were needed at the start alone. An auth file may name keys to fetch,
+ * and systemd is told how it goes; any other hub opens no connection to anywhere.
  */
-function dropUnneeded({ certificate, hub: { authFile } }: Config, env: Env): void {
+function dropUnneeded({ hub: { authFile } }: Config, env: Env): void {
   // In a test that runs it in its own process they are the test's.
   if (!import.meta.main) return;
   dropPermissions("run", "ffi");
   const { NOTIFY_SOCKET: systemd = "" } = env;
-  if (certificate === undefined && authFile === undefined && systemd === "") {
-    dropPermissions("net");
-  }
+  if (authFile === undefined && systemd === "") dropPermissions("net");
 }
 
 /** Text in which no brace is a placeholder. */

@@ -22,6 +22,8 @@ const SMALL_READ = 1 << 10;
  */
 const RECORD_READ = (16 << 10) + 256 + 5;
 
+/** Reads in a row that a small buffer would have held, after which a small one is used again. */
+const QUIET_READS = 16;
 /** Bytes that are decrypted and not taken, with which no more are read; one read can exceed it. */
 const MAX_UNREAD = 64 << 10;
 
@@ -176,6 +178,7 @@ class TcpStream extends Duplex {
   #wanted = false;
   /** Of the next read. */
   #readBytes = SMALL_READ;
+  #quietReads = 0;
   /** Whether enough is decrypted that nobody has taken yet: Node's TLS would read on (Deno 2.9.6). */
   isFull: () => boolean = () => false;
 
@@ -197,9 +200,17 @@ class TcpStream extends Duplex {
     const buffer = new Uint8Array(this.#readBytes);
     this.#conn.read(buffer).then((n) => {
       this.#reading = false;
-      this.#readBytes = n === buffer.length ? RECORD_READ : SMALL_READ;
+      this.#adapt(n ?? 0);
       this.push(n === null ? null : buffer.subarray(0, n));
     }, (error) => this.destroy(error));
+  }
+
+  /** The size of the next read, after one of `n` bytes. */
+  #adapt(n: number): void {
+    if (n > SMALL_READ || n === this.#readBytes) {
+      this.#readBytes = RECORD_READ;
+      this.#quietReads = 0;
+    } else if (++this.#quietReads >= QUIET_READS) this.#readBytes = SMALL_READ;
   }
 
   override _write(chunk: Uint8Array, _encoding: string, done: (error?: Error) => void): void {

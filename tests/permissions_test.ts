@@ -50,7 +50,7 @@ Deno.test("the hub starts no program, loads no code, and gives back what it need
   await using world = await World.start({ servers: [], tls: true });
   const table: [name: string, args: string[], then: Kind[]][] = [
     ["with nothing", [], ["env", "read", "write"]],
-    ["with a certificate", ["--tls-cert", world.caCertFile], ["env", "read", "write", "net"]],
+    ["with a certificate", ["--tls-cert", world.caCertFile], ["env", "read", "write"]],
   ];
   for (const [i, [name, args, expected]] of table.entries()) {
     await t.step(name, async () => {
