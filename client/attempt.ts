@@ -3,19 +3,21 @@
  *
  * @module
  */
-import { Metadata } from "@grpc/grpc-js";
-import { Buffer } from "node:buffer";
 import type protobuf from "protobufjs";
 import { formatHostPort, type HostPort } from "../shared/cli/parse_host_port.ts";
 import type { Output } from "../shared/cli/program.ts";
+import { encodeBase64 } from "../shared/bytes/base64.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { methodPath } from "../shared/grpc/service.ts";
 import { Status, statusName } from "../shared/grpc/status.ts";
-import { type Call, startCall } from "./call.ts";
-import { Channel } from "./channel.ts";
-import type { Header } from "./connection_options.ts";
-import type { TlsSettings } from "./hub_credentials.ts";
+import type { Channel, Goaway } from "../shared/grpc_client/channel.ts";
+import { goawayText } from "../shared/grpc_client/failures.ts";
+import { CallMetadata } from "../shared/grpc_client/metadata.ts";
 import { printable } from "../shared/printable.ts";
+import { type Call, messageTypes, startCall } from "./call.ts";
+import type { Header } from "./connection_options.ts";
+import { dial } from "./dial.ts";
+import type { TlsSettings } from "./tls_settings.ts";
 
 /** What a try needs; the same for each. */
 export interface CallPlan {
@@ -23,6 +25,8 @@ export interface CallPlan {
   readonly requests: readonly protobuf.Message[];
   readonly address: HostPort;
   readonly tls: TlsSettings | undefined;
+  /** Absent: straight to the address. */
+  readonly proxy: URL | undefined;
   readonly server: string | undefined;
   readonly token: string | undefined;
   /** Through the JSON handshake instead of by metadata. */
@@ -54,8 +58,8 @@ export interface Attempt {
   readonly connected: boolean;
   /** Did the peer leave without looking at the call? */
   readonly refused: boolean;
-  readonly headers: Metadata | undefined;
-  readonly trailers: Metadata | undefined;
+  readonly headers: CallMetadata | undefined;
+  readonly trailers: CallMetadata | undefined;
 }
 
 /**
@@ -68,92 +72,87 @@ export async function attemptCall(
   take: (message: protobuf.Message, call: Call) => Promise<void>,
   stage: Stage = { connected: false, sent: false },
 ): Promise<Attempt> {
-  const { method, requests, deadline, signal } = plan;
+  const { method, address, deadline, signal, tls, proxy, raw } = plan;
   const trace = async (line: string) => await plan.trace?.write(`${printable(line)}\n`);
-  const handshake = plan.raw ? { server: plan.server, token: plan.token } : undefined;
-  using channel = new Channel(plan.address, { tls: plan.tls, handshake });
-  let connected = false;
+  const requests = encode(plan);
+  const to = formatHostPort(address);
+  let channel: Channel | undefined;
   let call: Call | undefined;
   try {
     const start = performance.now();
-    connected = await channel.connect({ timeoutMs: plan.connectTimeoutMs, deadline, signal });
+    const handshake = raw ? { server: plan.server, token: plan.token } : undefined;
+    const timeoutMs = plan.connectTimeoutMs;
+    channel = await dial(address, { tls, proxy, handshake, timeoutMs, deadline, signal });
+    stage.connected = true;
     const ms = Math.round(performance.now() - start);
-    const how = `${plan.tls ? "TLS" : "plaintext"}${plan.raw ? ", raw" : ""}`;
-    const to = formatHostPort(plan.address);
-    await trace(
-      connected ? `* connected to ${to} in ${ms} ms (${how})` : `* no connection to ${to}`,
-    );
-    stage.connected = connected;
-    if (channel.leaving) throw refusal(plan);
+    const how = [tls ? "TLS" : "plaintext", raw ? "raw" : "", proxy ? `through ${proxy.host}` : ""];
+    await trace(`* connected to ${to} in ${ms} ms (${how.filter((word) => word).join(", ")})`);
     const metadata = requestMetadata(plan);
     await trace(`> ${methodPath(method)}${deadlineText(deadline)}`);
     for (const line of metadataLines(metadata)) await trace(`> ${line}`);
-    stage.sent = connected;
-    call = startCall(channel.client, { method, requests, metadata, deadline, signal });
+    stage.sent = true;
+    const left = deadline - Date.now();
+    call = startCall(channel, { method, requests, metadata, timeoutMs: left, signal });
     for await (const message of call.responses) await take(message, call);
     await traceEnd(trace, call, "OK");
-    return { connected, refused: false, headers: call.headers, trailers: call.trailers };
+    return { connected: true, refused: false, headers: call.headers, trailers: call.trailers };
   } catch (error) {
     if (signal.aborted || !(error instanceof RpcError)) throw error;
+    if (channel === undefined) await trace(`* no connection to ${to}`);
     await traceEnd(trace, call, statusName(error.code));
-    const trailers = error.metadata ?? call?.trailers;
-    const refused = connected && (call === undefined ? channel.leaving : channel.refused);
+    const refused = call?.refused ?? false;
+    const goaway = refused && error.code === Status.UNAVAILABLE ? channel?.goaway : undefined;
     return {
-      error: refused && error.code === Status.UNAVAILABLE ? refusal(plan) : readable(error),
-      connected,
+      error: goaway === undefined ? error : refusal(plan, goaway),
+      connected: channel !== undefined,
       refused,
       headers: call?.headers,
-      trailers,
+      trailers: call?.trailers,
     };
+  } finally {
+    await channel?.[Symbol.asyncDispose]();
   }
 }
 
-function requestMetadata(plan: CallPlan): Metadata {
+/** All requests as bytes, before anything goes out: what cannot be written must be nobody's call. */
+function encode({ method, requests }: CallPlan): Uint8Array[] {
+  const { request: type } = messageTypes(method);
+  return requests.map((request) => {
+    try {
+      return type.encode(request).finish();
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new Error(`Cannot write the request, so it was not sent: ${why}`, { cause: error });
+    }
+  });
+}
+
+function requestMetadata(plan: CallPlan): CallMetadata {
   const { raw, server, token, waitForServerMs, headers } = plan;
-  const metadata = new Metadata();
+  const metadata = new CallMetadata();
   if (!raw) {
     // In raw mode both stood in the handshake: the server must never see the hub's token.
-    if (server !== undefined) metadata.set("x-hub-server", server);
-    if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
-    if (waitForServerMs > 0) metadata.set("x-hub-wait", `${Math.ceil(waitForServerMs)}ms`);
+    if (server !== undefined) metadata.add("x-hub-server", server);
+    if (token !== undefined) metadata.add("authorization", `Bearer ${token}`);
+    if (waitForServerMs > 0) metadata.add("x-hub-wait", `${Math.ceil(waitForServerMs)}ms`);
   }
   for (const { key, value } of headers) {
-    metadata.add(key, key.endsWith("-bin") ? Buffer.from(value, "base64") : value);
+    metadata.add(key, key.endsWith("-bin") ? decodeBase64(value) : value);
   }
   return metadata;
 }
 
-/** In raw mode the peer is the server. */
-function refusal({ raw }: CallPlan): RpcError {
-  const peer = raw ? "server" : "hub";
-  return new RpcError(
-    Status.UNAVAILABLE,
-    `The ${peer} is shutting down: it did not take the call`,
-  );
+function decodeBase64(text: string): Uint8Array {
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }
 
-/** grpc-js wraps the reason of a failed connection in words for developers. */
-const NO_CONNECTION = /^No connection established\. Last error: (.*)$/s;
-const ADDENDA = / ?(?:\(\d{4}-\d\d-\d\dT[\d:.]+Z\)|\. Resolution note: .*$|Resolution note: .*$)/gs;
-
-/** It also puts the times of its own steps behind this. */
-const DEADLINE = /^(Deadline exceeded after [\d.]+s),.*$/s;
-
-function readable(error: RpcError): RpcError {
-  if (error.code === Status.DEADLINE_EXCEEDED && DEADLINE.test(error.message)) {
-    const { metadata } = error;
-    return new RpcError(error.code, error.message.replace(DEADLINE, "$1"), {
-      ...(metadata !== undefined && { metadata }),
-      cause: error,
-    });
-  }
-  const [, reason] = NO_CONNECTION.exec(error.message) ?? [];
-  if (reason === undefined || error.code !== Status.UNAVAILABLE) return error;
-  const message = `Cannot connect: ${
-    reason.replace(ADDENDA, "").replace(/^(?:\w*Error: )+/, "").trim() ||
-    "the connection was closed"
-  }`;
-  return new RpcError(error.code, message, { cause: error });
+/** In raw mode the peer is the server. */
+function refusal({ raw }: CallPlan, { code, debug }: Goaway): RpcError {
+  const peer = raw ? "server" : "hub";
+  const message = code === 0
+    ? `The ${peer} is shutting down${debug === "" ? "" : ` ("${debug}")`}`
+    : `The other side ended the connection with ${goawayText(code, debug)}`;
+  return new RpcError(Status.UNAVAILABLE, `${message}: it did not take the call`);
 }
 
 function deadlineText(deadline: number): string {
@@ -171,11 +170,11 @@ async function traceEnd(
 }
 
 /** `key: value` lines, without what must not be seen. */
-function metadataLines(metadata: Metadata | undefined): string[] {
-  return Object.keys(metadata?.getMap() ?? {}).flatMap((key) =>
-    metadata!.get(key).map((value) => {
+function metadataLines(metadata: CallMetadata | undefined): string[] {
+  return metadata?.keys().flatMap((key) =>
+    metadata.get(key).map((value) => {
       if (key === "authorization") return `${key}: (not shown)`;
-      return `${key}: ${typeof value === "string" ? value : value.toString("base64")}`;
+      return `${key}: ${typeof value === "string" ? value : encodeBase64(value)}`;
     })
-  );
+  ) ?? [];
 }

@@ -60,6 +60,15 @@ export const connectionOptions = {
     complete: "file",
     group,
   },
+  proxy: {
+    flag: "--proxy",
+    value: "URL|direct",
+    help:
+      "Reaches the hub through this proxy: http://, https://, socks5:// or socks5h://; direct " +
+      "uses none. By default HTTPS_PROXY (with --tls), HTTP_PROXY, ALL_PROXY and NO_PROXY tell, " +
+      "and this machine is always reached without",
+    group,
+  },
   tokenFile: {
     flag: "--token-file",
     value: "FILE",

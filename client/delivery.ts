@@ -6,6 +6,8 @@
  */
 import type { RpcError } from "../shared/grpc/rpc_error.ts";
 import { type StatusName, statusName } from "../shared/grpc/status.ts";
+import { HttpAnswerError } from "../shared/grpc_client/failures.ts";
+import { ProxyError } from "../shared/net/proxy_error.ts";
 
 /** Trailers in which the hub tells (docs/protocol.md, "Trailers"). */
 const HOP = "x-hub-hop";
@@ -19,7 +21,7 @@ const FORWARDED = "x-hub-forwarded";
 export type Delivery = "not-delivered" | "answered" | "unknown";
 
 /** Who said no: also the end of the way that was lost. */
-export type Hop = "client → hub" | "hub" | "hub → server" | "server" | undefined;
+export type Hop = "client → hub" | "proxy" | "hub" | "hub → server" | "server" | undefined;
 
 /** What is known about a failed call beside its error. */
 export interface Way {
@@ -64,6 +66,8 @@ export function deliveryOf(error: RpcError, way: Way): Delivery {
 
 function ofThisTry(error: RpcError, { connected, refused = false }: Way): Delivery {
   if (!connected || refused) return "not-delivered";
+  // A proxy that gave up may have passed it on before.
+  if (error instanceof HttpAnswerError) return error.isRefusal ? "not-delivered" : "unknown";
   const code = statusName(error.code);
   if (trailer(error, HOP) === "server") return UNDECIDED_CODES.has(code) ? "unknown" : "answered";
   if (trailer(error, FORWARDED) === "0") return "not-delivered";
@@ -72,6 +76,8 @@ function ofThisTry(error: RpcError, { connected, refused = false }: Way): Delive
 }
 
 export function hopOf(error: RpcError, { connected }: Way): Hop {
+  // What such an answer says of hops, no hub has said.
+  if (error instanceof HttpAnswerError || error.cause instanceof ProxyError) return "proxy";
   const hop = trailer(error, HOP);
   if (hop === "server") return "server";
   if (hop === "hub") return trailer(error, FORWARDED) === "1" ? "hub → server" : "hub";

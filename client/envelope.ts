@@ -18,12 +18,13 @@
  *
  * @module
  */
-import type { Metadata } from "@grpc/grpc-js";
 import protobuf from "protobufjs";
 import { rootJson } from "../shared/gen/root.ts";
 import { root as ours } from "../shared/grpc/root.ts";
 import { encodeStatus } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
+import { encodeBase64 } from "../shared/bytes/base64.ts";
+import type { CallMetadata } from "../shared/grpc_client/metadata.ts";
 import type { End } from "./print.ts";
 
 export interface EnvelopeContent {
@@ -92,11 +93,11 @@ export function makeEnvelope(
 }
 
 /** Binary values as base64, several of one key as a list with commas. */
-function entries(metadata: Metadata | undefined): Record<string, string> {
-  const found: Record<string, string> = {};
-  for (const key of Object.keys(metadata?.getMap() ?? {})) {
+function entries(metadata: CallMetadata | undefined): Record<string, string> {
+  const found: Record<string, string> = Object.create(null);
+  for (const key of metadata?.keys() ?? []) {
     found[key] = metadata!.get(key)
-      .map((value) => typeof value === "string" ? value : value.toString("base64")).join(", ");
+      .map((value) => typeof value === "string" ? value : encodeBase64(value)).join(", ");
   }
   return found;
 }

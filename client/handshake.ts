@@ -8,12 +8,11 @@
  *
  * @module
  */
-import { Metadata } from "@grpc/grpc-js";
-import { Buffer } from "node:buffer";
-import type { Socket } from "node:net";
 import { closest } from "../shared/closest.ts";
 import { type Detail, errorInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status, type StatusCode } from "../shared/grpc/status.ts";
+import type { ByteStream } from "../shared/grpc_client/byte_stream.ts";
+import { CallMetadata } from "../shared/grpc_client/metadata.ts";
 import { safeJson } from "../shared/safe_json.ts";
 
 /** What raw mode asks of the hub. */
@@ -34,18 +33,25 @@ export const MAX_ANSWER_BYTES = 64 * 1024;
 const SHOWN_CHARACTERS = 60;
 
 /**
- * Sends the request and waits for the answer. Bytes behind the answer stay in the socket.
+ * Sends the request and waits for the answer.
  *
- * The socket must not have been read from. Its closing ends the wait; so whoever limits the
- * time of connecting must destroy it.
+ * The stream must not have been read from. Its closing ends the wait; so whoever limits the time of
+ * connecting must close it.
  *
+ * @returns The stream as it goes on: what came behind the answer is HTTP/2 of the server.
  * @throws {RpcError} If the hub refuses, with its code; UNAVAILABLE if what answers is no hub.
  */
-export async function shakeHands(socket: Socket, request: HandshakeRequest): Promise<void> {
+export async function shakeHands(
+  stream: ByteStream,
+  request: HandshakeRequest,
+): Promise<ByteStream> {
   const { server, token } = request;
-  socket.write(JSON.stringify({ version: VERSION, server, token }) + "\n");
-  const refusal = parseAnswer(await readLine(socket), server);
+  const line = JSON.stringify({ version: VERSION, server, token }) + "\n";
+  await stream.write(new TextEncoder().encode(line));
+  const { line: answer, rest } = await readLine(stream);
+  const refusal = parseAnswer(answer, server);
   if (refusal !== undefined) throw refusal;
+  return rest.length === 0 ? stream : after(rest, stream);
 }
 
 /**
@@ -88,7 +94,7 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /** And these as its trailers. */
-const ANSWERED_BY_HUB = Metadata.fromHttp2Headers({ "x-hub-hop": "hub", "x-hub-forwarded": "0" });
+const ANSWERED_BY_HUB = CallMetadata.received([["x-hub-hop", "hub"], ["x-hub-forwarded", "0"]]);
 
 function foreign(line: string): RpcError {
   const shown = safeJson(line.slice(0, SHOWN_CHARACTERS));
@@ -100,39 +106,48 @@ function foreign(line: string): RpcError {
 
 const NEWLINE = 10;
 
-function readLine(socket: Socket): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  let read = Buffer.alloc(0);
-  const stop = () => {
-    socket.off("readable", onReadable).off("end", onEnd).off("close", onEnd).off("error", onError);
-  };
-  const onReadable = () => {
-    for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) {
-      read = Buffer.concat([read, chunk]);
-      const end = read.indexOf(NEWLINE);
-      if (end >= 0) {
-        // First: `unshift` makes the socket readable again, at once.
-        stop();
-        const rest = read.subarray(end + 1);
-        // What comes after the line is HTTP/2 of the server.
-        if (rest.length > 0) socket.unshift(rest);
-        return resolve(read.toString("utf8", 0, end));
-      }
-      if (read.length > MAX_ANSWER_BYTES) return onError(foreign(read.toString("latin1")));
-    }
-  };
-  const onError = (error: Error) => {
-    stop();
-    reject(error);
-  };
-  const onEnd = () => {
-    onError(
-      read.length > 0 ? foreign(read.toString("latin1")) : new RpcError(
+async function readLine(
+  stream: ByteStream,
+): Promise<{ readonly line: string; readonly rest: Uint8Array }> {
+  let read = new Uint8Array();
+  for (;;) {
+    const bytes = await stream.read();
+    if (bytes === undefined) {
+      if (read.length > 0) throw foreign(latin1(read));
+      throw new RpcError(
         Status.UNAVAILABLE,
         "The connection was closed before the handshake's answer",
-      ),
-    );
+      );
+    }
+    const grown = new Uint8Array(read.length + bytes.length);
+    grown.set(read);
+    grown.set(bytes, read.length);
+    read = grown;
+    const end = read.indexOf(NEWLINE);
+    if (end >= 0) {
+      return {
+        line: new TextDecoder().decode(read.subarray(0, end)),
+        rest: read.subarray(end + 1),
+      };
+    }
+    if (read.length > MAX_ANSWER_BYTES) throw foreign(latin1(read));
+  }
+}
+
+function latin1(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes.subarray(0, SHOWN_CHARACTERS));
+}
+
+/** A stream with bytes of it that were read already. */
+function after(first: Uint8Array, stream: ByteStream): ByteStream {
+  let left: Uint8Array | undefined = first;
+  return {
+    read() {
+      const bytes = left;
+      left = undefined;
+      return bytes === undefined ? stream.read() : Promise.resolve(bytes);
+    },
+    write: (bytes) => stream.write(bytes),
+    close: () => stream.close(),
   };
-  socket.on("readable", onReadable).on("end", onEnd).on("close", onEnd).on("error", onError);
-  return promise;
 }

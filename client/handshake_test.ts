@@ -3,6 +3,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { statusName } from "../shared/grpc/status.ts";
 import { MAX_ANSWER_BYTES, parseAnswer, shakeHands } from "./handshake.ts";
+import { duplexStream } from "./socket_stream.ts";
 
 Deno.test("parseAnswer() gives the refusal", async (t) => {
   const table: [line: string, refusal: string | undefined][] = [
@@ -49,7 +50,7 @@ Deno.test("shakeHands() ends when the other side gives no answer", async (t) => 
       await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
       const socket = connect((server.address() as { port: number }).port, "127.0.0.1");
       try {
-        await assert.rejects(shakeHands(socket, { server: "edge-1" }), message);
+        await assert.rejects(shakeHands(duplexStream(socket), { server: "edge-1" }), message);
       } finally {
         for (const each of [socket, ...accepted]) each.destroy();
         await new Promise((resolve) => server.close(resolve));

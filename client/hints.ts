@@ -4,6 +4,8 @@
  * @module
  */
 import { statusName } from "../shared/grpc/status.ts";
+import { HttpAnswerError } from "../shared/grpc_client/failures.ts";
+import { ProxyError } from "../shared/net/proxy_error.ts";
 import { deliveryOf, hopOf } from "./delivery.ts";
 import { errorInfoOf, type Failure } from "./failure.ts";
 import { mayChange } from "./method_kind.ts";
@@ -29,11 +31,19 @@ const RULES: readonly Rule[] = [
     hint: (failure) => outcomeHint(failure) ?? NOTHING,
   },
   {
+    when: ({ error }) => error.cause instanceof ProxyError,
+    hint: ({ error }) => (error.cause as ProxyError).hint ?? NOTHING,
+  },
+  {
+    when: ({ error }) => error instanceof HttpAnswerError,
+    hint: (failure) => proxyHint(failure, failure.error as HttpAnswerError),
+  },
+  {
     when: unconnected(/ECONNREFUSED|refused/i),
     hint: ({ address }) => `Is ghub running at ${address}? Another one is named with -s HOST:PORT`,
   },
   {
-    when: unconnected(/name resolution|ENOTFOUND|getaddrinfo/i),
+    when: unconnected(/name resolution|lookup address|ENOTFOUND|getaddrinfo/i),
     hint: ({ address }) => `Is the name in -s ${address} right?`,
   },
   {
@@ -49,8 +59,7 @@ const RULES: readonly Rule[] = [
   },
   {
     when: unconnected(/certificate|UnknownIssuer|self.signed|unable to verify/i),
-    hint: () =>
-      "--tls-ca-cert-file names the certificate to trust; --tls-insecure-skip-verify trusts any",
+    hint: () => "--tls-ca-cert-file names the certificate to trust",
   },
   {
     when: (failure) => unconnected(/^/)(failure) && code("DEADLINE_EXCEEDED")(failure),
@@ -66,8 +75,10 @@ const RULES: readonly Rule[] = [
     hint: ({ address }) => `${address} speaks TLS, but not gRPC: is it the hub's tunnel port?`,
   },
   {
+    // Never to leave out TLS: a token would go in plain text.
     when: (failure) => unconnected(/^/)(failure) && failure.secure,
-    hint: ({ address }) => `Does ${address} speak TLS? If not, leave out the --tls options`,
+    hint: ({ address }) =>
+      `Is ${address} the hub's call port, and does it speak TLS (ghub --call-tls)?`,
   },
   {
     when: unconnected(/^/),
@@ -141,6 +152,28 @@ const RULES: readonly Rule[] = [
     hint: ({ address }) => `Is ${address} a hub, and the server new enough for this call?`,
   },
 ];
+
+/** What to change at a proxy that answered in the hub's place. */
+function proxyHint({ address }: Failure, { httpStatus, location }: HttpAnswerError): string {
+  if (location !== "") {
+    return `Name the place that it leads to with -s, or have ${address} pass gRPC on`;
+  }
+  const hint = PROXY_HINTS[httpStatus];
+  return hint ?? `Is ${address} the hub's call port, or a proxy that passes gRPC on to it?`;
+}
+
+const PROXY_HINTS: Readonly<Record<number, string>> = {
+  401: "Have the proxy before the hub let gRPC calls through without a login of its own",
+  403: "Check the rules of the proxy before the hub: it refuses the call",
+  404: "Have the proxy pass all paths on to the hub's call port (nginx: location / with grpc_pass)",
+  413: "Have the proxy take larger requests (nginx: client_max_body_size 0)",
+  429: "The proxy limits calls: try again later, or raise its limit",
+  502:
+    "The proxy does not reach the hub: check that ghub runs, and that it is passed gRPC (nginx: grpc_pass)",
+  503:
+    "The proxy has no hub to pass the call to: check that ghub runs, and the proxy's health checks",
+  504: "The proxy waited too long for the hub: raise its timeout (nginx: grpc_read_timeout)",
+};
 
 /** Which command tells what became of a change whose outcome is unknown. */
 function outcomeHint(failure: Failure): string | undefined {

@@ -4,12 +4,14 @@
  * @module
  */
 import { parseDuration } from "../shared/cli/parse_duration.ts";
-import { type Context, type Option, UsageError } from "../shared/cli/program.ts";
+import type { HostPort } from "../shared/cli/parse_host_port.ts";
+import { type Context, type Env, type Option, UsageError } from "../shared/cli/program.ts";
 import { isLoopbackHost } from "../shared/net/loopback.ts";
 import type { CallPlan } from "./attempt.ts";
-import { readTlsSettings } from "./channel.ts";
 import type { ConnectionValues } from "./connection_options.ts";
 import type { PrintValues } from "./print.ts";
+import { asciiHost } from "./ascii_host.ts";
+import { readTlsSettings, type TlsSettings } from "./tls_settings.ts";
 import { readToken } from "./token.ts";
 
 /** Only calls to servers can go around the hub's routing. */
@@ -46,14 +48,14 @@ export type Route = Omit<CallPlan, "method" | "requests" | "deadline">;
 export async function planRoute(context: Context, server: string | undefined): Promise<Route> {
   const { signal, env, io } = context;
   const values = context.options as RouteValues;
-  const { raw = false, waitForServerMs = 0, serverAddr: address } = values;
+  const { raw = false, waitForServerMs = 0 } = values;
   if (raw && waitForServerMs > 0) {
     throw new UsageError("--raw and --wait-for-server cannot be combined", {
       hint: "Use --retry N with --raw",
     });
   }
   checkServerName(server);
-  const tls = await readTlsSettings(values);
+  const { address, tls, proxy } = await planWay(values, env);
   const token = await readToken(values.tokenFile, env);
   if (token !== undefined && tls === undefined && !isLoopbackHost(address.host) && !values.quiet) {
     await io.stderr.write("warning: without --tls, the token can be read on its way to the hub\n");
@@ -61,6 +63,7 @@ export async function planRoute(context: Context, server: string | undefined): P
   return {
     address,
     tls,
+    proxy,
     server,
     token,
     raw,
@@ -70,6 +73,36 @@ export async function planRoute(context: Context, server: string | undefined): P
     signal,
     trace: values.verbose ? io.stderr : undefined,
   };
+}
+
+/** How the hub itself is reached. */
+export interface Way {
+  readonly address: HostPort;
+  readonly tls: TlsSettings | undefined;
+  readonly proxy: URL | undefined;
+}
+
+/** @throws {UsageError} If a file or a proxy cannot be used. */
+export async function planWay(values: ConnectionValues, env: Env): Promise<Way> {
+  const { host, port } = values.serverAddr;
+  const address = { host: asciiHost(host), port };
+  const tls = await readTlsSettings(values);
+  return { address, tls, proxy: await findProxy(address, tls !== undefined, values, env) };
+}
+
+const PROXY_VARIABLE = /^(?:https?|all)_proxy$/i;
+
+/** Most networks have no proxy: its rules are loaded when one is named. */
+async function findProxy(
+  address: HostPort,
+  tls: boolean,
+  { proxy }: ConnectionValues,
+  env: Env,
+): Promise<URL | undefined> {
+  const isNamed = Object.keys(env).some((name) => PROXY_VARIABLE.test(name) && env[name] !== "");
+  if (proxy === undefined && !isNamed) return undefined;
+  const { proxyFor } = await import("../shared/net/proxy.ts");
+  return proxyFor({ ...address, tls }, { proxy, env });
 }
 
 function checkServerName(name: string | undefined): void {

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { Metadata } from "@grpc/grpc-js";
 import type protobuf from "protobufjs";
 import { type OddValue, type OutputFormat, writeMessage } from "../shared/codec/document.ts";
 import { type Options, type OptionValues, type Output, UsageError } from "../shared/cli/program.ts";
 import type { RpcError } from "../shared/grpc/rpc_error.ts";
+import type { CallMetadata } from "../shared/grpc_client/metadata.ts";
 import { makeEnvelope } from "./envelope.ts";
 import { printable } from "../shared/printable.ts";
 
@@ -52,8 +52,8 @@ export interface End {
   readonly server: string | undefined;
   /** Absent for OK. */
   readonly error?: RpcError;
-  readonly headers: Metadata | undefined;
-  readonly trailers: Metadata | undefined;
+  readonly headers: CallMetadata | undefined;
+  readonly trailers: CallMetadata | undefined;
   readonly durationMs: number;
 }
 

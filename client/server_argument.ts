@@ -9,8 +9,8 @@ import type { Argument, CompletionContext } from "../shared/cli/program.ts";
 import type { ghub_v1_ListServersResponse as ListServersResponse } from "../shared/gen/types.ts";
 import { attemptCall } from "./attempt.ts";
 import { messageTypes } from "./call.ts";
-import { readTlsSettings } from "./channel.ts";
 import type { ConnectionValues } from "./connection_options.ts";
+import { planWay } from "./plan.ts";
 import { readToken } from "./token.ts";
 
 /** Somebody who pressed TAB does not wait longer. */
@@ -25,8 +25,7 @@ export async function serverNames({ options, signal, env }: CompletionContext): 
   await attemptCall({
     method,
     requests: [request.create()],
-    address: values.serverAddr,
-    tls: await readTlsSettings(values),
+    ...await planWay(values, env),
     token: await readToken(values.tokenFile, env),
     server: undefined,
     raw: false,

@@ -1,4 +1,5 @@
 import { callSuite } from "./call_suite.ts";
+import { ownPath } from "./support/own_echo_client.ts";
 import { plainPath } from "./support/path.ts";
 import { Process, source } from "./support/process.ts";
 import { connectPath, handshakePath } from "./support/raw_path.ts";
@@ -38,4 +39,15 @@ Deno.test("the call suite holds through the hub, to an exposed upstream", async 
   await callSuite(t, world.path("edge-1/echo"));
   await using raw = await handshakePath(world.callAddress, "edge-1/echo");
   await callSuite(t, raw);
+});
+
+Deno.test("the call suite holds for the client of this project, on a direct connection to grpc-js", async (t) => {
+  await using echo = Process.deno("echo", source("tests/support/echo_server.ts"));
+  const [, address] = await echo.line(/^echo ready address=(\S+)$/);
+  await callSuite(t, ownPath(plainPath("direct", address!), address!));
+});
+
+Deno.test("the call suite holds for the client of this project, through the hub", async (t) => {
+  await using world = await World.start();
+  await callSuite(t, ownPath(world.path("edge-1"), world.callAddress));
 });

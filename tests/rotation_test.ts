@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { HubCredentials } from "../client/hub_credentials.ts";
+import { HubCredentials } from "../shared/http2/testing/hub_credentials.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
 import { hashOf, tokenOf } from "./support/auth_world.ts";

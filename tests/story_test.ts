@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { Client, type MethodDefinition } from "@grpc/grpc-js";
-import { HubCredentials } from "../client/hub_credentials.ts";
+import { HubCredentials } from "../shared/http2/testing/hub_credentials.ts";
 import type { ghub_v1_Activity as Activity } from "../shared/gen/types.ts";
 import { serviceDefinition } from "../shared/grpc/service.ts";
 import { joined, ok, text, texts } from "./call_suite/expect.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import { type CallOptions, Client, Metadata, type MethodDefinition, status } from "@grpc/grpc-js";
-import { HubCredentials } from "../../client/hub_credentials.ts";
+import { HubCredentials } from "../../shared/http2/testing/hub_credentials.ts";
 import type {
   echo_v1_EchoRequest as EchoRequest,
   echo_v1_EchoResponse as EchoResponse,

@@ -40,6 +40,7 @@ hubTest("gclient list and describe show what reflection tells", async (hub, t) =
   google.protobuf.Duration min_healthy = 5;
   string request_id = 6;
   string reason = 7;
+  bool accept_loss = 8;
 }
 `,
     ],

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { Metadata } from "@grpc/grpc-js";
 import { getLogger } from "@logtape/logtape";
 import { Buffer } from "node:buffer";
 import type {
@@ -31,9 +30,14 @@ export interface Detail {
   readonly value: object;
 }
 
+/** Metadata as it came, of whichever client: names are looked up without regard to case. */
+export interface ReceivedMetadata {
+  get(name: string): readonly (string | Uint8Array)[];
+}
+
 export interface RpcErrorOptions extends ErrorOptions {
   readonly details?: readonly Detail[];
-  readonly metadata?: Metadata;
+  readonly metadata?: ReceivedMetadata;
 }
 
 /** A gRPC status other than OK. */
@@ -42,7 +46,7 @@ export class RpcError extends Error {
   readonly code: StatusCode;
   readonly details: readonly Detail[];
   /** The trailers that came with a received status, such as `x-hub-hop`. Never sent on. */
-  readonly metadata: Metadata | undefined;
+  readonly metadata: ReceivedMetadata | undefined;
 
   /** @throws {Error} If the type of a detail is not known: better here than when it is sent. */
   constructor(code: StatusCode, message: string, options: RpcErrorOptions = {}) {

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { Client, type MethodDefinition } from "@grpc/grpc-js";
 import http2 from "node:http2";
-import { HubCredentials } from "../../client/hub_credentials.ts";
+import { HubCredentials } from "../../shared/http2/testing/hub_credentials.ts";
 import type {
   ghub_v1_Activity as Activity,
   ghub_v1_WatchActivityRequest as WatchActivityRequest,

@@ -14,7 +14,7 @@ import {
 } from "@grpc/grpc-js";
 import type { ChannelCredentials, ChannelOptions } from "@grpc/grpc-js";
 import { Buffer } from "node:buffer";
-import { HubCredentials } from "../../client/hub_credentials.ts";
+import { HubCredentials } from "../../shared/http2/testing/hub_credentials.ts";
 import type {
   echo_v1_EchoRequest as EchoRequest,
   echo_v1_EchoResponse as EchoResponse,

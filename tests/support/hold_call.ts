@@ -10,7 +10,7 @@
  */
 import http2 from "node:http2";
 import net from "node:net";
-import { FilteredSocket } from "../../client/filtered_socket.ts";
+import { FilteredSocket } from "../../shared/http2/testing/filtered_socket.ts";
 import { GoawayFilter } from "../../shared/http2/goaway_filter.ts";
 
 const PATHS: Record<string, string> = {

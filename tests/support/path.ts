@@ -17,6 +17,8 @@ export interface Path {
   client(channel?: ChannelOptions): EchoClient;
   /** A connection at the point where HTTP/2 begins. */
   dial(): Promise<net.Socket>;
+  /** What its client calls itself. @default grpc-js */
+  readonly userAgent?: RegExp;
   /** What the path itself needs in the headers of a call. */
   readonly metadata: Headers;
 }

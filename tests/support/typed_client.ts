@@ -5,7 +5,7 @@
  */
 import { Client, type ClientUnaryCall, type MethodDefinition } from "@grpc/grpc-js";
 import type { Metadata, ServiceError } from "@grpc/grpc-js";
-import { HubCredentials } from "../../client/hub_credentials.ts";
+import { HubCredentials } from "../../shared/http2/testing/hub_credentials.ts";
 import type {
   ghub_v1_ListServersRequest as ListServersRequest,
   ghub_v1_Server as ListedServer,

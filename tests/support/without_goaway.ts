@@ -5,7 +5,7 @@
  * @module
  */
 import type net from "node:net";
-import { FilteredSocket } from "../../client/filtered_socket.ts";
+import { FilteredSocket } from "../../shared/http2/testing/filtered_socket.ts";
 import { Http2Scan } from "../../shared/http2/http2_scan.ts";
 
 /**

@@ -4,7 +4,7 @@
  * @module
  */
 import { Client, Metadata, type MethodDefinition } from "@grpc/grpc-js";
-import { HubCredentials } from "../../../client/hub_credentials.ts";
+import { HubCredentials } from "../../../shared/http2/testing/hub_credentials.ts";
 import type {
   ghub_v1_ListServersRequest as ListServersRequest,
   ghub_v1_ListServersResponse as ListServersResponse,

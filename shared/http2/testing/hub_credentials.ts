@@ -1,5 +1,5 @@
 /**
- * Channel credentials that do TLS and the JSON handshake before gRPC begins.
+ * Channel credentials of grpc-js, as tests and benches call a hub with it: the foreign client.
  *
  * grpc-js has no public way to give a channel a socket. But credentials make, for each connection, a
  * "secure connector" that may do what it needs with the fresh TCP socket before HTTP/2 starts on it;
@@ -18,11 +18,8 @@ import type { Buffer } from "node:buffer";
 import { isIP, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
-import { RpcError } from "../shared/grpc/rpc_error.ts";
-import { Status } from "../shared/grpc/status.ts";
-import { GoawayFilter } from "../shared/http2/goaway_filter.ts";
+import { GoawayFilter } from "../goaway_filter.ts";
 import { FilteredSocket } from "./filtered_socket.ts";
-import { type HandshakeRequest, shakeHands } from "./handshake.ts";
 
 type SecureConnector = ReturnType<ChannelCredentials["_createSecureConnector"]>;
 
@@ -40,24 +37,16 @@ export interface TlsSettings {
 export interface HubCredentialsOptions {
   /** Absent: plain TCP. */
   readonly tls?: TlsSettings | undefined;
-  /** Absent: gRPC begins at once. */
-  readonly handshake?: HandshakeRequest | undefined;
 }
 
 /** Credentials of a channel to the hub. */
 export class HubCredentials extends ChannelCredentials {
   readonly #options: HubCredentialsOptions;
-  #failure: RpcError | undefined;
   #filter: GoawayFilter | undefined;
 
   constructor(options: HubCredentialsOptions) {
     super();
     this.#options = options;
-  }
-
-  /** Why TLS or the handshake failed last: grpc-js tells it only as text. */
-  get failure(): RpcError | undefined {
-    return this.#failure;
   }
 
   /** The peer of the last connection wants no more calls on it. */
@@ -85,7 +74,6 @@ export class HubCredentials extends ChannelCredentials {
   ): SecureConnector {
     return {
       connect: async (tcp: Socket) => {
-        this.#failure = undefined;
         try {
           const socket = await this.#prepare(tcp);
           this.#filter = new GoawayFilter();
@@ -93,7 +81,6 @@ export class HubCredentials extends ChannelCredentials {
           // The type asks for a socket; grpc-js and node:http2 use nothing but what this has.
           return { socket: filtered as Duplex as Socket, secure: this._isSecure() };
         } catch (error) {
-          this.#failure = toRpcError(error);
           tcp.destroy();
           throw error;
         }
@@ -105,23 +92,13 @@ export class HubCredentials extends ChannelCredentials {
   }
 
   async #prepare(tcp: Socket): Promise<Socket> {
-    const { tls, handshake } = this.#options;
+    const { tls } = this.#options;
     tcp.setNoDelay(true);
-    const options = tls && tlsOptions(tls, { raw: handshake !== undefined });
-    const socket = options === undefined ? tcp : await secure(tcp, options);
-    if (handshake !== undefined) await shakeHands(socket, handshake);
-    return socket;
+    return tls === undefined ? tcp : await secure(tcp, tlsOptions(tls));
   }
 }
 
-function toRpcError(error: unknown): RpcError {
-  if (error instanceof RpcError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new RpcError(Status.UNAVAILABLE, `Cannot connect: ${message}`, { cause: error });
-}
-
-/** @param raw The hub takes a connection with ALPN `h2` for a routed one: then there is none. */
-function tlsOptions(tls: TlsSettings, { raw }: { readonly raw: boolean }): ConnectionOptions {
+function tlsOptions(tls: TlsSettings): ConnectionOptions {
   const { serverName, skipVerify, ca, cert, key } = tls;
   return {
     // An address is compared with the certificate as `host`, a name also travels as `servername`.
@@ -129,7 +106,7 @@ function tlsOptions(tls: TlsSettings, { raw }: { readonly raw: boolean }): Conne
     ...(ca !== undefined && { ca }),
     ...(cert !== undefined && { cert }),
     ...(key !== undefined && { key }),
-    ...(!raw && { ALPNProtocols: ["h2"] }),
+    ALPNProtocols: ["h2"],
     rejectUnauthorized: !skipVerify,
   };
 }
