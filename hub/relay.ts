@@ -82,8 +82,8 @@ const NOT_GRPC_TEXT = new TextEncoder().encode(
   "This port takes gRPC calls: POST with content-type application/grpc.\n",
 );
 
-/** Frames that are dealt with before others may have their turn: below a millisecond of work. */
-const MAX_FRAMES_AT_ONCE = 64;
+/** Frames that are dealt with before others may have their turn: a millisecond of work at most. */
+const MAX_FRAMES_AT_ONCE = 16;
 
 /** A caller that is silent for so many seconds is asked for a sign of life. */
 export const PING_AFTER_S = 60;
@@ -115,6 +115,10 @@ export class Caller implements ConnectionEvents, LinkProtocol {
   #sectionTicks = 0;
   /** Calls that were refused in this second. */
   #refused = 0;
+  /** The last refusal, encoded: that of calls without a credential is always the same. */
+  #refusal:
+    | { readonly error: RpcError; readonly maxListBytes: number; readonly block: Uint8Array }
+    | undefined;
 
   constructor(context: RelayContext, socket: Socket, peer: Peer) {
     this.#context = context;
@@ -327,12 +331,12 @@ export class Caller implements ConnectionEvents, LinkProtocol {
 
   #refuse(stream: Stream, error: RpcError): StreamEvents {
     this.#countRefusal(fail);
-    const block = errorBlock(error, {
-      trailersOnly: true,
-      forwarded: false,
-      maxListBytes: this.#connection.maxHeaderListBytes,
-    });
-    this.#connection.headers(stream, block, true);
+    const { maxHeaderListBytes: maxListBytes } = this.#connection;
+    if (this.#refusal?.error !== error || this.#refusal.maxListBytes !== maxListBytes) {
+      const block = errorBlock(error, { trailersOnly: true, forwarded: false, maxListBytes });
+      this.#refusal = { error, maxListBytes, block };
+    }
+    this.#connection.headers(stream, this.#refusal.block, true);
     this.#connection.reset(stream, ErrorCode.NO_ERROR);
     return new Discard(this.#connection);
   }

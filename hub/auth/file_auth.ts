@@ -57,6 +57,7 @@ export class FileAuth {
   readonly #servers: Prover<ServerEntry>;
   readonly #operators: Prover<OperatorEntry>;
   readonly #grants: ReadonlyMap<string, Grant>;
+  #missing: RpcError | undefined;
 
   /**
    * @param path The file's; key files are looked for beside it.
@@ -87,7 +88,7 @@ export class FileAuth {
       return { kind: "operator", name: "loopback", how: "loopback", grant: EVERYTHING };
     }
     return after(this.#operators.prove(request.authorization, request.certificate), (proof) => {
-      if (proof instanceof Fault) return toRpcError(proof);
+      if (proof instanceof Fault) return this.#refuse(proof);
       return { ...identityOf("operator", proof), grant: this.grantOf(proof.entry.id) };
     });
   }
@@ -95,6 +96,12 @@ export class FileAuth {
   grantOf(operator: string): Grant {
     if (operator === "loopback" && this.#allowLoopback) return EVERYTHING;
     return this.#grants.get(operator) ?? NOTHING;
+  }
+
+  /** What asks without a credential is answered by one error: to make it costs more than to ask. */
+  #refuse(fault: Fault): RpcError {
+    if (fault.reason !== "CREDENTIAL_MISSING") return toRpcError(fault);
+    return this.#missing ??= toRpcError(fault);
   }
 
   #isLocal({ remote, authorization, certificate, forwarded = false }: CallRequest): boolean {

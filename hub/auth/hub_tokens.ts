@@ -62,6 +62,8 @@ const NAME_OF = { server: "join-token", operator: "operator" } as const;
 export class HubTokens implements Auth {
   /** Digests all have one length, as a comparison in constant time needs. */
   readonly #digests: Readonly<Record<Door, Uint8Array>>;
+  /** Made once: to make one costs more than to ask for it. */
+  readonly #errors: Partial<Record<Fault, RpcError>> = {};
 
   /** @throws {Error} If both tokens are the same. */
   constructor(joinToken: string, operatorToken: string) {
@@ -89,10 +91,7 @@ export class HubTokens implements Auth {
       local: isLoopback(remote) && !forwarded,
     });
     if (typeof result !== "string") return { ...result, grant: EVERYTHING };
-    const code = result === "other door" ? Status.PERMISSION_DENIED : Status.UNAUTHENTICATED;
-    return new RpcError(code, faultMessage("operator", result), {
-      details: [errorInfo(FAULT_REASON[result], ERROR_DOMAIN)],
-    });
+    return this.#errors[result] ??= toRpcError(result);
   }
 
   grantOf(): Grant {
@@ -130,6 +129,13 @@ const FAULT_REASON: Record<Fault, string> = {
   "wrong": "TOKEN_WRONG",
   "other door": "TOKEN_NOT_FOR_THIS",
 };
+
+function toRpcError(fault: Fault): RpcError {
+  const code = fault === "other door" ? Status.PERMISSION_DENIED : Status.UNAUTHENTICATED;
+  return new RpcError(code, faultMessage("operator", fault), {
+    details: [errorInfo(FAULT_REASON[fault], ERROR_DOMAIN)],
+  });
+}
 
 function faultMessage(door: Door, fault: Fault): string {
   const token = TOKEN_OF[door];
