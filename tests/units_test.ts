@@ -44,7 +44,7 @@ const LIVE = "/etc/letsencrypt/live/hub.example";
 /** Makes an authority, and the links by which ghub.service finds what certbot keeps. */
 async function useCertbot(machine: SystemdMachine): Promise<void> {
   await machine.must("ghub", "cert", "ca", "--out", "/root/ca.crt");
-  await machine.must("install", "-D", "-m", "644", "/root/ca.crt", "/etc/gserver/hub.crt");
+  await machine.must("install", "-D", "-m", "644", "/root/ca.crt", "/etc/gserver/ca.crt");
   await machine.must("mkdir", "-p", "/etc/ghub");
   await machine.must("ln", "-s", `${LIVE}/fullchain.pem`, "/etc/ghub/hub.crt");
   await machine.must("ln", "-s", `${LIVE}/privkey.pem`, "/etc/ghub/hub.key");
@@ -190,7 +190,7 @@ const HUB_STATE = "/var/lib/private/ghub";
 /** As in the unit, with the hub of this machine. */
 const EXEC_START =
   "ExecStart=\nExecStart=/usr/local/bin/gserver serve edge-1 --fluentd-manager none " +
-  "--tls-ca-cert-file /etc/gserver/hub.crt --token-file /etc/gserver/server.token";
+  "--tls-ca-cert-file /etc/gserver/ca.crt --token-file /etc/gserver/server.token";
 
 async function metrics(machine: SystemdMachine): Promise<string> {
   return await machine.must("curl", "-sf", "http://127.0.0.1:9464/metrics");

@@ -5,7 +5,10 @@
  */
 import { Process, REPOSITORY, toolEnv } from "./process.ts";
 
-/** A folder that has them already. Without it they are built, once for a test file. */
+/**
+ * A folder that has them already: `deno task test:system --programs`. Without it they are built, once
+ * for a test file.
+ */
 const PROGRAMS = "GHUB_PROGRAMS";
 
 let built: Promise<string> | undefined;

@@ -65,7 +65,7 @@ function whyNot(): string | undefined {
 
 export interface MachineOptions {
   /**
-   * The network namespace that it lives in, as `ip netns` names it.
+   * The file of the network namespace that it lives in, such as `/run/netns/hub`.
    *
    * @default one of its own with nothing but loopback
    */
@@ -99,7 +99,7 @@ export class SystemdMachine implements AsyncDisposable {
   /** Resolves when systemd has started all that it starts by itself. */
   static async boot({ netns, sees = [] }: MachineOptions = {}): Promise<SystemdMachine> {
     const dir = await Deno.makeTempDir({ prefix: "ghub-machine-" });
-    const enter = netns === undefined ? [] : [`--net=/run/netns/${netns}`];
+    const enter = netns === undefined ? [] : [`--net=${netns}`];
     const boot = new Deno.Command("nsenter", {
       args: [...enter, "unshare", "--mount", "sh", BOOT, dir],
       env: { MACHINE_NET: netns === undefined ? "--net" : "", MACHINE_SEES: sees.join(" ") },
