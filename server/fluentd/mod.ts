@@ -140,13 +140,16 @@ async function isSystemdWith(systemd: SystemdManager, options: WaitOptions): Pro
 
 /** Looks from time to time until the signal. */
 async function tend(observer: Observer, { signal }: WaitOptions): Promise<void> {
+  let pauseMs = TEND_YOUNG_MS;
   while (!signal.aborted) {
-    let pauseMs = TEND_MS;
     try {
-      // Everything, so that what was once there is known when it is gone, and the log is read on.
-      const { seen, nowMs } = await observer.look({ signal, thorough: false });
-      if (observer.isUnsettled(seen, nowMs)) {
-        pauseMs = Math.min(TEND_MS, observer.affordableMs(TEND_YOUNG_MS));
+      // An operation that waits looks often enough by itself.
+      if (observer.idleMs >= pauseMs) {
+        // Everything, so that what was once there is known when it is gone, and the log is read on.
+        const { seen, nowMs } = await observer.look({ signal, thorough: false });
+        pauseMs = observer.isUnsettled(seen, nowMs)
+          ? Math.min(TEND_MS, observer.affordableMs(TEND_YOUNG_MS))
+          : TEND_MS;
       }
       await observer.manager.tend({ signal });
     } catch (error) {

@@ -33,7 +33,7 @@ const COST_FACTOR = 4;
 /** Processes younger than this are looked at more often. */
 const YOUTH_MS = 10_000;
 /** How it is started and where its log is hardly ever change, and may cost a command to ask. */
-const SETUP_MS = 5000;
+const SETUP_MS = 15_000;
 
 /** What all witnesses say at one moment. */
 export interface Look {
@@ -89,6 +89,7 @@ export class Observer {
   #answers: { identities: MonitorIdentity[]; report?: MonitorReport | undefined } | undefined;
   #known: { readonly setup: Setup; readonly untilMs: number } | undefined;
   #costMs = 0;
+  #lookedMs = -Infinity;
   /** Looks are numbered; what an older one saw is no news after a newer one. */
   #looks = 0;
   #newestLook = 0;
@@ -111,6 +112,11 @@ export class Observer {
     return seen;
   }
 
+  /** Milliseconds since the last look began. */
+  get idleMs(): number {
+    return performance.now() - this.#lookedMs;
+  }
+
   /** How long to wait at least between two looks: longer where looking is dear. */
   affordableMs(pauseMs: number): number {
     return Math.max(pauseMs, this.#costMs * COST_FACTOR);
@@ -127,6 +133,7 @@ export class Observer {
   async look({ signal, thorough = true }: LookOptions): Promise<Look> {
     const options = { signal };
     const beganMs = performance.now();
+    this.#lookedMs = beganMs;
     const seen = await this.glance(options);
     const { launch } = await this.#setup(options);
     const config = await this.#config(seen, launch);

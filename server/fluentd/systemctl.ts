@@ -9,8 +9,8 @@ import { fluentdError } from "./failures.ts";
 import type { WaitOptions } from "./manager.ts";
 import { run, type RunResult } from "./run.ts";
 
-/** It only talks to a local bus. */
-const SYSTEMCTL_TIMEOUT_MS = 10_000;
+/** It only talks to a local bus, which takes its time on a machine that is overloaded. */
+const SYSTEMCTL_TIMEOUT_MS = 30_000;
 const MAX_ERROR_LENGTH = 300;
 
 /** What polkit and the bus say to those who may not. */
