@@ -13,6 +13,9 @@ import { duration } from "../shared/grpc/proto_time.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { VERSION } from "../shared/version.ts";
 import { acceptLoop } from "./accept_loop.ts";
+import { dirname } from "node:path";
+import { openStateFolder } from "../shared/files/state_folder.ts";
+import { lockState } from "../shared/files/state_lock.ts";
 import { ActivityFeed } from "./activity.ts";
 import { type Audit, openAudit } from "./audit.ts";
 import type { Answer, Auth, Identity, Operator } from "./auth.ts";
@@ -52,6 +55,16 @@ const SWEEP_MS = 1_000;
  */
 export async function startHub(options: HubOptions): Promise<RunningHub> {
   await using stack = new AsyncDisposableStack();
+  const { stateDir, auditLog } = options;
+  const locks = stack.use(new DisposableStack());
+  if (stateDir !== undefined) {
+    openStateFolder(stateDir);
+    locks.use(await lockState(`${stateDir}/hub.lock`, `state folder ${stateDir}`));
+  }
+  // An audit that lies elsewhere may be another hub's as well.
+  if (auditLog !== undefined && dirname(auditLog) !== stateDir) {
+    locks.use(await lockState(`${auditLog}.lock`, `audit ${auditLog}`));
+  }
   const auth = stack.adopt(openAuth(options), close);
   const vouchers = Vouchers.open(options.stateDir);
   const audit = stack.use(
@@ -69,7 +82,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     listen({ ...callListen, tls: callTls, alpn: ["h2"], flag: "--call-listen" }),
     close,
   );
-  const hub = new Hub(options, { auth, audit, vouchers, tunnels, calls });
+  const hub = new Hub(options, { auth, audit, vouchers, tunnels, calls, locks });
   stack.move();
   return hub;
 }
@@ -82,6 +95,8 @@ interface Parts {
   readonly vouchers: Vouchers;
   readonly tunnels: HubListener;
   readonly calls: HubListener;
+  /** That no other hub writes the same files. */
+  readonly locks: Disposable;
 }
 
 /** Where a hub stands: docs/lifecycle.md, "Drain". */
@@ -96,6 +111,7 @@ class Hub implements RunningHub {
   readonly #auth: Auth;
   readonly #gate: Gatekeeper;
   readonly #audit: Audit;
+  readonly #locks: Disposable;
   readonly #journal: Journal;
   readonly #known: KnownServers | undefined;
   readonly #registry: Registry<OpenTunnel>;
@@ -120,7 +136,7 @@ class Hub implements RunningHub {
   #state: HubState = "serving";
   #closing: Promise<void> | undefined;
 
-  constructor(options: HubOptions, { auth, audit, vouchers, tunnels, calls }: Parts) {
+  constructor(options: HubOptions, { auth, audit, vouchers, tunnels, calls, locks }: Parts) {
     this.#options = options;
     this.#auth = auth;
     this.#limits = new Limits(options);
@@ -133,6 +149,7 @@ class Hub implements RunningHub {
       allowPlaintextCalls: options.allowPlaintextCalls ?? true,
     });
     this.#audit = audit;
+    this.#locks = locks;
     this.#listeners = [tunnels, calls];
     this.#pingIntervalMs = options.pingIntervalMs ?? 5_000;
     this.#deadAfterMs = options.deadAfterMs ?? 15_000;
@@ -235,6 +252,7 @@ class Hub implements RunningHub {
     await this.#ownServices.close();
     this.#journal.close();
     await this.#audit[Symbol.asyncDispose]();
+    this.#locks[Symbol.dispose]();
   }
 
   async #untilCallersAreGone(signal: AbortSignal | undefined): Promise<void> {

@@ -69,7 +69,9 @@ export class Journal {
     const status = code in Status ? code as StatusName : "INVALID_ARGUMENT";
     if (!this.#refused.take({ kind: "registration", who, peer, status, reason })) return;
     this.#activity.publish({ kind: "SERVER_REFUSED", server, peer, reason });
-    getLogger(["hub", "tunnel"]).warn('Refused server "{server}" from {peer}: {reason}', {
+    // What was refused before it said its name has none.
+    const what = server === "" ? "a connection" : "server {server}";
+    getLogger(["hub", "tunnel"]).warn(`Refused ${what} from {peer}: {reason}`, {
       server,
       peer,
       reason,

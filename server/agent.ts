@@ -15,6 +15,7 @@ import { getLogger } from "@logtape/logtape";
 import type { BackoffOptions } from "../shared/async/backoff.ts";
 import { Complaint } from "../shared/async/complaint.ts";
 import { delay } from "../shared/async/delay.ts";
+import type { UsageError } from "../shared/cli/usage_error.ts";
 import { dial, type DialOptions, type OpenSocket } from "./dial.ts";
 import { DialError } from "./dial_error.ts";
 import { nextTry, type Outcome } from "./retry_policy.ts";
@@ -134,10 +135,21 @@ export class Agent<T = void> {
     } catch (error) {
       return { outcome: { kind: "unprepared" }, why: (error as Error).message };
     }
-    let tunnel: Tunnel;
+    let options: Awaited<ReturnType<AgentOptions<T>["dialOptions"]>>;
     try {
       this.#stale = false;
-      const options = await this.#options.dialOptions();
+      options = await this.#options.dialOptions();
+    } catch (error) {
+      this.#options.unprepare?.(prepared);
+      const { message, hint } = error as UsageError;
+      return {
+        outcome: { kind: "unprepared", loud: true },
+        why: message,
+        ...(hint !== undefined && { hint }),
+      };
+    }
+    let tunnel: Tunnel;
+    try {
       const registration = { ...options.registration, renews: this.#leaving.size > 0 };
       const onStage = this.#stages();
       const { attach } = this.#options;

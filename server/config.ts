@@ -332,6 +332,9 @@ export function toConfig(
   if (values.tlsInsecureSkipVerify && values.pinSha256.length === 0) {
     warnings.push("Certificates are not verified: anybody in between can pose as the hub");
   }
+  if (values.tlsKeyFile !== undefined && values.tlsCertFile === undefined) {
+    throw new UsageError("--tls-key-file needs --tls-cert-file");
+  }
   checkHeartbeat(values.pingInterval, values.deadAfter);
   const { path: stateDir, warning } = values.stateDir === undefined
     ? defaultStateDir(env, uid)

@@ -22,8 +22,7 @@ const LOOK_MS = 5_000;
 /**
  * The files among them, as parts of a reload.
  *
- * @param onChange Called when one has changed and is good.
- * @throws {UsageError} If one cannot be used from the start.
+ * @param onChange Called when one has changed and is good, or is good for the first time.
  */
 export async function credentialParts(
   { token, tls }: Credentials,
@@ -55,7 +54,7 @@ export function watch(parts: readonly ReloadPart[], lookMs: number = LOOK_MS): D
       const { message } = error as Error;
       if (!complaint.isDue(message)) return;
       getLogger(["server", "credentials"]).error(
-        "{what} has changed and cannot be used, what was before still is: {message}",
+        "{what} cannot be used, what was before still is: {message}",
         { what: part.what, message },
       );
     }
@@ -72,7 +71,8 @@ async function changing(
   { read, onChange }: { read(): Promise<string>; onChange(): void },
 ): Promise<ReloadPart> {
   const digest = async () => createHash("sha256").update(await read()).digest("hex");
-  let seen = await digest();
+  // Whoever dials says what is wrong with one that is not good from the start.
+  let seen = await digest().catch(() => "");
   return {
     what,
     async look() {

@@ -20,6 +20,7 @@ import { policyCommand } from "./policy/command.ts";
 import { Guard } from "./policy/guard.ts";
 import { startServer } from "./server.ts";
 import { SMALL_REQUEST_BYTES } from "./request_limits.ts";
+import { whenUsable } from "./when_usable.ts";
 import { type Service, toService } from "./services.ts";
 import { defaultStateDir, makeStateDir } from "./state_dir.ts";
 
@@ -46,6 +47,7 @@ export function createProgram({ services = [] }: ProgramOptions = {}): Program {
     notes: `The hub's join token may be given in ${TOKEN_VARIABLE} too. ` +
       "SIGTERM and SIGINT let the calls in flight end (--drain-timeout), a second one exits at " +
       "once. SIGHUP reads token, certificates, policy and log level anew, and logs what became of each. " +
+      "A token, certificate or policy file that is not there or not good is waited for. " +
       "Exit codes: 0 ended by a signal, 1 cannot run, 2 wrong command line.",
     args: [{
       name: "name",
@@ -88,12 +90,17 @@ async function runServer(
       maxRequestBytes: SMALL_REQUEST_BYTES,
     });
   await using cleanup = new AsyncDisposableStack();
-  const { policyFile, stateDir } = config;
-  const guard = policyFile === undefined
-    ? undefined
-    : cleanup.use(new Guard({ policyFile, stateDir }));
-  const systemd = cleanup.use(new SystemdNotifier(env));
   cleanup.defer(() => fluentd?.close?.());
+  const { policyFile, stateDir } = config;
+  const systemd = cleanup.use(new SystemdNotifier(env));
+  // Without its policy it serves nobody, but it does not end either.
+  const guard = policyFile === undefined ? undefined : cleanup.use(
+    await whenUsable(() => new Guard({ policyFile, stateDir }), {
+      what: `policy file ${policyFile}`,
+      signal,
+      onWaiting: () => void systemd.notify({ READY: 1, STATUS: `waits for ${policyFile}` }),
+    }),
+  );
   const server = await startServer({
     ...config.server,
     services: [...(fluentd === undefined ? [] : [fluentd]), ...services],

@@ -7,6 +7,7 @@
  *     the hub sends no more calls        random(0, spread); as above if early  as above
  *     an upstream gets a new connection   now; 1 s after the last one began    as before
  *     an upstream that cannot be reached  1 s ± 10 %                           as before
+ *     a file that cannot be used          the same, loud                       as before
  *     no connection, no answer           random(0, 0.5 s·2ⁿ ≤ 30 s)            n + 1
  *     429, 5xx, other statuses           Retry-After, or the same              n + 1
  *     400 401 403 404 405 409 426 431 505 Retry-After, or 60 s ± 10 %, loud   n + 1
@@ -40,7 +41,7 @@ export type Outcome =
     readonly ageMs: number;
     readonly spreadMs: number;
   }
-  | { readonly kind: "unprepared" }
+  | { readonly kind: "unprepared"; readonly loud?: boolean }
   | {
     readonly kind: "failed";
     /** HTTP status of a refusal. */
@@ -83,7 +84,7 @@ export function nextTry(
   }
   if (outcome.kind === "unprepared") {
     const waitMs = UPSTREAM_RETRY_MS * (1 - JITTER + 2 * JITTER * random());
-    return { waitMs, failures, loud: false };
+    return { waitMs, failures, loud: outcome.loud ?? false };
   }
   const { kind, ageMs, spreadMs } = outcome;
   if (kind === "renewing") {

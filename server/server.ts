@@ -82,16 +82,15 @@ export interface RunningServer extends AsyncDisposable {
 /**
  * Starts a server.
  *
- * @throws {UsageError} If a file or the proxy that it needs is wrong from the start.
+ * A file that it needs and that is not there, or not good, is waited for like a hub that is away:
+ * nobody may be near this machine when it comes.
+ *
+ * @throws {UsageError} If the proxy is none.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { name, hubUri, labels = {}, token = {}, tls = {}, env = {}, expose = [] } = options;
   const { heartbeat: numbers = HEARTBEAT, services = [], guard } = options;
   const proxy = proxyFor(targetOf(hubUri), { proxy: options.proxy, env });
-  // What is wrong now is a mistake of who starts it; what goes wrong later is retried.
-  await loadTls(tls);
-  await readProxyCa(options.proxyCaCertFile);
-  await readToken(token);
   const reloadParts = await credentialParts({ token, tls }, () => {
     for (const agent of agents) agent.renew();
   });

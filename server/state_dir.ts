@@ -68,15 +68,15 @@ function isOwnFolder(path: string, uid: number | null): boolean {
 /**
  * Makes the folder, for its owner only.
  *
- * @throws {UsageError} If it cannot be made, or others may change it.
+ * @throws {Error} If it cannot be made, or others may change it: no fault of the command line, so that
+ *     whoever looks after this program starts it again.
  */
 export function makeStateDir(path: string): void {
   try {
     openStateFolder(path);
   } catch (error) {
-    throw new UsageError((error as Error).message, {
+    throw new Error(`${(error as Error).message}; or name another one with --state-dir`, {
       cause: error,
-      hint: "Name another one with --state-dir",
     });
   }
 }

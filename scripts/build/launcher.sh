@@ -54,14 +54,15 @@ _sx_same() { [ -f "$1" ] && [ ! -L "$1" ] && [ "$(_sx_sum "$1" "$2")" = "$2" ]; 
 
 # Takes a part of this file: where, how long, into which file, its checksum.
 _sx_extract() {
-  tail -c "+$1" "$_sx_self" | head -c "$2" | gzip -dc 2>/dev/null >"$3" || {
+  tail -c "+$1" "$_sx_self" | head -c "$2" | gzip -dc 2>/dev/null >"$3" && _sx_same "$3" "$4" &&
+    return
+  # Gzip fails alike for a disk that is full and for a part that is damaged: ask which one it is.
+  if tail -c "+$1" "$_sx_self" | head -c "$2" | gzip -t 2>/dev/null; then
     echo 'it could not be written (is there room for 150 MB?)'
-    return 1
-  }
-  _sx_same "$3" "$4" || {
-    echo 'its checksum is wrong (is there room for 150 MB? else this file is damaged, copy it again)'
-    return 1
-  }
+  else
+    echo 'this file is damaged: copy it again'
+  fi
+  return 1
 }
 
 # Fills $_sx_dir. Runs in a subshell; what it prints is the reason why it cannot be done.

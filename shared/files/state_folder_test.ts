@@ -24,3 +24,54 @@ Deno.test("openStateFolder() makes one for its owner, and refuses one that other
     await Deno.remove(dir, { recursive: true });
   }
 });
+
+if (Deno.uid() !== 0) console.warn("SKIPPED: only root can give files to another user");
+
+Deno.test({
+  name: "D1: a state folder of somebody else's, or that somebody else could swap, is refused",
+  ignore: Deno.uid() !== 0,
+  async fn(t) {
+    const dir = await Deno.makeTempDir();
+    const other = 12_345;
+    const table: [what: string, prepare: (at: string) => void, says: RegExp | undefined][] = [
+      ["planted by another user", (at) => {
+        Deno.mkdirSync(`${at}/state`);
+        Deno.chownSync(`${at}/state`, other, other);
+      }, /belongs to user 12345/],
+      ["below a folder of another user", (at) => {
+        Deno.mkdirSync(`${at}/theirs/state`, { recursive: true });
+        Deno.chownSync(`${at}/theirs`, other, other);
+        Deno.symlinkSync(`${at}/theirs/state`, `${at}/state`);
+      }, /theirs belongs to user 12345/],
+      ["by a link of another user", (at) => {
+        Deno.mkdirSync(`${at}/real`, { mode: 0o700 });
+        Deno.symlinkSync(`${at}/real`, `${at}/state`);
+        new Deno.Command("chown", { args: ["-h", String(other), `${at}/state`] }).outputSync();
+      }, /state belongs to user 12345, who could put/],
+      ["below a folder that others may write", (at) => {
+        Deno.mkdirSync(`${at}/open`);
+        Deno.chmodSync(`${at}/open`, 0o777);
+        Deno.symlinkSync(`${at}/open/state`, `${at}/state`);
+        Deno.mkdirSync(`${at}/open/state`, { mode: 0o700 });
+      }, /others may change .*open; run: chmod go-w/],
+      ["by a link that leads to itself", (at) => {
+        Deno.symlinkSync(`${at}/state`, `${at}/state`);
+      }, /./],
+      ["by a link of root's, as systemd makes it", (at) => {
+        Deno.mkdirSync(`${at}/private/state`, { recursive: true, mode: 0o700 });
+        Deno.symlinkSync("private/state", `${at}/state`);
+      }, undefined],
+      ["in a folder like /tmp", (at) => Deno.chmodSync(at, 0o1777), undefined],
+    ];
+    for (const [i, [what, prepare, says]] of table.entries()) {
+      await t.step(what, () => {
+        const at = `${dir}/${i}`;
+        Deno.mkdirSync(at, { mode: 0o755 });
+        prepare(at);
+        if (says === undefined) openStateFolder(`${at}/state`);
+        else assert.throws(() => openStateFolder(`${at}/state`), says);
+      });
+    }
+    await Deno.remove(dir, { recursive: true });
+  },
+});

@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { startHub } from "./hub.ts";
+
+const ANYWHERE = { hostname: "127.0.0.1", port: 0 };
+const LISTEN = { tunnelListen: ANYWHERE, callListen: ANYWHERE };
+
+Deno.test("F4: two hubs on one state folder, or on one audit, are refused until the first one has gone", async (t) => {
+  const dir = await Deno.makeTempDir();
+  const state = `${dir}/state`;
+  await t.step("one state folder", async () => {
+    const first = await startHub({ ...LISTEN, stateDir: state, auditLog: `${state}/audit.jsonl` });
+    const second = startHub({ ...LISTEN, stateDir: state });
+    await assert.rejects(second, /Cannot use state folder .*state: another process uses it/);
+    await first.close();
+    await (await startHub({ ...LISTEN, stateDir: state })).close();
+  });
+  await t.step("one audit elsewhere", async () => {
+    const auditLog = `${dir}/audit.jsonl`;
+    const first = await startHub({ ...LISTEN, stateDir: state, auditLog });
+    const second = startHub({ ...LISTEN, stateDir: `${dir}/other`, auditLog });
+    await assert.rejects(second, /Cannot use audit .*audit\.jsonl: another process uses it/);
+    await first.close();
+  });
+  await Deno.remove(dir, { recursive: true });
+});
