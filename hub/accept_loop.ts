@@ -7,7 +7,7 @@ import { getLogger } from "@logtape/logtape";
 import { Complaint } from "../shared/async/complaint.ts";
 import { delay } from "../shared/async/delay.ts";
 import type { PeerConn } from "./socket.ts";
-import { turns } from "../shared/async/turns.ts";
+import { loopTurn } from "../shared/async/turns.ts";
 
 /** Pause after a failed accept: with no file descriptors left, trying at once only burns CPU. */
 export const PAUSE_MS = 100;
@@ -54,8 +54,9 @@ export async function acceptLoop(
   signal.addEventListener("abort", () => listener.close(), { once: true });
   for (let accepted = 1; !signal.aborted; accepted++) {
     try {
-      // While others dial without a pause, an accept is ready at once.
-      if (accepted % ACCEPTED_AT_ONCE === 0 && turns.isOver()) await turns.next();
+      // While others dial without a pause, an accept is ready at once; who is refused has to be
+      // closed before more files are taken.
+      if (accepted % ACCEPTED_AT_ONCE === 0) await loopTurn();
       const conn = await listener.accept();
       const served = serve(conn)
         .catch((error) => log.error("A connection met a fault: {error}", { error }))

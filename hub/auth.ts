@@ -45,6 +45,8 @@ export interface TunnelRequest {
   /** Looks a header of the upgrade request up; names are given in lower case. */
   readonly header: (name: string) => string | null | undefined;
   readonly certificate?: ClientCertificate | undefined;
+  /** It came through a proxy: see `forwarded.ts`. */
+  readonly forwarded?: boolean;
   /** What is to be registered. */
   readonly info: Pick<ServerInfo, "name" | "labels">;
 }

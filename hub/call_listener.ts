@@ -9,9 +9,9 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { HttpError } from "../shared/bridge/http_error.ts";
 import { errorInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
-import { SharedPlaces } from "../shared/shared_places.ts";
 import { networkOf } from "./auth/throttle.ts";
 import type { CallRequest, Operator } from "./auth.ts";
 import { callPlace } from "./call_place.ts";
@@ -26,8 +26,11 @@ import {
   rejection,
 } from "./handshake.ts";
 import type { Limits } from "./limits.ts";
+import type { ConnectionPlaces } from "./open_files.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
+import { probeResponse } from "./probes.ts";
 import { RawConnection, type RawMeters, type RawResult } from "./raw.ts";
+import { readHead } from "./read_head.ts";
 import type { Registry } from "./registry.ts";
 import { Caller, type RelayContext } from "./relay.ts";
 import { MAX_SNIFF_BYTES, sniff, type Sniffed } from "./sniff.ts";
@@ -51,6 +54,7 @@ export interface CallListenerContext {
   readonly gate: Gatekeeper;
   readonly registry: Registry<OpenTunnel>;
   readonly limits: Limits;
+  readonly places: ConnectionPlaces;
   nextId(): string;
   onRawRefused(raw: Omit<RawRecord, "identity"> & { readonly who: string }, error: RpcError): void;
   onRawOpened(raw: RawRecord): void;
@@ -135,7 +139,6 @@ export class CallListener {
   /** Routed connections. */
   readonly callers: Set<Caller> = new Set();
   readonly #connections = new Set<PeerConn>();
-  readonly #places = new SharedPlaces(MAX_CALLERS);
   /** Raw connections that stand. */
   readonly raws: Set<RawConnection> = new Set();
   #closed = false;
@@ -155,7 +158,7 @@ export class CallListener {
   async serve(conn: PeerConn): Promise<void> {
     const peer = peerOf(conn);
     const { remoteAddress } = peer;
-    using place = this.#places.take(networkOf(hostOf(remoteAddress)));
+    using place = this.#context.places.caller(networkOf(hostOf(remoteAddress)));
     this.#connections.add(conn);
     try {
       if (place === undefined || this.#closed) return;
@@ -166,7 +169,7 @@ export class CallListener {
       if (is === "http2") await this.#routed(conn, peer, bytes);
       else if (is === "json" || is === "connect") {
         await this.#rawMode(conn, { mode: is, peer, first: bytes });
-      } else await writeAll(conn, helpfulAnswer(is));
+      } else await writeAll(conn, await this.#probed(conn, first) ?? helpfulAnswer(is));
     } catch (error) {
       getLogger(["hub", "call"]).debug("Connection of {remoteAddress} failed: {error}", {
         remoteAddress,
@@ -175,6 +178,21 @@ export class CallListener {
     } finally {
       this.#connections.delete(conn);
       closeQuietly(conn);
+    }
+  }
+
+  /** The answer to an HTTP/1.1 probe, if it is one. */
+  async #probed(conn: PeerConn, { is, bytes }: FirstBytes): Promise<Uint8Array | undefined> {
+    if (is !== "http1") return undefined;
+    const timer = setTimeout(() => closeQuietly(conn), HANDSHAKE_TIMEOUT_MS);
+    try {
+      const read = await readHead(conn, bytes);
+      return read && probeResponse(read.head, this.#context.relay.isReady());
+    } catch (error) {
+      if (error instanceof HttpError) return undefined;
+      throw error;
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -271,10 +289,14 @@ export class CallListener {
   }
 }
 
+/** What a connection began with. */
+interface FirstBytes {
+  readonly is: Sniffed;
+  readonly bytes: Uint8Array;
+}
+
 /** Reads until it is clear what this is. `undefined` if the peer was gone, or too slow. */
-async function firstBytes(
-  conn: PeerConn,
-): Promise<{ is: Sniffed; bytes: Uint8Array } | undefined> {
+async function firstBytes(conn: PeerConn): Promise<FirstBytes | undefined> {
   const timer = setTimeout(() => closeQuietly(conn), HANDSHAKE_TIMEOUT_MS);
   try {
     const buffer = new Uint8Array(4096);

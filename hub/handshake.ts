@@ -156,7 +156,7 @@ function parseConnect(text: Uint8Array): RawRequest {
   return {
     candidates: [name, ...upstreamOf(name)],
     token: tokenOf(authorization),
-    forwarded: isForwarded((field) => head.all(field)[0]),
+    forwarded: isForwarded(head.fields),
   };
 }
 

@@ -20,7 +20,7 @@ import { ActivityFeed } from "./activity.ts";
 import { type Audit, openAudit } from "./audit.ts";
 import type { Answer, Auth, Identity, Operator } from "./auth.ts";
 import { openAuth } from "./auth/mod.ts";
-import { CallListener } from "./call_listener.ts";
+import { CallListener, MAX_CALLERS } from "./call_listener.ts";
 import { callPlace } from "./call_place.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Route } from "./director.ts";
@@ -31,6 +31,7 @@ import { Journal } from "./journal.ts";
 import { KnownServers } from "./known_servers.ts";
 import { Limits, type Load, type Usage } from "./limits.ts";
 import { type HubListener, listen } from "./listen.ts";
+import { ConnectionPlaces } from "./open_files.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
 import { OwnUpstream } from "./own_upstream.ts";
 import { createOwnServices } from "./own_services.ts";
@@ -40,7 +41,7 @@ import type { RequestHead } from "./request_head.ts";
 import { RefusedCalls } from "./refused_calls.ts";
 import { reloadParts } from "./reload_parts.ts";
 import type { Peer } from "./socket.ts";
-import { type RefusedServer, TunnelListener } from "./tunnel_listener.ts";
+import { MAX_HANDSHAKES, type RefusedServer, TunnelListener } from "./tunnel_listener.ts";
 import { LOOK_MS, TunnelSweep } from "./tunnel_sweep.ts";
 import { Vouchers } from "./vouchers.ts";
 import { welcome } from "./welcome.ts";
@@ -119,6 +120,7 @@ class Hub implements RunningHub {
   readonly #deadlines = new Deadlines();
   readonly #refusedCalls = new RefusedCalls();
   readonly #limits: Limits;
+  readonly #places: ConnectionPlaces;
   readonly #ownServices: ReturnType<typeof createOwnServices>;
   #own: OwnUpstream;
   readonly #tunnelListener: TunnelListener;
@@ -140,6 +142,10 @@ class Hub implements RunningHub {
     this.#options = options;
     this.#auth = auth;
     this.#limits = new Limits(options);
+    this.#places = new ConnectionPlaces(options.openFiles ?? Infinity, {
+      maxCallers: MAX_CALLERS,
+      maxHandshakes: MAX_HANDSHAKES,
+    });
     const { stateDir } = options;
     this.#known = stateDir === undefined ? undefined : KnownServers.open(stateDir);
     this.#registry = new Registry({ departures: this.#known?.departures ?? [] });
@@ -177,6 +183,7 @@ class Hub implements RunningHub {
       gate: this.#gate,
       registry: this.#registry,
       limits: this.#limits,
+      places: this.#places,
       nextId: () => this.#makeId(),
       onRawRefused: (raw, error) => this.#journal.rawRefused(raw, error),
       onRawOpened: (raw) => this.#journal.rawOpened(raw),
@@ -202,6 +209,10 @@ class Hub implements RunningHub {
 
   usage(): Usage {
     return this.#limits.usage();
+  }
+
+  get isReady(): boolean {
+    return this.#state === "serving";
   }
 
   get reloadParts(): ReloadPart[] {
@@ -271,6 +282,7 @@ class Hub implements RunningHub {
     return {
       path,
       vouchers,
+      places: this.#places,
       gate: this.#gate,
       registry: this.#registry,
       isDraining: () => this.#state !== "serving",
@@ -300,6 +312,7 @@ class Hub implements RunningHub {
       deadlines: this.#deadlines,
       refused: this.#refusedCalls,
       maxStreams: this.#options.maxStreamsPerConnection ?? 1_000,
+      isReady: () => this.isReady,
       // The hub's own services have no server's name, and no limit: they show what is going on.
       meter: !this.#limits.metered
         ? undefined

@@ -88,6 +88,12 @@ export interface HubOptions {
    */
   readonly reconnectSpreadMs?: number;
   /**
+   * Files that may be open at once: connections are shared with that in mind.
+   *
+   * @default no limit
+   */
+  readonly openFiles?: number;
+  /**
    * Tunnels that may be opened in any second; more are told when to come back.
    *
    * @default 200
@@ -154,6 +160,8 @@ export interface RunningHub {
   useCertificate(identity: TlsIdentity): Promise<void>;
   /** What is in use now, against its limits. */
   usage(): Usage;
+  /** Whether it takes new tunnels and calls: it does not drain. */
+  readonly isReady: boolean;
   /** What can be taken anew while it runs. */
   readonly reloadParts: readonly ReloadPart[];
   /** Takes nothing new and lets the calls in flight end, until `signal` fires. */

@@ -24,13 +24,16 @@ import { pinOf } from "../shared/tls/pin.ts";
 import { VERSION } from "../shared/version.ts";
 import { auditCommand } from "./audit_command.ts";
 import { authCommand } from "./auth/commands.ts";
+import { commandStateDir } from "./command_state_dir.ts";
+import { enrollCommands } from "./enroll_command.ts";
 import { certCommand } from "./cert_command.ts";
 import { CertificateWatch } from "./certificate_watch.ts";
-import { type Config, defaultStateDir, toConfig } from "./config.ts";
+import { type Config, toConfig } from "./config.ts";
 import { startHub } from "./hub.ts";
 import type { RunningHub } from "./hub_options.ts";
 import { machineName } from "./machine_name.ts";
 import { startMetrics } from "./metrics.ts";
+import { openFileLimit } from "./open_files.ts";
 import { options } from "./options.ts";
 import { certificatePart } from "./reload_parts.ts";
 import { quickStart } from "./quick_start.ts";
@@ -62,7 +65,8 @@ export const program: Program = {
   defaultCommand: "serve",
   commands: [
     serve,
-    reloadCommand({ program: "ghub", stateDir: defaultStateDir }),
+    reloadCommand({ program: "ghub", stateDir: commandStateDir }),
+    ...enrollCommands,
     authCommand,
     auditCommand,
     certCommand,
@@ -75,7 +79,7 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
   const log = getLogger(["hub"]);
   const config = await toConfig(values, env);
   for (const warning of config.warnings) log.warn(literal(warning));
-  const hub = await startHub(config.hub);
+  const hub = await startHub({ ...config.hub, openFiles: openFileLimit() });
   const { certificate } = config;
   using watch = certificate === undefined ? undefined : new CertificateWatch({
     files: certificate.files,
@@ -89,6 +93,7 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
     using metrics = listen && startMetrics({
       listen,
       usage: () => hub.usage(),
+      isReady: () => hub.isReady,
       lastReloadGood: () => lastReloadGood,
       certificate: watch && {
         file: certificate?.files.certFile ?? "",

@@ -21,6 +21,7 @@ import { acceptLoop } from "./accept_loop.ts";
 import type { ListenAddress } from "./hub_options.ts";
 import type { Usage } from "./limits.ts";
 import { listen } from "./listen.ts";
+import { probeResponse } from "./probes.ts";
 import { readHead } from "./read_head.ts";
 import { closeQuietly, hostOf, type PeerConn, remoteAddressOf, writeAll } from "./socket.ts";
 
@@ -30,6 +31,8 @@ const TIMEOUT_MS = 5_000;
 
 export interface MetricsOptions {
   readonly listen: ListenAddress;
+  /** Whether the hub takes new calls, for `/readyz`. @default always */
+  readonly isReady?: (() => boolean) | undefined;
   /** What is in use now. */
   readonly usage?: (() => Usage) | undefined;
   /** The certificate that is in use. */
@@ -73,7 +76,7 @@ export interface Metrics extends Disposable {
 
 /** @throws {Error} If the address cannot be listened on. */
 export function startMetrics(options: MetricsOptions): Metrics {
-  const { timeoutMs = TIMEOUT_MS } = options;
+  const { timeoutMs = TIMEOUT_MS, isReady = () => true } = options;
   const registry = collect(options);
   const listener = listen({ ...options.listen, alpn: [], flag: "--metrics-listen" });
   const ending = new AbortController();
@@ -84,7 +87,7 @@ export function startMetrics(options: MetricsOptions): Metrics {
     open.add(conn);
     const timer = setTimeout(() => closeQuietly(conn), timeoutMs);
     try {
-      if (place !== undefined) await answer(conn, registry);
+      if (place !== undefined) await answer(conn, registry, isReady);
     } catch {
       // Whoever asked is gone, or was too slow.
     } finally {
@@ -147,10 +150,12 @@ function collect({ usage, certificate, lastReloadGood }: MetricsOptions): Regist
   return registry;
 }
 
-async function answer(conn: PeerConn, registry: Registry): Promise<void> {
+async function answer(conn: PeerConn, registry: Registry, isReady: () => boolean): Promise<void> {
   try {
     const read = await readHead(conn);
     if (read === undefined) return;
+    const probe = probeResponse(read.head, isReady());
+    if (probe !== undefined) return await writeAll(conn, probe);
     const { method, target } = read.head;
     if (target.split("?", 1)[0] !== "/metrics") {
       throw new HttpError(404, "NOT_FOUND", "Metrics are at /metrics");

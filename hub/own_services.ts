@@ -31,6 +31,7 @@ import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { isServerName, NAME_RULE } from "../shared/registration/server_name.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
+import { HUB_SERVICE } from "./probes.ts";
 import type { Departure, Registry } from "./registry.ts";
 import { OPERATOR_FIELD } from "../shared/vouchers/voucher.ts";
 import type { Tunnel } from "./tunnel.ts";
@@ -115,7 +116,7 @@ export function createOwnServices(
     ),
   });
   const health = addHealth(server);
-  health.set(HUB, "SERVING");
+  for (const name of [HUB, HUB_SERVICE]) health.set(name, "SERVING");
   addReflection(server, SERVICES);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const ends = new Set<Duplex>();

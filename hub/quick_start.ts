@@ -36,11 +36,11 @@ export function quickStart(options: QuickStartOptions): string[] {
   const copies = (file: string, tls: boolean) =>
     tls && caFile !== undefined ? `${file} and ${caFile}` : file;
   if (!isLoopbackHost(tunnelHost)) {
-    const uri = reachable(tunnelAddress, tunnelHost);
-    const tls = uri.startsWith("wss:");
+    const uri = reachable(tunnelAddress, tunnelHost).replace(/^(wss:.*):443\//, "$1/");
+    const ca = uri.startsWith("wss:") && caFile !== undefined ? ` --ca ${caFile}` : "";
     lines.push(
-      `To add a server, copy ${copies(files.join, tls)} to it and run there: ` +
-        `gserver serve --hub-uri ${uri} --token-file ${baseName(files.join)}${trust(tls)}`,
+      "To add a server, run here what gives it a token of its own: " +
+        `ghub enroll NAME --state-dir ${stateDir} --hub-uri ${uri}${ca}`,
     );
   }
   if (!isLoopbackHost(callHost) && !callTls && !options.allowPlaintextCalls) {

@@ -15,15 +15,14 @@ const BASE: QuickStartOptions = {
 Deno.test("quickStart() gives lines to paste, with files in the place of tokens", async (t) => {
   const table: [what: string, options: Partial<QuickStartOptions>, lines: string[]][] = [
     ["all interfaces", {}, [
-      "To add a server, copy /var/lib/ghub/join.token to it and run there: " +
-      "gserver serve --hub-uri wss://soc-1:8080/ws --token-file join.token",
+      "To add a server, run here what gives it a token of its own: " +
+      "ghub enroll NAME --state-dir /var/lib/ghub --hub-uri wss://soc-1:8080/ws",
       "To call from elsewhere, copy /var/lib/ghub/operator.token there and run: " +
       "gclient hub servers -s soc-1:9090 --token-file operator.token",
     ]],
     ["a certificate that nobody knows", { caFile: "/etc/hub.crt", callTls: true }, [
-      "To add a server, copy /var/lib/ghub/join.token and /etc/hub.crt to it and run there: " +
-      "gserver serve --hub-uri wss://soc-1:8080/ws --token-file join.token " +
-      "--tls-ca-cert-file hub.crt",
+      "To add a server, run here what gives it a token of its own: " +
+      "ghub enroll NAME --state-dir /var/lib/ghub --hub-uri wss://soc-1:8080/ws --ca /etc/hub.crt",
       "To call from elsewhere, copy /var/lib/ghub/operator.token and /etc/hub.crt there and run: " +
       "gclient hub servers -s soc-1:9090 --token-file operator.token --tls " +
       "--tls-ca-cert-file hub.crt",
@@ -32,10 +31,14 @@ Deno.test("quickStart() gives lines to paste, with files in the place of tokens"
       "one address",
       { tunnelHost: "192.0.2.1", tunnelAddress: "ws://192.0.2.1:80/ws", callHost: "127.0.0.1" },
       [
-        "To add a server, copy /var/lib/ghub/join.token to it and run there: " +
-        "gserver serve --hub-uri ws://192.0.2.1:80/ws --token-file join.token",
+        "To add a server, run here what gives it a token of its own: " +
+        "ghub enroll NAME --state-dir /var/lib/ghub --hub-uri ws://192.0.2.1:80/ws",
       ],
     ],
+    ["F12: port 443", { tunnelAddress: "wss://127.0.0.1:443/ws", callHost: "127.0.0.1" }, [
+      "To add a server, run here what gives it a token of its own: " +
+      "ghub enroll NAME --state-dir /var/lib/ghub --hub-uri wss://soc-1/ws",
+    ]],
     ["no TLS for calls", { allowPlaintextCalls: false, tunnelHost: "::1" }, [
       "Calls from other machines are refused without TLS: start with --call-tls and --tls-cert " +
       "(ghub cert make makes a certificate), or with --allow-plaintext-calls",

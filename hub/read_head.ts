@@ -12,14 +12,14 @@ const READ_BYTES = 2048;
 /**
  * Reads as far as the empty line. `undefined` if the peer was gone before.
  *
- * @param first Bytes that were read already, at most `READ_BYTES`.
+ * @param first Bytes that were read already.
  * @throws {HttpError} If it is malformed, or beyond a bound.
  */
 export async function readHead(
   conn: Pick<PeerConn, "read">,
   first: Uint8Array = new Uint8Array(),
 ): Promise<ReadHead | undefined> {
-  let buffer = new Uint8Array(READ_BYTES);
+  let buffer = new Uint8Array(Math.max(READ_BYTES, 2 * first.length));
   let length = first.length;
   buffer.set(first);
   for (let searched = 0;;) {

@@ -10,7 +10,7 @@ import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status, type StatusCode } from "../shared/grpc/status.ts";
 import { Connection, type ConnectionEvents } from "../shared/http2/connection.ts";
 import { ErrorCode, errorName, Http2Error } from "../shared/http2/frames.ts";
-import type { HeaderList } from "../shared/http2/header_list.ts";
+import { firstValue, type HeaderList } from "../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../shared/http2/stream.ts";
 import type { Answer, Identity } from "./auth.ts";
@@ -21,6 +21,7 @@ import { Exchange } from "./exchange.ts";
 import { errorBlock } from "./hop.ts";
 import { Link, type LinkProtocol, type Socket } from "./link.ts";
 import type { Meter } from "./meter.ts";
+import { HealthProbe, isHealthProbe, probeAnswer } from "./probes.ts";
 import { MAX_REFUSED_PER_CONNECTION, type RefusedCalls } from "./refused_calls.ts";
 import { RequestHead } from "./request_head.ts";
 import { Side } from "./side.ts";
@@ -43,6 +44,8 @@ export interface CallIdentity {
 export interface RelayContext {
   readonly deadlines: Deadlines;
   readonly maxStreams: number;
+  /** Whether the hub takes new calls: it does not drain. */
+  isReady(): boolean;
   /** What limits the bytes of one direction of a call; not there if nothing does. */
   readonly meter?: ((call: Exchange) => Meter | undefined) | undefined;
   /** Who calls, or why they may not. */
@@ -215,9 +218,13 @@ export class Caller implements ConnectionEvents, LinkProtocol {
       return this.#refuse(stream, error);
     }
     const head = this.#readHead(fields);
-    if (!head.isGrpc) return this.#refuseOther(stream);
+    if (!head.isGrpc) return this.#answerProbe(stream, fields) ?? this.#refuseOther(stream);
     const answer = this.#context.authorize(head, this.#peer);
     if (answer instanceof RpcError) {
+      if (!endStream && isHealthProbe(head, head.wish)) {
+        this.#countRefusal(fail);
+        return new HealthProbe(this.#connection, () => this.#context.isReady());
+      }
       this.#context.onRefused(head, remoteAddress, answer);
       return this.#refuse(stream, answer);
     }
@@ -338,6 +345,19 @@ export class Caller implements ConnectionEvents, LinkProtocol {
     }
     this.#connection.headers(stream, this.#refusal.block, true);
     this.#connection.reset(stream, ErrorCode.NO_ERROR);
+    return new Discard(this.#connection);
+  }
+
+  /** `GET /livez` and `/readyz` by HTTP/2. */
+  #answerProbe(stream: Stream, fields: HeaderList): StreamEvents | undefined {
+    const method = firstValue(fields, ":method") ?? "", target = firstValue(fields, ":path") ?? "";
+    const answer = probeAnswer({ method, target }, this.#context.isReady());
+    if (answer === undefined) return undefined;
+    this.#countRefusal(fail);
+    const head: HeaderList = [[":status", String(answer.status)], ["content-type", "text/plain"]];
+    this.#connection.headers(stream, encodeHeaderList(head), method === "HEAD");
+    const body = new TextEncoder().encode(answer.text);
+    if (method !== "HEAD") this.#connection.data(stream, body, true);
     return new Discard(this.#connection);
   }
 

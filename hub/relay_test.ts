@@ -55,6 +55,7 @@ async function begin(change: Partial<RelayContext> = {}) {
   const deadlines = new Deadlines();
   const context: RelayContext = {
     deadlines,
+    isReady: () => true,
     maxStreams: 100,
     authorize: () => ({ name: "olga", how: "token", grant: NOTHING, credentialUsed: true }),
     direct: () => ({ to: "server", name: "edge-1" }),

@@ -19,9 +19,9 @@ export interface ReloadSources {
 /** The hub's own parts; those that this hub has not are left out. */
 export function reloadParts({ auth, authFile, audit, auditLog }: ReloadSources): ReloadPart[] {
   const parts: ReloadPart[] = [];
-  if (authFile !== undefined && auth.look !== undefined) {
+  if (auth.look !== undefined) {
     parts.push({
-      what: `auth file ${authFile}`,
+      what: authFile === undefined ? "tokens and enrolled servers" : `auth file ${authFile}`,
       look: () => auth.look?.() ? "in force, it has changed" : "unchanged",
     });
   }

@@ -13,7 +13,7 @@ import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import { OPERATOR_FIELD, VOUCHER_FIELD } from "../shared/vouchers/voucher.ts";
 import type { Admission } from "./auth.ts";
 import { type Wish, wishOf } from "./director.ts";
-import { FORWARDED_FIELDS } from "./forwarded.ts";
+import { isProxyField } from "./forwarded.ts";
 import type { CallHead } from "./tunnel.ts";
 
 /** Fields that are for the hub alone, and those that only the hub may write. */
@@ -69,7 +69,7 @@ export class RequestHead implements CallHead {
       else if (name === "content-type") contentType = value;
       else if (name === "grpc-timeout") timeout = value;
       else if (name === "authorization") this.authorization ??= value;
-      else if (FORWARDED_FIELDS.includes(name)) this.forwarded = true;
+      else if (isProxyField(name)) this.forwarded = true;
     }
     this.isGrpc = method === "POST" && contentType.startsWith("application/grpc");
     this.timeoutMs = readTimeout(timeout);

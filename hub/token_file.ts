@@ -44,6 +44,19 @@ export function openToken(path: string): string {
   });
 }
 
+/**
+ * The token in a file that is there.
+ *
+ * @throws {Error} If others may read the file, or it holds no token.
+ */
+export function readTokenFile(path: string): string {
+  try {
+    return readToken(readSecretFile(path, MAX_FILE_BYTES));
+  } catch (cause) {
+    throw new Error(`Cannot use token file ${path}: ${messageOf(cause)}`, { cause });
+  }
+}
+
 /** Options of {@linkcode openSecret}. */
 export interface SecretOptions<T> {
   /** What it is, for messages: `token file`. */

@@ -11,15 +11,16 @@ import { getLogger } from "@logtape/logtape";
 import { HttpError } from "../shared/bridge/http_error.ts";
 import { checkUpgrade, errorResponse, upgradeResponse } from "../shared/bridge/upgrade.ts";
 import { KEYS_HEADER } from "../shared/vouchers/voucher.ts";
-import { SharedPlaces } from "../shared/shared_places.ts";
 import { networkOf } from "./auth/throttle.ts";
 import { Admission } from "./admission.ts";
 import type { Identity, TunnelRequest } from "./auth.ts";
-import { FORWARDED_FIELDS } from "./forwarded.ts";
+import { isForwarded } from "./forwarded.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
 import { parseMeta } from "./meta.ts";
+import type { ConnectionPlaces } from "./open_files.ts";
 import { OpenTunnel } from "./open_tunnel.ts";
 import { readHead } from "./read_head.ts";
+import { probeResponse } from "./probes.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Registry } from "./registry.ts";
 import { readNonce, type Vouchers } from "./vouchers.ts";
@@ -50,6 +51,7 @@ export interface TunnelListenerContext {
   /** True while the hub drains: nobody registers any more. */
   isDraining(): boolean;
   readonly vouchers: Vouchers;
+  readonly places: ConnectionPlaces;
   readonly maxHandshakesPerS?: number | undefined;
   nextId(): string;
   onRefused(asked: RefusedServer, refusal: HttpError): void;
@@ -62,7 +64,6 @@ export class TunnelListener {
   readonly #admission: Admission;
   /** Connections that are no tunnels yet. */
   readonly #handshakes = new Set<PeerConn>();
-  readonly #places = new SharedPlaces(MAX_HANDSHAKES);
 
   constructor(context: TunnelListenerContext) {
     this.#context = context;
@@ -106,11 +107,18 @@ export class TunnelListener {
   ): Promise<{ tunnel: OpenTunnel; rest: Uint8Array } | undefined> {
     let asked: RefusedServer = { peer: remoteAddress, server: "", who: "" };
     try {
-      using place = this.#places.take(networkOf(hostOf(remoteAddress)));
+      const { places } = this.#context;
+      using place = places.handshake(networkOf(hostOf(remoteAddress)));
       if (place === undefined) throw busy();
       const read = await readHead(conn);
       if (read === undefined) return undefined;
       const { head, rest } = read;
+      const isTunnel = head.target.split("?", 1)[0] === this.#context.path;
+      const probe = isTunnel ? undefined : probeResponse(head, !this.#context.isDraining());
+      if (probe !== undefined) {
+        await writeAll(conn, probe);
+        return undefined;
+      }
       const upgrade = checkUpgrade(head);
       const [path] = head.target.split("?", 1);
       if (path !== this.#context.path) {
@@ -123,7 +131,13 @@ export class TunnelListener {
       const nonce = readNonce(header);
       if (typeof nonce === "object") throw toHttpError(nonce);
       const { gate, registry } = this.#context;
-      const request: TunnelRequest = { remote: hostOf(remoteAddress), header, certificate, info };
+      const request: TunnelRequest = {
+        remote: hostOf(remoteAddress),
+        header,
+        certificate,
+        forwarded: isForwarded(head.fields),
+        info,
+      };
       const known = gate.authorizeTunnel(request);
       // Not awaited without need: who was admitted together is so not registered together with
       // those of the next second.
@@ -136,6 +150,8 @@ export class TunnelListener {
       // Last, and of those alone who may come in: strangers have no part in it.
       const retryAfterS = this.#admission.retryAfterS(owner);
       if (retryAfterS !== undefined) throw tooMany(this.#admission.perSecond, retryAfterS);
+      const file = places.tunnel(owner);
+      if (file === undefined) throw tooManyOf(owner);
       const { vouchers } = this.#context;
       const vouched = nonce === undefined ? undefined : { server: name, nonce };
       const tunnel = new OpenTunnel(conn, {
@@ -149,6 +165,7 @@ export class TunnelListener {
         ),
         vouchers: vouched && vouchers.of(vouched),
       });
+      void tunnel.closed.then(() => file[Symbol.dispose]());
       // Before the 101: a server that reads it is registered.
       registry.add(tunnel);
       gate.keepTunnel(tunnel, { ...request, header: keptHeader(header) }, identity);
@@ -167,12 +184,9 @@ const NO_HEADER = () => undefined;
 
 /** The headers that a later look at the credential asks for, without the rest of the head. */
 function keptHeader(header: TunnelRequest["header"]): TunnelRequest["header"] {
-  const kept = new Map<string, string>();
-  for (const name of ["authorization", ...FORWARDED_FIELDS]) {
-    const value = header(name) ?? undefined;
-    if (value !== undefined) kept.set(name, value);
-  }
-  return kept.size === 0 ? NO_HEADER : (name) => kept.get(name);
+  const authorization = header("authorization") ?? undefined;
+  if (authorization === undefined) return NO_HEADER;
+  return (name) => name === "authorization" ? authorization : undefined;
 }
 
 function accept<T extends object>(result: T | Refusal): T {
@@ -193,6 +207,18 @@ function busy(): HttpError {
     code: "UNAVAILABLE",
     message: "The hub has too many handshakes under way",
     retryAfterS: BUSY_RETRY_S,
+  });
+}
+
+function tooManyOf(owner: string): HttpError {
+  return toHttpError({
+    status: 503,
+    code: "RESOURCE_EXHAUSTED",
+    message:
+      `"${owner}" has its share of the files that the hub may open, the rest is for others: ` +
+      "raise the limit of open files",
+    retryAfterS: BUSY_RETRY_S,
+    who: owner,
   });
 }
 

@@ -6,12 +6,14 @@
  */
 import assert from "node:assert/strict";
 import type { Buffer } from "node:buffer";
+import type net from "node:net";
 import { PREFACE } from "../shared/http2/frames.ts";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import * as wire from "../shared/http2/testing/wire.ts";
 import { AuthWorld, tokenOf } from "./support/auth_world.ts";
 import { bareCall, callFields } from "./support/bare_call.ts";
 import { dialTcp, drop } from "./support/path.ts";
+import { commandLine, Process, source } from "./support/process.ts";
 import { RawTunnel } from "./support/raw_tunnel.ts";
 import { until } from "./support/until.ts";
 
@@ -86,4 +88,48 @@ Deno.test("B5: servers without a credential take no place of those that have one
   using good = await RawTunnel.open(tunnelAddress, { name: "edge-1", headers });
   assert.equal(good.status, 101);
   await drop(good.socket);
+});
+
+Deno.test({
+  name: "B12: a stranger's address cannot take all files that the hub may open",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    const folder = await Deno.makeTempDir({ prefix: "ghub-files-" });
+    const listen = ["--tunnel-listen", "127.0.0.1:0", "--call-listen", "127.0.0.1:0"];
+    const hubWords = commandLine([...source("hub/main.ts"), ...listen]);
+    const sockets: net.Socket[] = [];
+    try {
+      await using hub = Process.start(
+        "ghub",
+        "sh",
+        ["-c", 'ulimit -n 256; exec "$@"', "sh", ...hubWords],
+        { env: { XDG_STATE_HOME: folder } },
+      );
+      const [, tunnels = "", calls = ""] = await hub.line(
+        /^ghub ready tunnel=ws:\/\/([^/]+).* call=(\S+)$/,
+      );
+      let closed = 0;
+      for (let i = 0; i < 400; i++) {
+        const address = i % 2 === 0 ? calls : tunnels;
+        const socket = await dialTcp(address, { localAddress: "127.0.0.2" });
+        socket.on("error", () => {}); // The hub closes it.
+        socket.once("close", () => closed++);
+        socket.resume();
+        sockets.push(socket);
+      }
+      await until("the hub to close what is over the share", () => closed > 200);
+      const fields = callFields({ path: "/ghub.v1.Hub/WhoAmI" });
+      for (let i = 0; i < 10; i++) assert.equal((await bareCall(calls, fields)).status, 0);
+      const uri = `ws://${tunnels}/ws`;
+      for (let i = 0; i < 5; i++) {
+        using tunnel = await RawTunnel.open(uri, { name: `edge-${i}` });
+        assert.equal(tunnel.status, 101);
+        sockets.push(tunnel.socket);
+      }
+      assert.doesNotMatch(hub.stderr, /Too many open files/);
+    } finally {
+      for (const socket of sockets) await drop(socket);
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
 });

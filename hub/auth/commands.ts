@@ -61,16 +61,7 @@ const token = defineCommand({
   examples: ["ghub auth token edge-1.token"],
   args: [{ name: "file", summary: "The file to write; it must not exist yet", complete: "file" }],
   run: async ({ args: [path = ""], io }) => {
-    const made = randomToken();
-    try {
-      Deno.writeTextFileSync(path, `${made}\n`, { createNew: true, mode: OWNER_ONLY });
-    } catch (cause) {
-      const why = cause instanceof Deno.errors.AlreadyExists
-        ? "it exists already, and may be in use"
-        : (cause as Error).message;
-      throw new Error(`Cannot write token file ${path}: ${why}`, { cause });
-    }
-    await io.stdout.write(`${hashOf(made)}\n`);
+    await io.stdout.write(`${makeTokenFile(path)}\n`);
     return 0;
   },
 });
@@ -81,6 +72,25 @@ export const authCommand = defineCommand({
   summary: "Makes tokens and checks auth files",
   commands: [check, dryRunCommand, hash, token],
 });
+
+/**
+ * Writes a new token into a new file.
+ *
+ * @returns Its hash, as an auth file has it.
+ * @throws {Error} If it cannot be written, or is there already.
+ */
+export function makeTokenFile(path: string): string {
+  const made = randomToken();
+  try {
+    Deno.writeTextFileSync(path, `${made}\n`, { createNew: true, mode: OWNER_ONLY });
+  } catch (cause) {
+    const why = cause instanceof Deno.errors.AlreadyExists
+      ? "it exists already, and may be in use"
+      : (cause as Error).message;
+    throw new Error(`Cannot write token file ${path}: ${why}`, { cause });
+  }
+  return hashOf(made);
+}
 
 function hashOf(text: string): string {
   return `sha256:${createHash("sha256").update(text).digest("hex")}`;

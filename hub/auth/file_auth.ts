@@ -16,7 +16,6 @@ import {
   type TunnelRequest,
 } from "../auth.ts";
 import { ERROR_DOMAIN } from "../director.ts";
-import { isForwarded } from "../forwarded.ts";
 import { quote } from "../../shared/registration/quote.ts";
 import { isServerName } from "../../shared/registration/server_name.ts";
 import type { Refusal } from "../refusal.ts";
@@ -74,7 +73,7 @@ export class FileAuth {
   authorizeTunnel(request: TunnelRequest): Answer<Identity | Refusal> {
     const { header, certificate, info } = request;
     const authorization = header("authorization") ?? undefined;
-    if (this.#isLocal({ ...request, authorization, forwarded: isForwarded(header) })) {
+    if (this.#isLocal({ ...request, authorization })) {
       return { kind: "server", name: "loopback", how: "loopback" };
     }
     return after(

@@ -1,16 +1,18 @@
 /**
- * The hub's own two tokens, for as long as there is no auth file.
+ * The hub's own tokens, for as long as there is no auth file.
  *
  *     credential   from loopback, no proxy   from elsewhere or through a proxy
  *     none         accepted                  refused
  *     right token  accepted                  accepted
  *     any other    refused                   refused
  *
- * With the join token a server registers, with the operator token an operator calls. Neither
- * opens the other's door.
+ * With a join token a server registers, with the operator token an operator calls. Neither
+ * opens the other's door. There may be several join tokens (join_tokens.ts), so that one can be
+ * replaced while servers still have the old one.
  *
  * @module
  */
+import { getLogger } from "@logtape/logtape";
 import { createHash, timingSafeEqual } from "node:crypto";
 import { openStateFolder } from "../../shared/files/state_folder.ts";
 import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
@@ -24,15 +26,24 @@ import {
   type TunnelRequest,
 } from "../auth.ts";
 import { ERROR_DOMAIN } from "../director.ts";
-import { isForwarded } from "../forwarded.ts";
+import { WatchedFolder } from "../../shared/files/watched_folder.ts";
 import type { Refusal } from "../refusal.ts";
 import { openToken, randomToken } from "../token_file.ts";
 import { bearerToken } from "./bearer.ts";
+import { joinTokens } from "./join_tokens.ts";
 import { EVERYTHING, type Grant } from "../../shared/policy/rules.ts";
 
 /** Where the tokens of a state folder are. */
 export function tokenFiles(stateDir: string): { readonly join: string; readonly operator: string } {
   return { join: `${stateDir}/join.token`, operator: `${stateDir}/operator.token` };
+}
+
+/** What the audit calls a server that came with a join token. */
+export const JOIN_TOKEN = "join-token";
+
+export interface OpenOptions {
+  /** How often the state folder is asked for other join tokens. @default once a second */
+  readonly pollMs?: number | undefined;
 }
 
 /**
@@ -42,11 +53,15 @@ export function tokenFiles(stateDir: string): { readonly join: string; readonly 
  * them, so that only loopback gets in.
  * @throws {Error} If the folder cannot be made, or it or a token file is not safe.
  */
-export function openHubTokens(stateDir: string | undefined): HubTokens {
-  if (stateDir === undefined) return new HubTokens(randomToken(), randomToken());
+export function openHubTokens(
+  stateDir: string | undefined,
+  { pollMs }: OpenOptions = {},
+): HubTokens {
+  if (stateDir === undefined) return new HubTokens([randomToken()], randomToken());
   openStateFolder(stateDir);
-  const { join, operator } = tokenFiles(stateDir);
-  return new HubTokens(openToken(join), openToken(operator));
+  const { operator } = tokenFiles(stateDir);
+  const inForce = (known: readonly string[]) => joinTokens(stateDir, known);
+  return new HubTokens(inForce([]), openToken(operator), { inForce, stateDir, pollMs });
 }
 
 type Door = "server" | "operator";
@@ -56,27 +71,50 @@ type Fault = "missing" | "malformed" | "wrong" | "other door";
 
 /** Door → the token that opens it. */
 const TOKEN_OF = { server: "join token", operator: "operator token" } as const;
-const NAME_OF = { server: "join-token", operator: "operator" } as const;
+const NAME_OF = { server: JOIN_TOKEN, operator: "operator" } as const;
 
-/** The two tokens of this hub. */
+interface Source {
+  /** The join tokens that are in force now, of which some were before. */
+  readonly inForce: (known: readonly string[]) => string[];
+  readonly stateDir: string;
+  readonly pollMs: number | undefined;
+}
+
+/** The tokens of this hub. */
 export class HubTokens implements Auth {
   /** Digests all have one length, as a comparison in constant time needs. */
-  readonly #digests: Readonly<Record<Door, Uint8Array>>;
+  readonly #digests: Record<Door, readonly Uint8Array[]>;
+  readonly #source: Source | undefined;
+  readonly #watch: WatchedFolder | undefined;
+  readonly #listeners = new Set<() => void>();
+  #join: readonly string[];
   /** Made once: to make one costs more than to ask for it. */
   readonly #errors: Partial<Record<Fault, RpcError>> = {};
 
-  /** @throws {Error} If both tokens are the same. */
-  constructor(joinToken: string, operatorToken: string) {
-    if (joinToken === operatorToken) {
+  /** @throws {Error} If one token is both a join token and the operator token. */
+  constructor(joinTokens: readonly string[], operatorToken: string, source?: Source) {
+    if (joinTokens.includes(operatorToken)) {
       throw new Error("Cannot use one token as join token and as operator token");
     }
-    this.#digests = { server: digest(joinToken), operator: digest(operatorToken) };
+    this.#join = joinTokens;
+    this.#digests = { server: joinTokens.map(digest), operator: [digest(operatorToken)] };
+    this.#source = source;
+    this.#watch = source && new WatchedFolder(source.stateDir, {
+      onChange: () => {
+        try {
+          this.look();
+        } catch (error) {
+          getLogger(["hub", "auth"]).error("Cannot read the join tokens: {error}", { error });
+        }
+      },
+      pollMs: source.pollMs,
+    });
   }
 
-  authorizeTunnel({ remote, header }: TunnelRequest): Identity | Refusal {
+  authorizeTunnel({ remote, header, forwarded = false }: TunnelRequest): Identity | Refusal {
     const result = this.#check("server", {
       authorization: header("authorization") ?? undefined,
-      local: isLoopback(remote) && !isForwarded(header),
+      local: isLoopback(remote) && !forwarded,
     });
     if (typeof result !== "string") return result;
     const message = faultMessage("server", result);
@@ -98,11 +136,31 @@ export class HubTokens implements Auth {
     return EVERYTHING;
   }
 
-  onChange(): void {
-    // It never does.
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
   }
 
-  close(): void {}
+  look(): boolean {
+    const now = this.#source?.inForce(this.#join) ?? this.#join;
+    if (now.length === this.#join.length && now.every((one) => this.#join.includes(one))) {
+      return false;
+    }
+    this.#join = now;
+    this.#digests.server = now.map(digest);
+    getLogger(["hub", "auth"]).info("{count} join tokens are in force", { count: now.length });
+    for (const listener of this.#listeners) listener();
+    return true;
+  }
+
+  close(): void {
+    this.#watch?.[Symbol.dispose]();
+    // Who removes the join token and restarts the hub is faster than the watch.
+    try {
+      this.#source?.inForce(this.#join);
+    } catch {
+      // It says so at the next start.
+    }
+  }
 
   #check(
     door: Door,
@@ -114,11 +172,10 @@ export class HubTokens implements Auth {
     const token = bearerToken(authorization);
     if (token === undefined) return "malformed";
     const given = digest(token);
-    if (timingSafeEqual(given, this.#digests[door])) {
-      return { kind: door, name: NAME_OF[door], how: "token" };
-    }
-    const other = door === "server" ? "operator" : "server";
-    return timingSafeEqual(given, this.#digests[other]) ? "other door" : "wrong";
+    const opens = (one: Door) =>
+      this.#digests[one].some((expected) => timingSafeEqual(given, expected));
+    if (opens(door)) return { kind: door, name: NAME_OF[door], how: "token" };
+    return opens(door === "server" ? "operator" : "server") ? "other door" : "wrong";
   }
 }
 

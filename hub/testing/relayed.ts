@@ -199,6 +199,7 @@ export class Relayed implements Disposable {
     return {
       deadlines: this.deadlines,
       maxStreams: 1000,
+      isReady: () => true,
       meter: this.#meter,
       authorize: unused,
       direct: unused,

@@ -4,6 +4,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { turns as loop } from "../../shared/async/turns.ts";
 import type { Socket } from "../link.ts";
 
 type Waiting<T> = PromiseWithResolvers<T>;
@@ -104,7 +105,7 @@ export class FakeSocket implements Socket {
 /** Lets everything happen that needs no timer and no I/O. */
 export async function turns(count = 50): Promise<void> {
   for (let i = 0; i < count; i++) await Promise.resolve();
-  // Who has done much waits for the next turn of the event loop.
-  await new Promise((resolve) => setImmediate(resolve));
+  // Who has done much waits for the next turn of the event loop, one after the other.
+  await loop.next();
   for (let i = 0; i < count; i++) await Promise.resolve();
 }

@@ -133,6 +133,17 @@ export function okResponse(text: string, contentType: string): Uint8Array {
   return lastResponse(200, text, { "Content-Type": contentType });
 }
 
+/** An answer in plain text: the last bytes of a connection. */
+export function plainResponse(
+  status: number,
+  text: string,
+  { withBody = true }: { readonly withBody?: boolean } = {},
+): Uint8Array {
+  const whole = lastResponse(status, text, { "Content-Type": "text/plain; charset=utf-8" });
+  // To HEAD the answer is the same without its body.
+  return withBody ? whole : whole.subarray(0, whole.length - Buffer.byteLength(text));
+}
+
 function lastResponse(
   status: number,
   text: string,

@@ -1,0 +1,214 @@
+/**
+ * Lets enrolled servers in by their own tokens (enrolment.ts), and asks another Auth about all others.
+ *
+ *     token of an enrolled server ─▶ its own name, its own labels      else ─▶ the other one
+ *
+ * Once a server has used its own token, its name is out of reach for the join token: a site that
+ * holds the join token cannot take the name of another site. Not before: a server that is enrolled
+ * while it still has the join token goes on until its new token has arrived. Which ones have is kept
+ * in a file, because a restart must not open that door again.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { createHash } from "node:crypto";
+import { Complaint } from "../../shared/async/complaint.ts";
+import { WatchedFolder } from "../../shared/files/watched_folder.ts";
+import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
+import { Status } from "../../shared/grpc/status.ts";
+import type { Grant } from "../../shared/policy/rules.ts";
+import { after, type Answer, type Auth, type CallRequest } from "../auth.ts";
+import type { Identity, Operator, TunnelRequest } from "../auth.ts";
+import { ERROR_DOMAIN } from "../director.ts";
+import type { Refusal } from "../refusal.ts";
+import { bearerToken } from "./bearer.ts";
+import {
+  type Enrolled,
+  enrolledFolder,
+  enrolledNames,
+  MAX_ENROLLED,
+  readEnrolled,
+} from "./enrolment.ts";
+import { admit } from "./file_auth.ts";
+import { JOIN_TOKEN } from "./hub_tokens.ts";
+
+/** One name a line: enrolled servers that have used their own token. */
+const USED_FILE = "enrolled.used";
+
+interface Known {
+  readonly entry: Enrolled["entry"];
+  readonly expiresAtMs: number | undefined;
+}
+
+export interface EnrolledAuthOptions {
+  /** @default once a second */
+  readonly pollMs?: number | undefined;
+}
+
+/** See the module's head. */
+export class EnrolledAuth implements Auth {
+  readonly #other: Auth;
+  readonly #stateDir: string;
+  readonly #watch: WatchedFolder;
+  readonly #listeners = new Set<() => void>();
+  readonly #complaint = new Complaint();
+  readonly #used: Set<string>;
+  #entries = new Map<string, Enrolled>();
+  #byHash = new Map<string, Known>();
+
+  constructor(other: Auth, stateDir: string, { pollMs }: EnrolledAuthOptions = {}) {
+    this.#other = other;
+    this.#stateDir = stateDir;
+    this.#used = readUsed(stateDir);
+    this.#watch = new WatchedFolder(enrolledFolder(stateDir), {
+      onChange: () => this.#read(),
+      pollMs,
+    });
+    this.#read();
+  }
+
+  authorizeTunnel(request: TunnelRequest): Answer<Identity | Refusal> {
+    const known = this.#knownBy(request.header("authorization") ?? undefined);
+    if (known !== undefined) return this.#authorize(known, request);
+    return after(
+      this.#other.authorizeTunnel(request),
+      (answer) => this.#isTaken(answer, request) ? takenRefusal(request.info.name) : answer,
+    );
+  }
+
+  authorizeCall(request: CallRequest): Answer<Operator | RpcError> {
+    const known = this.#knownBy(request.authorization);
+    if (known === undefined) return this.#other.authorizeCall(request);
+    const message =
+      "Wrong kind of token: it is the token of a server, and operators need their own";
+    return new RpcError(Status.PERMISSION_DENIED, message, {
+      details: [errorInfo("CREDENTIAL_NOT_FOR_THIS", ERROR_DOMAIN)],
+    });
+  }
+
+  grantOf(operator: string): Grant {
+    return this.#other.grantOf(operator);
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
+    this.#other.onChange(listener);
+  }
+
+  look(): boolean {
+    const changed = this.#other.look?.() ?? false;
+    const { changed: enrolled, faults } = this.#load();
+    if (faults.length > 0) throw new Error(faults.join("; "));
+    return changed || enrolled;
+  }
+
+  close(): void {
+    this.#watch[Symbol.dispose]();
+    this.#other.close();
+  }
+
+  #knownBy(authorization: string | undefined): Known | undefined {
+    if (this.#byHash.size === 0 || authorization === undefined) return undefined;
+    const token = bearerToken(authorization);
+    if (token === undefined) return undefined;
+    return this.#byHash.get(createHash("sha256").update(token).digest("hex"));
+  }
+
+  #authorize({ entry, expiresAtMs }: Known, { info }: TunnelRequest): Identity | Refusal {
+    if (expiresAtMs !== undefined && expiresAtMs <= Date.now()) {
+      const message = `This token of "${entry.id}" has expired: give it the new one`;
+      return { status: 401, code: "UNAUTHENTICATED", message };
+    }
+    const proof = { entry, how: "token", values: new Map<string, string>() } as const;
+    const answer = admit(
+      expiresAtMs === undefined ? proof : { ...proof, expiresAtMs },
+      info,
+    );
+    if (!("status" in answer)) this.#note(entry.id);
+    return answer;
+  }
+
+  /** Whether this is the join token, and the name that of an enrolled server with its own. */
+  #isTaken(answer: Identity | Refusal, { info: { name } }: TunnelRequest): boolean {
+    if ("status" in answer || answer.name !== JOIN_TOKEN || answer.how !== "token") return false;
+    const [server = ""] = name.split("/");
+    return this.#entries.has(server) && this.#used.has(server);
+  }
+
+  #note(name: string): void {
+    if (this.#used.has(name)) return;
+    this.#used.add(name);
+    try {
+      const path = `${this.#stateDir}/${USED_FILE}`;
+      Deno.writeTextFileSync(path, `${name}\n`, { append: true, mode: 0o600 });
+    } catch (error) {
+      const text = "Cannot note that {name} has used its own token: {error}";
+      getLogger(["hub", "auth"]).warn(text, { name, error });
+    }
+  }
+
+  #read(): void {
+    try {
+      const { faults } = this.#load();
+      const message = faults.join("; ");
+      if (message === "") this.#complaint.settle();
+      else if (this.#complaint.isDue(message)) {
+        getLogger(["hub", "auth"]).error("Enrolled servers that cannot be used: {message}", {
+          message,
+        });
+      }
+    } catch (error) {
+      getLogger(["hub", "auth"]).error("Cannot read who is enrolled: {error}", { error });
+    }
+  }
+
+  /** A file that is broken leaves its server as it was before. */
+  #load(): { readonly changed: boolean; readonly faults: readonly string[] } {
+    const faults: string[] = [];
+    const entries = new Map<string, Enrolled>();
+    for (const name of enrolledNames(this.#stateDir)) {
+      try {
+        entries.set(name, readEnrolled(this.#stateDir, name));
+      } catch (error) {
+        faults.push((error as Error).message);
+        const before = this.#entries.get(name);
+        if (before !== undefined) entries.set(name, before);
+      }
+    }
+    const changed = entries.size !== this.#entries.size ||
+      [...entries].some(([name, { text }]) => this.#entries.get(name)?.text !== text);
+    if (!changed) return { changed, faults };
+    this.#entries = entries;
+    this.#byHash = byHash(entries.values());
+    getLogger(["hub", "auth"]).info("{count} servers are enrolled", { count: entries.size });
+    for (const listener of this.#listeners) listener();
+    return { changed, faults };
+  }
+}
+
+function byHash(entries: Iterable<Enrolled>): Map<string, Known> {
+  const known = new Map<string, Known>();
+  for (const { entry } of entries) {
+    for (const { sha256, expiresAtMs } of entry.tokens) known.set(sha256, { entry, expiresAtMs });
+  }
+  return known;
+}
+
+function takenRefusal(name: string): Refusal {
+  return {
+    status: 403,
+    code: "PERMISSION_DENIED",
+    message: `"${name}" is enrolled with a token of its own: the join token cannot register it`,
+    who: JOIN_TOKEN,
+  };
+}
+
+function readUsed(stateDir: string): Set<string> {
+  try {
+    const text = Deno.readTextFileSync(`${stateDir}/${USED_FILE}`);
+    return new Set(text.split("\n").filter((line) => line !== "").slice(-MAX_ENROLLED));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return new Set();
+    throw error;
+  }
+}
