@@ -101,7 +101,7 @@ Deno.test("handshakes are answered with what was wrong", async (t) => {
     ["egde-1:443", 404, /edge-1/],
     ["edge-1", 400, /edge-1:443/],
     ["edge-1:0", 400, /1 to 65535/],
-    ["no way:443", 400, /CONNECT/],
+    ["no way:443", 400, /no HTTP request line/],
   ];
   for (const [target, expected, body] of connects) {
     await t.step(`CONNECT ${target}`, async () => {

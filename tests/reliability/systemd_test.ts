@@ -42,7 +42,7 @@ Deno.test("row 26, ghub and gserver tell systemd: ready, alive, stopping", async
     await server.systemd.line(/^READY=1$/);
     await server.systemd.line(/^WATCHDOG=1$/);
     for (const { service, systemd } of [server, hub]) {
-      service.signal("SIGHUP"); // as ExecReload= sends it
+      service.signal("SIGHUP");
       await systemd.line(/^RELOADING=1$/);
       await systemd.line(/^READY=1 STATUS=/);
       const ended = service.stop();
@@ -59,7 +59,7 @@ Deno.test("the unit files name flags that exist, and wait for READY=1", async ()
     const unit = await Deno.readTextFile(`${REPOSITORY}systemd/${name}.service`);
     assert.match(unit, /^Type=notify$/m);
     assert.match(unit, /^WatchdogSec=\d+$/m);
-    assert.match(unit, /^ExecReload=\/bin\/kill -HUP \$MAINPID$/m);
+    assert.match(unit, new RegExp(`^ExecReload=/usr/local/bin/${name} reload$`, "m"));
     const [command = ""] = /^ExecStart=.*$/m.exec(unit) ?? [];
     const folder = { ghub: "hub", gserver: "server" }[name];
     const { stdout } = await Process.run([...source(`${folder}/main.ts`), "serve", "--help"]);
