@@ -13,6 +13,7 @@ import { duration } from "../shared/grpc/proto_time.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { VERSION } from "../shared/version.ts";
 import { acceptLoop } from "./accept_loop.ts";
+import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { openStateFolder } from "../shared/files/state_folder.ts";
 import { lockState } from "../shared/files/state_lock.ts";
@@ -63,7 +64,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     locks.use(await lockState(`${stateDir}/hub.lock`, `state folder ${stateDir}`));
   }
   // An audit that lies elsewhere may be another hub's as well.
-  if (auditLog !== undefined && dirname(auditLog) !== stateDir) {
+  if (auditLog !== undefined && dirname(auditLog) !== stateDir && isPlainFile(auditLog)) {
     locks.use(await lockState(`${auditLog}.lock`, `audit ${auditLog}`));
   }
   const auth = stack.adopt(openAuth(options), close);
@@ -89,6 +90,13 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
 }
 
 const close = (part: { close(): void }) => part.close();
+
+/** Not a device, and in a folder that is there: what is wrong with others, opening them tells. */
+function isPlainFile(path: string): boolean {
+  const folder = statSync(dirname(path), { throwIfNoEntry: false });
+  if (folder === undefined || !folder.isDirectory()) return false;
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? true;
+}
 
 interface Parts {
   readonly auth: Auth;
