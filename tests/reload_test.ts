@@ -3,10 +3,11 @@
  * broken ends a process, a tunnel or a call.
  */
 import assert from "node:assert/strict";
+import { PROGRAMS } from "../scripts/build/programs.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
 import { ok } from "./call_suite/expect.ts";
 import { assertSameTunnel, listed } from "./support/facts.ts";
-import { commandLine, Process, source } from "./support/process.ts";
+import { commandLine, Process, REPOSITORY, source } from "./support/process.ts";
 import { World } from "./support/world.ts";
 
 /** Sends SIGHUP and gives what was logged because of it. */
@@ -109,6 +110,37 @@ Deno.test("SIGHUP: ghub takes anew what it can, and says what not", async (t) =>
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
+});
+
+Deno.test("F3: ghub reload says what became of each part, and fails if one is broken", async () => {
+  await using dir = await temporary();
+  const config = `${dir.path}/ghub.yaml`;
+  const state = ["--state-dir", `${dir.path}/state`];
+  await Deno.writeTextFile(config, "log-level: info\n");
+  const { flags } = PROGRAMS.find(({ name }) => name === "ghub")!;
+  const main = ["run", "--quiet", ...flags, `${REPOSITORY}hub/main.ts`];
+  const reload = () => Process.run([...main, "reload", ...state]);
+  const away = await reload();
+  assert.equal(away.code, 1);
+  assert.match(
+    away.stderr,
+    /^error: Nothing answers at .*reload\.sock[^]*\nhint: Check that ghub runs/,
+  );
+  // Without TLS, auth file and systemd it gives back the right to the network at its start.
+  const listen = ["--tunnel-listen", "127.0.0.1:0", "--call-listen", "127.0.0.1:0"];
+  const serve = [...main, "serve", ...listen, ...state, "--config", config];
+  await using hub = Process.deno("ghub", serve);
+  await hub.line(/^ghub ready/);
+  const good = await reload();
+  assert.equal(good.code, 0, good.stderr);
+  assert.match(good.stdout, /^options and config file: unchanged\n/);
+  await Deno.writeTextFile(config, "log-level: loud\n");
+  const broken = await reload();
+  assert.equal(broken.code, 1);
+  assert.match(
+    broken.stdout,
+    /^options and config file is NOT applied, what was before still is: /,
+  );
 });
 
 Deno.test("SIGHUP: gserver looks at its credentials, and dials at once if it waits", async (t) => {
