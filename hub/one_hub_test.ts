@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
 import { startHub } from "./hub.ts";
+import type { RunningHub } from "./hub_options.ts";
 
 const ANYWHERE = { hostname: "127.0.0.1", port: 0 };
 const LISTEN = { tunnelListen: ANYWHERE, callListen: ANYWHERE };
+
+/** Until its files are closed. */
+async function end(hub: RunningHub): Promise<void> {
+  hub.close();
+  await hub.closed;
+}
 
 Deno.test("F4: two hubs on one state folder, or on one audit, are refused until the first one has gone", async (t) => {
   const dir = await Deno.makeTempDir();
@@ -11,15 +18,15 @@ Deno.test("F4: two hubs on one state folder, or on one audit, are refused until 
     const first = await startHub({ ...LISTEN, stateDir: state, auditLog: `${state}/audit.jsonl` });
     const second = startHub({ ...LISTEN, stateDir: state });
     await assert.rejects(second, /Cannot use state folder .*state: another process uses it/);
-    await first.close();
-    await (await startHub({ ...LISTEN, stateDir: state })).close();
+    await end(first);
+    await end(await startHub({ ...LISTEN, stateDir: state }));
   });
   await t.step("one audit elsewhere", async () => {
     const auditLog = `${dir}/audit.jsonl`;
     const first = await startHub({ ...LISTEN, stateDir: state, auditLog });
     const second = startHub({ ...LISTEN, stateDir: `${dir}/other`, auditLog });
     await assert.rejects(second, /Cannot use audit .*audit\.jsonl: another process uses it/);
-    await first.close();
+    await end(first);
   });
   await Deno.remove(dir, { recursive: true });
 });
