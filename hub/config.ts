@@ -7,7 +7,9 @@ import { X509Certificate } from "node:crypto";
 import type { HostPort } from "../shared/cli/parse_host_port.ts";
 import type { Env } from "../shared/cli/program.ts";
 import { UsageError } from "../shared/cli/usage_error.ts";
+import { isLoopbackHost } from "../shared/net/loopback.ts";
 import type { LoadedCertificate } from "../shared/tls/load.ts";
+import { loopbackTrust } from "./auth/loopback_trust.ts";
 import { type CertificateFiles, type LoadedIdentity, loadIdentity } from "./certificate_watch.ts";
 import type { HubOptions, ListenAddress } from "./hub_options.ts";
 import type { Values } from "./options.ts";
@@ -32,10 +34,15 @@ export interface Config {
 /**
  * Makes HubOptions.
  *
+ * @param exists Whether a file is there that marks a container.
  * @throws {UsageError} If options contradict each other.
  * @throws {Error} If a certificate or key cannot be used.
  */
-export async function toConfig(values: Values, env: Env): Promise<Config> {
+export async function toConfig(
+  values: Values,
+  env: Env,
+  exists: (path: string) => boolean = isThere,
+): Promise<Config> {
   const { tunnelListen, callListen, pingIntervalMs, deadAfterMs } = values;
   if (deadAfterMs < 2 * pingIntervalMs) {
     throw new UsageError(
@@ -50,7 +57,14 @@ export async function toConfig(values: Values, env: Env): Promise<Config> {
   const certificate = await loadTls(values);
   const warnings: string[] = [];
   const wildcard = wildcardHost();
-  const stateDir = values.stateDir ?? usableFolder(defaultStateDir(env), warnings);
+  const { trusted, warning } = loopbackTrust(values.trustLoopback, {
+    env,
+    exists,
+    isReachable: ![tunnelListen, callListen].every(({ host }) => isLoopbackHost(host)),
+  });
+  if (warning !== undefined) warnings.push(warning);
+  const gets = trusted ? "only loopback gets in" : "nobody gets in";
+  const stateDir = values.stateDir ?? usableFolder(defaultStateDir(env), { gets, warnings });
   const { tunnel, call } = usesOfTls(values);
   const { metricsListen } = values;
   return {
@@ -66,6 +80,7 @@ export async function toConfig(values: Values, env: Env): Promise<Config> {
       stateDir,
       authFile: values.authFile,
       allowPlaintextCalls: values.allowPlaintextCalls,
+      trustLoopback: trusted,
       auditLog: auditTarget(values.auditLog, stateDir),
       auditMaxBytes: values.auditMaxSize,
       auditFiles: values.auditFiles,
@@ -148,8 +163,11 @@ export function defaultStateDir(env: Env): string | undefined {
 }
 
 /** A default must never keep the hub from starting: without state it serves loopback only. */
-function usableFolder(folder: string | undefined, warnings: string[]): string | undefined {
-  const consequence = "so that only loopback gets in; name a folder with --state-dir";
+function usableFolder(
+  folder: string | undefined,
+  { gets, warnings }: { readonly gets: string; readonly warnings: string[] },
+): string | undefined {
+  const consequence = `so that ${gets}; name a folder with --state-dir`;
   if (folder === undefined) {
     warnings.push(`There is no HOME to keep tokens in, ${consequence}`);
     return undefined;
@@ -161,6 +179,15 @@ function usableFolder(folder: string | undefined, warnings: string[]): string | 
   } catch (error) {
     warnings.push(`Cannot write to ${folder} (${(error as Error).message}), ${consequence}`);
     return undefined;
+  }
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -29,7 +29,7 @@ class World implements AsyncDisposable {
         summary: "",
         options,
         async run(context) {
-          config = await toConfig(context.options, context.env);
+          config = await toConfig(context.options, context.env, () => false);
           return 0;
         },
       })],
@@ -84,6 +84,7 @@ Deno.test("toConfig() has the defaults of the documentation", async () => {
     maxBufferedBytesPerOperator: undefined,
     maxHandshakesPerS: 200,
     maxStreamsPerConnection: 1_000,
+    trustLoopback: true,
   });
 });
 
@@ -144,13 +145,13 @@ Deno.test("toConfig() starts without a HOME or a writable one, and says what tha
   assert.ok(typeof config === "object");
   const { values } = await parsedDefaults();
   await t.step("none", async () => {
-    const { hub, warnings } = await toConfig(values, {});
+    const { hub, warnings } = await toConfig(values, {}, () => false);
     assert.equal(hub.stateDir, undefined);
     assert.match(warnings.join(), /no HOME .*only loopback gets in; .*--state-dir/);
   });
   await t.step("not a folder", async () => {
     Deno.writeTextFileSync(`${world.folder}/file`, "");
-    const { hub, warnings } = await toConfig(values, { HOME: `${world.folder}/file` });
+    const { hub, warnings } = await toConfig(values, { HOME: `${world.folder}/file` }, () => false);
     assert.equal(hub.stateDir, undefined);
     assert.match(warnings.join(), /Cannot write to .*only loopback gets in/);
   });

@@ -7,6 +7,7 @@ import { errorInfo, retryInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { quote } from "../shared/registration/quote.ts";
 import type { Identity } from "./auth.ts";
+import { LOOPBACK_SAYS_NOTHING } from "./auth/loopback_trust.ts";
 import { ERROR_DOMAIN } from "./director.ts";
 import type { Refusal } from "./refusal.ts";
 import type { ServerName } from "./tunnel.ts";
@@ -40,11 +41,12 @@ export function tooManyError(waitMs: number): RpcError {
   });
 }
 
-export function plaintextError(): RpcError {
+export function plaintextError({ fromLoopback }: { readonly fromLoopback: boolean }): RpcError {
+  const trust = fromLoopback ? ` (${LOOPBACK_SAYS_NOTHING})` : "";
   return new RpcError(
     Status.PERMISSION_DENIED,
     "This hub takes calls from other machines over TLS only: start it with --call-tls, or with " +
-      "--allow-plaintext-calls if the network between is trusted",
+      `--allow-plaintext-calls if the network between is trusted${trust}`,
     { details: [errorInfo("PLAINTEXT_REFUSED", ERROR_DOMAIN)] },
   );
 }

@@ -85,6 +85,8 @@ export interface GatekeeperOptions {
   readonly registry: View;
   /** Takes calls in plain text from other machines too. */
   readonly allowPlaintextCalls: boolean;
+  /** Who comes from loopback is on this machine: auth/loopback_trust.ts. @default true */
+  readonly trustLoopback?: boolean;
 }
 
 /** See the module's head. */
@@ -95,6 +97,7 @@ export class Gatekeeper {
   /** The view of an operator who may do everything: each call asks for one. */
   readonly #wholeView: RouteView;
   readonly #allowPlaintext: boolean;
+  readonly #trustLoopback: boolean;
   readonly #throttle = new Throttle();
   readonly #calls = new PlacedSet<"livePlace", LiveCall>("livePlace");
   readonly #raws = new Set<LiveRaw>();
@@ -103,7 +106,7 @@ export class Gatekeeper {
   #seconds = 0;
   #looking: Promise<void> | undefined;
 
-  constructor({ auth, registry, allowPlaintextCalls }: GatekeeperOptions) {
+  constructor({ auth, registry, allowPlaintextCalls, trustLoopback = true }: GatekeeperOptions) {
     this.#auth = auth;
     this.#registry = registry;
     this.#near = new NearNames(registry);
@@ -116,6 +119,7 @@ export class Gatekeeper {
       nearest: (server) => this.#near.of(server, { grant: EVERYTHING, sees: () => true }),
     };
     this.#allowPlaintext = allowPlaintextCalls;
+    this.#trustLoopback = trustLoopback;
     auth.onChange(() => this.trustHasChanged());
   }
 
@@ -158,8 +162,9 @@ export class Gatekeeper {
 
   /** The same for a handshake. */
   authorizeRequest(request: CallRequest, peer: Peer): Answer<Operator | RpcError> {
-    if (!peer.encrypted && !this.#allowPlaintext && !isLoopback(request.remote)) {
-      return plaintextError();
+    if (!peer.encrypted && !this.#allowPlaintext) {
+      const fromLoopback = isLoopback(request.remote);
+      if (!fromLoopback || !this.#trustLoopback) return plaintextError({ fromLoopback });
     }
     const { remote, authorization } = request;
     const answer = this.#auth.authorizeCall(request);

@@ -161,6 +161,7 @@ class Hub implements RunningHub {
       auth,
       registry: this.#registry,
       allowPlaintextCalls: options.allowPlaintextCalls ?? true,
+      trustLoopback: options.trustLoopback ?? true,
     });
     this.#audit = audit;
     this.#locks = locks;

@@ -53,6 +53,12 @@ export interface HubOptions {
    */
   readonly allowPlaintextCalls?: boolean;
   /**
+   * Takes who comes from loopback for somebody on this machine: auth/loopback_trust.ts.
+   *
+   * @default true
+   */
+  readonly trustLoopback?: boolean;
+  /**
    * Where audit lines go: a file, or `stderr`. Without it no audit is kept.
    */
   readonly auditLog?: string | undefined;

@@ -9,6 +9,7 @@ import { parseDuration } from "../shared/cli/parse_duration.ts";
 import { parseHostPort } from "../shared/cli/parse_host_port.ts";
 import { parseSize } from "../shared/cli/parse_size.ts";
 import { UsageError } from "../shared/cli/usage_error.ts";
+import { LOOPBACK_CHOICES } from "./auth/loopback_trust.ts";
 import { DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES } from "./audit_file.ts";
 import { MIN_BYTES_PER_S } from "./byte_rate.ts";
 import { STREAM_BYTES } from "./side.ts";
@@ -109,6 +110,14 @@ export const options = {
   allowPlaintextCalls: {
     flag: "--allow-plaintext-calls",
     help: "Takes calls from other machines without TLS: their tokens can be read on the way",
+    group: AUTH,
+  },
+  trustLoopback: {
+    flag: "--trust-loopback",
+    value: "WHEN",
+    choices: LOOPBACK_CHOICES,
+    default: "auto",
+    help: "Lets in without a token who comes from 127.0.0.1; auto: not in podman and Kubernetes",
     group: AUTH,
   },
   stateDir: {

@@ -21,6 +21,7 @@ import { isServerName } from "../../shared/registration/server_name.ts";
 import type { Refusal } from "../refusal.ts";
 import type { AuthFile, OperatorEntry, ServerEntry } from "./auth_file.ts";
 import { anyMatches, glob, MAX_PATTERN_LENGTH } from "../../shared/policy/glob.ts";
+import { LOOPBACK_SAYS_NOTHING } from "./loopback_trust.ts";
 import { JwtVerifier } from "./jwt.ts";
 import { type Entry, Fault, type FaultReason, type Proof, Prover } from "./prover.ts";
 import { EVERYTHING, type Grant, NOTHING, RuleGrant } from "../../shared/policy/rules.ts";
@@ -53,6 +54,8 @@ const RETRY_S = 5;
 /** See the module's head. */
 export class FileAuth {
   readonly #allowLoopback: boolean;
+  /** The file lets loopback in, but it is no proof here: loopback_trust.ts. */
+  readonly #loopbackIsNoProof: boolean;
   readonly #servers: Prover<ServerEntry>;
   readonly #operators: Prover<OperatorEntry>;
   readonly #grants: ReadonlyMap<string, Grant>;
@@ -62,9 +65,14 @@ export class FileAuth {
    * @param path The file's; key files are looked for beside it.
    * @throws {Error} If a key file cannot be used.
    */
-  constructor(path: string, { allowLoopback, issuers, servers, operators }: AuthFile) {
+  constructor(
+    path: string,
+    { allowLoopback, issuers, servers, operators }: AuthFile,
+    { trustLoopback = true }: { readonly trustLoopback?: boolean } = {},
+  ) {
     const jwt = JwtVerifier.load(path, issuers);
-    this.#allowLoopback = allowLoopback;
+    this.#allowLoopback = allowLoopback && trustLoopback;
+    this.#loopbackIsNoProof = allowLoopback && !trustLoopback;
     this.#servers = new Prover("server", { entries: servers, others: operators, jwt });
     this.#operators = new Prover("operator", { entries: operators, others: servers, jwt });
     this.#grants = new Map(operators.map(({ id, rules }) => [id, new RuleGrant(rules)]));
@@ -78,7 +86,7 @@ export class FileAuth {
     }
     return after(
       this.#servers.prove(authorization, certificate),
-      (proof) => proof instanceof Fault ? toRefusal(proof) : admit(proof, info),
+      (proof) => proof instanceof Fault ? toRefusal(this.#explained(proof)) : admit(proof, info),
     );
   }
 
@@ -100,7 +108,13 @@ export class FileAuth {
   /** What asks without a credential is answered by one error: to make it costs more than to ask. */
   #refuse(fault: Fault): RpcError {
     if (fault.reason !== "CREDENTIAL_MISSING") return toRpcError(fault);
-    return this.#missing ??= toRpcError(fault);
+    return this.#missing ??= toRpcError(this.#explained(fault));
+  }
+
+  /** Whoever is told that a credential is missing may have read in the file that it need not be. */
+  #explained(fault: Fault): Fault {
+    if (fault.reason !== "CREDENTIAL_MISSING" || !this.#loopbackIsNoProof) return fault;
+    return new Fault(fault.reason, `${fault.message}; ${LOOPBACK_SAYS_NOTHING}`);
   }
 
   #isLocal({ remote, authorization, certificate, forwarded = false }: CallRequest): boolean {

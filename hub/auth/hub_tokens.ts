@@ -6,6 +6,8 @@
  *     right token  accepted                  accepted
  *     any other    refused                   refused
  *
+ * Where loopback is no proof (loopback_trust.ts), it counts as elsewhere.
+ *
  * With a join token a server registers, with the operator token an operator calls. Neither
  * opens the other's door. There may be several join tokens (join_tokens.ts), so that one can be
  * replaced while servers still have the old one.
@@ -31,11 +33,15 @@ import type { Refusal } from "../refusal.ts";
 import { openToken, randomToken } from "../token_file.ts";
 import { bearerToken } from "./bearer.ts";
 import { joinTokens } from "./join_tokens.ts";
+import { LOOPBACK_SAYS_NOTHING } from "./loopback_trust.ts";
 import { EVERYTHING, type Grant } from "../../shared/policy/rules.ts";
+
+/** Door → the file of its token. */
+const FILE_OF = { server: "join.token", operator: "operator.token" } as const;
 
 /** Where the tokens of a state folder are. */
 export function tokenFiles(stateDir: string): { readonly join: string; readonly operator: string } {
-  return { join: `${stateDir}/join.token`, operator: `${stateDir}/operator.token` };
+  return { join: `${stateDir}/${FILE_OF.server}`, operator: `${stateDir}/${FILE_OF.operator}` };
 }
 
 /** What the audit calls a server that came with a join token. */
@@ -44,6 +50,8 @@ export const JOIN_TOKEN = "join-token";
 export interface OpenOptions {
   /** How often the state folder is asked for other join tokens. @default once a second */
   readonly pollMs?: number | undefined;
+  /** Who comes from loopback is on this machine: loopback_trust.ts. @default true */
+  readonly trustLoopback?: boolean;
 }
 
 /**
@@ -55,19 +63,24 @@ export interface OpenOptions {
  */
 export function openHubTokens(
   stateDir: string | undefined,
-  { pollMs }: OpenOptions = {},
+  { pollMs, trustLoopback = true }: OpenOptions = {},
 ): HubTokens {
-  if (stateDir === undefined) return new HubTokens([randomToken()], randomToken());
+  if (stateDir === undefined) {
+    return new HubTokens([randomToken()], randomToken(), { trustLoopback });
+  }
   openStateFolder(stateDir);
   const { operator } = tokenFiles(stateDir);
   const inForce = (known: readonly string[]) => joinTokens(stateDir, known);
-  return new HubTokens(inForce([]), openToken(operator), { inForce, stateDir, pollMs });
+  return new HubTokens(inForce([]), openToken(operator), {
+    source: { inForce, stateDir, pollMs },
+    trustLoopback,
+  });
 }
 
 type Door = "server" | "operator";
 
 /** What is wrong with a credential. */
-type Fault = "missing" | "malformed" | "wrong" | "other door";
+type Fault = "missing" | "untrusted loopback" | "malformed" | "wrong" | "other door";
 
 /** Door → the token that opens it. */
 const TOKEN_OF = { server: "join token", operator: "operator token" } as const;
@@ -85,6 +98,7 @@ export class HubTokens implements Auth {
   /** Digests all have one length, as a comparison in constant time needs. */
   readonly #digests: Record<Door, readonly Uint8Array[]>;
   readonly #source: Source | undefined;
+  readonly #trustLoopback: boolean;
   readonly #watch: WatchedFolder | undefined;
   readonly #listeners = new Set<() => void>();
   #join: readonly string[];
@@ -92,13 +106,21 @@ export class HubTokens implements Auth {
   readonly #errors: Partial<Record<Fault, RpcError>> = {};
 
   /** @throws {Error} If one token is both a join token and the operator token. */
-  constructor(joinTokens: readonly string[], operatorToken: string, source?: Source) {
+  constructor(
+    joinTokens: readonly string[],
+    operatorToken: string,
+    { source, trustLoopback = true }: {
+      readonly source?: Source;
+      readonly trustLoopback?: boolean;
+    } = {},
+  ) {
     if (joinTokens.includes(operatorToken)) {
       throw new Error("Cannot use one token as join token and as operator token");
     }
     this.#join = joinTokens;
     this.#digests = { server: joinTokens.map(digest), operator: [digest(operatorToken)] };
     this.#source = source;
+    this.#trustLoopback = trustLoopback;
     this.#watch = source && new WatchedFolder(source.stateDir, {
       onChange: () => {
         try {
@@ -167,7 +189,9 @@ export class HubTokens implements Auth {
     { authorization, local }: { authorization: string | undefined; local: boolean },
   ): Identity | Fault {
     if (authorization === undefined) {
-      return local ? { kind: door, name: "loopback", how: "loopback" } : "missing";
+      if (!local) return "missing";
+      if (!this.#trustLoopback) return "untrusted loopback";
+      return { kind: door, name: "loopback", how: "loopback" };
     }
     const token = bearerToken(authorization);
     if (token === undefined) return "malformed";
@@ -182,6 +206,7 @@ export class HubTokens implements Auth {
 /** `ErrorInfo.reason` of each fault. */
 const FAULT_REASON: Record<Fault, string> = {
   "missing": "TOKEN_MISSING",
+  "untrusted loopback": "TOKEN_MISSING",
   "malformed": "TOKEN_MALFORMED",
   "wrong": "TOKEN_WRONG",
   "other door": "TOKEN_NOT_FOR_THIS",
@@ -201,6 +226,11 @@ function faultMessage(door: Door, fault: Fault): string {
     case "missing":
       return `${whose} that do not come from the hub's own machine need its ${token} ` +
         "(--token-file), sent as Authorization: Bearer";
+    case "untrusted loopback":
+      return `${whose} need the ${token} of this hub (--token-file; ${
+        FILE_OF[door]
+      } in its state ` +
+        `folder), sent as Authorization: Bearer; ${LOOPBACK_SAYS_NOTHING}`;
     case "malformed":
       return "Cannot read Authorization: it must be Bearer <token>";
     case "wrong":

@@ -14,10 +14,14 @@ export interface AuthOptions {
   readonly authFile?: string | undefined;
   /** Folder of who is enrolled, and of the hub's own tokens for as long as there is no file. */
   readonly stateDir?: string | undefined;
+  /** Who comes from loopback is on this machine: loopback_trust.ts. @default true */
+  readonly trustLoopback?: boolean;
 }
 
 /** @throws {Error} If the file cannot be used, or the tokens cannot be made or are not safe. */
-export function openAuth({ authFile, stateDir }: AuthOptions): Auth {
-  const auth = authFile === undefined ? openHubTokens(stateDir) : new WatchedAuth(authFile);
+export function openAuth({ authFile, stateDir, trustLoopback = true }: AuthOptions): Auth {
+  const auth = authFile === undefined
+    ? openHubTokens(stateDir, { trustLoopback })
+    : new WatchedAuth(authFile, { trustLoopback });
   return stateDir === undefined ? auth : new EnrolledAuth(auth, stateDir);
 }

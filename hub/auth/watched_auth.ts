@@ -29,16 +29,18 @@ export interface LoadedAuthFile extends LoadedFile {
  * Reads an auth file and the key files that it names.
  *
  * @param parse Reads the text. @default parseAuthFile
+ * @param trust Whether who comes from loopback is on this machine: loopback_trust.ts.
  * @throws {Error} That says what is wrong, and where.
  */
 export function loadAuthFile(
   path: string,
   parse: (text: string) => AuthFile = (text) => parseAuthFile(path, text),
+  trust: { readonly trustLoopback?: boolean } = {},
 ): LoadedAuthFile {
   const text = readAuthFile(path);
   const file = parse(text);
   const fingerprint = fingerprintOf(path, text, file);
-  return { file, auth: new FileAuth(path, file), fingerprint };
+  return { file, auth: new FileAuth(path, file, trust), fingerprint };
 }
 
 /** See the module's head. */
@@ -47,11 +49,14 @@ export class WatchedAuth implements Auth {
   readonly #listeners = new Set<() => void>();
 
   /** @throws {Error} If the file cannot be used. */
-  constructor(path: string, { pollMs }: { readonly pollMs?: number } = {}) {
+  constructor(
+    path: string,
+    { pollMs, ...trust }: { readonly pollMs?: number; readonly trustLoopback?: boolean } = {},
+  ) {
     const log = getLogger(["hub", "auth"]);
     const parse = parsedOnce((text) => parseAuthFile(path, text));
     this.#file = new WatchedFile({
-      load: () => loadAuthFile(path, parse),
+      load: () => loadAuthFile(path, parse, trust),
       fingerprint: ({ file }) => fingerprintOf(path, readAuthFile(path), file),
       pollMs,
       onChange: ({ file: { servers, operators } }) => {
