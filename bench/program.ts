@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import type { CommandLine, Executables } from "./executables.ts";
 import { Inspector } from "./inspector.ts";
 
+/** For a program that only starts. */
 const READY_WITHIN_MS = 60_000;
 /** Linux counts CPU time in ticks of this length: `getconf CLK_TCK` is 100 everywhere. */
 const TICK_US = 10_000;
@@ -30,6 +31,8 @@ export interface ProgramOptions {
   readonly flags?: readonly string[];
   /** With an inspector, which costs it some megabytes. */
   readonly inspect?: boolean;
+  /** After which it is killed. @default READY_WITHIN_MS */
+  readonly readyWithinMs?: number;
 }
 
 /** A running program. Disposing of it ends it. */
@@ -60,7 +63,7 @@ export class Program implements AsyncDisposable {
   static async start(
     file: string,
     args: readonly string[],
-    { ready, flags = [], inspect = false }: ProgramOptions,
+    { ready, flags = [], inspect = false, readyWithinMs = READY_WITHIN_MS }: ProgramOptions,
   ): Promise<{ program: Program; match: RegExpExecArray }> {
     const inspector = inspect ? "127.0.0.1:0" : undefined;
     const { command, args: words, env } = await Program.executables?.commandLine(file, inspector) ??
@@ -75,12 +78,12 @@ export class Program implements AsyncDisposable {
     const program = new Program(file, child);
     try {
       if (inspect) {
-        const [, url = ""] = await program.#line(child.stderr, INSPECTOR);
+        const [, url = ""] = await program.#line(child.stderr, INSPECTOR, readyWithinMs);
         // What else it says is for whoever watches the bench.
         void child.stderr.pipeTo(Deno.stderr.writable, { preventClose: true }).catch(() => {});
         program.#inspector = await Inspector.connect(url);
       }
-      return { program, match: await program.#line(child.stdout, ready) };
+      return { program, match: await program.#line(child.stdout, ready, readyWithinMs) };
     } catch (error) {
       await program[Symbol.asyncDispose]();
       throw error;
@@ -130,8 +133,12 @@ export class Program implements AsyncDisposable {
     await this.#child.stdout.cancel().catch(() => {});
   }
 
-  async #line(stream: ReadableStream<Uint8Array>, ready: RegExp): Promise<RegExpExecArray> {
-    const timer = setTimeout(() => this.#child.kill("SIGKILL"), READY_WITHIN_MS);
+  async #line(
+    stream: ReadableStream<Uint8Array>,
+    ready: RegExp,
+    withinMs: number,
+  ): Promise<RegExpExecArray> {
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), withinMs);
     const decoder = new TextDecoder();
     let text = "";
     const reader = stream.getReader();
