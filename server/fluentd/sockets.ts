@@ -8,7 +8,7 @@
  * @see https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html
  * @module
  */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readlinkSync } from "node:fs";
 
 /** A place where a process waits for others. */
 export interface Listener {
@@ -21,6 +21,8 @@ export interface Listener {
 export const MAX_DESCRIPTORS = 4096;
 /** Bytes of one of the kernel's tables; those of TCP begin with what listens. */
 export const MAX_TABLE_BYTES = 8 * 1024 * 1024;
+/** The kernel gives away its tables in pieces, and they have no size before they have been read. */
+const CHUNK_BYTES = 64 * 1024;
 
 const LISTEN = "0A";
 /** `__SO_ACCEPTCON` of a unix socket. */
@@ -64,7 +66,8 @@ export function listenersOf(pids: readonly number[]): Map<number, Listener[]> {
   if (first === undefined) return answer;
   const inodes = new Map<string, Listener>();
   for (const table of TABLES) {
-    for (const entry of parseTable(table, readTable(first, table))) inodes.set(...entry);
+    const text = readTable(`/proc/${first}/net/${table}`);
+    for (const entry of parseTable(table, text)) inodes.set(...entry);
   }
   for (const pid of pids) {
     const held = socketsOf(pid);
@@ -81,10 +84,21 @@ export function keyOf({ proto, at }: Listener): string {
   return `${proto} ${at}`;
 }
 
-function readTable(pid: number, table: Table): string {
+/** The first `MAX_TABLE_BYTES` of a table, in whole lines; empty if it cannot be read. */
+export function readTable(path: string): string {
   try {
-    const text = readFileSync(`/proc/${pid}/net/${table}`, "latin1");
-    return text.length > MAX_TABLE_BYTES ? text.slice(0, MAX_TABLE_BYTES) : text;
+    using file = Deno.openSync(path);
+    const decoder = new TextDecoder("latin1");
+    const chunk = new Uint8Array(CHUNK_BYTES);
+    let text = "";
+    for (let n; (n = file.readSync(chunk)) !== null;) {
+      text += decoder.decode(chunk.subarray(0, n));
+      // What is cut in the middle of a line would have the number of another socket.
+      if (text.length > MAX_TABLE_BYTES) {
+        return text.slice(0, text.lastIndexOf("\n", MAX_TABLE_BYTES));
+      }
+    }
+    return text;
   } catch {
     // It has ended, or there is no such protocol.
     return "";
