@@ -22,9 +22,11 @@ export async function onFullDisk(paths: Iterable<string>): Promise<string[]> {
 async function isOnFullDisk(path: string): Promise<boolean> {
   for (const place of [path, dirname(path)]) {
     try {
-      const { bavail, bsize, ffree, files } = await deadline(statfs(place), STATFS_MS, {
+      const { blocks, bavail, bsize, ffree, files } = await deadline(statfs(place), STATFS_MS, {
         what: "statfs",
       });
+      // What has no size is no disk: a pipe, such as /dev/stdout in a container.
+      if (blocks === 0) return false;
       // Some file systems have no fixed number of files, and say 0 of 0.
       return bavail * bsize < FULL_BELOW_BYTES || files > 0 && ffree === 0;
     } catch {
