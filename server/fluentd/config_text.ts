@@ -26,6 +26,8 @@ export const INCLUDE = "@include";
 
 /** Fluentd itself has no limit; a person's config does not come near it. */
 const MAX_DEPTH = 32;
+/** Characters that are read in search of ends of values that do not come; then values end with their lines. */
+const MAX_VAIN_CHARS = 1024 * 1024;
 
 interface OpenElement extends ConfigElement {
   readonly params: Map<string, string>;
@@ -40,6 +42,7 @@ function element(name: string, arg = ""): OpenElement {
 export function parseConfig(text: string): ConfigElement {
   const root = element("ROOT");
   const open = [root];
+  const budget = { chars: MAX_VAIN_CHARS };
   const lines = text.split(/\r?\n/);
   for (let i = 0; i < lines.length; i++) {
     const line = lines[i]!.trim();
@@ -57,7 +60,7 @@ export function parseConfig(text: string): ConfigElement {
       continue;
     }
     const [, key = "", first = ""] = /^(\S+)\s*(.*)$/.exec(line) ?? [];
-    const [value, last] = readValue(lines, i, first);
+    const [value, last] = readValue(lines, i, first, budget);
     i = last;
     if (key === INCLUDE || key === "include") top.children.push(element(INCLUDE, value));
     else top.params.set(key, value);
@@ -66,7 +69,12 @@ export function parseConfig(text: string): ConfigElement {
 }
 
 /** A value and the line that it ends on: quoted strings, arrays and hashes may go on for several. */
-function readValue(lines: readonly string[], at: number, first: string): [string, number] {
+function readValue(
+  lines: readonly string[],
+  at: number,
+  first: string,
+  budget: { chars: number },
+): [string, number] {
   const quote = first[0];
   if (quote !== '"' && quote !== "'" && quote !== "[" && quote !== "{") {
     return [first.replace(/\s+#.*$/, ""), at];
@@ -74,11 +82,15 @@ function readValue(lines: readonly string[], at: number, first: string): [string
   const isWhole = quote === '"' || quote === "'" ? hasEndOf(quote) : isBalanced();
   let text = first;
   for (let i = at, fresh = first; i < lines.length; fresh = lines[++i] ?? "") {
-    if (i > at) text += `\n${fresh}`;
+    if (i > at) {
+      if (text.length > budget.chars) break;
+      text += `\n${fresh}`;
+    }
     if (!isWhole(fresh)) continue;
     if (quote === "[" || quote === "{") return [text.replace(/\s+#[^"'\]}]*$/, ""), i];
     return [text.slice(1, text.lastIndexOf(quote)), i];
   }
+  budget.chars -= text.length;
   return [first, at];
 }
 
