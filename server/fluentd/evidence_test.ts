@@ -29,8 +29,8 @@ function row(
   }
 }
 
-/** Not before 1.18, which brought the zero-downtime restart. */
-const hasTakeover = ({ label }: FluentdVersion) => !/\(1\.(?:\d|1[0-7])\./.test(label);
+/** 1.16 and 1.17 have neither a zero-downtime restart nor `<log> path`. */
+const isSince118 = ({ label }: FluentdVersion) => !/\(1\.(?:\d|1[0-7])\./.test(label);
 
 function codes({ warnings = [] }: FluentdState): string[] {
   return warnings.map(({ code }) => code ?? "");
@@ -76,7 +76,7 @@ row(
     const again = await service.start();
     assert.deepEqual([again.status, again.failure?.reason], ["FAILED", "DEGRADED"]);
   },
-  hasTakeover,
+  isSince118,
 );
 
 row(
@@ -148,7 +148,8 @@ row("G3: a worker that never comes is asked for", async (command) => {
   const { service } = fluentd;
   const started = await service.start({ wait: { seconds: 20 } });
   assert.deepEqual([started.status, started.failure?.reason], ["FAILED", "START_TIMEOUT"]);
-  assert.match(started.failure?.message ?? "", /Worker 1 of 2 does not run/);
+  // On a busy machine worker 0 may not be there yet.
+  assert.match(started.failure?.message ?? "", /Worker (?:0, )?1 of 2 does not run/);
   assert.equal(started.after?.expectedWorkers, 2);
   assert.notEqual(started.after?.health, "HEALTHY");
   await until("naive", async () => /now running worker=0/.test(await logOf(fluentd)));
@@ -200,7 +201,7 @@ const SILENCED: Record<string, (dir: string) => string> = {
   "log_level fatal": () => "log_level fatal",
 };
 for (const [what, system] of Object.entries(SILENCED)) {
-  row(`G10: ${what} takes no readiness away`, async (command) => {
+  const story = async (command: string[]) => {
     await using fluentd = await TestFluentd.open("", { command });
     await fluentd.write(simpleConfig({ port: freePort(), system: system(fluentd.dir) }));
     const { service } = fluentd;
@@ -211,7 +212,12 @@ for (const [what, system] of Object.entries(SILENCED)) {
     assert.ok(started.after?.workers?.[0]?.runsBy?.includes("sockets"));
     await healthy(fluentd);
     assert.equal((await service.start()).status, "NOCHANGE");
-  });
+  };
+  row(
+    `G10: ${what} takes no readiness away`,
+    story,
+    (version) => what !== "<log> path" || isSince118(version),
+  );
 }
 
 row("G10: with neither log nor sockets nor monitor, its life is the witness", async (command) => {
