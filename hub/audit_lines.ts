@@ -1,8 +1,10 @@
 /**
  * The lines of an audit's file, one after the other, in memory that does not grow with the file.
+ * A file that was packed with gzip, as logrotate does, is read as if it were not.
  *
  * @module
  */
+import { openPlain } from "./unpacked_file.ts";
 
 /** A line that is as long is none of ours: metadata, of which a line tells, has 32 KiB at most. */
 const MAX_LINE_BYTES = 256 * 1024;
@@ -29,7 +31,7 @@ export async function* auditLines(path: string): AsyncGenerator<AuditLine> {
     const why = error instanceof Error ? error.message : String(error);
     throw new UnreadableAuditError(`Cannot read audit file ${path}: ${why}`, { cause: error });
   };
-  using file = await Deno.open(path).catch(unreadable);
+  using file = await openPlain(path).catch(unreadable);
   const buffer = new Uint8Array(MAX_LINE_BYTES);
   let length = 0;
   /** In a line of which the beginning was given away as too long. */

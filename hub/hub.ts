@@ -114,6 +114,7 @@ export type HubState = "serving" | "draining" | "closed";
 class Hub implements RunningHub {
   readonly tunnelAddress: string;
   readonly callAddress: string;
+  readonly wildcards: RunningHub["wildcards"];
   readonly closed: Promise<void>;
   readonly #id = crypto.randomUUID();
   readonly #options: HubOptions;
@@ -172,6 +173,10 @@ class Hub implements RunningHub {
     const scheme = options.tunnelTls === undefined ? "ws" : "wss";
     this.tunnelAddress = `${scheme}://${shownAddress(tunnels.addr)}${path}`;
     this.callAddress = shownAddress(calls.addr);
+    this.wildcards = {
+      ...wildcardOf("tunnel", tunnels.addr),
+      ...wildcardOf("call", calls.addr),
+    };
     this.#ownServices = createOwnServices({
       registry: this.#registry,
       activity: this.#activity,
@@ -439,6 +444,19 @@ function callIdentity(answer: Operator | RpcError): CallIdentity | RpcError {
 function shownAddress(address: Deno.Addr): string {
   if (address.transport !== "tcp") throw new TypeError("Cannot show an address that is not TCP");
   const { hostname, port } = address;
-  if (hostname === "0.0.0.0" || hostname === "::") return `127.0.0.1:${port}`;
+  return hostAndPort(isWildcard(address) ? "127.0.0.1" : hostname, port);
+}
+
+function wildcardOf(listener: "tunnel" | "call", address: Deno.Addr): RunningHub["wildcards"] {
+  if (!isWildcard(address)) return {};
+  const { hostname, port } = address;
+  return { [listener]: hostAndPort(hostname, port) };
+}
+
+function isWildcard(address: Deno.Addr): address is Deno.NetAddr {
+  return "hostname" in address && (address.hostname === "0.0.0.0" || address.hostname === "::");
+}
+
+function hostAndPort(hostname: string, port: number): string {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }

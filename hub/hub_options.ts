@@ -156,6 +156,8 @@ export interface RunningHub {
   readonly tunnelAddress: string;
   /** What clients dial, such as `127.0.0.1:9090`. */
   readonly callAddress: string;
+  /** The true addresses of listeners that listen on all addresses, such as `[::]:8080`. */
+  readonly wildcards: { readonly tunnel?: string; readonly call?: string };
   /** Resolves when everything has ended; rejects if a listener died by itself. */
   readonly closed: Promise<void>;
   /**

@@ -106,8 +106,11 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
       // Not a property: those are shown in quotes, and this is there to be copied.
       log.info(`Servers may pin the key of the hub's certificate: --pin-sha256 ${pin}`);
     }
-    const { tunnelAddress, callAddress } = hub;
-    const status = `Tunnels at ${tunnelAddress}, calls at ${callAddress}`;
+    const { tunnelAddress, callAddress, wildcards } = hub;
+    const on = (address: string | undefined) =>
+      address === undefined ? "" : ` (listens on ${address})`;
+    const status = `Tunnels at ${tunnelAddress}${on(wildcards.tunnel)}, ` +
+      `calls at ${callAddress}${on(wildcards.call)}`;
     const reloader = new Reloader({
       parts: [
         optionsPart(options, { values, reread: context.reread }),
@@ -126,7 +129,14 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
       ? undefined
       : serveReload(stateDir, () => reloader.reload("reload"));
     dropUnneeded(config, env);
-    const more = metrics === undefined ? "" : ` metrics=${metrics.address}`;
+    // Scripts dial the first two. Where the hub listens is another thing, if that is everywhere.
+    const fields = {
+      metrics: metrics?.address,
+      "tunnel-listen": wildcards.tunnel,
+      "call-listen": wildcards.call,
+    };
+    const more = Object.entries(fields)
+      .map(([name, value]) => value === undefined ? "" : ` ${name}=${value}`).join("");
     await io.stdout.write(`ghub ready tunnel=${tunnelAddress} call=${callAddress}${more}\n`);
     await systemd.notify({
       READY: 1,

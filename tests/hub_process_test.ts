@@ -42,17 +42,22 @@ Deno.test("ghub tells where it listens, serves, and ends with 0 at SIGTERM and S
   }
 });
 
-Deno.test("ghub shows loopback for all interfaces, and how to get in, but no token", () =>
+Deno.test("F9: ghub shows loopback to dial, that it listens on all addresses, and no token", () =>
   inFolder(async (folder) => {
     await using hub = start(
       folder,
       ...["--tunnel-listen", ":0", "--call-listen", ":0", "--allow-plaintext-calls"],
     );
-    const [, tunnel = "", call = ""] = await hub.line(READY);
-    assert.match(tunnel, /^ws:\/\/127\.0\.0\.1:\d+\/ws$/);
-    assert.match(call, /^127\.0\.0\.1:\d+$/);
+    const ready = await hub.line(
+      /^ghub ready tunnel=ws:\/\/127\.0\.0\.1:(\d+)\/ws call=127\.0\.0\.1:(\d+)(?<more> .*)$/,
+    );
+    const [, tunnel, call] = ready;
+    assert.match(
+      ready.groups?.["more"] ?? "",
+      new RegExp(`^ tunnel-listen=(\\[::\\]|0\\.0\\.0\\.0):${tunnel} call-listen=\\S+:${call}$`),
+    );
     await hub.stop();
-    assert.match(hub.stderr, /gserver serve --hub-uri ws:\/\/\S+ --token-file join\.token/);
+    assert.match(hub.stderr, /ghub enroll NAME --state-dir \S+ --hub-uri ws:\/\/\S+/);
     assert.match(hub.stderr, /gclient hub servers -s \S+ --token-file operator\.token/);
     for (const name of ["join.token", "operator.token"]) {
       const token = (await Deno.readTextFile(`${folder}/ghub/${name}`)).trim();
