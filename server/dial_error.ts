@@ -73,7 +73,7 @@ const ERROR_HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
   ],
   [/UnknownIssuer|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|CaUsedAsEndEntity|CERT_/i, TRUST],
   [
-    /CertificateRequired|BadCertificate|ALERT_.*CERTIFICATE/i,
+    /CertificateRequired|BadCertificate|ALERT_.{0,40}CERTIFICATE/i,
     "The hub wants a client certificate: give --tls-cert-file and --tls-key-file",
   ],
   [

@@ -114,7 +114,7 @@ export class Throttle implements Disposable {
 
 /** Whoever has one IPv6 address has the 2⁶⁴ of its network. */
 export function networkOf(address: string): string {
-  const plain = address.replace(/^\[|\]$/g, "").replace(/%.*$/, "");
+  const plain = address.replace(/^\[|\]$/g, "").replace(/%.*$/s, "");
   if (!plain.includes(":")) return plain;
   const [head = "", tail] = plain.split("::");
   const front = head === "" ? [] : head.split(":");

@@ -147,8 +147,9 @@ function mapEntryDescriptor(field: protobuf.MapField): IDescriptorProto {
 /** As protoc names it: `last_seen` → `LastSeenEntry`. */
 function mapEntryName(field: protobuf.MapField): string {
   const words = (field.protoName ?? field.name).replace(
-    /_+([a-zA-Z0-9])/g,
-    (_, c) => c.toUpperCase(),
+    // Optional, so that a run of "_" always matches: to look for it again at each "_" takes long.
+    /_+([a-zA-Z0-9]?)/g,
+    (run, c) => c === "" ? run : c.toUpperCase(),
   );
   return `${words.replace(/^[a-z]/, (c) => c.toUpperCase())}Entry`;
 }

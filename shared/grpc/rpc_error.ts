@@ -98,7 +98,7 @@ export class RpcError extends Error {
 }
 
 /** Some libraries put a stack into the message; it is nobody's business outside. */
-const STACK = /\n\s+at [^]*$/;
+const STACK = /\n[ \t]+at [^]*$/;
 
 /** A message as it may be sent: not too long, and without half characters. */
 export function shortMessage(message: string): string {

@@ -116,7 +116,7 @@ function addressOf(host: string): Buffer {
 /** The sixteen bytes of an address. */
 function ipv6Bytes(host: string): Buffer {
   // URL writes it in its canonical form, with at most one "::" and no dots.
-  const text = new URL(`http://[${host.replace(/%.*$/, "")}]`).hostname.slice(1, -1);
+  const text = new URL(`http://[${host.replace(/%.*$/s, "")}]`).hostname.slice(1, -1);
   const [front = "", back] = text.split("::");
   const groups = (part: string) => part === "" ? [] : part.split(":");
   const before = groups(front);
