@@ -161,7 +161,9 @@ export function witnesses(
   const { socketsSeen, listening, closed } = expected;
   if (socketsSeen && listening.length > 0 && closed.length === 0) told.push("sockets");
   // Its log may be elsewhere, or quiet by its level; only one that said that it starts will say more.
-  const silent = nowMs - startedAtMs >= SILENT_MS && !facts.starting.has(pid);
+  // Where the supervisor has said that it starts, a worker that is silent still loads, most likely.
+  const patienceMs = facts.speaks ? LOADING_MS : SILENT_MS;
+  const silent = nowMs - startedAtMs >= patienceMs && !facts.starting.has(pid);
   if (told.length === 0 && silent) told.push("proc");
   return told;
 }

@@ -197,6 +197,17 @@ Deno.test("assess() calls nothing healthy that is not", async (t) => {
       "HEALTHY",
     ],
     [
+      "F4 one that is silent for long, and whose supervisor has said that it starts",
+      evidence({ ...healthy, workers: [worker(11, LOADING_MS - 1)] }, { speaks: true }),
+      "STARTING",
+      /not said/,
+    ],
+    [
+      "… and for so long that it must be its log that fails",
+      evidence({ ...healthy, workers: [worker(11, LOADING_MS)] }, { speaks: true }),
+      "HEALTHY",
+    ],
+    [
       "G10 a young worker of which nobody says anything",
       evidence({ ...healthy, workers: [worker(11, 4000)] }),
       "STARTING",

@@ -33,6 +33,8 @@ export interface LogFacts {
   readonly running: ReadonlySet<number>;
   /** Workers that said that they start and not yet that they run, by PID. */
   readonly starting: ReadonlySet<number>;
+  /** The supervisor that lives has said that it starts, so that its workers will say it too. */
+  readonly speaks: boolean;
   /** When workers exited unexpectedly, in milliseconds since the epoch. */
   readonly exits: readonly { readonly worker: number; readonly timeMs: number }[];
   /** The last error of this life of the supervisor. */
@@ -196,6 +198,7 @@ export class LogStory {
     return {
       running: this.#running,
       starting: this.#starting,
+      speaks: newest !== undefined && this.#life === newest.pid,
       exits: this.#exits,
       broken: this.#broken,
       rebuiltMs: this.#rebuiltMs,

@@ -104,3 +104,10 @@ Deno.test("LogStory is bounded, whatever the log says", () => {
   }
   assert.equal(facts.starting.size, 100);
 });
+
+Deno.test("F4: LogStory knows whether the supervisor that lives speaks to this log", () => {
+  const story = storyOf([`${AT} [info]: starting fluentd-1.18.0 pid=1 ruby="3.1.2"`]);
+  assert.equal(story.facts(supervisor(1), AT_MS).speaks, true);
+  assert.equal(story.facts(supervisor(2), AT_MS).speaks, false, "a former life's line");
+  assert.equal(story.facts({ supervisors: [] }, AT_MS).speaks, false);
+});

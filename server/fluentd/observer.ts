@@ -23,6 +23,7 @@ import {
 } from "./manager.ts";
 import type { Monitor, MonitorIdentity, MonitorReport } from "./monitor.ts";
 import { type MonitorFacts, MonitorMemory } from "./monitor_memory.ts";
+import { isSameProcess, readProcesses } from "./proc.ts";
 import { type Listener, listenersOf } from "./sockets.ts";
 import { type Warning, warningsOf } from "./warnings.ts";
 
@@ -134,12 +135,13 @@ export class Observer {
     const options = { signal };
     const beganMs = performance.now();
     this.#lookedMs = beganMs;
-    const seen = await this.glance(options);
+    const glanced = await this.glance(options);
     const { launch } = await this.#setup(options);
-    const config = await this.#config(seen, launch);
+    const config = await this.#config(glanced, launch);
     await this.readLog(options, config);
-    const pids = seen.workers.map(({ pid }) => pid);
+    const pids = glanced.workers.map(({ pid }) => pid);
     const listeners = listenersOf(pids);
+    const seen = listeners.size === pids.length ? glanced : await withoutEnded(glanced);
     if (thorough) this.#answers = await this.#ask(seen, options);
     const nowMs = Date.now();
     const facts = this.log.story.facts(seen, nowMs);
@@ -267,6 +269,16 @@ export class Observer {
     return seen.supervisors.length > 0 &&
       (seen.workers.length === 0 || nowMs - youngest < YOUTH_MS);
   }
+}
+
+/**
+ * Less the workers that have ended since. Their sockets cannot be seen, as those of another user's
+ * process: one that failed a moment ago would be believed for its age alone.
+ */
+async function withoutEnded(seen: Observation): Promise<Observation> {
+  const living = await readProcesses(seen.workers.map(({ pid }) => pid));
+  const workers = seen.workers.filter((worker) => living.some((now) => isSameProcess(now, worker)));
+  return { ...seen, workers };
 }
 
 async function cwdOf(pid: number): Promise<string | undefined> {

@@ -1,7 +1,7 @@
 /**
  * Ready means: the supervisor lives, and all workers that there should be live, unchanged, for
  * `minHealthyMs`; of each of them somebody says that it runs (the log, the monitor, its sockets, or,
- * where a legal config silences all of these, that it has lived for `SILENT_MS`); no input that the
+ * where a legal config silences all of these, that it has lived long enough); no input that the
  * config names is closed; and nothing says that it broke on the way. Nothing less: a fork that
  * succeeded, a PID file or an open port alone say nothing (docs/fluentd.md, "What lies").
  *
