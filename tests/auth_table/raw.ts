@@ -120,7 +120,7 @@ function withinOne(table: AuthTable, mode: string, dial: RawDial): Row[] {
   ];
 }
 
-/** gserver tells its own services who opened the connection; of an upstream's it moves bytes. */
+/** gserver tells its own services, and its upstreams, who opened the connection. */
 function arrival(server: string, path: string, who: Caller): string {
-  return `${server} ${path}${server.includes("/") ? "" : ` as ${who}`}`;
+  return `${server} ${path} as ${who}`;
 }
