@@ -47,6 +47,8 @@ export interface ConfigFacts {
   readonly workers?: number;
   /** Of `<log>`. */
   readonly logPath?: string;
+  /** Of `<system>`: where plugins keep what has no place of its own. */
+  readonly rootDir?: string;
   readonly sources: number;
   readonly listening: readonly Listening[];
   readonly outputs: readonly ConfiguredOutput[];
@@ -162,6 +164,7 @@ function factsOf(root: ConfigElement, cwd: string) {
     printsRecords: all.some((element) => element.params.get("@type") === "stdout"),
     ...(Number.isInteger(workers) && workers > 0 ? { workers } : {}),
     ...(logPath === undefined ? {} : { logPath: resolve(cwd, logPath) }),
+    ...(rootDir === undefined ? {} : { rootDir: resolve(cwd, rootDir) }),
   };
 }
 

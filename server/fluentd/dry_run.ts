@@ -7,13 +7,25 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import { TimeoutError } from "../../shared/async/deadline.ts";
+import { accountOf, groupIdOf } from "./account.ts";
+import { runAsService, SKIP } from "./as_service.ts";
+import { causeSentence, stackLast } from "./cause_sentence.ts";
+import { readConfig } from "./config_reader.ts";
 import { fluentdError } from "./failures.ts";
-import { DEFAULT_CONFIG_PATH, dryRunArgv, type Launch, readLaunch } from "./launch.ts";
-import { parseEvent } from "./log_events.ts";
-import { tailOf } from "./log_tail.ts";
+import {
+  DEFAULT_CONFIG_PATH,
+  dryRunArgv,
+  dryRunObstacle,
+  type Launch,
+  ownUserOf,
+  readLaunch,
+  versionArgv,
+} from "./launch.ts";
+import { TAIL_LINES, tailOf } from "./log_tail.ts";
 import type { WaitOptions } from "./manager.ts";
-import { run, type RunResult } from "./run.ts";
+import type { RunResult } from "./run.ts";
 
 /**
  * A third of a second is usual, ten on a busy machine; a dry run that hangs is called invalid. Who
@@ -41,20 +53,20 @@ function timeoutOf({ untilMs }: ShortRunOptions): number {
  */
 export async function dryRun(launch: Launch, options: ShortRunOptions): Promise<void> {
   const { configPath = DEFAULT_CONFIG_PATH } = readLaunch(launch);
-  await mustBeFile(configPath);
+  mustBeCheckable(launch);
+  await mustBeFile(resolve(launch.cwd ?? "", configPath));
+  await prepareRootDir(launch, configPath, options);
   const timeoutMs = timeoutOf(options);
   let result: RunResult;
   try {
-    result = await asService(launch, dryRunArgv(launch), timeoutMs, options);
+    result = await runAsService(launch, dryRunArgv(launch), { ...options, timeoutMs });
   } catch (error) {
     if (!(error instanceof TimeoutError)) throw error;
     throw invalid(configPath, `the dry run took longer than ${Math.round(timeoutMs / 1000)} s`, []);
   }
   if (result.code === 0) return;
   const lines = `${result.stdout}\n${result.stderr}`.split("\n").filter((line) => line !== "");
-  const errors = lines.map(parseEvent).filter((event) => event?.type === "error");
-  const message = errors.at(-1)?.message ?? lines.at(-1) ??
-    `the dry run ended with exit code ${result.code}`;
+  const message = causeSentence(lines) ?? `the dry run ended with exit code ${result.code}`;
   throw invalid(configPath, message, lines);
 }
 
@@ -63,9 +75,57 @@ export async function fluentdVersion(
   launch: Launch,
   options: ShortRunOptions,
 ): Promise<string | undefined> {
-  const argv = [...dryRunArgv(launch).slice(0, -1), "--version"];
-  const { stdout } = await asService(launch, argv, timeoutOf(options), options);
+  const timeoutMs = timeoutOf(options);
+  const { stdout } = await runAsService(launch, versionArgv(launch), { ...options, timeoutMs });
   return /\b(\d+\.\d+\.\d+\S*)/.exec(stdout)?.[1];
+}
+
+/** @throws {RpcError} If what would be checked is not known, or would be no check. */
+function mustBeCheckable(launch: Launch): void {
+  const obstacle = dryRunObstacle(launch);
+  if (obstacle !== undefined) {
+    throw fluentdError(
+      "CONFIG_UNCHECKABLE",
+      `Cannot check the config: ${obstacle}. Name Fluentd's own program in the command, or ${SKIP}`,
+    );
+  }
+  const [file] = launch.unreadable ?? [];
+  if (file === undefined) return;
+  throw fluentdError(
+    "AGENT_PRIVILEGE",
+    `Cannot check the config: this gserver may not read ${file}, which has a part of the service's ` +
+      `environment. Let its user read that file, or ${SKIP}`,
+    { metadata: { file } },
+  );
+}
+
+/**
+ * A Fluentd that begins as root and becomes another user makes its `root_dir` before that, in a dry run
+ * too. Its workers could not write there then: so it is made for them.
+ */
+async function prepareRootDir(
+  launch: Launch,
+  configPath: string,
+  options: ShortRunOptions,
+): Promise<void> {
+  const { user, group } = ownUserOf(launch);
+  if (user === undefined || Deno.uid() !== 0 || (launch.user ?? "root") !== "root") return;
+  const { rootDir } = await readConfig(configPath, launch.cwd) ?? {};
+  const account = await accountOf(user, options);
+  if (rootDir === undefined || account === undefined || await exists(rootDir)) return;
+  await Deno.mkdir(rootDir, { recursive: true, mode: 0o755 });
+  const gid = group === undefined ? account.gid : await groupIdOf(group, options);
+  await Deno.chown(rootDir, account.uid, gid ?? account.gid);
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 async function mustBeFile(configPath: string): Promise<void> {
@@ -82,42 +142,17 @@ async function mustBeFile(configPath: string): Promise<void> {
   }
 }
 
-/** Runs with the service's environment and as its user: root may read what that user may not. */
-async function asService(
-  { env = {}, user }: Launch,
-  argv: readonly string[],
-  timeoutMs: number,
-  { signal }: WaitOptions,
-): Promise<RunResult> {
-  const command = user === undefined ? argv : ["runuser", "-u", user, "--", ...argv];
-  if (user !== undefined && Deno.uid() !== 0) {
-    throw fluentdError(
-      "AGENT_PRIVILEGE",
-      `Cannot check the config as user "${user}", who runs the service: run gserver as root or ` +
-        `as that user, or ask with skip_validate`,
-      { metadata: { user } },
-    );
-  }
-  try {
-    return await run(command, { timeoutMs, signal, env });
-  } catch (error) {
-    if (
-      !(error instanceof Deno.errors.NotFound) && !(error instanceof Deno.errors.PermissionDenied)
-    ) throw error;
-    const program = command[0] ?? "";
-    throw fluentdError(
-      "COMMAND_NOT_FOUND",
-      `Cannot run "${program}": ${error.message}. Install it, or name fluentd's full path`,
-      { metadata: { command: program }, cause: error },
-    );
-  }
+/** What it said, the stack last: that is what is cut off. */
+function masked(lines: readonly string[]): string {
+  const said = stackLast(lines).slice(0, TAIL_LINES);
+  return tailOf(said).join("\n");
 }
 
 function invalid(configPath: string, message: string, lines: readonly string[]) {
   const [first = ""] = tailOf([message]);
   const description = first.slice(0, FIRST_LINE_LENGTH);
   return fluentdError("CONFIG_INVALID", `Config ${configPath} is invalid: ${description}`, {
-    metadata: { config: configPath, output: tailOf(lines).join("\n").slice(-DETAIL_LENGTH) },
+    metadata: { config: configPath, output: masked(lines).slice(0, DETAIL_LENGTH) },
     details: [{
       type: "google.rpc.BadRequest",
       value: { fieldViolations: [{ field: configPath, description }] },

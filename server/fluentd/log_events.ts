@@ -48,8 +48,12 @@ export interface OutputEvent {
 
 /** `<log> time_format` may be anything; what has quotes or braces before the level is a record. */
 const TEXT = /^(?! )([^[{"]{0,64}?) ?\[(trace|debug|info|warn|error|fatal)\]: (?:#(\d+) )?(.*)$/;
-/** An error of Ruby before fluentd has a logger: `file.rb:92:in 'x': what happened (SomeError)`. */
-const RUBY_ERROR = /^\S+\.rb:\d+:in [`'][^`']*': (.+ \([A-Z]\w*(?:::\w+)*\))$/;
+/**
+ * An error of Ruby before fluentd has a logger: `file.rb:92:in 'x': what happened (SomeError)`. The place
+ * may also be `<internal:…rb>:85`, `(eval):3` or a program without an ending, with no `in` after it.
+ */
+const RUBY_ERROR =
+  /^(?:<internal:[^>]+>|\(eval[^)]*\)|[^\s:][^:]*):\d+:(?:in [`'].*?':)? (.+ \([A-Z]\w*(?:::\w+)*\))$/;
 
 /** What every line has. */
 interface Entry {

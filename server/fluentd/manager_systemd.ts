@@ -21,7 +21,9 @@ import {
   type WaitOptions,
 } from "./manager.ts";
 import { readProcesses } from "./proc.ts";
-import { parseEnvironment, parseExecStart, Systemctl, type UnitProperties } from "./systemctl.ts";
+import { readFromBus, readFromShow } from "./service_properties.ts";
+import { Systemctl, type UnitProperties } from "./systemctl.ts";
+import { launchOf } from "./unit_launch.ts";
 
 /** Where control groups are: the second one with the old hierarchy. */
 const CGROUP_ROOTS = ["/sys/fs/cgroup", "/sys/fs/cgroup/systemd"];
@@ -50,6 +52,8 @@ export interface SystemdOptions {
   readonly logPath?: string | undefined;
   /** @default ["systemctl"] */
   readonly systemctl?: readonly string[] | undefined;
+  /** @default ["busctl"] */
+  readonly busctl?: readonly string[] | undefined;
   /** @default ["journalctl"] */
   readonly journalctl?: readonly string[] | undefined;
   /** @default ["/sys/fs/cgroup", "/sys/fs/cgroup/systemd"] */
@@ -69,10 +73,11 @@ export class SystemdManager implements FluentdManager {
     this.#cgroupRoots = cgroupRoots;
   }
 
-  /** Whether systemd answers and knows the unit. */
-  async knowsUnit(options: WaitOptions): Promise<boolean> {
-    const { LoadState } = await this.#systemctl.show(options);
-    return LoadState !== "not-found" && LoadState !== "";
+  /** Whether systemd answers and knows the unit, and whether that runs. */
+  async standing(options: WaitOptions): Promise<"unknown" | "inactive" | "active"> {
+    const { LoadState, ActiveState } = await this.#systemctl.show(options);
+    if (LoadState === "not-found" || LoadState === "") return "unknown";
+    return ActiveState === "inactive" || ActiveState === "failed" ? "inactive" : "active";
   }
 
   async observe(options: WaitOptions): Promise<Observation> {
@@ -110,21 +115,23 @@ export class SystemdManager implements FluentdManager {
   async launch(options: WaitOptions): Promise<Launch> {
     const { configPath } = this.#options;
     const unit = await this.#known(options);
-    const env = await environmentOf(unit);
-    const argv = parseExecStart(unit.ExecStart, env);
-    return {
-      argv: configPath === undefined ? argv : [...argv, "-c", configPath],
-      env,
-      ...(unit.User === "" || unit.User === "root" ? {} : { user: unit.User }),
-    };
+    const launch = await this.#launchOf(unit, options);
+    return configPath === undefined
+      ? launch
+      : { ...launch, argv: [...launch.argv, "-c", configPath] };
+  }
+
+  async #launchOf(unit: UnitProperties, options: WaitOptions): Promise<Launch> {
+    const { busctl = ["busctl"] } = this.#options;
+    const properties = await readFromBus(busctl, unit.Id, options) ?? readFromShow(unit);
+    return await launchOf(properties, options);
   }
 
   async log(options: WaitOptions): Promise<FluentdLog> {
     const { logPath, journalctl = ["journalctl"] } = this.#options;
     if (logPath !== undefined) return new FileLog([logPath]);
     const unit = await this.#systemctl.show(options);
-    const env = await environmentOf(unit);
-    const named = readLaunch({ argv: parseExecStart(unit.ExecStart, env) }).logPath;
+    const named = readLaunch(await this.#launchOf(unit, options)).logPath;
     return named === undefined
       ? new JournalLog(journalctl, unit.Id || this.#options.unit, options)
       : new FileLog([named]);
@@ -198,21 +205,6 @@ export class SystemdManager implements FluentdManager {
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
   }
-}
-
-/** Variables of `Environment=` and of the environment files that we may read. */
-async function environmentOf(unit: UnitProperties): Promise<Record<string, string>> {
-  const env = parseEnvironment(unit.Environment);
-  for (
-    const [, path = ""] of unit.EnvironmentFiles.matchAll(/(\/\S+)(?: \(ignore_errors=\w+\))?/g)
-  ) {
-    try {
-      Object.assign(env, parseEnvironment(await Deno.readTextFile(path)));
-    } catch {
-      // Optional, or for root's eyes: the dry run goes without, systemd itself reads it.
-    }
-  }
-  return env;
 }
 
 function exitOf(unit: UnitProperties): ExitStatus | undefined {

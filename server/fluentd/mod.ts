@@ -33,7 +33,8 @@ const SYSTEMD_BOOTED = "/run/systemd/system";
 /** What is managed, and how. */
 export interface FluentdOptions {
   /**
-   * Who keeps Fluentd. `auto` is systemd where that runs and knows the unit, else spawn.
+   * Who keeps Fluentd. `auto` is systemd where that runs and knows the unit, else spawn. Where none is
+   * named, that is fluentd.service or td-agent.service, the one that runs first.
    *
    * @default "auto"
    */
@@ -55,7 +56,7 @@ export interface FluentdOptions {
   /** Fluentd's log file, where neither its arguments nor its unit tell. */
   readonly logPath?: string | undefined;
   /** How systemd is asked, such as `["sudo", "-n", "systemctl"]`. */
-  readonly systemd?: Pick<SystemdOptions, "systemctl" | "journalctl" | "cgroupRoots">;
+  readonly systemd?: Pick<SystemdOptions, "systemctl" | "busctl" | "journalctl" | "cgroupRoots">;
 }
 
 export interface FluentdHandle {
@@ -84,7 +85,7 @@ export async function fluentdService(options: FluentdOptions): Promise<FluentdHa
     new StateFile(join(stateDir, "operations.json"), isJournal),
   );
   stack.defer(() => operations.close());
-  const observer = new Observer({ manager, monitor });
+  const observer = new Observer({ manager, monitor, implicit: isImplicit(options) });
   const tending = tend(observer, closing);
   stack.defer(() => {
     closing.abort(fluentdError("SHUTTING_DOWN", "This gserver is shutting down"));
@@ -109,33 +110,56 @@ async function lock(stateDir: string): Promise<Disposable> {
   );
 }
 
+/** The units of Fluentd's packages: fluent-package 5 and 6, and td-agent before them. */
+const UNITS = ["fluentd.service", "td-agent.service"];
+const USUAL_COMMAND = ["fluentd"];
+
+/** Whether nothing says which Fluentd is meant; a default that is spelled out says nothing. */
+function isImplicit({ unit, configPath, command = USUAL_COMMAND }: FluentdOptions): boolean {
+  return (unit === undefined || unit === UNITS[0]) && configPath === undefined &&
+    command.join(" ") === USUAL_COMMAND.join(" ");
+}
+
 async function openManager(
   options: FluentdOptions,
   { signal }: WaitOptions,
 ): Promise<FluentdManager> {
-  const { manager = "auto", command = ["fluentd"], unit = "fluentd.service" } = options;
+  const { manager = "auto", command = USUAL_COMMAND, unit = UNITS[0]! } = options;
   const { configPath, stateDir, logPath, systemd: commands = {} } = options;
-  if (manager !== "spawn") {
-    const systemd = new SystemdManager({ unit, configPath, logPath, ...commands });
-    if (manager === "systemd") return systemd;
-    if (await isSystemdWith(systemd, { signal })) {
-      log.info("Fluentd is kept by systemd as {unit}", { unit });
-      return systemd;
+  const ofUnit = (unit: string) => new SystemdManager({ unit, configPath, logPath, ...commands });
+  if (manager === "systemd") return ofUnit(unit);
+  if (manager === "auto") {
+    const units = unit === UNITS[0] ? UNITS : [unit];
+    const kept = await keptBySystemd(units.map((unit) => ({ unit, manager: ofUnit(unit) })), {
+      signal,
+    });
+    if (kept !== undefined) {
+      log.info("Fluentd is kept by systemd as {unit}", { unit: kept.unit });
+      return kept.manager;
     }
   }
   const config = await configOrStarter({ command, configPath, stateDir });
   return await SpawnManager.open({ command, configPath: config, stateDir, logPath });
 }
 
-async function isSystemdWith(systemd: SystemdManager, options: WaitOptions): Promise<boolean> {
+/** The first one that runs, or else the first that systemd knows. */
+async function keptBySystemd<M extends { readonly manager: SystemdManager }>(
+  candidates: readonly M[],
+  options: WaitOptions,
+): Promise<M | undefined> {
+  let known: M | undefined;
   try {
     await Deno.lstat(SYSTEMD_BOOTED);
-    return await systemd.knowsUnit(options);
+    for (const candidate of candidates) {
+      const standing = await candidate.manager.standing(options);
+      if (standing === "active") return candidate;
+      if (standing === "inactive") known ??= candidate;
+    }
   } catch (error) {
     const unreachable = reasonOf(error) === "SYSTEMD_UNREACHABLE";
-    if (unreachable || error instanceof Deno.errors.NotFound) return false;
-    throw error;
+    if (!unreachable && !(error instanceof Deno.errors.NotFound)) throw error;
   }
+  return known;
 }
 
 /** Looks from time to time until the signal. */

@@ -24,6 +24,7 @@ import {
 import type { Monitor, MonitorIdentity, MonitorReport } from "./monitor.ts";
 import { type MonitorFacts, MonitorMemory } from "./monitor_memory.ts";
 import { isSameProcess, readProcesses } from "./proc.ts";
+import { type Elsewhere, findElsewhere } from "./running_elsewhere.ts";
 import { type Listener, listenersOf } from "./sockets.ts";
 import { type Warning, warningsOf } from "./warnings.ts";
 
@@ -53,6 +54,8 @@ export interface Look {
   readonly report?: MonitorReport;
   readonly failing: readonly FailingOutput[];
   readonly fullDisks: readonly string[];
+  /** Others that run although ours does not. */
+  readonly elsewhere: readonly Elsewhere[];
   readonly verdict: Verdict;
   readonly warnings: readonly Warning[];
   readonly nowMs: number;
@@ -61,6 +64,8 @@ export interface Look {
 export interface ObserverOptions {
   readonly manager: FluentdManager;
   readonly monitor?: Monitor | undefined;
+  /** Nobody told which Fluentd to manage. @default false */
+  readonly implicit?: boolean;
 }
 
 /** Options of a look. */
@@ -83,6 +88,7 @@ interface Setup {
 export class Observer {
   readonly manager: FluentdManager;
   readonly monitor: Monitor | undefined;
+  readonly #implicit: boolean;
   readonly history = new History();
   readonly log = new LogFollower();
   readonly #expectations = new Expectations();
@@ -95,8 +101,9 @@ export class Observer {
   #looks = 0;
   #newestLook = 0;
 
-  constructor({ manager, monitor }: ObserverOptions) {
+  constructor({ manager, monitor, implicit = false }: ObserverOptions) {
     this.manager = manager;
+    this.#implicit = implicit;
     this.monitor = monitor;
   }
 
@@ -164,6 +171,7 @@ export class Observer {
     };
     const verdict = assess(evidence);
     const fullDisks = thorough ? await onFullDisk(this.#places(config, launch)) : [];
+    const elsewhere = thorough && !running ? await this.#elsewhere(config, launch) : [];
     const deaths = verdict.health === "CRASH_LOOP" ? 0 : recentDeaths(evidence);
     const warnings = warningsOf({
       facts: running ? facts : { ...facts, dropped: [], backups: [], unused: [] },
@@ -173,6 +181,7 @@ export class Observer {
       fullDisks,
       monitorElsewhere: monitor?.elsewhere,
       deaths: running ? deaths : 0,
+      elsewhere,
     });
     this.#costMs = Math.max(this.#costMs, thorough ? 0 : performance.now() - beganMs);
     return {
@@ -184,6 +193,7 @@ export class Observer {
       expected,
       failing,
       fullDisks,
+      elsewhere,
       verdict,
       warnings,
       nowMs,
@@ -227,6 +237,16 @@ export class Observer {
     const own = newest && readLaunch({ argv: newest.argv }).configPath;
     const path = own ?? (launch && readLaunch(launch).configPath) ?? DEFAULT_CONFIG_PATH;
     return await readConfig(path, newest && await cwdOf(newest.pid));
+  }
+
+  /** Only asked while none of ours runs: then its place may be taken. */
+  #elsewhere(config: ConfigFacts | undefined, launch: Launch | undefined): Promise<Elsewhere[]> {
+    const named = launch && readLaunch(launch).configPath;
+    return findElsewhere({
+      own: new Set([Deno.pid]),
+      configPath: config?.path ?? named ?? DEFAULT_CONFIG_PATH,
+      implicit: this.#implicit,
+    });
   }
 
   async #ask(seen: Observation, options: WaitOptions) {

@@ -16,6 +16,7 @@ import { isRunning } from "./manager.ts";
 import type { Look, Observer } from "./observer.ts";
 import { type OperationScope, waitingSignal } from "./operation_scope.ts";
 import { waitReady } from "./readiness.ts";
+import { mustRunNowhereElse } from "./running_elsewhere.ts";
 
 /** A flush before a stop may take this share of the wait. */
 const FLUSH_SHARE = 1 / 2;
@@ -104,6 +105,7 @@ export async function start(
     }
   }
   await observer.manager.checkStart(scope);
+  mustRunNowhereElse(before.elsewhere);
   if (rules.validate) {
     const signal = waitingSignal(scope);
     await dryRun(await observer.manager.launch(scope), { signal, untilMs });
@@ -186,6 +188,7 @@ export async function restart(
     throw fluentdError("NOT_RUNNING", "Fluentd does not run, and only_if_running was asked for");
   }
   await manager.checkStart(scope);
+  if (!running) mustRunNowhereElse(before.elsewhere);
   const takeover = rules.zeroDowntime && running;
   if (takeover) await checkTakeover(observer, before, { ...scope, untilMs });
   if (running && !rules.acceptLoss) mustLoseNothing(before);

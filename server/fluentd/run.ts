@@ -10,10 +10,21 @@ const MAX_OUTPUT_BYTES = 256 * 1024;
 /** After the time-out a command may still end by itself, before it is killed; and then be gone. */
 const KILL_AFTER_MS = 1000;
 
+const ENGLISH = { LC_ALL: "C.UTF-8" };
+
 export interface RunOptions {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
-  readonly env?: Readonly<Record<string, string>>;
+  /**
+   * What is set for it in addition to our own environment.
+   *
+   * @default messages in English, as for a command whose output is read by us
+   */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** `env` is all that it gets. @default false */
+  readonly cleanEnv?: boolean | undefined;
+  /** @default where we are */
+  readonly cwd?: string | undefined;
 }
 
 export interface RunResult {
@@ -29,12 +40,14 @@ export interface RunResult {
  * @throws {TimeoutError} If it takes too long; it is ended then.
  */
 export async function run(argv: readonly string[], options: RunOptions): Promise<RunResult> {
-  const { timeoutMs, signal, env = {} } = options;
+  const { timeoutMs, signal, env = ENGLISH, cleanEnv = false, cwd } = options;
   signal.throwIfAborted();
   const [program = "", ...args] = argv;
   const child = new Deno.Command(program, {
     args,
-    env: { ...env, LC_ALL: "C.UTF-8" },
+    env: { ...env },
+    clearEnv: cleanEnv,
+    ...(cwd === undefined ? {} : { cwd }),
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

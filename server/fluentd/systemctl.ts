@@ -106,8 +106,9 @@ export class Systemctl {
     if (NO_RIGHTS.test(said)) {
       return fluentdError(
         "AGENT_PRIVILEGE",
-        `This gserver may not ${verb} ${this.unit}: ${said}. Add a polkit rule that lets its user ` +
-          `manage this unit (docs/fluentd.md has one), or run gserver as root`,
+        `This gserver may not ${verb} ${this.unit}: ${said}. Let its user manage this unit by a ` +
+          `polkit rule for org.freedesktop.systemd1.manage-units (docs/fluentd.md has one, and it must ` +
+          `name ${this.unit}), or run gserver as root`,
         { metadata },
       );
     }
@@ -128,31 +129,9 @@ export function parseProperties(text: string): UnitProperties {
   return found as UnitProperties;
 }
 
-/**
- * The command of `ExecStart={ path=… ; argv[]=/usr/bin/fluentd --log $LOG ; ignore_errors=no ; …}`.
- * systemd prints the arguments joined by blanks: an argument with a blank in it is not told apart.
- */
-export function parseExecStart(value: string, env: Readonly<Record<string, string>>): string[] {
-  const [, joined = ""] = /argv\[\]=(.*?) ; ignore_errors=/.exec(value) ?? [];
-  return joined.split(" ").filter((word) => word !== "").flatMap((word) => {
-    const [, whole] = /^\$(\w+)$/.exec(word) ?? [];
-    // A variable as a whole word becomes as many words as its value has; none if it is empty.
-    if (whole !== undefined) return (env[whole] ?? "").split(/\s+/).filter((part) => part !== "");
-    return [word.replace(/\$\{(\w+)\}/g, (_, name) => env[name] ?? "")];
-  });
-}
-
-/** `A=1 "B=two words" C=3`, as in `Environment=` and, a line each, in an environment file. */
-export function parseEnvironment(text: string): Record<string, string> {
-  const env: Record<string, string> = {};
-  for (
-    const [, quoted, name = "", double, single, bare] of text.matchAll(
-      /"((?:[^"\\]|\\.)*)"|(?<![^\s])(\w+)=(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|(\S*))/g,
-    )
-  ) {
-    const [, key = name, value = double ?? single ?? bare ?? ""] =
-      /^(\w+)=(.*)$/s.exec(quoted ?? "") ?? [];
-    if (key !== "") env[key] = value.replace(/\\(.)/g, "$1");
-  }
-  return env;
+/** `A=1 "B=two words" C=3`, as `systemctl show` prints a list. */
+export function parseShellWords(text: string): string[] {
+  return [...text.matchAll(/"((?:[^"\\]|\\.)*)"|([^\s"]\S*)/g)].map(([, quoted, bare = ""]) =>
+    quoted === undefined ? bare : quoted.replace(/\\(.)/g, "$1")
+  );
 }

@@ -1,43 +1,18 @@
 import assert from "node:assert/strict";
 import { refused } from "./test_kit.ts";
-import { parseEnvironment, parseExecStart, parseProperties, Systemctl } from "./systemctl.ts";
+import { parseProperties, parseShellWords, Systemctl } from "./systemctl.ts";
 
 const { signal } = new AbortController();
 
-Deno.test("parseExecStart() gives the command with its variables filled in", async (t) => {
-  const env = { LOG: "/var/log/a.log", OPTS: "-v  -q", EMPTY: "" };
-  const table: [argv: string, expected: string[]][] = [
-    ["/usr/bin/fluentd", ["/usr/bin/fluentd"]],
-    ["/f --log $LOG $OPTS $EMPTY $NONE -c x", [
-      "/f",
-      "--log",
-      "/var/log/a.log",
-      "-v",
-      "-q",
-      "-c",
-      "x",
-    ]],
-    ["/f --log=${LOG}.1 ${NONE}", ["/f", "--log=/var/log/a.log.1", ""]],
+Deno.test("parseShellWords() reads how systemctl prints a list", async (t) => {
+  const table: [text: string, words: string[]][] = [
+    ["", []],
+    ["A=1 B= C=x=y", ["A=1", "B=", "C=x=y"]],
+    ['A=1 "B=two words" C=3', ["A=1", "B=two words", "C=3"]],
+    ['"A=say \\"hi\\""', ['A=say "hi"']],
   ];
-  for (const [argv, expected] of table) {
-    await t.step(argv, () => {
-      const value = `{ path=/f ; argv[]=${argv} ; ignore_errors=no ; start_time=[n/a] ; pid=0 }`;
-      assert.deepEqual(parseExecStart(value, env), expected);
-    });
-  }
-  await t.step("nothing", () => assert.deepEqual(parseExecStart("", env), []));
-});
-
-Deno.test("parseEnvironment() reads systemd's and shell's ways to quote", async (t) => {
-  const table: [text: string, env: Record<string, string>][] = [
-    ["", {}],
-    ["A=1 B= C=x=y", { A: "1", B: "", C: "x=y" }],
-    ['A=1 "B=two words" C=3', { A: "1", B: "two words", C: "3" }],
-    ["# c\nA=\"two words\"\nB='x y'\n", { A: "two words", B: "x y" }],
-    ['"A=say \\"hi\\""', { A: 'say "hi"' }],
-  ];
-  for (const [text, env] of table) {
-    await t.step(JSON.stringify(text), () => assert.deepEqual(parseEnvironment(text), env));
+  for (const [text, words] of table) {
+    await t.step(JSON.stringify(text), () => assert.deepEqual(parseShellWords(text), words));
   }
 });
 

@@ -40,6 +40,7 @@ async function machine(units: Record<string, UnitFile>, aliases: Record<string, 
       stateDir: `${path}/state`,
       systemd: {
         systemctl: ["env", `${MARK}=${path}`, STAND_IN, path],
+        busctl: ["false"],
         journalctl: ["false"],
         cgroupRoots: [`${path}/cgroup`],
       },

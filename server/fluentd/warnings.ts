@@ -7,6 +7,7 @@ import type { ConfigFacts } from "./config_reader.ts";
 import { type FailingOutput, FAILURES_IN_A_ROW } from "./delivery.ts";
 import type { LogFacts } from "./log_story.ts";
 import { tailOf } from "./log_tail.ts";
+import { adviseElsewhere, describeElsewhere, type Elsewhere } from "./running_elsewhere.ts";
 
 /** Codes of warnings; docs/fluentd.md explains each. */
 export type WarningCode =
@@ -20,6 +21,7 @@ export type WarningCode =
   | "NO_SOURCE"
   | "OUTPUT_FAILING"
   | "RELOAD_REFUSED"
+  | "RUNNING_ELSEWHERE"
   | "UNUSED_PARAMETER"
   | "WORKER_DIED";
 
@@ -44,15 +46,23 @@ export interface WarningInput {
   readonly monitorElsewhere?: string | undefined;
   /** Deaths of workers that are no crash loop. */
   readonly deaths: number;
+  /** Others that run although ours does not. */
+  readonly elsewhere?: readonly Elsewhere[];
 }
 
 /** All that should be known of a Fluentd that runs. */
 export function warningsOf(input: WarningInput): Warning[] {
   const { facts, config, failing, unreadable, fullDisks, monitorElsewhere, deaths } = input;
+  const { elsewhere = [] } = input;
   const warnings: Warning[] = [];
   const add = (code: WarningCode, things: readonly string[], message: (list: string) => string) => {
     if (things.length > 0) warnings.push({ code, message: message(listed(things)) });
   };
+  if (elsewhere.length > 0) {
+    const message = `Fluentd runs elsewhere: ${describeElsewhere(elsewhere)}. ` +
+      adviseElsewhere(elsewhere);
+    warnings.push({ code: "RUNNING_ELSEWHERE", message });
+  }
   add("DISK_FULL", fullDisks, (list) => `No space is left on the disk of ${list}`);
   add(
     "OUTPUT_FAILING",

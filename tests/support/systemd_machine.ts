@@ -123,14 +123,15 @@ export class SystemdMachine implements AsyncDisposable {
 
   /** Runs a command in it, as root and with a clean environment, to its end. */
   async run(command: string, ...args: readonly string[]): Promise<Output> {
+    const [program = "", ...before] = this.enter;
+    return await Process.output(program, [...before, command, ...args]);
+  }
+
+  /** What stands before a command that somebody else shall run in it, as `run` does. */
+  get enter(): string[] {
     const environment = [`PATH=${PATH}`, "HOME=/root", "LANG=C.UTF-8", "SYSTEMD_PAGER="];
-    return await Process.output("nsenter", [
-      `--target=${this.#pid}`,
-      ...NAMESPACES,
-      "--root",
-      "--wd",
-      ...["env", "-i", ...environment, command, ...args],
-    ]);
+    const place = [`--target=${this.#pid}`, ...NAMESPACES, "--root", "--wd"];
+    return ["nsenter", ...place, "env", "-i", ...environment];
   }
 
   /**
