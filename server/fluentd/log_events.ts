@@ -126,7 +126,11 @@ const SENTENCES: readonly [pattern: RegExp, build: Build][] = [
   [/^failed to flush the buffer.*/, output("failed")],
   [/^retry succeeded/, output("delivered")],
   [/^Hit limit for retries\..*/i, output("dropped")],
-  [/^(?:emit transaction failed|dump an error event):.*/, output("refused")],
+  // What Fluentd says of itself is an event too, and refused while an output only begins or ends.
+  [
+    /^(?:emit transaction failed|dump an error event):(?!.* tag="fluent\.[a-z]+").*/,
+    output("refused"),
+  ],
   [/^bad chunk is moved to (\S+)/, ([, path = ""]) => ({ type: "backup", path })],
   [
     /^(parameter '[^']+' in <\w+[^>]*>)/,

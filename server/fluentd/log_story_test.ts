@@ -82,6 +82,10 @@ Deno.test("G15: LogStory counts failures of an output until it can deliver", () 
   assert.deepEqual([trouble?.output, trouble?.times], ["siem", 3]);
   story.add(`${AT} [warn]: #0 [siem] retry succeeded. chunk_id="6617"`, AT_MS);
   assert.deepEqual(story.facts(supervisor(1), AT_MS).troubles, []);
+  // While a takeover begins, events about itself come to an output that has not begun yet.
+  const own = 'error_class=NoMethodError error="undefined method" location="x" tag="fluent.info"';
+  story.add(`${AT} [warn]: #0 emit transaction failed: ${own}`, AT_MS);
+  assert.deepEqual(story.facts(supervisor(1), AT_MS).troubles, []);
   // What has no buffer never says that it can again.
   story.add(`${AT} [warn]: #0 emit transaction failed: error_class=RuntimeError`, AT_MS);
   assert.equal(story.facts(supervisor(1), AT_MS + 1000).troubles.length, 1);
