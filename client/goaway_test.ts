@@ -58,6 +58,8 @@ async function startRelay(options: RelayOptions): Promise<Relay> {
       },
     });
     let shaken = !raw;
+    // The hub's SETTINGS do not wait for a request, and must not come before the handshake's answer.
+    if (raw) upstream.pause();
     for (const each of [socket, upstream]) {
       sockets.add(each);
       each.on("error", () => {});
@@ -66,7 +68,8 @@ async function startRelay(options: RelayOptions): Promise<Relay> {
     socket.on("data", (bytes: Buffer) => {
       if (!shaken) {
         shaken = true;
-        return void socket.write('{"ok":true,"server":"edge-1","tunnel":"t1"}\n');
+        socket.write('{"ok":true,"server":"edge-1","tunnel":"t1"}\n');
+        return void upstream.resume();
       }
       toHub.pass(bytes);
       upstream.write(bytes);
