@@ -399,7 +399,7 @@ class Hub implements RunningHub {
   #load(): Load {
     const { callers, raws } = this.#callListener;
     let connections = callers.size + raws.size;
-    let bufferedBytes = this.#own.heldBytes;
+    let bufferedBytes = this.#own.heldBytes + this.#ownServices.unreadBytes;
     for (const { side } of this.#registry.tunnels()) {
       connections++;
       bufferedBytes += side.connection.waitingBytes + side.connection.unfinishedBytes;

@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { type Metadata, Server, ServerCredentials } from "@grpc/grpc-js";
+import { type handleUnaryCall, type Metadata, Server, ServerCredentials } from "@grpc/grpc-js";
+import type { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
 import { duplexPair } from "../shared/bytes/duplex_pair.ts";
 import type {
@@ -35,6 +36,7 @@ import { HUB_SERVICE } from "./probes.ts";
 import type { Departure, Registry } from "./registry.ts";
 import { OPERATOR_FIELD } from "../shared/vouchers/voucher.ts";
 import type { Tunnel } from "./tunnel.ts";
+import { UnreadAnswers } from "./unread_answers.ts";
 
 const HUB = "ghub.v1.Hub";
 const SERVICES: readonly ServiceName[] = [HUB, "grpc.health.v1.Health"];
@@ -72,6 +74,8 @@ export interface OwnServicesOptions {
 export interface OwnServices {
   readonly server: Server;
   readonly health: Health;
+  /** Bytes of long answers that callers have not read. */
+  readonly unreadBytes: number;
   /** A new connection to the services: our end of it, on which to speak HTTP/2 as a client. */
   connect(): Duplex;
   /** To be called when the hub begins to drain: says NOT_SERVING, and ends all that watch. */
@@ -87,10 +91,22 @@ export function createOwnServices(
   { registry, activity, sees = () => true, permissions = ALL }: OwnServicesOptions,
 ): OwnServices {
   const server = new Server({ "grpc.max_receive_message_length": MAX_OWN_REQUEST_BYTES });
-  server.addService(serviceDefinition(HUB), {
-    ListServers: unary((request: ListServersRequest, { metadata }) =>
-      listServers(request, registry, (server) => sees(operatorOf(metadata), server))
-    ),
+  const unread = new UnreadAnswers();
+  const { ListServers: listing, ...others } = serviceDefinition(HUB);
+  if (listing === undefined) throw new Error("Cannot find ListServers");
+  // The handler makes the bytes itself, because it counts them.
+  const asBytes = { ...listing, responseSerialize: (bytes: Buffer) => bytes };
+  const list: handleUnaryCall<ListServersRequest, Buffer> = (call, respond) =>
+    unary((request: ListServersRequest, { metadata }) => {
+      const operator = operatorOf(metadata);
+      unread.check(operator);
+      const answer = listServers(request, registry, (server) => sees(operator, server));
+      const bytes = listing.responseSerialize(answer);
+      unread.hold(operator, bytes.length, call);
+      return bytes;
+    })(call, respond);
+  server.addService({ ...others, ListServers: asBytes }, {
+    ListServers: list,
     WhoAmI: unary((_request: WhoAmIRequest, { metadata }): WhoAmIResponse => {
       const operator = operatorOf(metadata);
       return { operator, everything: permissions.mayEverything(operator) };
@@ -124,6 +140,9 @@ export function createOwnServices(
   return {
     server,
     health,
+    get unreadBytes() {
+      return unread.bytes;
+    },
     connect() {
       const [ours, theirs] = duplexPair();
       if (closed) {
