@@ -25,6 +25,7 @@ import type { Monitor, MonitorIdentity, MonitorReport } from "./monitor.ts";
 import { type MonitorFacts, MonitorMemory } from "./monitor_memory.ts";
 import { isSameProcess, readProcesses } from "./proc.ts";
 import { type Elsewhere, findElsewhere } from "./running_elsewhere.ts";
+import { Mask } from "./secrets.ts";
 import { type Listener, listenersOf } from "./sockets.ts";
 import { type Warning, warningsOf } from "./warnings.ts";
 
@@ -91,6 +92,8 @@ export class Observer {
   readonly #implicit: boolean;
   readonly history = new History();
   readonly log = new LogFollower();
+  /** For all that leaves this machine. */
+  readonly mask = new Mask();
   readonly #expectations = new Expectations();
   readonly #monitorMemory = new MonitorMemory();
   #answers: { identities: MonitorIdentity[]; report?: MonitorReport | undefined } | undefined;
@@ -145,6 +148,7 @@ export class Observer {
     const glanced = await this.glance(options);
     const { launch } = await this.#setup(options);
     const config = await this.#config(glanced, launch);
+    if (config?.secrets !== undefined) this.mask.know(config.secrets);
     await this.readLog(options, config);
     const pids = glanced.workers.map(({ pid }) => pid);
     const listeners = listenersOf(pids);

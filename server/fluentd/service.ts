@@ -17,6 +17,7 @@ import type {
   fluentd_v1_StopResponse as StopResponse,
 } from "../../shared/gen/types.ts";
 import { type CallContext, unary } from "../../shared/grpc/handlers.ts";
+import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { duration, timestamp } from "../../shared/grpc/proto_time.ts";
 import { OPERATOR_FIELD } from "../../shared/vouchers/voucher.ts";
 import { badField, toWireFailure } from "./failures.ts";
@@ -53,11 +54,29 @@ export class FluentdService {
 
   get implementation(): UntypedServiceImplementation {
     return {
-      Start: unary((request: StartRequest, context) => this.#start(request, context)),
-      Stop: unary((request: StopRequest, context) => this.#stop(request, context)),
-      Restart: unary((request: RestartRequest, context) => this.#restart(request, context)),
-      GetStatus: unary((request: GetStatusRequest, context) => this.#getStatus(request, context)),
+      Start: unary((request: StartRequest, context) => this.#masked(this.#start(request, context))),
+      Stop: unary((request: StopRequest, context) => this.#masked(this.#stop(request, context))),
+      Restart: unary((request: RestartRequest, context) =>
+        this.#masked(this.#restart(request, context))
+      ),
+      GetStatus: unary((request: GetStatusRequest, context) =>
+        this.#masked(this.#getStatus(request, context))
+      ),
     };
+  }
+
+  /** The one door: whatever was quoted on the way, no secret of the config gets out. */
+  async #masked<Response>(answer: Promise<Response>): Promise<Response> {
+    const { mask } = this.#observer;
+    try {
+      return mask.deep(await answer);
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error;
+      throw new RpcError(error.code, mask.text(error.message), {
+        details: mask.deep(error.details),
+        cause: error,
+      });
+    }
   }
 
   async #start(request: StartRequest, context: CallContext): Promise<StartResponse> {
@@ -143,10 +162,14 @@ export class FluentdService {
       log.warn("Operation {kind} ended: {status} after {elapsedMs} ms, {reason}: {message}", {
         ...properties,
         reason,
-        message,
+        message: this.#observer.mask.text(message),
       });
     }
-    return { response, result: failure === undefined ? status : `${status} ${failure.reason}` };
+    const masked = this.#observer.mask.deep(response);
+    return {
+      response: masked,
+      result: failure === undefined ? status : `${status} ${failure.reason}`,
+    };
   }
 }
 
