@@ -61,7 +61,7 @@ function formsOf(secret: string): string[] {
   const once = JSON.stringify(secret).slice(1, -1);
   const twice = JSON.stringify(once).slice(1, -1);
   const text = new TextEncoder().encode(secret);
-  const base64 = btoa(String.fromCharCode(...text)).replace(/=+$/, "");
+  const base64 = btoa(String.fromCharCode(...text)).replace(/={1,2}$/, "");
   return [secret, once, twice, encodeURIComponent(secret), base64];
 }
 
