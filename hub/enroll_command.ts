@@ -10,6 +10,7 @@ import { basename } from "node:path";
 import { defineCommand, UsageError } from "../shared/cli/program.ts";
 import { parseDuration } from "../shared/cli/parse_duration.ts";
 import { parseLabels } from "../shared/registration/labels.ts";
+import { isNamePart, NAME_PART_RULE } from "../shared/registration/server_name.ts";
 import { loadAuthorities } from "../shared/tls/load.ts";
 import { makeTokenFile } from "./auth/commands.ts";
 import {
@@ -96,6 +97,11 @@ const enroll = defineCommand({
   },
   run: async ({ args: [name = ""], options, io, env }) => {
     const { labels, ca, tokenFile = `${name}.token`, renew, keepMs } = options;
+    if (!isNamePart(name)) {
+      throw new UsageError(`"${name}" is not a server name`, {
+        hint: `A name is ${NAME_PART_RULE}, such as edge-1`,
+      });
+    }
     const folder = existingStateDir(options.stateDir, env);
     if (ca !== undefined) await loadAuthorities(ca, { flag: "--ca" });
     const before = enrolledNames(folder).includes(name)
@@ -106,7 +112,7 @@ const enroll = defineCommand({
         hint: "Give --renew to make another token for it, or unenroll it first",
       });
     }
-    if (before === undefined && renew) throw new UsageError(`"${name}" is not enrolled`);
+    if (before === undefined && renew) throw notEnrolled(name);
     const untilMs = Date.now() + keepMs;
     const older = (before?.tokens ?? [])
       .filter(({ expiresAtMs = Infinity }) => expiresAtMs > Date.now())
@@ -173,6 +179,12 @@ function quoted(text: string): string {
   return /^[\w=,./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
+function notEnrolled(name: string): UsageError {
+  return new UsageError(`"${name}" is not enrolled`, {
+    hint: 'Run "ghub enrolled": it lists who is',
+  });
+}
+
 const unenroll = defineCommand({
   name: "unenroll",
   summary: "Takes a server's own tokens away",
@@ -182,8 +194,10 @@ const unenroll = defineCommand({
   args: [nameArgument],
   options: { stateDir },
   run: async ({ args: [name = ""], options, io, env }) => {
-    if (!removeEnrolled(existingStateDir(options.stateDir, env), name)) {
-      throw new UsageError(`"${name}" is not enrolled`);
+    const folder = existingStateDir(options.stateDir, env);
+    // A name with slashes in it would lead to a file outside of the folder.
+    if (basename(name) !== name || !removeEnrolled(folder, name)) {
+      throw notEnrolled(name);
     }
     await io.stdout.write(`${name} is not enrolled any more\n`);
     return 0;

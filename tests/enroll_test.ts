@@ -92,6 +92,20 @@ Deno.test("F13: a server that is enrolled registers with its own token, and as n
   });
 });
 
+Deno.test("F13: only a name that a server can have is enrolled, and nothing else is taken away", async () => {
+  await using world = await World.start({ servers: [] });
+  for (const name of ["two words", "Edge-1", "../edge-1"]) {
+    const { code, stderr } = await ghub(world, "enroll", name, "--token-file", "x.token");
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /^error: "[^"]+" is not a server name\nhint: A name is /);
+  }
+  await Deno.writeTextFile(`${world.dir}/hub/mine.yaml`, "");
+  const { code, stderr } = await ghub(world, "unenroll", "../mine");
+  assert.equal(code, 2, stderr);
+  assert.match(stderr, /^error: "..\/mine" is not enrolled\nhint: Run "ghub enrolled"/);
+  await Deno.stat(`${world.dir}/hub/mine.yaml`);
+});
+
 Deno.test("F13: a site that has the join token cannot take the name of an enrolled one", async (t) => {
   await using world = await World.start({ servers: [] });
   const join = (name: string) => withToken(world, name, "hub/join.token");
