@@ -22,6 +22,7 @@ import { messageTypes } from "./call.ts";
 import { mayChange } from "./method_kind.ts";
 import { setFields } from "./set_field.ts";
 import type { Stdin } from "./stdin.ts";
+import { whyUnusable } from "../shared/files/why_unusable.ts";
 
 const group = "Request";
 
@@ -175,8 +176,9 @@ async function readFile(path: string): Promise<Uint8Array> {
     if (size > MAX_DOCUMENT_BYTES) throw new Error(`it has more than ${MAX_DOCUMENT_BYTES} bytes`);
     return await Deno.readFile(path);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`Cannot read request file "${path}": ${why}`, { cause: error });
+    throw new UsageError(`Cannot read request file "${path}": ${whyUnusable(error)}`, {
+      cause: error,
+    });
   }
 }
 

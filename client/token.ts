@@ -6,6 +6,7 @@
  */
 import { secretFault } from "../shared/files/modes.ts";
 import { type Env, UsageError } from "../shared/cli/program.ts";
+import { whyUnusable } from "../shared/files/why_unusable.ts";
 
 /** Holds the token itself. */
 export const TOKEN_ENV = "GCLIENT_TOKEN";
@@ -48,8 +49,9 @@ export async function readToken(file: string | undefined, env: Env): Promise<str
         cause: error,
       });
     }
-    const why = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`Cannot read token file "${file}": ${why}`, { cause: error });
+    throw new UsageError(`Cannot read token file "${file}": ${whyUnusable(error)}`, {
+      cause: error,
+    });
   }
   return check(text.trim(), `Token file "${file}"`);
 }

@@ -65,6 +65,9 @@ export interface OpenAuditOptions {
   readonly maxFiles?: number;
 }
 
+/** The audit that is not a file: two hubs may write it, each to its own standard error. */
+export const STDERR = "stderr";
+
 /**
  * Opens the audit.
  *
@@ -76,7 +79,7 @@ export function openAudit(target: string | undefined, options: OpenAuditOptions 
   if (target === undefined) {
     return { record() {}, recordJson() {}, [Symbol.asyncDispose]: () => Promise.resolve() };
   }
-  if (target === "stderr") return new AuditWriter({ write: (bytes) => Deno.stderr.write(bytes) });
+  if (target === STDERR) return new AuditWriter({ write: (bytes) => Deno.stderr.write(bytes) });
   const file = AuditFile.open(target, { maxBytes, maxFiles });
   return new AuditWriter(file, { prev: file.head });
 }

@@ -11,6 +11,7 @@ import { getLogger } from "@logtape/logtape";
 import { dirname } from "node:path";
 import { blockHash, NO_BLOCK, prevOf } from "./audit_chain.ts";
 import type { AuditSink } from "./audit_writer.ts";
+import { whyUnusable } from "../shared/files/why_unusable.ts";
 
 export const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 export const DEFAULT_MAX_FILES = 10;
@@ -59,7 +60,7 @@ export class AuditFile implements AuditSink {
       return new AuditFile(path, options, { file, size, head: head ?? headOfOlder(path) });
     } catch (cause) {
       file?.close();
-      throw new Error(`Cannot open audit log ${path}: ${(cause as Error).message}`, { cause });
+      throw new Error(`Cannot open audit log ${path}: ${whyUnusable(cause)}`, { cause });
     }
   }
 

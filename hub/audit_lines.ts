@@ -5,6 +5,7 @@
  * @module
  */
 import { openPlain } from "./unpacked_file.ts";
+import { whyUnusable } from "../shared/files/why_unusable.ts";
 
 /** A line that is as long is none of ours: metadata, of which a line tells, has 32 KiB at most. */
 const MAX_LINE_BYTES = 256 * 1024;
@@ -28,8 +29,9 @@ export class UnreadableAuditError extends Error {
 /** @throws {UnreadableAuditError} */
 export async function* auditLines(path: string): AsyncGenerator<AuditLine> {
   const unreadable = (error: unknown): never => {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new UnreadableAuditError(`Cannot read audit file ${path}: ${why}`, { cause: error });
+    throw new UnreadableAuditError(`Cannot read audit file ${path}: ${whyUnusable(error)}`, {
+      cause: error,
+    });
   };
   using file = await openPlain(path).catch(unreadable);
   const buffer = new Uint8Array(MAX_LINE_BYTES);

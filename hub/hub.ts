@@ -18,7 +18,7 @@ import { dirname } from "node:path";
 import { openStateFolder } from "../shared/files/state_folder.ts";
 import { lockState } from "../shared/files/state_lock.ts";
 import { ActivityFeed } from "./activity.ts";
-import { type Audit, openAudit } from "./audit.ts";
+import { type Audit, openAudit, STDERR } from "./audit.ts";
 import type { Answer, Auth, Identity, Operator } from "./auth.ts";
 import { openAuth } from "./auth/mod.ts";
 import { CallListener, MAX_CALLERS } from "./call_listener.ts";
@@ -61,11 +61,18 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
   const locks = stack.use(new DisposableStack());
   if (stateDir !== undefined) {
     openStateFolder(stateDir);
-    locks.use(await lockState(`${stateDir}/hub.lock`, `state folder ${stateDir}`));
+    locks.use(
+      await lockState(`${stateDir}/hub.lock`, {
+        what: `state folder ${stateDir}`,
+        flag: "--state-dir",
+      }),
+    );
   }
   // An audit that lies elsewhere may be another hub's as well.
   if (auditLog !== undefined && dirname(auditLog) !== stateDir && isPlainFile(auditLog)) {
-    locks.use(await lockState(`${auditLog}.lock`, `audit ${auditLog}`));
+    locks.use(
+      await lockState(`${auditLog}.lock`, { what: `audit ${auditLog}`, flag: "--audit-log" }),
+    );
   }
   const auth = stack.adopt(openAuth(options), close);
   const vouchers = Vouchers.open(options.stateDir);
@@ -93,9 +100,14 @@ const close = (part: { close(): void }) => part.close();
 
 /** Not a device, and in a folder that is there: what is wrong with others, opening them tells. */
 function isPlainFile(path: string): boolean {
-  const folder = statSync(dirname(path), { throwIfNoEntry: false });
-  if (folder === undefined || !folder.isDirectory()) return false;
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? true;
+  if (path === STDERR) return false;
+  try {
+    const folder = statSync(dirname(path), { throwIfNoEntry: false });
+    if (folder === undefined || !folder.isDirectory()) return false;
+    return statSync(path, { throwIfNoEntry: false })?.isFile() ?? true;
+  } catch {
+    return false;
+  }
 }
 
 interface Parts {

@@ -28,5 +28,11 @@ Deno.test("F4: two hubs on one state folder, or on one audit, are refused until 
     await assert.rejects(second, /Cannot use audit .*audit\.jsonl: another process uses it/);
     await end(first);
   });
+  await t.step("an audit on standard error is no file, and no hub locks it", async () => {
+    const first = await startHub({ ...LISTEN, stateDir: state, auditLog: "stderr" });
+    await end(await startHub({ ...LISTEN, stateDir: `${dir}/other`, auditLog: "stderr" }));
+    await end(first);
+    await assert.rejects(Deno.stat("stderr.lock"), Deno.errors.NotFound);
+  });
   await Deno.remove(dir, { recursive: true });
 });

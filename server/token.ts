@@ -5,6 +5,7 @@
  */
 import { secretFault } from "../shared/files/modes.ts";
 import { UsageError } from "../shared/cli/usage_error.ts";
+import { whyUnusable } from "../shared/files/why_unusable.ts";
 
 /** Where a token comes from; `file` wins. */
 export interface TokenSource {
@@ -41,8 +42,7 @@ export async function readToken(
     return check(await Deno.readTextFile(file), `${flag} ${file}`);
   } catch (error) {
     if (error instanceof UsageError) throw error;
-    const why = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`Cannot read ${flag} ${file}: ${why}`, { cause: error });
+    throw new UsageError(`Cannot read ${flag} ${file}: ${whyUnusable(error)}`, { cause: error });
   }
 }
 

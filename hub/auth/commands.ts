@@ -12,6 +12,7 @@ import { isToken, randomToken, readSecretFile, TOKEN_RULE } from "../token_file.
 import type { AuthFile } from "./auth_file.ts";
 import { dryRunCommand } from "./dry_run_command.ts";
 import { loadAuthFile } from "./watched_auth.ts";
+import { whyUnusable } from "../../shared/files/why_unusable.ts";
 
 /** A secret that is longer was not meant. */
 const MAX_INPUT_BYTES = 4096;
@@ -150,7 +151,7 @@ function readFile(path: string): string {
     return readSecretFile(path, MAX_INPUT_BYTES).trim();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw new UsageError("There is no such token file");
-    throw new Error(`Cannot read the token file: ${(error as Error).message}`);
+    throw new Error(`Cannot read the token file: ${whyUnusable(error)}`);
   }
 }
 

@@ -106,7 +106,8 @@ async function lock(stateDir: string): Promise<Disposable> {
   if (await file.tryLock(true)) return file;
   file.close();
   throw new Error(
-    `Cannot use state directory ${stateDir}: another gserver uses it; give each its own`,
+    `Cannot use state folder ${stateDir}: another gserver uses it; stop that one, or give each its own ` +
+      "--state-dir",
   );
 }
 

@@ -19,6 +19,7 @@ import {
 import { closest } from "../closest.ts";
 import { configKey, type Option } from "./option.ts";
 import { UsageError } from "./usage_error.ts";
+import { whyUnusable } from "../files/why_unusable.ts";
 
 /** Key → what stands there. */
 export type ConfigFile = ReadonlyMap<string, {
@@ -44,8 +45,9 @@ async function readText(path: string): Promise<string> {
     if (size > MAX_BYTES) throw new Error(`it has ${size} bytes, at most ${MAX_BYTES} are allowed`);
     return await Deno.readTextFile(path);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`Cannot read config file "${path}": ${why}`, { cause: error });
+    throw new UsageError(`Cannot read config file "${path}": ${whyUnusable(error)}`, {
+      cause: error,
+    });
   }
 }
 

@@ -15,6 +15,7 @@
  */
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { folderFault } from "./modes.ts";
+import { whyUnusable } from "./why_unusable.ts";
 
 /** As many links as Linux follows in one path (`MAXSYMLINKS`). */
 const MAX_LINKS = 40;
@@ -33,8 +34,7 @@ export function openStateFolder(path: string): void {
   try {
     fault = faultOf(path);
   } catch (cause) {
-    const { message } = cause as Error;
-    throw new Error(`Cannot make state folder ${path}: ${message}`, { cause });
+    throw new Error(`Cannot make state folder ${path}: ${whyUnusable(cause)}`, { cause });
   }
   if (fault !== undefined) throw new Error(`Cannot use state folder ${path}: ${fault}`);
 }

@@ -9,6 +9,7 @@
  */
 import { Complaint } from "../async/complaint.ts";
 import { rulesFault } from "../files/modes.ts";
+import { whyUnusable } from "../files/why_unusable.ts";
 
 /** How often the file is looked at. */
 export const POLL_MS = 1_000;
@@ -114,7 +115,7 @@ export function readRulesFile(
     if (fault !== undefined) throw new Error(fault);
     return Deno.readTextFileSync(path);
   } catch (cause) {
-    throw new Error(`Cannot read ${what} ${path}: ${(cause as Error).message}`, { cause });
+    throw new Error(`Cannot read ${what} ${path}: ${whyUnusable(cause)}`, { cause });
   }
 }
 

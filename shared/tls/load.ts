@@ -14,6 +14,7 @@ import { keyFault, type Owned } from "../files/modes.ts";
 import type { CertificatePair } from "./generate.ts";
 import { keyKindFault } from "./key_kind.ts";
 import { certificateBlocks, keyBlock, pemText, whatItIs } from "./pem.ts";
+import { whyUnusable } from "../files/why_unusable.ts";
 
 /** Options of {@linkcode loadCertificate}. */
 export interface LoadOptions {
@@ -191,17 +192,11 @@ export async function readPem(
       return pemText(await Deno.readFile(path));
     }
   } catch (error) {
-    throw new Error(`Cannot read ${what} "${path}": ${whyUnreadable(error as Error)}`, {
+    throw new Error(`Cannot read ${what} "${path}": ${whyUnusable(error)}`, {
       cause: error,
     });
   }
   throw new Error(`Cannot use ${what} "${path}": ${fault}`);
-}
-
-function whyUnreadable(error: Error): string {
-  if (error instanceof Deno.errors.NotFound) return "there is no such file";
-  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  return error.message;
 }
 
 function parseCertificates(
