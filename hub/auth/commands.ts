@@ -102,7 +102,7 @@ function describe(path: string, { allowLoopback, issuers, servers, operators }: 
     `${path} can be used.`,
     allowLoopback
       ? "From the hub's own machine, everybody may do everything without a credential."
-      : "Nobody gets in without a credential, from the hub's own machine neither.",
+      : "Nobody gets in without a credential, not even from the hub's own machine.",
   ];
   for (const { id, issuer, algorithms } of issuers) {
     lines.push(`issuer ${id}: ${issuer}, ${algorithms.join(" ")}`);
