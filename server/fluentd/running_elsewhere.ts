@@ -48,6 +48,7 @@ export async function findElsewhere(options: ElsewhereOptions): Promise<Elsewher
   const ours = await realPath(configPath);
   const found: Elsewhere[] = [];
   for (const process of supervisors) {
+    if (await isInContainer(process.pid)) continue;
     const config = await configOf(process);
     const unit = await unitOf(process.pid);
     const usual = USUAL_PLACES.some((place) => config.startsWith(place));
@@ -87,6 +88,19 @@ async function realPath(path: string): Promise<string> {
     return await Deno.realPath(path);
   } catch {
     return resolve(path);
+  }
+}
+
+/** More than one PID in `NSpid` (proc(5)): a PID namespace within ours has a number of its own for it. */
+const NESTED = /^NSpid:\s\d+\s\d/m;
+
+/** Whether a PID namespace within ours has it, as containers do. Units have none. */
+async function isInContainer(pid: number): Promise<boolean> {
+  try {
+    return NESTED.test(await Deno.readTextFile(`/proc/${pid}/status`));
+  } catch {
+    // It has ended.
+    return false;
   }
 }
 

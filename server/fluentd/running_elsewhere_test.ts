@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { fluentdCommand, freePort, simpleConfig } from "../../tests/support/fluentd.ts";
+import { descendantsOf, readProcesses } from "./proc.ts";
 import { findElsewhere } from "./running_elsewhere.ts";
 import { refused, TestFluentd, until } from "./test_kit.ts";
 
@@ -53,5 +54,36 @@ Deno.test({
     const [found] = await find(other.configPath);
     assert.equal(found?.configPath, await Deno.realPath(other.configPath));
     assert.deepEqual(await find("/nowhere/fluent.conf"), []);
+  },
+});
+
+/** Only root makes namespaces everywhere. */
+const isRoot = Deno.uid() === 0;
+if (!isRoot) console.warn("SKIPPED: a Fluentd in a container, because this is not root");
+
+Deno.test({
+  name: "G7: a Fluentd in a container is no Fluentd of this machine",
+  ignore: command === undefined || !isRoot,
+  fn: async () => {
+    await using fluentd = await TestFluentd.open(simpleConfig(), {});
+    const container = new Deno.Command("unshare", {
+      args: ["--pid", "--fork", "--kill-child", ...command!, "-c", fluentd.configPath],
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    try {
+      // It is there to be seen, and has been executed.
+      await until("the Fluentd in it", async () => {
+        const inside = await readProcesses(await descendantsOf([container.pid]));
+        return inside.find(({ pid, argv }) =>
+          pid !== container.pid && /ruby|fluentd/.test(argv[0]!)
+        );
+      });
+      const options = { own: new Set([Deno.pid]), configPath: fluentd.configPath, implicit: true };
+      assert.deepEqual(await findElsewhere(options), []);
+    } finally {
+      container.kill("SIGKILL");
+      await container.status;
+    }
   },
 });
