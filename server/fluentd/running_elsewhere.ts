@@ -108,9 +108,11 @@ async function isInContainer(pid: number): Promise<boolean> {
 async function unitOf(pid: number): Promise<string | undefined> {
   try {
     const text = await Deno.readTextFile(`/proc/${pid}/cgroup`);
-    const line = text.split("\n").find((line) => /^(?:0:|\d{1,5}:name=systemd:)/.test(line)) ?? "";
-    const group = line.split(":").slice(2).join(":");
-    return group.endsWith(".service") ? basename(group) : undefined;
+    // systemd may keep its groups in either hierarchy, and the other one then says "/" (cgroups(7)).
+    const groups = text.split("\n").filter((line) => /^(?:0:|\d{1,5}:name=systemd:)/.test(line))
+      .map((line) => line.split(":").slice(2).join(":"));
+    const group = groups.find((path) => path.endsWith(".service"));
+    return group && basename(group);
   } catch {
     // It has ended.
     return undefined;
