@@ -15,5 +15,5 @@ export function whyUnusable(error: unknown): string {
     return "this program may not use it; name an ordinary file outside of /dev, /proc and /sys";
   }
   const message = error instanceof Error ? error.message : String(error);
-  return message.replace(/ \(os error \d+\)(: .*)?$/s, "");
+  return message.split(/ \(os error \d{1,5}\)/, 1)[0]!;
 }
