@@ -8,6 +8,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { RENEWAL_WAIT_MS } from "../shared/registration/renewing.ts";
 import { isWithinShare } from "../shared/shared_places.ts";
 import { FlapRule } from "./flap_rule.ts";
 import { isRenewed } from "./meta.ts";
@@ -85,6 +86,8 @@ interface Entry<T extends Tunnel> {
   departure: Departure | undefined;
   flap: FlapRule | undefined;
   flaps: number;
+  /** By the registry's clock: until then a tunnel is expected that takes the place of the one that closed. */
+  renewingUntilMs: number;
 }
 
 const NOTHING: Disposable = { [Symbol.dispose]() {} };
@@ -196,10 +199,15 @@ export class Registry<T extends Tunnel = Tunnel> {
     return this.pick(name) !== undefined;
   }
 
-  /** Whether its newest tunnel has said that another one takes its place at once. */
+  /**
+   * Whether its newest tunnel has said that another one takes its place at once. It may close before that
+   * one is here: it is only as long as its calls.
+   */
   isRenewing(name: ServerName): boolean {
-    const newest = this.#entries.get(name)?.tunnels.at(-1);
-    return newest?.state === "draining" && newest.isRenewing === true;
+    const entry = this.#entries.get(name);
+    const newest = entry?.tunnels.at(-1);
+    if (newest !== undefined) return newest.state === "draining" && newest.isRenewing === true;
+    return entry !== undefined && this.#now() < entry.renewingUntilMs;
   }
 
   /** Whether this name is or was here. */
@@ -317,6 +325,7 @@ export class Registry<T extends Tunnel = Tunnel> {
         departure: undefined,
         flap: undefined,
         flaps: 0,
+        renewingUntilMs: 0,
       };
       this.#entries.set(name, entry);
       this.#setIdle(name, owner);
@@ -348,6 +357,7 @@ export class Registry<T extends Tunnel = Tunnel> {
     entry.owner = tunnel.owner ?? "";
     this.#hold(entry.owner, 1);
     entry.tunnels.push(tunnel);
+    entry.renewingUntilMs = 0;
     this.#changes++;
     this.#idle.delete(info.name);
     const turn = this.#turn(entry, displaced, tunnel);
@@ -408,6 +418,7 @@ export class Registry<T extends Tunnel = Tunnel> {
       };
     }
     if (entry.tunnels.length === 0) {
+      if (tunnel.isRenewing) entry.renewingUntilMs = this.#now() + RENEWAL_WAIT_MS;
       entry.flap?.end();
       this.#hold(entry.owner, -1);
       this.#setIdle(info.name, entry.owner);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
+import { RENEWAL_WAIT_MS } from "../shared/registration/renewing.ts";
 import { fc } from "../shared/testing/property.ts";
 import { FakeTunnel } from "./fake_tunnel.ts";
 import { MAX_DRAINING, Registry, type RegistryEvent } from "./registry.ts";
@@ -351,6 +352,27 @@ Deno.test("Registry lets a tunnel end its calls that its own instance has renewe
       assert.equal(registry.pick("edge-1"), second);
     });
   }
+});
+
+Deno.test("C6: a tunnel that is renewed is expected for a while after the old one has closed", async () => {
+  let nowMs = 0;
+  const registry = new Registry({ now: () => nowMs });
+  const old = register(registry, "edge-1/payments");
+  assert.equal(registry.isRenewing("edge-1/payments"), false);
+  Object.assign(old, { isRenewing: true });
+  await old.drain();
+  assert.equal(registry.isRenewing("edge-1/payments"), true);
+  old.close(GONE);
+  await settle();
+  nowMs = RENEWAL_WAIT_MS - 1;
+  assert.equal(registry.isRenewing("edge-1/payments"), true);
+  nowMs = RENEWAL_WAIT_MS;
+  assert.equal(registry.isRenewing("edge-1/payments"), false);
+  // One that goes without a word is not expected.
+  const next = register(registry, "edge-1/payments");
+  next.close(GONE);
+  await settle();
+  assert.equal(registry.isRenewing("edge-1/payments"), false);
 });
 
 Deno.test("B8: one owner holds its share of the places for names, whatever it registers", () => {
