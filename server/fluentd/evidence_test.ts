@@ -190,7 +190,10 @@ row("G4: one worker of two in a crash loop is never HEALTHY, not for one look", 
   const looks: FluentdState[] = [];
   for (let i = 0; i < 30; i++) looks.push(await service.status());
   assert.ok(looks.some(({ workers = [] }) => workers.some(({ id = 0 }) => id === 0)), "naive");
-  assert.deepEqual([...new Set(looks.map(({ health }) => health))], ["CRASH_LOOP"]);
+  const healths = new Set(looks.map(({ health }) => health));
+  // On a slow machine one look in many may fall into a worker's start, and says so.
+  healths.delete("STARTING");
+  assert.deepEqual([...healths], ["CRASH_LOOP"]);
 });
 
 /** Legal configs that each take a witness away. */
