@@ -21,6 +21,19 @@ Deno.test("Runner counts what passed and failed, and a file that crashes has fai
       /^ +SKIPPED: no luck/m,
     ],
   ];
+  // Aborts the first time, and always.
+  const abort = (marker: string) => `
+const marker = ${JSON.stringify(`${dir}/`)} + ${marker};
+if (!await Deno.stat(marker).catch(() => undefined)) {
+  await Deno.writeTextFile(marker, "");
+  console.error("deno: nghttp2/lib/nghttp2_session.c:2402: int f(void *): Assertion \`x' failed.");
+  Deno.exit(134);
+}
+Deno.test("a", () => {});`;
+  table.push(
+    ["aborted", abort('"once"'), 0, /AGAIN: Deno's node:http2 aborted[^]*ok +1 passed/],
+    ["aborting", abort('"always" + Deno.pid'), 1, /AGAIN: [^]*1 failed/],
+  );
   try {
     for (const [name, text, code, says] of table) {
       await t.step(name, async () => {
