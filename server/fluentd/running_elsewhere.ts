@@ -20,6 +20,7 @@ export interface Elsewhere {
   readonly pid: number;
   /** The unit of systemd that keeps it, if one does. */
   readonly unit?: string;
+  /** `unknown`, where a title took the place of its arguments. */
   readonly configPath: string;
 }
 
@@ -51,9 +52,10 @@ export async function findElsewhere(options: ElsewhereOptions): Promise<Elsewher
     if (await isInContainer(process.pid)) continue;
     const config = await configOf(process);
     const unit = await unitOf(process.pid);
-    const usual = USUAL_PLACES.some((place) => config.startsWith(place));
+    const usual = USUAL_PLACES.some((place) => config?.startsWith(place));
     if (config === ours || implicit && (unit !== undefined || usual)) {
-      found.push({ pid: process.pid, configPath: config, ...(unit === undefined ? {} : { unit }) });
+      const configPath = config ?? "unknown";
+      found.push({ pid: process.pid, configPath, ...(unit === undefined ? {} : { unit }) });
     }
   }
   return found;
@@ -64,16 +66,22 @@ function isSupervisor(process: ProcessInfo): boolean {
   const { argv } = process;
   const [program = "", ...args] = argv;
   if (isWorker(process) || args.some((arg) => SHORT_RUNS.has(arg))) return false;
-  if (program.startsWith("supervisor:")) return true;
+  if (hasTitle(argv)) return true;
   const script = /^ruby/.test(basename(program))
     ? args.find((arg) => !arg.startsWith("-"))
     : program;
   return /^(?:fluentd|td-agent)$/.test(basename(script ?? ""));
 }
 
-async function configOf({ pid, argv }: ProcessInfo): Promise<string> {
-  const own = readLaunch({ argv }).configPath ?? await readEnv(pid, "FLUENT_CONF") ??
-    DEFAULT_CONFIG_PATH;
+function hasTitle([program = ""]: readonly string[]): boolean {
+  return program.startsWith("supervisor:");
+}
+
+/** `undefined` if it is not known: `<system> process_name` puts a title in the place of the arguments. */
+async function configOf({ pid, argv }: ProcessInfo): Promise<string | undefined> {
+  const named = readLaunch({ argv }).configPath ?? await readEnv(pid, "FLUENT_CONF") ?? undefined;
+  const own = named ?? (hasTitle(argv) ? undefined : DEFAULT_CONFIG_PATH);
+  if (own === undefined) return undefined;
   let cwd = "/";
   try {
     cwd = await Deno.readLink(`/proc/${pid}/cwd`);

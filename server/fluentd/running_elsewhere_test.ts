@@ -57,6 +57,22 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "G7: a title that hides the arguments does not make the config the usual one",
+  ignore: command === undefined,
+  fn: async () => {
+    const config = simpleConfig({ port: freePort(), system: "process_name hidden" });
+    await using other = await TestFluentd.open(config, {});
+    const { after } = await other.service.start();
+    const pid = after!.supervisor!.pid!;
+    const [process] = await readProcesses([pid]);
+    assert.match(process!.argv[0]!, /^supervisor:hidden/);
+    const options = { own: new Set([Deno.pid]), configPath: "/nowhere/x.conf", implicit: true };
+    const found = await findElsewhere(options);
+    assert.ok(!found.some((one) => one.pid === pid), JSON.stringify(found));
+  },
+});
+
 /** Only root makes namespaces everywhere. */
 const isRoot = Deno.uid() === 0;
 if (!isRoot) console.warn("SKIPPED: a Fluentd in a container, because this is not root");
