@@ -49,7 +49,7 @@ interface Question {
 const NOT_FOUND = { errorResponse: { errorCode: Status.NOT_FOUND, errorMessage: "no" } };
 
 /** Reflection that hands out these files: a symbol is in the file that has the longest part of its name. */
-export function describeFiles(files: readonly IFileDescriptorProto[]) {
+function describeFiles(files: readonly IFileDescriptorProto[]) {
   const holds = ({ package: scope = "", messageType = [], service = [] }: IFileDescriptorProto) =>
     [...messageType, ...service].map(({ name }) => scope === "" ? name : `${scope}.${name}`);
   const answer = ({ fileContainingSymbol, fileByFilename }: Question): object => {

@@ -10,7 +10,7 @@ import { readToken } from "./token.ts";
 import { describeUpstream, type Upstream, type UpstreamTls } from "./upstream.ts";
 
 /** An upstream that does not take a connection in this time is down. */
-export const UPSTREAM_TIMEOUT_MS = 5_000;
+const UPSTREAM_TIMEOUT_MS = 5_000;
 
 /** A connection to an upstream, and the token that it asks for. */
 export interface UpstreamConnection {

@@ -93,7 +93,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "C6: an upstream that restarts is back within two seconds, and away until then",
+  name: "C6: an upstream that restarts is back within four seconds, and away until then",
   ignore,
   async fn() {
     const first = await startUpstream("0");

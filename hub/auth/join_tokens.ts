@@ -15,7 +15,7 @@ import { openToken, readTokenFile } from "../token_file.ts";
 const FILE = "join.token";
 const OLDER = /^join-[\w.-]{1,100}\.token$/;
 /** More are not read. */
-export const MAX_JOIN_TOKENS = 16;
+const MAX_JOIN_TOKENS = 16;
 const OWNER_ONLY = 0o600;
 
 /**

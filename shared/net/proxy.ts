@@ -21,7 +21,7 @@ import { isLoopbackHost } from "./loopback.ts";
 import { type HostAndPort, isExempt } from "./no_proxy.ts";
 
 /** What `--proxy` takes for "none, whatever the environment says". */
-export const DIRECT = "direct";
+const DIRECT = "direct";
 
 /** Environment variables by name. */
 export type Env = Readonly<Record<string, string | undefined>>;

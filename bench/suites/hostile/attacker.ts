@@ -103,7 +103,7 @@ function head(token: string | undefined, more: HeaderList = []): HeaderList {
   ];
 }
 
-/** Runs `act` so often per second, from so many loops, each as long as the attack lasts. */
+/** Runs `act` at a rate per second, from several loops, each as long as the attack lasts. */
 async function paced(attack: Running, act: () => Promise<unknown>): Promise<void> {
   const startedMs = performance.now();
   let begun = 0;
@@ -304,7 +304,7 @@ const ATTACKS = {
     peer.close();
   },
 
-  /** B12: connections that say nothing; so many at once, dialled again when the hub closes one. */
+  /** B12: a number of connections that say nothing, dialled again when the hub closes one. */
   async sockets(attack: Running): Promise<void> {
     const sockets = new Set<net.Socket>();
     await paced({ ...attack, connections: 16 }, async () => {

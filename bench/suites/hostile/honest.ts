@@ -31,7 +31,7 @@ export interface HonestOptions {
   readonly seconds: number;
 }
 
-/** Calls for so long. */
+/** Calls until the time is over. */
 export async function callHonestly(options: HonestOptions): Promise<Felt> {
   const { address, server, token, seconds } = options;
   const block = encodeHeaderList([
