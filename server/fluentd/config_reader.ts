@@ -11,8 +11,6 @@ import { globSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { type ConfigElement, INCLUDE, literal, parseConfig } from "./config_text.ts";
 
-import { secretsOf } from "./secrets.ts";
-
 /** Files of one config, with all that it includes; more are not looked at. */
 export const MAX_CONFIG_FILES = 200;
 /** Bytes of all of them. */
@@ -51,8 +49,8 @@ export interface ConfigFacts {
   readonly logPath?: string;
   /** Of `<system>`: where plugins keep what has no place of its own. */
   readonly rootDir?: string;
-  /** Values that must not leave this machine. */
-  readonly secrets?: ReadonlySet<string>;
+  /** All of it, with what it includes. */
+  readonly root?: ConfigElement;
   readonly sources: number;
   readonly listening: readonly Listening[];
   readonly outputs: readonly ConfiguredOutput[];
@@ -161,7 +159,7 @@ function factsOf(root: ConfigElement, cwd: string) {
   const sources = all.filter(({ name }) => name === "source");
   const sinks = all.filter(({ name }) => name === "match" || name === "store");
   return {
-    secrets: secretsOf(root),
+    root,
     sources: sources.length,
     listening: sources.flatMap(listeningOf),
     outputs: sinks.filter((sink) => !sink.children.some(({ name }) => name === "store"))

@@ -38,6 +38,9 @@ function element(name: string, arg = ""): OpenElement {
   return { name, arg, params: new Map(), children: [] };
 }
 
+/** Of a Fluentd whose config cannot be read. */
+export const NO_CONFIG: ConfigElement = element("ROOT");
+
 /** Reads a text. What cannot be read is left out: a dry run is who complains. */
 export function parseConfig(text: string): ConfigElement {
   const root = element("ROOT");

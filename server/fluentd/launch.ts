@@ -242,6 +242,52 @@ export function versionArgv({ argv }: Launch): string[] {
   return [...argv.slice(0, beginOf(argv)), "--version"];
 }
 
+/** What is added to the config by the arguments (`-i`). */
+export function inlineConfigOf({ argv }: Launch): string | undefined {
+  const given = [...parts(argv)].findLast(({ name }) => name === "inline-config")?.value;
+  return given?.replaceAll("\\n", "\n");
+}
+
+/** Which parameters of which plugin. */
+export interface PluginQuestion {
+  /** Of the tool beside fluentd, see plugin_schemas.ts. */
+  readonly tool: string;
+  readonly kind: string;
+  readonly type: string;
+  /** Where fluentd looks for plugins unless told otherwise. */
+  readonly pluginDir: string;
+}
+
+/** The program itself, as the arguments name it; `undefined` where it is behind something else. */
+export function programOf({ argv }: Launch): string | undefined {
+  const program = argv[beginOf(argv) - 1];
+  return program !== undefined && /^(?:fluentd|td-agent)\b/.test(basename(program))
+    ? program
+    : undefined;
+}
+
+/**
+ * The arguments that ask fluentd's own tool for the parameters of a plugin, with the folders and
+ * libraries that the start has. `undefined` where Bundler chooses the gems: the tool cannot.
+ */
+export function schemaArgv({ argv }: Launch, question: PluginQuestion): string[] | undefined {
+  const { tool, kind, type, pluginDir } = question;
+  const begin = beginOf(argv);
+  const load: string[] = ["-p", pluginDir];
+  for (const { name, value, args: [option = ""] } of parts(argv)) {
+    if (name === "gemfile") return undefined;
+    if (value === undefined) continue;
+    if (name === "plugin") load.push("-p", value);
+    const [, letter] = /^-([Ir])/.exec(option) ?? [];
+    if (letter !== undefined) load.push(`-${letter}`, value);
+  }
+  return [
+    ...argv.slice(0, begin - 1),
+    tool,
+    ...["--verbose", "--compact", "--format=json", ...load, "--", kind, type],
+  ];
+}
+
 /** Shells that take a command as text, to which no option of Fluentd can be added. */
 const SHELLS = /^(?:ba|da|z|k|a)?sh$/;
 

@@ -27,6 +27,8 @@ const log = getLogger(["fluentd"]);
 const TEND_MS = 5000;
 /** The same while processes are young: those that die soon must not be missed between two looks. */
 const TEND_YOUNG_MS = 500;
+/** How often to see whether a plugin of the config is not known yet. */
+const LEARN_MS = 1000;
 /** Exists where systemd is the init system, see sd_booted(3). */
 const SYSTEMD_BOOTED = "/run/systemd/system";
 
@@ -86,10 +88,10 @@ export async function fluentdService(options: FluentdOptions): Promise<FluentdHa
   );
   stack.defer(() => operations.close());
   const observer = new Observer({ manager, monitor, implicit: isImplicit(options) });
-  const tending = tend(observer, closing);
-  stack.defer(() => {
+  const doing = [tend(observer, closing), learn(observer, closing)];
+  stack.defer(async () => {
     closing.abort(fluentdError("SHUTTING_DOWN", "This gserver is shutting down"));
-    return tending;
+    await Promise.all(doing);
   });
   const { implementation } = new FluentdService(observer, operations);
   const owned = stack.move();
@@ -181,5 +183,17 @@ async function tend(observer: Observer, { signal }: WaitOptions): Promise<void> 
       if (!signal.aborted) log.warn("Cannot look at fluentd: {error}", { error });
     }
     await delay(pauseMs, { signal }).catch(() => {});
+  }
+}
+
+/** Keeps what the plugins call secret known until the signal. */
+async function learn(observer: Observer, { signal }: WaitOptions): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await observer.learn({ signal });
+    } catch (error) {
+      if (!signal.aborted) log.warn("Cannot ask fluentd's plugins: {error}", { error });
+    }
+    await delay(LEARN_MS, { signal }).catch(() => {});
   }
 }

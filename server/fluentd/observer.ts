@@ -6,6 +6,7 @@
  */
 import { delay } from "../../shared/async/delay.ts";
 import { type ConfigFacts, readConfig } from "./config_reader.ts";
+import { type ConfigElement, NO_CONFIG } from "./config_text.ts";
 import { type FailingOutput, failingOutputs } from "./delivery.ts";
 import { onFullDisk } from "./disk.ts";
 import { Expectations, type Expected } from "./expectation.ts";
@@ -21,11 +22,13 @@ import {
   type Observation,
   type WaitOptions,
 } from "./manager.ts";
+import { Mask } from "./mask.ts";
 import type { Monitor, MonitorIdentity, MonitorReport } from "./monitor.ts";
 import { type MonitorFacts, MonitorMemory } from "./monitor_memory.ts";
+import { type PluginName, PluginSchemas } from "./plugin_schemas.ts";
 import { isSameProcess, readProcesses } from "./proc.ts";
 import { type Elsewhere, findElsewhere } from "./running_elsewhere.ts";
-import { Mask } from "./secrets.ts";
+import { pluginsOf, secretsOf } from "./secrets.ts";
 import { type Listener, listenersOf } from "./sockets.ts";
 import { type Warning, warningsOf } from "./warnings.ts";
 
@@ -94,6 +97,9 @@ export class Observer {
   readonly log = new LogFollower();
   /** For all that leaves this machine. */
   readonly mask = new Mask();
+  readonly #schemas = new PluginSchemas();
+  /** What the last look found, and whose plugins are to be asked. */
+  #configured: { readonly root: ConfigElement; readonly launch: Launch | undefined } | undefined;
   readonly #expectations = new Expectations();
   readonly #monitorMemory = new MonitorMemory();
   #answers: { identities: MonitorIdentity[]; report?: MonitorReport | undefined } | undefined;
@@ -148,7 +154,7 @@ export class Observer {
     const glanced = await this.glance(options);
     const { launch } = await this.#setup(options);
     const config = await this.#config(glanced, launch);
-    if (config?.secrets !== undefined) this.mask.know(config.secrets);
+    this.#knowSecrets(config, launch);
     await this.readLog(options, config);
     const pids = glanced.workers.map(({ pid }) => pid);
     const listeners = listenersOf(pids);
@@ -206,6 +212,29 @@ export class Observer {
       ...(identities === undefined ? {} : { identities }),
       ...(report === undefined ? {} : { report }),
     };
+  }
+
+  #knowSecrets(config: ConfigFacts | undefined, launch: Launch | undefined): void {
+    const root = config?.root ?? NO_CONFIG;
+    if (this.#configured?.root === root && this.#configured.launch === launch) return;
+    this.#configured = { root, launch };
+    this.#maskAgain();
+  }
+
+  #maskAgain(): void {
+    const { root, launch } = this.#configured!;
+    const schemaOf = (plugin: PluginName) => this.#schemas.get(plugin);
+    this.mask.know(secretsOf(root, { schemaOf, launch }));
+  }
+
+  /**
+   * Asks the plugins of the config what is secret, as far as that is not known. It takes seconds, and
+   * no call waits for it.
+   */
+  async learn(options: WaitOptions): Promise<void> {
+    const { root, launch } = this.#configured ?? {};
+    if (root === undefined || launch === undefined) return;
+    if (await this.#schemas.learn(pluginsOf(root), launch, options)) this.#maskAgain();
   }
 
   /** Reads the log on, wherever the manager and the config say that it is. */

@@ -85,30 +85,21 @@ const NO_SECRET = new Set([
 const NO_VALUE =
   /^(?:true|false|yes|no|on|off|nil|null|none|basic|digest|bearer|plain|md5|\d{1,2})$/i;
 
-/** Begins of what shows by itself that it is a secret. */
-const BY_FORM: readonly [pattern: RegExp, kept: string][] = [
+/** What shows by itself that it is a secret; `kept` is not a part of it. */
+const BY_FORM: readonly RegExp[] = [
   // Authorization: Bearer abc
-  [
-    /\b(Bearer|Basic|Splunk|ApiKey|SharedKey|Token token=)(\s+\\?["']?)[A-Za-z0-9._~+/:=-]{6,}/gi,
-    `$1$2${MASK}`,
-  ],
+  /(?<kept>\b(?:Bearer|Basic|Splunk|ApiKey|SharedKey|Token token=)\s+\\?["']?)[A-Za-z0-9._~+/:=-]{6,}/gi,
   // https://user:password@host, and https://token@host
-  [/(\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s:/@"'\\]{0,200}:)[^\s"'\\@/]{1,500}@/gi, `$1${MASK}@`],
-  [/(\bhttps?:\/\/)[^\s:/@"'\\?]{12,200}@/gi, `$1${MASK}@`],
+  /(?<kept>\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s:/@"'\\]{0,200}:)[^\s"'\\@/]{1,500}(?=@)/gi,
+  /(?<kept>\bhttps?:\/\/)[^\s:/@"'\\?]{12,200}(?=@)/gi,
   // The path of a webhook is its password.
-  [
-    /(\bhooks\.slack\.com\/(?:services|workflows)\/|\bdiscord(?:app)?\.com\/api\/webhooks\/\d{1,30}\/|\.webhook\.office\.com\/[a-z0-9]{1,20}\/|\boutlook\.office\.com\/webhook\/|\bapi\.telegram\.org\/bot|\bwebhooks?\.(?!office\.)[a-z0-9.-]{1,60}\/)[^\s"'\\?,}\]]{8,}/gi,
-    `$1${MASK}`,
-  ],
+  /(?<kept>\bhooks\.slack\.com\/(?:services|workflows)\/|\bdiscord(?:app)?\.com\/api\/webhooks\/\d{1,30}\/|\.webhook\.office\.com\/[a-z0-9]{1,20}\/|\boutlook\.office\.com\/webhook\/|\bapi\.telegram\.org\/bot|\bwebhooks?\.(?!office\.)[a-z0-9.-]{1,60}\/)[^\s"'\\?,}\]]{8,}/gi,
   // curl -u user:password
-  [/(\s(?:-u|--user|--proxy-user)[ =]\\?["']?[^\s:"']{1,100}:)[^\s"'\\]{1,200}/g, `$1${MASK}`],
+  /(?<kept>\s(?:-u|--user|--proxy-user)[ =]\\?["']?[^\s:"']{1,100}:)[^\s"'\\]{1,200}/g,
   // Keys that have a form of their own.
-  [/\b(AKIA|ASIA)[A-Z0-9]{16}\b/g, `$1${MASK}`],
-  [
-    /\b(gh[pousr]_|github_pat_|glpat-|xox[abprs]-|sk_live_|rk_live_|NRAK-|SG\.)[A-Za-z0-9_.-]{10,}/g,
-    `$1${MASK}`,
-  ],
-  [/\beyJ[A-Za-z0-9_-]{8,400}\.[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{0,1000}/g, MASK],
+  /(?<kept>\b(?:AKIA|ASIA))[A-Z0-9]{16}\b/g,
+  /(?<kept>\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-|sk_live_|rk_live_|NRAK-|SG\.))[A-Za-z0-9_.-]{10,}/g,
+  /(?<kept>)\beyJ[A-Za-z0-9_-]{8,400}\.[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{0,1000}/g,
 ];
 
 /** A name, and what stands between it and its value. */
@@ -125,10 +116,29 @@ export function isSecretName(name: string): boolean {
   );
 }
 
+/** Takes each secret that is masked. */
+type Found = (secret: string) => void;
+
 /** The text without what looks like a secret. */
-export function redact(text: string): string {
-  const masked = maskNamed(maskPrivateKeys(text));
-  return BY_FORM.reduce((text, [pattern, kept]) => text.replace(pattern, kept), masked);
+export function redact(text: string, found: Found = () => {}): string {
+  const masked = maskNamed(maskPrivateKeys(text, found), found);
+  return BY_FORM.reduce(
+    (text, pattern) =>
+      text.replace(pattern, (all: string, ...rest: unknown[]) => {
+        const { kept } = rest.at(-1) as { kept: string };
+        const secret = all.slice(kept.length);
+        if (!secret.startsWith(MASK)) found(secret);
+        return kept + MASK;
+      }),
+    masked,
+  );
+}
+
+/** What `redact` would mask. */
+export function secretsIn(text: string): string[] {
+  const secrets: string[] = [];
+  redact(text, (secret) => secrets.push(secret));
+  return secrets;
 }
 
 const KEY_BEGIN = "PRIVATE KEY-----";
@@ -137,15 +147,16 @@ const KEY_END = "-----END";
 const MAX_LABEL = 40;
 
 /** What stands between the two lines of a private key; to the end where the second one is cut off. */
-function maskPrivateKeys(text: string): string {
+function maskPrivateKeys(text: string, found: Found): string {
   let masked = "";
   let done = 0;
   for (let at = text.indexOf(KEY_BEGIN); at !== -1; at = text.indexOf(KEY_BEGIN, done)) {
     const from = at + KEY_BEGIN.length;
-    const found = text.indexOf(KEY_END, from);
-    const end = found === -1 ? text.length : found;
+    const last = text.indexOf(KEY_END, from);
+    const end = last === -1 ? text.length : last;
+    if (end > from) found(text.slice(from, end));
     masked += text.slice(done, from) + (end > from ? MASK : "");
-    done = found === -1 ? end : endOfLabel(text, end);
+    done = last === -1 ? end : endOfLabel(text, end);
     masked += text.slice(end, done);
   }
   return masked + text.slice(done);
@@ -158,7 +169,7 @@ function endOfLabel(text: string, from: number): number {
 }
 
 /** Masks the values of names that say so. */
-function maskNamed(text: string): string {
+function maskNamed(text: string, found: Found): string {
   let masked = "";
   let done = 0;
   NAMED.lastIndex = 0;
@@ -181,6 +192,7 @@ function maskNamed(text: string): string {
     if (value === "" || NO_VALUE.test(value) || value.startsWith(MASK)) continue;
     // Its kind may stay: "Bearer xxxxxx" is masked by its form.
     const [, kind = ""] = /^((?:Bearer|Basic|Splunk|ApiKey|Digest|Token)\s+)/i.exec(value) ?? [];
+    found(value.slice(kind.length));
     masked += text.slice(done, from) + quote + kind + MASK;
     done = end;
   }
