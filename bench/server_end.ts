@@ -28,8 +28,6 @@ const echo = toService("echo.v1.Echo", {
       const data = new Uint8Array(size);
       for (let index = 0; index < count; index++) yield { data, index };
     }),
-    ClientStream: () => {},
-    Bidi: () => {},
   },
 });
 

@@ -12,7 +12,7 @@ import { methodPath } from "../shared/grpc/service.ts";
 import { Status, statusName } from "../shared/grpc/status.ts";
 import type { Channel, Goaway } from "../shared/grpc_client/channel.ts";
 import { goawayText } from "../shared/grpc_client/failures.ts";
-import { CallMetadata } from "../shared/grpc_client/metadata.ts";
+import { CallMetadata } from "../shared/grpc/call_metadata.ts";
 import { printable } from "../shared/printable.ts";
 import { type Call, messageTypes, startCall } from "./call.ts";
 import type { Header } from "./connection_options.ts";

@@ -10,7 +10,7 @@ import { methodPath } from "../shared/grpc/service.ts";
 import { Status } from "../shared/grpc/status.ts";
 import type { Channel } from "../shared/grpc_client/channel.ts";
 import type { ClientCall } from "../shared/grpc_client/client_call.ts";
-import type { CallMetadata } from "../shared/grpc_client/metadata.ts";
+import type { CallMetadata } from "../shared/grpc/call_metadata.ts";
 
 /** The messages to send, encoded. */
 export type Requests = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;

@@ -4,7 +4,7 @@ import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { PATIENCE_MS } from "../tests/support/until.ts";
 import { messageTypes, type Requests, startCall } from "./call.ts";
-import { CallMetadata } from "../shared/grpc_client/metadata.ts";
+import { CallMetadata } from "../shared/grpc/call_metadata.ts";
 import { dial } from "./dial.ts";
 import { startFakeHub } from "./fake_hub.ts";
 

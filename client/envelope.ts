@@ -24,7 +24,7 @@ import { root as ours } from "../shared/grpc/root.ts";
 import { encodeStatus } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { encodeBase64 } from "../shared/bytes/base64.ts";
-import type { CallMetadata } from "../shared/grpc_client/metadata.ts";
+import type { CallMetadata } from "../shared/grpc/call_metadata.ts";
 import type { End } from "./print.ts";
 
 export interface EnvelopeContent {

@@ -4,17 +4,18 @@
  *
  * @module
  */
-import { Metadata, type MetadataValue, Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { type AddressInfo, createServer, type Server as NetServer, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import type {
   ghub_v1_Activity as Activity,
   ghub_v1_ListServersResponse as ListServersResponse,
 } from "../shared/gen/types.ts";
+import { CallMetadata, type MetadataEntry } from "../shared/grpc/call_metadata.ts";
 import { bidi, clientStream, serverStream, unary } from "../shared/grpc/handlers.ts";
 import { addReflection } from "../shared/grpc/reflection.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
-import { serviceDefinition } from "../shared/grpc/service.ts";
+import { hostOf } from "../shared/grpc_js/implementation.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { type Io, type Output, runProgram } from "../shared/cli/program.ts";
 import type { CertificatePair } from "../shared/tls/generate.ts";
@@ -25,7 +26,7 @@ import { program } from "./program.ts";
 export interface SeenCall {
   readonly method: string;
   readonly request: object;
-  readonly metadata: Record<string, MetadataValue>;
+  readonly metadata: Record<string, MetadataEntry | undefined>;
   /** What was left of its time when it came. */
   readonly timeoutMs: number | undefined;
 }
@@ -72,38 +73,39 @@ export async function startFakeHub(certificate?: CertificatePair): Promise<FakeH
     unary<object, object>(async (request, context) => {
       const { deadlineMs, metadata, trailers, signal } = context;
       const timeoutMs = deadlineMs === undefined ? undefined : deadlineMs - Date.now();
-      calls.push({ method, request, metadata: metadata.getMap(), timeoutMs });
+      calls.push({ method, request, metadata: firstOf(metadata), timeoutMs });
       await script.before(signal);
       const failure = script.fail();
       const extra = failure?.trailers ?? { "x-hub-hop": "server", "x-hub-forwarded": "1" };
-      for (const [key, value] of Object.entries(extra)) trailers.set(key, value);
-      const headers = new Metadata();
-      headers.set("x-fake", "yes");
+      for (const [key, value] of Object.entries(extra)) trailers.add(key, value);
+      const headers = new CallMetadata();
+      headers.add("x-fake", "yes");
       context.sendHeaders(headers);
       if (failure !== undefined) throw failure.error;
       return response();
     });
   const server = new Server({ "grpc.max_receive_message_length": -1 });
-  server.addService(serviceDefinition("fluentd.v1.Fluentd"), {
+  const host = hostOf(server);
+  host.addService("fluentd.v1.Fluentd", {
     Start: answer("Start", () => script.start),
     Stop: answer("Stop", () => script.stop),
     Restart: answer("Restart", () => script.restart),
     GetStatus: answer("GetStatus", () => script.status),
   });
-  server.addService(serviceDefinition("ghub.v1.Hub"), {
+  host.addService("ghub.v1.Hub", {
     ListServers: answer("ListServers", () => script.servers),
     WatchActivity: serverStream<object, Activity>((request, { signal, metadata }) => {
       calls.push({
         method: "WatchActivity",
         request,
-        metadata: metadata.getMap(),
+        metadata: firstOf(metadata),
         timeoutMs: undefined,
       });
       return script.activity(signal);
     }),
   });
-  server.addService(serviceDefinition("echo.v1.Echo"), ECHO);
-  addReflection(server, ["fluentd.v1.Fluentd", "ghub.v1.Hub", "echo.v1.Echo"]);
+  host.addService("echo.v1.Echo", ECHO);
+  addReflection(host, ["fluentd.v1.Fluentd", "ghub.v1.Hub", "echo.v1.Echo"]);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const sockets = new Set<Socket>();
   const serve = (socket: Socket) => {
@@ -129,6 +131,11 @@ export async function startFakeHub(certificate?: CertificatePair): Promise<FakeH
       await new Promise((resolve) => listener.close(resolve));
     },
   };
+}
+
+/** The first value of each name. */
+function firstOf(metadata: CallMetadata): SeenCall["metadata"] {
+  return Object.fromEntries(metadata.keys().map((key) => [key, metadata.get(key)[0]]));
 }
 
 interface EchoMessage {

@@ -12,7 +12,7 @@ import { closest } from "../shared/closest.ts";
 import { type Detail, errorInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status, type StatusCode } from "../shared/grpc/status.ts";
 import type { ByteStream } from "../shared/grpc_client/byte_stream.ts";
-import { CallMetadata } from "../shared/grpc_client/metadata.ts";
+import { CallMetadata } from "../shared/grpc/call_metadata.ts";
 import { safeJson } from "../shared/safe_json.ts";
 
 /** What raw mode asks of the hub. */

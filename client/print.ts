@@ -7,7 +7,7 @@ import type protobuf from "protobufjs";
 import { type OddValue, type OutputFormat, writeMessage } from "../shared/codec/document.ts";
 import { type Options, type OptionValues, type Output, UsageError } from "../shared/cli/program.ts";
 import type { RpcError } from "../shared/grpc/rpc_error.ts";
-import type { CallMetadata } from "../shared/grpc_client/metadata.ts";
+import type { CallMetadata } from "../shared/grpc/call_metadata.ts";
 import { makeEnvelope } from "./envelope.ts";
 import { printable } from "../shared/printable.ts";
 

@@ -11,7 +11,7 @@ import { Buffer } from "node:buffer";
 import protobuf from "protobufjs";
 import { bidi, unary } from "../shared/grpc/handlers.ts";
 import { encodeStatus, RpcError } from "../shared/grpc/rpc_error.ts";
-import { serviceDefinition } from "../shared/grpc/service.ts";
+import { adapted, hostOf } from "../shared/grpc_js/implementation.ts";
 import { Status, type StatusName } from "../shared/grpc/status.ts";
 import { runClient } from "./fake_hub.ts";
 import { startDescribed, startServer } from "./fake_server.ts";
@@ -90,10 +90,10 @@ Deno.test("E7: the older reflection is asked whatever says that the newer one is
         const refuse = bidi<object, object>(() => {
           throw new RpcError(Status[name], "no such service");
         });
-        server.addService(serviceDefinition("grpc.reflection.v1.ServerReflection"), {
+        hostOf(server).addService("grpc.reflection.v1.ServerReflection", {
           ServerReflectionInfo: refuse,
         });
-        server.addService(serviceDefinition("grpc.reflection.v1alpha.ServerReflection"), {
+        hostOf(server).addService("grpc.reflection.v1alpha.ServerReflection", {
           ServerReflectionInfo: bidi<object, object>(async function* (requests) {
             for await (const _ of requests) {
               yield { listServicesResponse: { service: [{ name: "a.A" }] } };
@@ -107,7 +107,7 @@ Deno.test("E7: the older reflection is asked whatever says that the newer one is
   }
   await t.step("when both are refused, the newer one's reason is told", async () => {
     await using server = await startServer((server) =>
-      server.addService(serviceDefinition("grpc.reflection.v1.ServerReflection"), {
+      hostOf(server).addService("grpc.reflection.v1.ServerReflection", {
         ServerReflectionInfo: bidi<object, object>(() => {
           throw new RpcError(Status.PERMISSION_DENIED, "not for you");
         }),
@@ -189,11 +189,11 @@ Deno.test("E7: details of an error are decoded by what reflection told", async (
         responseDeserialize: bytes.parse,
       },
     }, {
-      Print: unary<Uint8Array, Uint8Array>((_, { trailers }) => {
+      Print: adapted(unary<Uint8Array, Uint8Array>((_, { trailers }) => {
         const status = encodeStatus({ code: Status.INTERNAL, message: "out of ink", details });
-        trailers.set("grpc-status-details-bin", Buffer.from(status));
+        trailers.add("grpc-status-details-bin", status);
         throw new RpcError(Status.INTERNAL, "out of ink");
-      }),
+      })),
     });
   });
   const call = (...args: string[]) =>

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { type handleUnaryCall, type Metadata, Server, ServerCredentials } from "@grpc/grpc-js";
+import { type handleUnaryCall, Server, ServerCredentials } from "@grpc/grpc-js";
 import type { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
 import { duplexPair } from "../shared/bytes/duplex_pair.ts";
@@ -22,11 +22,13 @@ import type {
   ghub_v1_WhoAmIResponse as WhoAmIResponse,
   ServiceName,
 } from "../shared/gen/types.ts";
+import type { CallMetadata } from "../shared/grpc/call_metadata.ts";
+import { adapted, hostOf, implementationOf } from "../shared/grpc_js/implementation.ts";
 import { serverStream, unary } from "../shared/grpc/handlers.ts";
 import { addHealth, type Health } from "../shared/grpc/health.ts";
 import { duration, timestamp } from "../shared/grpc/proto_time.ts";
 import { addReflection } from "../shared/grpc/reflection.ts";
-import { serviceDefinition } from "../shared/grpc/service.ts";
+import { serviceDefinition } from "../shared/grpc_js/service_definition.ts";
 import type { ActivityFeed } from "./activity.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
@@ -97,43 +99,45 @@ export function createOwnServices(
   // The handler makes the bytes itself, because it counts them.
   const asBytes = { ...listing, responseSerialize: (bytes: Buffer) => bytes };
   const list: handleUnaryCall<ListServersRequest, Buffer> = (call, respond) =>
-    unary((request: ListServersRequest, { metadata }) => {
+    (adapted(unary((request: ListServersRequest, { metadata }) => {
       const operator = operatorOf(metadata);
       unread.check(operator);
       const answer = listServers(request, registry, (server) => sees(operator, server));
       const bytes = listing.responseSerialize(answer);
       unread.hold(operator, bytes.length, call);
       return bytes;
-    })(call, respond);
+    })) as typeof list)(call, respond);
   server.addService({ ...others, ListServers: asBytes }, {
     ListServers: list,
-    WhoAmI: unary((_request: WhoAmIRequest, { metadata }): WhoAmIResponse => {
-      const operator = operatorOf(metadata);
-      return { operator, everything: permissions.mayEverything(operator) };
-    }),
-    CanI: unary(({ server = "", method = "" }: CanIRequest, { metadata }): CanIResponse => {
-      if (!isServerName(server)) {
-        throw new RpcError(Status.INVALID_ARGUMENT, `Bad server name: it must be ${NAME_RULE}`);
-      }
-      const operator = operatorOf(metadata);
-      const error = permissions.canCall(operator, { server, path: method });
-      if (error !== undefined) return { allowed: false, reason: error.message };
-      return {
-        allowed: true,
-        reason: permissions.mayEverything(operator) ? EVERYTHING : ALLOWED,
-      };
-    }),
-    WatchActivity: serverStream<WatchActivityRequest, Activity>(
-      ({ servers = [], history = 0 }, { signal, metadata }) => {
+    ...implementationOf({
+      WhoAmI: unary((_request: WhoAmIRequest, { metadata }): WhoAmIResponse => {
         const operator = operatorOf(metadata);
-        const seen = (server: string) => sees(operator, server);
-        return activity.watch({ signal, servers, history, sees: seen, operator });
-      },
-    ),
+        return { operator, everything: permissions.mayEverything(operator) };
+      }),
+      CanI: unary(({ server = "", method = "" }: CanIRequest, { metadata }): CanIResponse => {
+        if (!isServerName(server)) {
+          throw new RpcError(Status.INVALID_ARGUMENT, `Bad server name: it must be ${NAME_RULE}`);
+        }
+        const operator = operatorOf(metadata);
+        const error = permissions.canCall(operator, { server, path: method });
+        if (error !== undefined) return { allowed: false, reason: error.message };
+        return {
+          allowed: true,
+          reason: permissions.mayEverything(operator) ? EVERYTHING : ALLOWED,
+        };
+      }),
+      WatchActivity: serverStream<WatchActivityRequest, Activity>(
+        ({ servers = [], history = 0 }, { signal, metadata }) => {
+          const operator = operatorOf(metadata);
+          const seen = (server: string) => sees(operator, server);
+          return activity.watch({ signal, servers, history, sees: seen, operator });
+        },
+      ),
+    }),
   });
-  const health = addHealth(server);
+  const health = addHealth(hostOf(server));
   for (const name of [HUB, HUB_SERVICE]) health.set(name, "SERVING");
-  addReflection(server, SERVICES);
+  addReflection(hostOf(server), SERVICES);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const ends = new Set<Duplex>();
   let closed = false;
@@ -173,7 +177,7 @@ export function createOwnServices(
 }
 
 /** The relay writes this field, whatever a caller has sent. */
-function operatorOf(metadata: Metadata): string {
+function operatorOf(metadata: CallMetadata): string {
   return String(metadata.get(OPERATOR_FIELD)[0] ?? "");
 }
 

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import type { Server, UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { Server } from "@grpc/grpc-js";
 import type { ServiceName } from "../shared/gen/types.ts";
-import { serviceDefinition } from "../shared/grpc/service.ts";
+import type { Handlers } from "../shared/grpc/handlers.ts";
+import { hostOf } from "../shared/grpc_js/implementation.ts";
 
 /** A service that is ready to be served. */
 export interface Service {
@@ -21,7 +22,7 @@ export interface Service {
 export function toService(
   name: ServiceName,
   { implementation, maxRequestBytes, close }: {
-    readonly implementation: UntypedServiceImplementation;
+    readonly implementation: Handlers;
     readonly maxRequestBytes?: number;
     close?(): Promise<void>;
   },
@@ -29,7 +30,7 @@ export function toService(
   return {
     name,
     ...(maxRequestBytes !== undefined && { maxRequestBytes }),
-    addTo: (server) => server.addService(serviceDefinition(name), implementation),
+    addTo: (server) => hostOf(server).addService(name, implementation),
     ...(close !== undefined && { close }),
   };
 }

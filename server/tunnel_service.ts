@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { Metadata, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { getLogger } from "@logtape/logtape";
 import type { Duplex } from "node:stream";
 import type {
@@ -12,7 +11,7 @@ import type {
   ghub_v1_WelcomeResponse as WelcomeResponse,
   google_protobuf_Duration as Duration,
 } from "../shared/gen/types.ts";
-import { bidi, type CallContext, unary } from "../shared/grpc/handlers.ts";
+import { bidi, type CallContext, type Handlers, unary } from "../shared/grpc/handlers.ts";
 import { durationMs } from "../shared/grpc/proto_time.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
@@ -52,7 +51,7 @@ export interface TunnelServiceOptions {
   readonly tunnel: (id: string) => Tunnel | undefined;
 }
 
-export function tunnelService(options: TunnelServiceOptions): UntypedServiceImplementation {
+export function tunnelService(options: TunnelServiceOptions): Handlers {
   const { grpc, upstreams, guard, tunnel } = options;
   const places = new SharedPlaces(MAX_RAW_CONNECTIONS);
 
@@ -124,7 +123,7 @@ export function tunnelService(options: TunnelServiceOptions): UntypedServiceImpl
       }
       const far = await openFar(context);
       // Tells the hub that the other end is there, before it has a byte to send.
-      context.sendHeaders(new Metadata());
+      context.sendHeaders();
       yield* pumpChunks(requests, far, context.signal);
     }),
   };

@@ -9,7 +9,7 @@ import { once } from "node:events";
 import { Client, type MethodDefinition } from "@grpc/grpc-js";
 import { HubCredentials } from "../shared/http2/testing/hub_credentials.ts";
 import type { ghub_v1_Activity as Activity } from "../shared/gen/types.ts";
-import { serviceDefinition } from "../shared/grpc/service.ts";
+import { serviceDefinition } from "../shared/grpc_js/service_definition.ts";
 import { joined, ok, text, texts } from "./call_suite/expect.ts";
 import { toMetadata } from "./support/echo_client.ts";
 import { drop } from "./support/path.ts";

@@ -10,7 +10,7 @@ import type {
   echo_v1_EchoRequest as EchoRequest,
   echo_v1_EchoResponse as EchoResponse,
 } from "../../shared/gen/types.ts";
-import { serviceDefinition } from "../../shared/grpc/service.ts";
+import { serviceDefinition } from "../../shared/grpc_js/service_definition.ts";
 import { statusName } from "../../shared/grpc/status.ts";
 import type { Fleet } from "../fleet.ts";
 

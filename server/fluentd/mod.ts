@@ -6,10 +6,10 @@
  *
  * @module
  */
-import type { UntypedServiceImplementation } from "@grpc/grpc-js";
 import { getLogger } from "@logtape/logtape";
 import { join } from "node:path";
 import { delay } from "../../shared/async/delay.ts";
+import type { Handlers } from "../../shared/grpc/handlers.ts";
 import { fluentdError, reasonOf } from "./failures.ts";
 import type { FluentdManager, WaitOptions } from "./manager.ts";
 import { SpawnManager } from "./manager_spawn.ts";
@@ -62,8 +62,8 @@ export interface FluentdOptions {
 }
 
 export interface FluentdHandle {
-  /** For `Server.addService(serviceDefinition("fluentd.v1.Fluentd"), …)`. */
-  readonly implementation: UntypedServiceImplementation;
+  /** For `ServiceHost.addService("fluentd.v1.Fluentd", …)`. */
+  readonly implementation: Handlers;
   /** Leaves Fluentd as it is. An operation that runs is interrupted, and remembered as that. */
   close(): Promise<void>;
 }

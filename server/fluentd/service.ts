@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { UntypedServiceImplementation } from "@grpc/grpc-js";
 import { getLogger } from "@logtape/logtape";
 import type {
   fluentd_v1_FluentdState as FluentdState,
@@ -16,7 +15,7 @@ import type {
   fluentd_v1_StopRequest as StopRequest,
   fluentd_v1_StopResponse as StopResponse,
 } from "../../shared/gen/types.ts";
-import { type CallContext, unary } from "../../shared/grpc/handlers.ts";
+import { type CallContext, type Handlers, unary } from "../../shared/grpc/handlers.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { duration, timestamp } from "../../shared/grpc/proto_time.ts";
 import { OPERATOR_FIELD } from "../../shared/vouchers/voucher.ts";
@@ -52,7 +51,7 @@ export class FluentdService {
     this.#operations = operations;
   }
 
-  get implementation(): UntypedServiceImplementation {
+  get implementation(): Handlers {
     return {
       Start: unary((request: StartRequest, context) => this.#masked(this.#start(request, context))),
       Stop: unary((request: StopRequest, context) => this.#masked(this.#stop(request, context))),

@@ -27,8 +27,9 @@ import type {
   fluentd_v1_StopResponse as StopResponse,
 } from "../../shared/gen/types.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
-import { fromServiceError } from "../../shared/grpc/service_error.ts";
-import { serviceDefinition } from "../../shared/grpc/service.ts";
+import { fromServiceError } from "../../shared/grpc_js/service_error.ts";
+import { hostOf } from "../../shared/grpc_js/implementation.ts";
+import { serviceDefinition } from "../../shared/grpc_js/service_definition.ts";
 import type { Status } from "../../shared/grpc/status.ts";
 import { type FluentdHandle, type FluentdOptions, fluentdService } from "./mod.ts";
 
@@ -90,7 +91,7 @@ export class TestService implements AsyncDisposable {
   static async open(options: FluentdOptions): Promise<TestService> {
     const handle = await fluentdService(options);
     const server = new Server();
-    server.addService(serviceDefinition("fluentd.v1.Fluentd"), handle.implementation);
+    hostOf(server).addService("fluentd.v1.Fluentd", handle.implementation);
     const bound = Promise.withResolvers<number>();
     server.bindAsync(
       "127.0.0.1:0",

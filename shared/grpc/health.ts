@@ -6,15 +6,13 @@
  * @see https://github.com/grpc/grpc/blob/master/doc/health-checking.md
  * @module
  */
-import type { Server } from "@grpc/grpc-js";
 import type {
   grpc_health_v1_HealthCheckRequest as Req,
   grpc_health_v1_HealthCheckResponse as Res,
   grpc_health_v1_HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../gen/types.ts";
-import { type CallContext, serverStream, unary } from "./handlers.ts";
+import { type CallContext, serverStream, type ServiceHost, unary } from "./handlers.ts";
 import { RpcError } from "./rpc_error.ts";
-import { serviceDefinition } from "./service.ts";
 import { Status } from "./status.ts";
 
 /** More watchers than this are refused with `RESOURCE_EXHAUSTED`: each holds a stream for ever. */
@@ -28,7 +26,7 @@ export interface Health extends Disposable {
 }
 
 /** Adds `grpc.health.v1.Health` to a server. */
-export function addHealth(server: Server): Health {
+export function addHealth(host: ServiceHost): Health {
   const statuses = new Map<string, ServingStatus>([["", "SERVING"]]);
   const watchers = new Set<() => void>();
   let closed = false;
@@ -70,7 +68,7 @@ export function addHealth(server: Server): Health {
     }
   }
 
-  server.addService(serviceDefinition("grpc.health.v1.Health"), {
+  host.addService("grpc.health.v1.Health", {
     Check: unary(check),
     Watch: serverStream(watch),
   });

@@ -3,16 +3,17 @@ import type {
   grpc_health_v1_HealthCheckRequest as Req,
   grpc_health_v1_HealthCheckResponse as Res,
 } from "../gen/types.ts";
+import { hostOf } from "../grpc_js/implementation.ts";
 import { addHealth, type Health, MAX_WATCHERS } from "./health.ts";
-import { responsesOf } from "./testing/responses.ts";
+import { responsesOf } from "../grpc_js/testing/responses.ts";
 import type { RpcError } from "./rpc_error.ts";
-import { fromServiceError } from "./service_error.ts";
+import { fromServiceError } from "../grpc_js/service_error.ts";
 import { Status } from "./status.ts";
-import { callable, type TestServer, testServer } from "./testing/server.ts";
+import { callable, type TestServer, testServer } from "../grpc_js/testing/server.ts";
 
 async function healthy(): Promise<TestServer & { health: Health }> {
   let health: Health | undefined;
-  const server = await testServer((server) => health = addHealth(server));
+  const server = await testServer((server) => health = addHealth(hostOf(server)));
   assert.ok(health);
   return Object.assign(server, { health });
 }

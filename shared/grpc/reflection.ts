@@ -8,17 +8,15 @@
  * @see https://github.com/grpc/grpc/blob/master/doc/server-reflection.md
  * @module
  */
-import type { Server } from "@grpc/grpc-js";
 import type {
   grpc_reflection_v1_ServerReflectionRequest as Req,
   grpc_reflection_v1_ServerReflectionResponse as Res,
   ServiceName,
 } from "../gen/types.ts";
 import { type FileDescriptor, fileDescriptors } from "./file_descriptors.ts";
-import { bidi } from "./handlers.ts";
+import { bidi, type ServiceHost } from "./handlers.ts";
 import { protoFileOf } from "./proto_files.ts";
 import { root } from "./root.ts";
-import { serviceDefinition } from "./service.ts";
 import { Status, type StatusCode } from "./status.ts";
 
 /** The names of the service, old and new. */
@@ -38,10 +36,10 @@ type Answer = Omit<Res, "validHost" | "originalRequest">;
  *
  * @param services What `list_services` shows; the reflection services are added to it.
  */
-export function addReflection(server: Server, services: readonly ServiceName[]): void {
+export function addReflection(host: ServiceHost, services: readonly ServiceName[]): void {
   const answer = reflect([...services, ...REFLECTION_SERVICES]);
   for (const name of REFLECTION_SERVICES) {
-    server.addService(serviceDefinition(name), {
+    host.addService(name, {
       ServerReflectionInfo: bidi<Req, Res>(async function* (requests) {
         for await (const request of requests) {
           yield {

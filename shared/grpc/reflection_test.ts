@@ -8,10 +8,11 @@ import type {
 } from "../gen/types.ts";
 import { fileDescriptors } from "./file_descriptors.ts";
 import { protoFileOf } from "./proto_files.ts";
+import { hostOf } from "../grpc_js/implementation.ts";
 import { addReflection } from "./reflection.ts";
 import { root } from "./root.ts";
 import { Status } from "./status.ts";
-import { callable, type TestServer, testServer } from "./testing/server.ts";
+import { callable, type TestServer, testServer } from "../grpc_js/testing/server.ts";
 
 const PROTO_DIR = new URL("../../proto/", import.meta.url).pathname;
 
@@ -169,7 +170,7 @@ async function ask({ client }: TestServer, service: ServiceName, requests: Req[]
 
 for (const service of REFLECTION) {
   Deno.test(`addReflection() serves ${service}`, async (t) => {
-    await using world = await testServer((server) => addReflection(server, SERVED));
+    await using world = await testServer((server) => addReflection(hostOf(server), SERVED));
 
     await t.step("lists the services", async () => {
       const [response] = await ask(world, service, [{ host: "h", listServices: "" }]);

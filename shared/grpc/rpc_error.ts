@@ -4,7 +4,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import { Buffer } from "node:buffer";
+import { encodeBase64 } from "../bytes/base64.ts";
 import type {
   google_rpc_ErrorInfo as ErrorInfo,
   google_rpc_Status as RpcStatus,
@@ -87,7 +87,7 @@ export class RpcError extends Error {
     if (message !== "") fields.push(["grpc-message", percentEncode(message)]);
     const details = this.encodeDetails();
     if (details !== undefined) {
-      fields.push(["grpc-status-details-bin", Buffer.from(details).toString("base64")]);
+      fields.push(["grpc-status-details-bin", encodeBase64(details)]);
     }
     return fields;
   }

@@ -14,7 +14,7 @@ import { encodeHeaderList } from "../http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../http2/stream.ts";
 import { HttpAnswerError, isGrpc, resetError, statusOf } from "./failures.ts";
 import { ACCEPTED_ENCODINGS, MessageAssembler, type Packed, unpack } from "./message_assembler.ts";
-import { CallMetadata } from "./metadata.ts";
+import { CallMetadata } from "../grpc/call_metadata.ts";
 
 export interface ClientCallOptions {
   /** `/package.Service/Method`. */

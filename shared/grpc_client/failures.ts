@@ -18,7 +18,7 @@ import { percentDecode } from "../grpc/percent.ts";
 import { Status, type StatusCode, statusName } from "../grpc/status.ts";
 import { ErrorCode, errorName } from "../http2/frames.ts";
 import { firstValue, type HeaderList } from "../http2/header_list.ts";
-import { CallMetadata } from "./metadata.ts";
+import { CallMetadata } from "../grpc/call_metadata.ts";
 
 const HTTP_CODES: Readonly<Record<number, StatusCode>> = {
   400: Status.INTERNAL,

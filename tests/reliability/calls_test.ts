@@ -10,7 +10,7 @@ import type {
   ghub_v1_Activity as Activity,
   ghub_v1_WatchActivityRequest as WatchActivityRequest,
 } from "../../shared/gen/types.ts";
-import { serviceDefinition } from "../../shared/grpc/service.ts";
+import { serviceDefinition } from "../../shared/grpc_js/service_definition.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { ok, requestId, text, texts } from "../call_suite/expect.ts";
 import { EchoClient } from "../support/echo_client.ts";

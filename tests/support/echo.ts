@@ -24,7 +24,7 @@ import type {
   echo_v1_EchoRequest as EchoRequest,
   echo_v1_EchoResponse as EchoResponse,
 } from "../../shared/gen/types.ts";
-import { serviceDefinition } from "../../shared/grpc/service.ts";
+import { serviceDefinition } from "../../shared/grpc_js/service_definition.ts";
 
 /** What Echo saw of a call that carried `x-echo-id`. */
 export interface EchoRecord {

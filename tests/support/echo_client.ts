@@ -19,7 +19,7 @@ import type {
   echo_v1_EchoRequest as EchoRequest,
   echo_v1_EchoResponse as EchoResponse,
 } from "../../shared/gen/types.ts";
-import { serviceDefinition } from "../../shared/grpc/service.ts";
+import { serviceDefinition } from "../../shared/grpc_js/service_definition.ts";
 import type { EchoRecord } from "./echo.ts";
 import { PATIENCE_MS, until } from "./until.ts";
 

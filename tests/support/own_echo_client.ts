@@ -16,7 +16,7 @@ import { decodeMessage, encodeMessage } from "../../shared/grpc/service.ts";
 import { denoStream } from "../../shared/grpc_client/byte_stream.ts";
 import { Channel } from "../../shared/grpc_client/channel.ts";
 import type { ClientCall } from "../../shared/grpc_client/client_call.ts";
-import { CallMetadata } from "../../shared/grpc_client/metadata.ts";
+import { CallMetadata } from "../../shared/grpc/call_metadata.ts";
 import type { EchoRecord } from "./echo.ts";
 import { type CallOptions, type EchoClient, type Headers, type Outcome } from "./echo_client.ts";
 import type { Path } from "./path.ts";

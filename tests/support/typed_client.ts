@@ -11,7 +11,7 @@ import type {
   ghub_v1_Server as ListedServer,
   ServiceName,
 } from "../../shared/gen/types.ts";
-import { serviceDefinition } from "../../shared/grpc/service.ts";
+import { serviceDefinition } from "../../shared/grpc_js/service_definition.ts";
 import { type Headers, toMetadata } from "./echo_client.ts";
 import { PATIENCE_MS } from "./until.ts";
 

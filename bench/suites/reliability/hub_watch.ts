@@ -11,7 +11,7 @@ import type {
   ghub_v1_Server as ListedServer,
 } from "../../../shared/gen/types.ts";
 import { timestampMs } from "../../../shared/grpc/proto_time.ts";
-import { serviceDefinition } from "../../../shared/grpc/service.ts";
+import { serviceDefinition } from "../../../shared/grpc_js/service_definition.ts";
 
 const { path, requestSerialize, responseDeserialize } = serviceDefinition("ghub.v1.Hub")[
   "ListServers"

@@ -17,7 +17,7 @@ import type {
   echo_v1_EchoRequest as EchoRequest,
   echo_v1_EchoResponse as EchoResponse,
 } from "../../../shared/gen/types.ts";
-import { serviceDefinition } from "../../../shared/grpc/service.ts";
+import { serviceDefinition } from "../../../shared/grpc_js/service_definition.ts";
 import { firstValue } from "../../../shared/http2/header_list.ts";
 import { Fleet } from "../../fleet.ts";
 import { startHub } from "../../hub_under_test.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import type { echo_v1_EchoRequest as Req, echo_v1_EchoResponse as Res } from "../../gen/types.ts";
-import { serverStream } from "../handlers.ts";
+import { serverStream } from "../../grpc/handlers.ts";
 import { responsesOf } from "./responses.ts";
-import { errorInfo, RpcError } from "../rpc_error.ts";
-import { Status } from "../status.ts";
+import { errorInfo, RpcError } from "../../grpc/rpc_error.ts";
+import { Status } from "../../grpc/status.ts";
 import { aborted, echo, method, seen } from "./echo.ts";
 
 Deno.test("responsesOf() throws the status with its details", async () => {
@@ -40,7 +40,7 @@ Deno.test("responsesOf() cancels the call when the loop is left", async () => {
 Deno.test("responsesOf() returns the status with its trailers", async () => {
   await using world = await echo({
     ServerStream: serverStream<Req, Res>(async function* (_, context) {
-      context.trailers.set("x-last", "2");
+      context.trailers.add("x-last", "2");
       yield await Promise.resolve({});
     }),
   });

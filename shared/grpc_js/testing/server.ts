@@ -5,7 +5,7 @@
  */
 import { Client, credentials, Server, ServerCredentials } from "@grpc/grpc-js";
 import type { ServiceName } from "../../gen/types.ts";
-import { serviceDefinition } from "../service.ts";
+import { serviceDefinition } from "../service_definition.ts";
 
 export interface TestServer extends AsyncDisposable {
   readonly client: Client;

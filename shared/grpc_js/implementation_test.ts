@@ -1,11 +1,13 @@
-import { type handleUnaryCall, Metadata } from "@grpc/grpc-js";
+import type { handleUnaryCall } from "@grpc/grpc-js";
 import { configure, type LogRecord, reset } from "@logtape/logtape";
 import assert from "node:assert/strict";
 import type { EventEmitter } from "node:events";
 import type { echo_v1_EchoRequest as Req, echo_v1_EchoResponse as Res } from "../gen/types.ts";
-import { bidi, type CallContext, clientStream, unary } from "./handlers.ts";
-import { errorInfo, RpcError } from "./rpc_error.ts";
-import { Status } from "./status.ts";
+import { CallMetadata } from "../grpc/call_metadata.ts";
+import { bidi, type CallContext, clientStream, unary } from "../grpc/handlers.ts";
+import { errorInfo, RpcError } from "../grpc/rpc_error.ts";
+import { Status } from "../grpc/status.ts";
+import { adapted } from "./implementation.ts";
 import { aborted, callUnary, echo, method, seen } from "./testing/echo.ts";
 
 Deno.test("unary() gives request and context, and answers with headers and trailers", async () => {
@@ -15,10 +17,10 @@ Deno.test("unary() gives request and context, and answers with headers and trail
       assert.match(context.peer, /^127\.0\.0\.1:\d+$/);
       assert.equal(context.deadlineMs, undefined);
       assert.equal(context.signal.aborted, false);
-      const headers = new Metadata();
-      headers.set("x-first", "1");
+      const headers = new CallMetadata();
+      headers.add("x-first", "1");
       context.sendHeaders(headers);
-      context.trailers.set("x-last", "2");
+      context.trailers.add("x-last", "2");
       await Promise.resolve();
       ended.resolve(context);
       return { index: request.count };
@@ -76,7 +78,7 @@ Deno.test("fromServiceError() gives back details and trailers", async () => {
   const detail = errorInfo("UNIT_MASKED", "fluentd.agent", { unit: "fluentd.service" });
   await using world = await echo({
     Unary: unary<Req, Res>((_, context) => {
-      context.trailers.set("x-hub-hop", "server");
+      context.trailers.add("x-hub-hop", "server");
       throw new RpcError(Status.FAILED_PRECONDITION, "unit is masked", { details: [detail] });
     }),
   });
@@ -227,7 +229,7 @@ Deno.test("no call leaves a listener or a timer behind", async () => {
     Unary: ((call, respond) => {
       calls.push(call);
       assert.equal(call.listenerCount("cancelled"), 0);
-      unary<Req, Res>(() => ({}))(call, respond);
+      (adapted(unary<Req, Res>(() => ({}))) as handleUnaryCall<Req, Res>)(call, respond);
       assert.equal(call.listenerCount("cancelled"), 1);
     }) satisfies handleUnaryCall<Req, Res>,
   });

@@ -3,33 +3,34 @@
  *
  * @module
  */
-import {
-  type Client,
-  Metadata,
-  type StatusObject,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
+import { type Client, Metadata, type StatusObject, type UntypedHandleCall } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import http2 from "node:http2";
 import type { echo_v1_EchoRequest as Req, echo_v1_EchoResponse as Res } from "../../gen/types.ts";
-import type { CallContext } from "../handlers.ts";
-import { RpcError } from "../rpc_error.ts";
-import { serviceDefinition } from "../service.ts";
+import type { CallContext, Handler } from "../../grpc/handlers.ts";
+import { RpcError } from "../../grpc/rpc_error.ts";
+import { adapted } from "../implementation.ts";
+import { serviceDefinition } from "../service_definition.ts";
 import { fromServiceError } from "../service_error.ts";
 import { callable, type TestServer, testServer } from "./server.ts";
 
 const none = () => assert.fail("not part of this test");
 
 /** A server of the echo service with these handlers, and a client of it. */
-export function echo(handlers: UntypedServiceImplementation): Promise<TestServer> {
+export function echo(handlers: Record<string, Handler | UntypedHandleCall>): Promise<TestServer> {
   return testServer((server) =>
     server.addService(serviceDefinition("echo.v1.Echo"), {
       Unary: none,
       ServerStream: none,
       ClientStream: none,
       Bidi: none,
-      ...handlers,
+      ...Object.fromEntries(
+        Object.entries(handlers).map(([name, handler]) => [
+          name,
+          typeof handler === "function" ? handler : adapted(handler),
+        ]),
+      ),
     })
   );
 }

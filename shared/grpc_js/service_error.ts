@@ -5,8 +5,8 @@
  */
 import { Metadata, type ServiceError, type StatusObject } from "@grpc/grpc-js";
 import { Buffer } from "node:buffer";
-import { decodeStatus, type Detail, RpcError, shortMessage } from "./rpc_error.ts";
-import { Status, type StatusCode, statusName } from "./status.ts";
+import { decodeStatus, type Detail, RpcError, shortMessage } from "../grpc/rpc_error.ts";
+import { Status, type StatusCode, statusName } from "../grpc/status.ts";
 
 const DETAILS = "grpc-status-details-bin";
 

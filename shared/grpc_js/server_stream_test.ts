@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import http2 from "node:http2";
 import type { echo_v1_EchoRequest as Req, echo_v1_EchoResponse as Res } from "../gen/types.ts";
-import { serverStream } from "./handlers.ts";
-import { RpcError } from "./rpc_error.ts";
-import { Status } from "./status.ts";
+import { serverStream } from "../grpc/handlers.ts";
+import { RpcError } from "../grpc/rpc_error.ts";
+import { Status } from "../grpc/status.ts";
 import {
   aborted,
   addressOf,
@@ -41,7 +41,7 @@ function endlessStream() {
 Deno.test("serverStream() sends all responses, then trailers", async () => {
   await using world = await echo({
     ServerStream: serverStream<Req, Res>(async function* (request, context) {
-      context.trailers.set("x-last", "2");
+      context.trailers.add("x-last", "2");
       for (let index = 0; index < request.count!; index++) yield { index };
       await Promise.resolve();
     }),

@@ -3,27 +3,14 @@
  *
  * @module
  */
-import { Metadata, type ServerUnaryCall } from "@grpc/grpc-js";
+import type { ServerUnaryCall } from "@grpc/grpc-js";
 import type { EventEmitter } from "node:events";
 import { Duplex } from "node:stream";
-import { RpcError } from "./rpc_error.ts";
-import { Status } from "./status.ts";
-
-/** What a handler knows of its call. */
-export interface CallContext {
-  /** Aborts with an `RpcError` when the call is over, for whatever reason. */
-  readonly signal: AbortSignal;
-  /** What the caller sent along. */
-  readonly metadata: Metadata;
-  /** When the call's deadline passes, in milliseconds since the epoch; absent without one. */
-  readonly deadlineMs?: number;
-  /** The caller's address, or `unknown` inside a tunnel. */
-  readonly peer: string;
-  /** Sent with the status: set here what the caller shall find in the trailers. */
-  readonly trailers: Metadata;
-  /** Sends the initial metadata now. Has no effect when it was sent already, as the first response does. */
-  sendHeaders(metadata: Metadata): void;
-}
+import { CallMetadata } from "../grpc/call_metadata.ts";
+import type { CallContext } from "../grpc/handlers.ts";
+import { RpcError } from "../grpc/rpc_error.ts";
+import { Status } from "../grpc/status.ts";
+import { fromGrpcJs, toGrpcJs } from "./metadata.ts";
 
 /** What the calls of all four kinds have in common. */
 export type SurfaceCall =
@@ -37,6 +24,8 @@ export type SurfaceCall =
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Timers fire early by as much, and so may a caller cancel at the deadline that it shares with us. */
 const CLOCK_SLACK_MS = 5;
+
+const NONE = new CallMetadata();
 
 /** Holds the context and, until it is disposed of, the call's listener and timer. */
 export class CallScope implements Disposable {
@@ -55,11 +44,11 @@ export class CallScope implements Disposable {
     const deadline = Number(call.getDeadline());
     this.context = {
       signal: this.#controller.signal,
-      metadata: call.metadata,
+      metadata: fromGrpcJs(call.metadata),
       ...(Number.isFinite(deadline) ? { deadlineMs: deadline } : {}),
       peer: call.getPeer(),
-      trailers: new Metadata(),
-      sendHeaders: (metadata) => call.sendMetadata(metadata),
+      trailers: new CallMetadata(),
+      sendHeaders: (metadata = NONE) => call.sendMetadata(toGrpcJs(metadata)),
     };
     call.on("cancelled", this.#onCancelled);
     // grpc-js sends the status at the deadline but, to a caller who reads nothing, reports it

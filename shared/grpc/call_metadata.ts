@@ -8,9 +8,11 @@
  * @module
  */
 import { encodeBase64 } from "../bytes/base64.ts";
-import type { Field, HeaderList } from "../http2/header_list.ts";
 
 export type MetadataEntry = string | Uint8Array;
+
+/** A header field, whatever else is known of it. */
+export type MetadataField = readonly [name: string, value: string, ...more: unknown[]];
 
 const NAME = /^[0-9a-z_.-]+$/;
 /** What a value of text may have; blanks at its ends would not arrive. */
@@ -21,7 +23,7 @@ export class CallMetadata {
   readonly #entries = new Map<string, MetadataEntry[]>();
 
   /** What a peer sent, without fields of HTTP and of gRPC itself. */
-  static received(fields: HeaderList): CallMetadata {
+  static received(fields: Iterable<MetadataField>): CallMetadata {
     const metadata = new CallMetadata();
     for (const [name, value] of fields) {
       if (name.startsWith(":") || OWN_FIELDS.has(name)) continue;
@@ -50,6 +52,11 @@ export class CallMetadata {
     this.#push(key, value);
   }
 
+  /** Adds a value that a peer sent, whatever it is. */
+  take(name: string, value: MetadataEntry): void {
+    this.#push(name, value);
+  }
+
   /** All values of a name, in the order in which they came. */
   get(name: string): readonly MetadataEntry[] {
     return this.#entries.get(name.toLowerCase()) ?? [];
@@ -60,9 +67,11 @@ export class CallMetadata {
   }
 
   /** As header fields. */
-  fields(): Field[] {
+  fields(): [name: string, value: string][] {
     return [...this.#entries].flatMap(([name, values]) =>
-      values.map((value): Field => [name, typeof value === "string" ? value : encodeBase64(value)])
+      values.map((
+        value,
+      ): [string, string] => [name, typeof value === "string" ? value : encodeBase64(value)])
     );
   }
 
