@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { nextTry } from "../server/retry_policy.ts";
+import { nextTry } from "../server/tunnel/retry_policy.ts";
 import { serveEcho } from "./lean/echo.ts";
 import { openTunnel } from "./lean/tunnel.ts";
 import type { Wire } from "./lean/wire.ts";

@@ -11,7 +11,7 @@
 import http from "node:http";
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
-import { createWebSocketStream, type WebSocket, WebSocketServer } from "../shared/bridge/ws.ts";
+import { createWebSocketStream, type WebSocket, WebSocketServer } from "../shared/websocket/ws.ts";
 
 /** Bytes that a bridge holds before it stops reading or writing. */
 const BRIDGE_BYTES = 1 << 20;

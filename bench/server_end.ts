@@ -14,10 +14,10 @@ import type {
   echo_v1_EchoResponse as Res,
 } from "../shared/gen/types.ts";
 import { serverStream, unary } from "../shared/grpc/handlers.ts";
-import { createGrpcServer } from "../server/grpc_server.ts";
-import { tunnelOrigin } from "../server/origin.ts";
+import { createGrpcServer } from "../server/serving/grpc_server.ts";
+import { tunnelOrigin } from "../server/serving/origin.ts";
 import { startServer } from "../server/server.ts";
-import { toService } from "../server/services.ts";
+import { toService } from "../server/serving/services.ts";
 
 const [name = "", hubUri = "", port = "", caCertFile] = Deno.args;
 

@@ -8,7 +8,7 @@ import { retryInfo, RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { cleanEnv, commandLine, source } from "../tests/support/process.ts";
 import { within } from "../tests/support/until.ts";
-import { LOST, startFakeHub } from "./fake_hub.ts";
+import { LOST, startFakeHub } from "./testing/fake_hub.ts";
 
 interface Ended {
   readonly code: number;

@@ -9,7 +9,7 @@ import { Status } from "../shared/grpc/status.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
 import { deadPort } from "../tests/support/dead_port.ts";
 import { cleanEnv, commandLine, source } from "../tests/support/process.ts";
-import { startFakeHub } from "./fake_hub.ts";
+import { startFakeHub } from "./testing/fake_hub.ts";
 
 const GCLIENT = commandLine(source("client/main.ts"));
 const decoder = new TextDecoder();

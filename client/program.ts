@@ -9,7 +9,7 @@ import { authCommand } from "./commands/auth.ts";
 import { fluentdCommand } from "./commands/fluentd.ts";
 import { hubCommand } from "./commands/hub.ts";
 import { callCommand, describeCommand, listCommand } from "./commands/services.ts";
-import { EXIT_CODES_HELP } from "./exit_code.ts";
+import { EXIT_CODES_HELP } from "./print/exit_code.ts";
 
 export const program: Program = {
   name: "gclient",

@@ -1,12 +1,12 @@
 /**
- * What a hub is started with. `config.ts` makes it from flags, `hub.ts` runs it, tests write
- * it by hand.
+ * What a hub is started with. `commands/serve_config.ts` makes it from flags, `hub.ts` runs it, tests
+ * write it by hand.
  *
  * @module
  */
 
 import type { ReloadPart } from "../shared/cli/reload.ts";
-import type { Usage } from "./limits.ts";
+import type { Usage } from "./limits/limits.ts";
 
 /** Where a listener listens. */
 export interface ListenAddress {

@@ -5,9 +5,9 @@
  * @module
  */
 import type { ReloadPart } from "../shared/cli/reload.ts";
-import type { Audit } from "./audit.ts";
-import type { Auth } from "./auth.ts";
-import type { CertificateWatch } from "./certificate_watch.ts";
+import type { Audit } from "./audit/mod.ts";
+import type { Auth } from "./auth/identity.ts";
+import type { CertificateWatch } from "./net/certificate_watch.ts";
 
 export interface ReloadSources {
   readonly auth: Auth;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Process, source } from "../tests/support/process.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
-import { TestHub } from "./test_hub.ts";
+import { TestHub } from "./testing/hub.ts";
 
 const POLICY = 'version: 1\nrules: [{ operators: "*", methods: "*", effect: allow }]\n';
 

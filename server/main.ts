@@ -14,15 +14,15 @@ import { serveReload } from "../shared/cli/reload_socket.ts";
 import { reloadedState, SystemdNotifier } from "../shared/systemd/notify.ts";
 import { trustDefaultAuthorities } from "../shared/tls/default_authorities.ts";
 import { VERSION } from "../shared/version.ts";
-import { options, toConfig, TOKEN_VARIABLE } from "./config.ts";
+import { options, toConfig, TOKEN_VARIABLE } from "./commands/serve_options.ts";
 import { fluentdService } from "./fluentd/mod.ts";
-import { policyCommand } from "./policy/command.ts";
+import { policyCommand } from "./commands/policy.ts";
 import { Guard } from "./policy/guard.ts";
 import { startServer } from "./server.ts";
-import { SMALL_REQUEST_BYTES } from "./request_limits.ts";
-import { whenUsable } from "./when_usable.ts";
-import { type Service, toService } from "./services.ts";
-import { defaultStateDir, makeStateDir } from "./state_dir.ts";
+import { SMALL_REQUEST_BYTES } from "./serving/request_limits.ts";
+import { whenUsable } from "./commands/when_usable.ts";
+import { type Service, toService } from "./serving/services.ts";
+import { defaultStateDir, makeStateDir } from "./commands/state_dir.ts";
 
 /** What a program made of this one may add. */
 export interface ProgramOptions {

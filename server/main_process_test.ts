@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { cleanEnv, commandLine, source } from "../tests/support/process.ts";
-import { TestHub } from "./test_hub.ts";
+import { TestHub } from "./testing/hub.ts";
 
 interface Gserver extends AsyncDisposable {
   readonly process: Deno.ChildProcess;

@@ -2,7 +2,7 @@
  * `ghub audit verify` as a process: what it says, and its exit codes, which scripts rely on.
  */
 import assert from "node:assert/strict";
-import { openAudit } from "../hub/audit.ts";
+import { openAudit } from "../hub/audit/mod.ts";
 import { Process, source } from "./support/process.ts";
 
 Deno.test("ghub audit verify tells a chain that holds, one that is broken, and one it cannot read", async (t) => {

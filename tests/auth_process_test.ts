@@ -9,7 +9,7 @@ import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import tls from "node:tls";
 import { generateCertificate } from "../shared/tls/generate.ts";
-import { verifyAudit } from "../hub/audit_verify.ts";
+import { verifyAudit } from "../hub/audit/verify.ts";
 import { authYaml, jwt, tokenOf } from "./support/auth_world.ts";
 import { closing } from "./support/path.ts";
 import { connectTo, shakeHands } from "./support/raw_path.ts";

@@ -28,7 +28,7 @@ import type {
   fluentd_v1_StopResponse as StopResponse,
 } from "../shared/gen/types.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
-import { TestFluentd } from "../server/fluentd/test_kit.ts";
+import { TestFluentd } from "../server/fluentd/testing/kit.ts";
 import { randomFrom, SEED } from "../shared/testing/property.ts";
 import { fluentdCommand, freePort } from "./support/fluentd.ts";
 import { FluentdJudge, type Input } from "./support/fluentd_judge.ts";

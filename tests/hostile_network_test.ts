@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import type net from "node:net";
-import { MAX_HANDSHAKES } from "../hub/tunnel_listener.ts";
+import { MAX_HANDSHAKES } from "../hub/tunnels/tunnel_listener.ts";
 import { dialTcp, drop } from "./support/path.ts";
 import { RawTunnel } from "./support/raw_tunnel.ts";
 import { until } from "./support/until.ts";

@@ -99,7 +99,7 @@ Deno.test("only tests import what is for tests", () => {
 
 Deno.test("D5: product code that imports test code is found, whatever the test code is called", () => {
   const planted: [path: string, line: string, target: string][] = [
-    ["client/describe.ts", 'import "../shared/http2/testing/wire.ts";', "a testing folder"],
+    ["client/print/describe.ts", 'import "../shared/http2/testing/wire.ts";', "a testing folder"],
     ["server/server.ts", 'import "./test_hub.ts";', "test_*.ts"],
     ["server/server.ts", 'export { x } from "./test_echo.ts";', "test_*.ts"],
     ["hub/hub.ts", 'const { x } = await import("./testing/socket.ts");', "a testing folder"],

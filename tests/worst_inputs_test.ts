@@ -4,18 +4,18 @@
  */
 import assert from "node:assert/strict";
 import { looksLikeJwt } from "../hub/auth/jwt.ts";
-import { HandshakeReader } from "../hub/handshake.ts";
-import { parseMeta } from "../hub/meta.ts";
-import { readHead } from "../hub/read_head.ts";
-import { messageOf, parseRetryAfter } from "../server/refusal.ts";
-import { readRequestHead } from "../shared/bridge/request_head.ts";
+import { HandshakeReader } from "../hub/calls/raw_handshake.ts";
+import { parseMeta } from "../hub/tunnels/registration_headers.ts";
+import { readHead } from "../hub/net/read_head.ts";
+import { messageOf, parseRetryAfter } from "../server/dial/dial_refusal.ts";
+import { readRequestHead } from "../shared/http1/request_head.ts";
 import { readElements } from "../shared/codec/xml_tree.ts";
 import { readJson } from "../shared/codec/json.ts";
 import { percentDecode, percentEncode } from "../shared/grpc/percent.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { parseTimeout } from "../shared/grpc/timeout.ts";
-import { glob } from "../shared/policy/glob.ts";
-import { printable } from "../shared/printable.ts";
+import { glob } from "../shared/rules/glob.ts";
+import { printable } from "../shared/text/printable.ts";
 import { parseLabels } from "../shared/registration/labels.ts";
 import { isServerName } from "../shared/registration/server_name.ts";
 import { countSteps } from "./support/steps.ts";

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { FrameReader } from "../../shared/bridge/frames.ts";
-import { unmask } from "../../shared/bridge/unmask.ts";
+import { FrameReader } from "../../shared/websocket/frames.ts";
+import { unmask } from "../../shared/websocket/unmask.ts";
 import { release } from "../../shared/bytes/out_buffer.ts";
 import { dial } from "./dial.ts";
 import type { Wire } from "./wire.ts";

@@ -11,11 +11,11 @@ import type {
 } from "../../shared/gen/types.ts";
 import { root } from "../../shared/grpc/root.ts";
 import { methodPath } from "../../shared/grpc/service.ts";
-import { Exit } from "../exit_code.ts";
-import { printable } from "../../shared/printable.ts";
-import { rpcCommand } from "../rpc_command.ts";
-import { serverNames } from "../server_argument.ts";
-import { list } from "../table.ts";
+import { Exit } from "../print/exit_code.ts";
+import { printable } from "../../shared/text/printable.ts";
+import { rpcCommand } from "./rpc_command.ts";
+import { serverNames } from "./server_argument.ts";
+import { list } from "../print/table.ts";
 
 /** Default limit of a call that only asks. */
 const ASK_TIMEOUT_MS = 10_000;

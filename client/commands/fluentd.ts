@@ -15,12 +15,12 @@ import type {
   google_protobuf_Duration as Duration,
 } from "../../shared/gen/types.ts";
 import { durationMs } from "../../shared/grpc/proto_time.ts";
-import { Exit, Lsb } from "../exit_code.ts";
-import { changeTable, stateTable } from "../fluentd_table.ts";
-import { printable } from "../../shared/printable.ts";
-import { type Outcome, rpcCommand } from "../rpc_command.ts";
-import { serverArgument } from "../server_argument.ts";
-import { nowOf } from "../table.ts";
+import { Exit, Lsb } from "../print/exit_code.ts";
+import { changeTable, stateTable } from "../print/fluentd_table.ts";
+import { printable } from "../../shared/text/printable.ts";
+import { type Outcome, rpcCommand } from "./rpc_command.ts";
+import { serverArgument } from "./server_argument.ts";
+import { nowOf } from "../print/table.ts";
 
 /** What the server may take beyond its own `wait`: checks before, the way there and back. */
 const MARGIN_MS = 15_000;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { hubTest, runClient, type Script } from "../fake_hub.ts";
+import { hubTest, runClient, type Script } from "../testing/fake_hub.ts";
 
 hubTest("fluentd start sends the request, the server's name and the deadline", async (hub) => {
   const { code, out, err } = await runClient(

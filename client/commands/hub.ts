@@ -8,9 +8,9 @@ import type {
   ghub_v1_Activity as Activity,
   ghub_v1_ListServersResponse as ListServersResponse,
 } from "../../shared/gen/types.ts";
-import { activityLine, serversTable } from "../hub_table.ts";
-import { rpcCommand } from "../rpc_command.ts";
-import { serverNames } from "../server_argument.ts";
+import { activityLine, serversTable } from "../print/hub_table.ts";
+import { rpcCommand } from "./rpc_command.ts";
+import { serverNames } from "./server_argument.ts";
 
 /** Default limit of a call that only asks. */
 const LIST_TIMEOUT_MS = 10_000;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { hubTest, runClient } from "../fake_hub.ts";
+import { hubTest, runClient } from "../testing/fake_hub.ts";
 
 hubTest("hub servers lists, by its old name too", async (hub, t) => {
   hub.script.servers = {

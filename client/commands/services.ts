@@ -5,15 +5,15 @@
  * @module
  */
 import { type Argument, type Command, type Context, UsageError } from "../../shared/cli/program.ts";
-import { connectionOptions, type ConnectionValues } from "../connection_options.ts";
-import { describe } from "../describe.ts";
-import { EXIT_CODES_HELP, exitCodeOf } from "../exit_code.ts";
-import { failureText } from "../failure.ts";
-import { planRoute, type RouteValues, serverOptions } from "../plan.ts";
-import { printable } from "../../shared/printable.ts";
-import { Reflection, ReflectionError } from "../reflection.ts";
-import { rpcCommand } from "../rpc_command.ts";
-import { serverArgument } from "../server_argument.ts";
+import { connectionOptions, type ConnectionValues } from "../connect/connection_options.ts";
+import { describe } from "../print/describe.ts";
+import { EXIT_CODES_HELP, exitCodeOf } from "../print/exit_code.ts";
+import { failureText } from "../call/failure.ts";
+import { planRoute, type RouteValues, serverOptions } from "../call/route.ts";
+import { printable } from "../../shared/text/printable.ts";
+import { Reflection, ReflectionError } from "../call/reflection.ts";
+import { rpcCommand } from "./rpc_command.ts";
+import { serverArgument } from "./server_argument.ts";
 
 /** Default limit of asking what there is. */
 const ASK_TIMEOUT_MS = 10_000;

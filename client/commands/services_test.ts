@@ -3,8 +3,8 @@ import { bidi } from "../../shared/grpc/handlers.ts";
 import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { hostOf } from "../../shared/grpc_js/implementation.ts";
 import { Status } from "../../shared/grpc/status.ts";
-import { hubTest, runClient } from "../fake_hub.ts";
-import { startDescribed, startServer } from "../fake_server.ts";
+import { hubTest, runClient } from "../testing/fake_hub.ts";
+import { startDescribed, startServer } from "../testing/fake_server.ts";
 
 hubTest("gclient list and describe show what reflection tells", async (hub, t) => {
   const run = (...args: string[]) => runClient([...args, "-s", hub.address]);

@@ -19,11 +19,11 @@ import {
   readingOf,
   readVersion,
   requireFields,
-} from "../../shared/policy/elements.ts";
-import { type Glob, glob } from "../../shared/policy/glob.ts";
+} from "../../shared/rules/elements.ts";
+import { type Glob, glob } from "../../shared/rules/glob.ts";
 import { type Issuer, readIssuer } from "./issuer.ts";
-import type { Rule } from "../../shared/policy/rules.ts";
-import { type Element, readYamlFile } from "../../shared/policy/yaml_element.ts";
+import type { Rule } from "../../shared/rules/rules.ts";
+import { type Element, readYamlFile } from "../../shared/rules/yaml_element.ts";
 
 /** Larger files are refused. */
 export const MAX_FILE_BYTES = 4 * 1024 * 1024;

@@ -16,11 +16,11 @@ import { Complaint } from "../../shared/async/complaint.ts";
 import { WatchedFolder } from "../../shared/files/watched_folder.ts";
 import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
-import type { Grant } from "../../shared/policy/rules.ts";
-import { after, type Answer, type Auth, type CallRequest } from "../auth.ts";
-import type { Identity, Operator, TunnelRequest } from "../auth.ts";
-import { ERROR_DOMAIN } from "../director.ts";
-import type { Refusal } from "../refusal.ts";
+import type { Grant } from "../../shared/rules/rules.ts";
+import { after, type Answer, type Auth, type CallRequest } from "./identity.ts";
+import type { Identity, Operator, TunnelRequest } from "./identity.ts";
+import { ERROR_DOMAIN } from "../access/director.ts";
+import type { Refusal } from "../registry/refusal.ts";
 import { bearerToken } from "./bearer.ts";
 import {
   type Enrolled,

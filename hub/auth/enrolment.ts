@@ -11,7 +11,7 @@
  */
 import { folderFault } from "../../shared/files/modes.ts";
 import { replaceFile } from "../../shared/files/replace_file.ts";
-import { readRulesFile } from "../../shared/policy/watched_file.ts";
+import { readRulesFile } from "../../shared/files/watched_file.ts";
 import { parseAuthFile, type ServerEntry, type TokenHash } from "./auth_file.ts";
 
 /** More are not read. */

@@ -14,17 +14,17 @@ import {
   type Identity,
   type Operator,
   type TunnelRequest,
-} from "../auth.ts";
-import { ERROR_DOMAIN } from "../director.ts";
-import { quote } from "../../shared/registration/quote.ts";
+} from "./identity.ts";
+import { ERROR_DOMAIN } from "../access/director.ts";
+import { quote } from "../../shared/text/quote.ts";
 import { isServerName } from "../../shared/registration/server_name.ts";
-import type { Refusal } from "../refusal.ts";
+import type { Refusal } from "../registry/refusal.ts";
 import type { AuthFile, OperatorEntry, ServerEntry } from "./auth_file.ts";
-import { anyMatches, glob, MAX_PATTERN_LENGTH } from "../../shared/policy/glob.ts";
+import { anyMatches, glob, MAX_PATTERN_LENGTH } from "../../shared/rules/glob.ts";
 import { LOOPBACK_SAYS_NOTHING } from "./loopback_trust.ts";
 import { JwtVerifier } from "./jwt.ts";
 import { type Entry, Fault, type FaultReason, type Proof, Prover } from "./prover.ts";
-import { EVERYTHING, type Grant, NOTHING, RuleGrant } from "../../shared/policy/rules.ts";
+import { EVERYTHING, type Grant, NOTHING, RuleGrant } from "../../shared/rules/rules.ts";
 
 /** What a fault is to a server and to an operator. */
 const UNAUTHENTICATED = {

@@ -26,15 +26,15 @@ import {
   type Identity,
   type Operator,
   type TunnelRequest,
-} from "../auth.ts";
-import { ERROR_DOMAIN } from "../director.ts";
+} from "./identity.ts";
+import { ERROR_DOMAIN } from "../access/director.ts";
 import { WatchedFolder } from "../../shared/files/watched_folder.ts";
-import type { Refusal } from "../refusal.ts";
-import { openToken, randomToken } from "../token_file.ts";
+import type { Refusal } from "../registry/refusal.ts";
+import { openToken, randomToken } from "./token_file.ts";
 import { bearerToken } from "./bearer.ts";
 import { joinTokens } from "./join_tokens.ts";
 import { LOOPBACK_SAYS_NOTHING } from "./loopback_trust.ts";
-import { EVERYTHING, type Grant } from "../../shared/policy/rules.ts";
+import { EVERYTHING, type Grant } from "../../shared/rules/rules.ts";
 
 /** Door → the file of its token. */
 const FILE_OF = { server: "join.token", operator: "operator.token" } as const;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { statusName } from "../../shared/grpc/status.ts";
-import type { Identity } from "../auth.ts";
-import { FORWARDED_FIELDS, isForwarded } from "../forwarded.ts";
+import type { Identity } from "./identity.ts";
+import { FORWARDED_FIELDS, isForwarded } from "./behind_proxy.ts";
 import { HubTokens, openHubTokens, tokenFiles } from "./hub_tokens.ts";
 
 const JOIN = "join-token-of-the-hub-under-test-000";

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Element } from "../../shared/policy/yaml_element.ts";
+import type { Element } from "../../shared/rules/yaml_element.ts";
 
 /** Algorithms with a secret that the issuer shares with the hub. */
 const SECRET_ALGORITHMS: readonly string[] = ["HS256", "HS384", "HS512"];

@@ -10,7 +10,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import { openToken, readTokenFile } from "../token_file.ts";
+import { openToken, readTokenFile } from "./token_file.ts";
 
 const FILE = "join.token";
 const OLDER = /^join-[\w.-]{1,100}\.token$/;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from "jose";
-import { glob } from "../../shared/policy/glob.ts";
+import { glob } from "../../shared/rules/glob.ts";
 import { PATIENCE_MS } from "../../tests/support/until.ts";
 import type { Issuer } from "./issuer.ts";
 import { JwtFault, JwtVerifier } from "./jwt.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Auth } from "../auth.ts";
+import type { Auth } from "./identity.ts";
 import { EnrolledAuth } from "./enrolled_auth.ts";
 import { openHubTokens } from "./hub_tokens.ts";
 import { WatchedAuth } from "./watched_auth.ts";

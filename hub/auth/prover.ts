@@ -9,11 +9,11 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import type { Answer, ClientCertificate, Identity } from "../auth.ts";
+import type { Answer, ClientCertificate, Identity } from "./identity.ts";
 import type { Credentials } from "./auth_file.ts";
 import { bearerToken } from "./bearer.ts";
-import { anyMatches } from "../../shared/policy/glob.ts";
-import { MIN_TOKEN_LENGTH } from "../token_file.ts";
+import { anyMatches } from "../../shared/rules/glob.ts";
+import { MIN_TOKEN_LENGTH } from "./token_file.ts";
 import {
   JwtFault,
   type JwtFaultReason,

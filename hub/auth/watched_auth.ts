@@ -7,17 +7,17 @@ import { getLogger } from "@logtape/logtape";
 import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
 import type { RpcError } from "../../shared/grpc/rpc_error.ts";
-import type { Answer, Auth, CallRequest, Identity, Operator, TunnelRequest } from "../auth.ts";
-import type { Refusal } from "../refusal.ts";
+import type { Answer, Auth, CallRequest, Identity, Operator, TunnelRequest } from "./identity.ts";
+import type { Refusal } from "../registry/refusal.ts";
 import { type AuthFile, MAX_FILE_BYTES, parseAuthFile } from "./auth_file.ts";
 import { FileAuth } from "./file_auth.ts";
-import type { Grant } from "../../shared/policy/rules.ts";
+import type { Grant } from "../../shared/rules/rules.ts";
 import {
   type LoadedFile,
   parsedOnce,
   readRulesFile,
   WatchedFile,
-} from "../../shared/policy/watched_file.ts";
+} from "../../shared/files/watched_file.ts";
 
 /** An auth file that was read. */
 export interface LoadedAuthFile extends LoadedFile {

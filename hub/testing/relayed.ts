@@ -13,15 +13,15 @@ import type { HeaderList } from "../../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
 import { Recorder } from "../../shared/http2/testing/recorder.ts";
-import { NOTHING } from "../../shared/policy/rules.ts";
-import { Deadlines } from "../deadlines.ts";
-import { Exchange } from "../exchange.ts";
-import type { RelayContext } from "../relay.ts";
-import { RefusedCalls } from "../refused_calls.ts";
-import { RequestHead } from "../request_head.ts";
-import { PacedResets } from "../paced_resets.ts";
-import { Side } from "../side.ts";
-import type { Upstream } from "../upstream.ts";
+import { NOTHING } from "../../shared/rules/rules.ts";
+import { Deadlines } from "../relay/deadlines.ts";
+import { Exchange } from "../relay/relayed_call.ts";
+import type { RelayContext } from "../relay/caller_connection.ts";
+import { RefusedCalls } from "../limits/refused_calls.ts";
+import { RequestHead } from "../access/call_head.ts";
+import { PacedResets } from "../peer/reset_pacer.ts";
+import { Side } from "../peer/receive_budget.ts";
+import type { Upstream } from "../peer/call_target.ts";
 
 export const CALL: HeaderList = [
   [":method", "POST"],

@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { turns as loop } from "../../shared/async/turns.ts";
-import type { Socket } from "../link.ts";
+import type { Socket } from "../peer/socket_pump.ts";
 
 type Waiting<T> = PromiseWithResolvers<T>;
 

@@ -4,11 +4,11 @@
  *
  * @module
  */
-import { accountOf, groupsOf } from "./account.ts";
+import { accountOf, groupsOf } from "./system/account.ts";
 import { fluentdError } from "./failures.ts";
-import type { Launch } from "./launch.ts";
-import type { WaitOptions } from "./manager.ts";
-import { run, type RunResult } from "./run.ts";
+import type { Launch } from "./manager/launch.ts";
+import type { WaitOptions } from "./manager/manager.ts";
+import { run, type RunResult } from "./system/run.ts";
 
 /** How to go without a check, for those who cannot have one. */
 export const SKIP =

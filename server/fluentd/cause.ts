@@ -6,7 +6,7 @@
  */
 import { dryRun, type ShortRunOptions } from "./dry_run.ts";
 import { type Failure, type FailureReason, reasonOf } from "./failures.ts";
-import type { Look, Observer } from "./observer.ts";
+import type { Look, Observer } from "./observe/observer.ts";
 
 /** Failures that a bad config can have. */
 const BY_CONFIG: ReadonlySet<FailureReason> = new Set(["CRASH_LOOP", "EXITED"]);

@@ -9,10 +9,10 @@
  */
 import { resolve } from "node:path";
 import { TimeoutError } from "../../shared/async/deadline.ts";
-import { accountOf, groupIdOf } from "./account.ts";
+import { accountOf, groupIdOf } from "./system/account.ts";
 import { runAsService, SKIP } from "./as_service.ts";
-import { causeSentence, stackLast } from "./cause_sentence.ts";
-import { readConfig } from "./config_reader.ts";
+import { causeSentence, stackLast } from "./log/cause_sentence.ts";
+import { readConfig } from "./config/reader.ts";
 import { fluentdError } from "./failures.ts";
 import {
   DEFAULT_CONFIG_PATH,
@@ -22,10 +22,10 @@ import {
   ownUserOf,
   readLaunch,
   versionArgv,
-} from "./launch.ts";
-import { TAIL_LINES, tailOf } from "./log_tail.ts";
-import type { WaitOptions } from "./manager.ts";
-import type { RunResult } from "./run.ts";
+} from "./manager/launch.ts";
+import { TAIL_LINES, tailOf } from "./log/tail.ts";
+import type { WaitOptions } from "./manager/manager.ts";
+import type { RunResult } from "./system/run.ts";
 
 /**
  * A third of a second is usual, ten on a busy machine; a dry run that hangs is called invalid. Who

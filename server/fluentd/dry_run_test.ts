@@ -5,8 +5,8 @@
  */
 import assert from "node:assert/strict";
 import { fluentdCommand, freePort, simpleConfig } from "../../tests/support/fluentd.ts";
-import { run } from "./run.ts";
-import { refused, tempDir, TestFluentd } from "./test_kit.ts";
+import { run } from "./system/run.ts";
+import { refused, tempDir, TestFluentd } from "./testing/kit.ts";
 
 const command = fluentdCommand();
 const ignore = command === undefined;

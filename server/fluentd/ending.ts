@@ -5,12 +5,12 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { delay } from "../../shared/async/delay.ts";
-import { describeUnsent, unsentInMemory } from "./delivery.ts";
+import { describeUnsent, unsentInMemory } from "./observe/delivery.ts";
 import { type Failure, fluentdError } from "./failures.ts";
-import { missingWorkers } from "./health.ts";
-import { tailOf } from "./log_tail.ts";
-import { everyProcess, isRunning } from "./manager.ts";
-import type { Look, Observer } from "./observer.ts";
+import { missingWorkers } from "./observe/health.ts";
+import { tailOf } from "./log/tail.ts";
+import { everyProcess, isRunning } from "./manager/manager.ts";
+import type { Look, Observer } from "./observe/observer.ts";
 import { type OperationScope, waitingSignal } from "./operation_scope.ts";
 
 const log = getLogger(["fluentd"]);

@@ -5,7 +5,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { MASK, redact } from "./redact.ts";
+import { MASK, redact } from "./log/redact.ts";
 
 /** Secrets that are remembered: those of the config as it is, and those that it had. */
 const MAX_REMEMBERED = 1000;

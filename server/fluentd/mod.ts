@@ -11,15 +11,15 @@ import { join } from "node:path";
 import { delay } from "../../shared/async/delay.ts";
 import type { Handlers } from "../../shared/grpc/handlers.ts";
 import { fluentdError, reasonOf } from "./failures.ts";
-import type { FluentdManager, WaitOptions } from "./manager.ts";
-import { SpawnManager } from "./manager_spawn.ts";
-import { SystemdManager, type SystemdOptions } from "./manager_systemd.ts";
-import { Monitor } from "./monitor.ts";
-import { Observer } from "./observer.ts";
+import type { FluentdManager, WaitOptions } from "./manager/manager.ts";
+import { SpawnManager } from "./manager/spawn.ts";
+import { SystemdManager, type SystemdOptions } from "./manager/systemd.ts";
+import { Monitor } from "./observe/monitor.ts";
+import { Observer } from "./observe/observer.ts";
 import { isJournal, Operations } from "./operations.ts";
 import { FluentdService } from "./service.ts";
-import { configOrStarter } from "./starter_config.ts";
-import { StateFile } from "./state_file.ts";
+import { configOrStarter } from "./manager/starter_config.ts";
+import { StateFile } from "./system/state_file.ts";
 
 const log = getLogger(["fluentd"]);
 
@@ -47,7 +47,7 @@ export interface FluentdOptions {
    * @default ["fluentd"]
    */
   readonly command?: readonly string[];
-  /** Given to it with `-c`; see starter_config.ts for the default. Needed with systemd only where the unit's command does not tell. */
+  /** Given to it with `-c`; see manager/starter_config.ts for the default. Needed with systemd only where the unit's command does not tell. */
   readonly configPath?: string | undefined;
   /** @default "fluentd.service" */
   readonly unit?: string;

@@ -19,7 +19,7 @@ import { getLogger } from "@logtape/logtape";
 import { errorInfo, retryInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { ERROR_DOMAIN, fluentdError } from "./failures.ts";
 import type { OperationScope } from "./operation_scope.ts";
-import type { StateFile } from "./state_file.ts";
+import type { StateFile } from "./system/state_file.ts";
 
 const log = getLogger(["fluentd", "operations"]);
 

@@ -8,10 +8,10 @@ import {
   type OperationRequest,
   Operations,
 } from "./operations.ts";
-import { tailOf } from "./log_tail.ts";
+import { tailOf } from "./log/tail.ts";
 import type { OperationScope } from "./operation_scope.ts";
-import { StateFile } from "./state_file.ts";
-import { refused, tempDir } from "./test_kit.ts";
+import { StateFile } from "./system/state_file.ts";
+import { refused, tempDir } from "./testing/kit.ts";
 
 const { signal } = new AbortController();
 

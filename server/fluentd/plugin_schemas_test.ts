@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { fluentdVersions } from "../../tests/support/fluentd.ts";
 import { MAX_FAILURES, MAX_KNOWN, type PluginName, PluginSchemas } from "./plugin_schemas.ts";
-import { tempDir } from "./test_kit.ts";
+import { tempDir } from "./testing/kit.ts";
 
 const { signal } = new AbortController();
 

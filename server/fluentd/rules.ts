@@ -6,17 +6,17 @@
  *
  * @module
  */
-import { bytesInBufferFiles } from "./buffer_files.ts";
+import { bytesInBufferFiles } from "./observe/buffer_files.ts";
 import { withCause } from "./cause.ts";
 import { dryRun, fluentdVersion, type ShortRunOptions } from "./dry_run.ts";
 import { endProcesses, flush, mustLoseNothing, signalObstacle } from "./ending.ts";
 import { type Failure, failureOf, fluentdError } from "./failures.ts";
-import { tailOf } from "./log_tail.ts";
-import { isRunning } from "./manager.ts";
-import type { Look, Observer } from "./observer.ts";
+import { tailOf } from "./log/tail.ts";
+import { isRunning } from "./manager/manager.ts";
+import type { Look, Observer } from "./observe/observer.ts";
 import { type OperationScope, waitingSignal } from "./operation_scope.ts";
-import { waitReady } from "./readiness.ts";
-import { mustRunNowhereElse } from "./running_elsewhere.ts";
+import { waitReady } from "./observe/readiness.ts";
+import { mustRunNowhereElse } from "./observe/running_elsewhere.ts";
 
 /** A flush before a stop may take this share of the wait. */
 const FLUSH_SHARE = 1 / 2;

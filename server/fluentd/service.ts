@@ -20,7 +20,7 @@ import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { duration, timestamp } from "../../shared/grpc/proto_time.ts";
 import { OPERATOR_FIELD } from "../../shared/vouchers/voucher.ts";
 import { badField, toWireFailure } from "./failures.ts";
-import type { Look, Observer } from "./observer.ts";
+import type { Look, Observer } from "./observe/observer.ts";
 import type { OperationKind, OperationRequest, Operations } from "./operations.ts";
 import { type Outcome, restart, start, stop } from "./rules.ts";
 import { toState } from "./state.ts";

@@ -3,9 +3,9 @@
  */
 import assert from "node:assert/strict";
 import { fluentdCommand, freePort, simpleConfig } from "../../tests/support/fluentd.ts";
-import { listStats, type ProcessInfo, readEnv, readProcess, readProcesses } from "./proc.ts";
-import { openSlow } from "./slow_fixture.ts";
-import { refused, type Story, TestFluentd, TestService, together, until } from "./test_kit.ts";
+import { listStats, type ProcessInfo, readEnv, readProcess, readProcesses } from "./system/proc.ts";
+import { openSlow } from "./testing/slow_fluentd.ts";
+import { refused, type Story, TestFluentd, TestService, together, until } from "./testing/kit.ts";
 
 const command = fluentdCommand();
 

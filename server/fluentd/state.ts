@@ -8,12 +8,12 @@ import type {
   fluentd_v1_Operation as WireOperation,
 } from "../../shared/gen/types.ts";
 import { duration, timestamp } from "../../shared/grpc/proto_time.ts";
-import { witnesses } from "./health.ts";
-import { readLaunch } from "./launch.ts";
-import type { ExitStatus, FluentdManager } from "./manager.ts";
-import type { Look } from "./observer.ts";
+import { witnesses } from "./observe/health.ts";
+import { readLaunch } from "./manager/launch.ts";
+import type { ExitStatus, FluentdManager } from "./manager/manager.ts";
+import type { Look } from "./observe/observer.ts";
 import type { OperationRecord } from "./operations.ts";
-import { keyOf } from "./sockets.ts";
+import { keyOf } from "./system/sockets.ts";
 
 /** What a look does not tell. */
 export interface StateContext {

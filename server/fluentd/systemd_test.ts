@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { fluentdCommand, freePort, simpleConfig } from "../../tests/support/fluentd.ts";
-import { listStats, readEnv, signalProcess } from "./proc.ts";
-import { refused, type Story, tempDir, TestService, together, until } from "./test_kit.ts";
+import { listStats, readEnv, signalProcess } from "./system/proc.ts";
+import { refused, type Story, tempDir, TestService, together, until } from "./testing/kit.ts";
 
 const STAND_IN = new URL("./testdata/systemctl", import.meta.url).pathname;
 /** The stand-in gives it to what it starts. */

@@ -5,7 +5,7 @@
  */
 import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
-import { quote } from "../../shared/registration/quote.ts";
+import { quote } from "../../shared/text/quote.ts";
 import type { Called, Caller } from "./policy_file.ts";
 
 /** `ErrorInfo.domain` of this server's own answers. */

@@ -12,7 +12,7 @@ import { getLogger } from "@logtape/logtape";
 import { randomBytes } from "node:crypto";
 import type { ReloadPart } from "../../shared/cli/reload.ts";
 import type { RpcError } from "../../shared/grpc/rpc_error.ts";
-import { parsedOnce, WatchedFile } from "../../shared/policy/watched_file.ts";
+import { parsedOnce, WatchedFile } from "../../shared/files/watched_file.ts";
 import { readKeys, type Tunnel } from "../../shared/vouchers/voucher.ts";
 import { forbidden, untrusted } from "./errors.ts";
 import { KnownHubs, showKey } from "./known_hubs.ts";

@@ -8,8 +8,8 @@ import { type Jwk, jwkOf, publicKey, type Signer } from "../../shared/vouchers/j
 import { type ProofKind, signKeys, signVoucher } from "../../shared/vouchers/voucher.ts";
 import { until } from "../../tests/support/until.ts";
 import { type RunningServer, startServer } from "../server.ts";
-import { testEcho } from "../test_echo.ts";
-import { frame, type HubTunnel, resultOf, TestHub } from "../test_hub.ts";
+import { testEcho } from "../testing/echo.ts";
+import { frame, type HubTunnel, resultOf, TestHub } from "../testing/hub.ts";
 import { Guard } from "./guard.ts";
 
 const POLICY = `

@@ -7,7 +7,7 @@
  *              effect: allow | deny }
  *     proof → token | jwt | certificate | loopback
  *
- * Rules mean what they mean in a hub's auth file (`shared/policy/rules.ts`): deny wins, allow is
+ * Rules mean what they mean in a hub's auth file (`shared/rules/rules.ts`): deny wins, allow is
  * read narrowly and deny widely. Without `upstreams` an allow rule is about this server's own
  * services, and a deny rule about its upstreams as well.
  *
@@ -20,11 +20,11 @@ import {
   readingOf,
   readVersion,
   requireFields,
-} from "../../shared/policy/elements.ts";
-import { type Glob, glob } from "../../shared/policy/glob.ts";
-import { type Rule, RuleGrant } from "../../shared/policy/rules.ts";
-import { type LoadedFile, readRulesFile } from "../../shared/policy/watched_file.ts";
-import { type Element, readYamlFile } from "../../shared/policy/yaml_element.ts";
+} from "../../shared/rules/elements.ts";
+import { type Glob, glob } from "../../shared/rules/glob.ts";
+import { type Rule, RuleGrant } from "../../shared/rules/rules.ts";
+import { type LoadedFile, readRulesFile } from "../../shared/files/watched_file.ts";
+import { type Element, readYamlFile } from "../../shared/rules/yaml_element.ts";
 import { type ProofKind, PROOFS } from "../../shared/vouchers/voucher.ts";
 
 /** Larger files are refused. */

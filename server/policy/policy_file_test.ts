@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FaultyFileError } from "../../shared/policy/yaml_element.ts";
+import { FaultyFileError } from "../../shared/rules/yaml_element.ts";
 import type { ProofKind } from "../../shared/vouchers/voucher.ts";
 import { parsePolicy } from "./policy_file.ts";
 

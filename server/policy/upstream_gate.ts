@@ -30,7 +30,7 @@ import type { HeaderList } from "../../shared/http2/header_list.ts";
 import { requestProblem, trailersProblem } from "../../shared/http2/header_rules.ts";
 import { HpackDecoder } from "../../shared/http2/hpack/decoder.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
-import type { FrameHead } from "../../shared/http2/http2_scan.ts";
+import type { FrameHead } from "../../shared/http2/scan/http2_scan.ts";
 import { unpad } from "../../shared/http2/padding.ts";
 import { RecentIds } from "../../shared/http2/recent_ids.ts";
 import { type CallJudge, withoutNames } from "./call_judge.ts";

@@ -16,7 +16,7 @@ import {
   parseDocument,
   type YAMLMap,
 } from "yaml";
-import { closest } from "../closest.ts";
+import { closest } from "../text/closest.ts";
 import { configKey, type Option } from "./option.ts";
 import { UsageError } from "./usage_error.ts";
 import { whyUnusable } from "../files/why_unusable.ts";

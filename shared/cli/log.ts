@@ -10,8 +10,8 @@
  */
 import { configure, type LogRecord, reset } from "@logtape/logtape";
 import { Priority, stderrIsJournal, withPriority } from "../systemd/journal.ts";
-import { printable } from "../printable.ts";
-import { safeJson } from "../safe_json.ts";
+import { printable } from "../text/printable.ts";
+import { safeJson } from "../text/safe_json.ts";
 
 /** Least to most severe. */
 export const LOG_LEVELS = ["trace", "debug", "info", "warning", "error", "fatal"] as const;

@@ -5,7 +5,7 @@
  * @module
  */
 import { Command as Commander, CommanderError, Option as CommanderOption } from "commander";
-import { closest } from "../closest.ts";
+import { closest } from "../text/closest.ts";
 import { readConfigFile } from "./config_file.ts";
 import { configureHelp, rememberOption } from "./help.ts";
 import { hoisted, leafOptions } from "./hoisted.ts";

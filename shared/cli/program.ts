@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { printableLines } from "../printable.ts";
+import { printableLines } from "../text/printable.ts";
 import { COMPLETE, complete } from "./complete.ts";
 import { completionCommand } from "./completion_script.ts";
 import { type Io, processIo } from "./io.ts";

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { safeJson } from "../safe_json.ts";
+import { safeJson } from "../text/safe_json.ts";
 import { MAX_DEPTH, MAX_DOCUMENTS } from "./bounds.ts";
 import { Fault } from "./fault.ts";
 import { type Entry, type Node, SHOWN_LENGTH } from "./node.ts";

@@ -26,7 +26,7 @@ import {
   typeOfUrl,
   wrappedField,
 } from "./fields.ts";
-import { closest } from "../closest.ts";
+import { closest } from "../text/closest.ts";
 import { type Entry, found, listed, type Node, quote } from "./node.ts";
 import { readEnum, readMapKey, readScalar } from "./scalar.ts";
 import { readListValue, readStruct, readValue } from "./struct.ts";

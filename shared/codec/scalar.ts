@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 import protobuf from "protobufjs";
 import { Fault, type Path } from "./fault.ts";
 import { Long } from "./long.ts";
-import { closest } from "../closest.ts";
+import { closest } from "../text/closest.ts";
 import { found, listed, type Node, quote } from "./node.ts";
 import type { Value } from "./value.ts";
 

@@ -1,7 +1,7 @@
 /** What a server sends is shown on a terminal: it must not be able to clear it, in any format. */
 import assert from "node:assert/strict";
 import { root } from "../grpc/root.ts";
-import { OBEYED } from "../safe_json.ts";
+import { OBEYED } from "../text/safe_json.ts";
 import { readMessages, writeMessage } from "./document.ts";
 
 const TEXTS: Readonly<Record<string, string>> = {

@@ -14,7 +14,7 @@ import {
   typeOfUrl,
   wrappedField,
 } from "./fields.ts";
-import { OBEYED } from "../safe_json.ts";
+import { OBEYED } from "../text/safe_json.ts";
 import { writeJson } from "./json.ts";
 import type { CommentOf, Value, ValueMap } from "./value.ts";
 

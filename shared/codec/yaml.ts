@@ -20,7 +20,7 @@ import {
   visit,
   type YAMLMap,
 } from "yaml";
-import { escapeObeyed, OBEYED } from "../safe_json.ts";
+import { escapeObeyed, OBEYED } from "../text/safe_json.ts";
 import { MAX_ALIASED_VALUES, MAX_DEPTH, MAX_DOCUMENTS } from "./bounds.ts";
 import { Fault } from "./fault.ts";
 import type { Entry, Node } from "./node.ts";

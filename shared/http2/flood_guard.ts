@@ -23,7 +23,7 @@ export const FLOOD_LIMITS = {
    * Streams that the peer opened and reset before any answer came (rapid reset, CVE-2023-44487). A
    * client that sends each call to several servers, and cancels all but the fastest, may do so a
    * thousand times a second all day, and a tick may come late. Yet one connection alone must not
-   * use up the resets that its operator may have at a server: 1500, see `hub/paced_resets.ts`.
+   * use up the resets that its operator may have at a server: 1500, see `hub/peer/reset_pacer.ts`.
    */
   rapidReset: 1400,
   /** PRIORITY, frames of unknown types, informational responses: allowed, and of no use. */

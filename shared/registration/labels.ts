@@ -10,8 +10,8 @@
  *
  * @module
  */
-import { trimBlanks } from "../blanks.ts";
-import { quote } from "./quote.ts";
+import { trimBlanks } from "../text/blanks.ts";
+import { quote } from "../text/quote.ts";
 
 /** More labels than this are refused. */
 export const MAX_LABELS = 64;

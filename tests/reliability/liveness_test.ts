@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import http2 from "node:http2";
-import { TestHub } from "../../server/test_hub.ts";
+import { TestHub } from "../../server/testing/hub.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { ok, requestId } from "../call_suite/expect.ts";
 import {

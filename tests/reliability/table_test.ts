@@ -9,7 +9,7 @@ const read = (path: string) => Deno.readTextFileSync(`${REPOSITORY}${path}`);
 
 /** Where a test that is not of this folder says what the row asks for. */
 const ELSEWHERE: Readonly<Record<string, RegExp>> = {
-  "server/retry_policy_test.ts": /stable|30/,
+  "server/tunnel/retry_policy_test.ts": /stable|30/,
   "tests/call_suite/flow.ts": /slow|pause/i,
 };
 
@@ -46,15 +46,15 @@ Deno.test("each fault that was seen in the field has tests that are named after 
 
 Deno.test("what decides about life, deadlines and retries reads no wall clock", () => {
   const files = [
-    "hub/admission.ts",
-    "hub/deadlines.ts",
-    "hub/flap_rule.ts",
+    "hub/tunnels/handshake_rate.ts",
+    "hub/relay/deadlines.ts",
+    "hub/registry/flap_rule.ts",
     "hub/hub.ts",
-    "hub/link.ts",
-    "hub/registry.ts",
-    "server/heartbeat.ts",
-    "server/agent.ts",
-    "server/retry_policy.ts",
+    "hub/peer/socket_pump.ts",
+    "hub/registry/registry.ts",
+    "server/tunnel/heartbeat.ts",
+    "server/tunnel/agent.ts",
+    "server/tunnel/retry_policy.ts",
     "shared/async/backoff.ts",
   ];
   for (const file of files) assert.doesNotMatch(read(file), /Date\.now|new Date\(\)/, file);

@@ -7,7 +7,12 @@
 import { join } from "node:path";
 import { deadline } from "../../shared/async/deadline.ts";
 import { delay } from "../../shared/async/delay.ts";
-import { listStats, type ProcessInfo, readEnv, readProcesses } from "../../server/fluentd/proc.ts";
+import {
+  listStats,
+  type ProcessInfo,
+  readEnv,
+  readProcesses,
+} from "../../server/fluentd/system/proc.ts";
 
 const LOOK_MS = 50;
 /** An input that takes a connection and no record is as good as closed. */

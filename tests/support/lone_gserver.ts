@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { HubTunnel, TestHub } from "../../server/test_hub.ts";
+import type { HubTunnel, TestHub } from "../../server/testing/hub.ts";
 import { Process, source } from "./process.ts";
 
 /** It has said that it is ready, at the end of this tunnel. Disposing ends it. */

@@ -10,7 +10,7 @@
  */
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { parseArgs } from "node:util";
-import { createWebSocketStream, WebSocket } from "../../shared/bridge/ws.ts";
+import { createWebSocketStream, WebSocket } from "../../shared/websocket/ws.ts";
 import { addEcho } from "./echo.ts";
 
 const { positionals: [, name = ""], values: { "hub-uri": uri = "" } } = parseArgs({

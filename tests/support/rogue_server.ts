@@ -7,7 +7,7 @@
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
-import { createWebSocketStream, WebSocket } from "../../shared/bridge/ws.ts";
+import { createWebSocketStream, WebSocket } from "../../shared/websocket/ws.ts";
 import { ACK, frame, PREFACE, settings, Type } from "../../shared/http2/testing/wire.ts";
 import { within } from "./until.ts";
 

@@ -6,7 +6,7 @@
  */
 import type net from "node:net";
 import { FilteredSocket } from "../../shared/http2/testing/filtered_socket.ts";
-import { Http2Scan } from "../../shared/http2/http2_scan.ts";
+import { Http2Scan } from "../../shared/http2/scan/http2_scan.ts";
 
 /**
  * The connection as a stream, for a gRPC server's connection injector or for `http2.connect()`.

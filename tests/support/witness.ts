@@ -7,7 +7,7 @@
 import { once } from "node:events";
 import http2 from "node:http2";
 import type { Duplex } from "node:stream";
-import { createWebSocketStream, WebSocket } from "../../shared/bridge/ws.ts";
+import { createWebSocketStream, WebSocket } from "../../shared/websocket/ws.ts";
 import { within } from "./until.ts";
 
 /** What a witness saw of a call. */

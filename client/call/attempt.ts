@@ -1,0 +1,180 @@
+/**
+ * One try of a call: connect, call, hand over the responses.
+ *
+ * @module
+ */
+import type protobuf from "protobufjs";
+import { formatHostPort, type HostPort } from "../../shared/cli/parse_host_port.ts";
+import type { Output } from "../../shared/cli/program.ts";
+import { encodeBase64 } from "../../shared/bytes/base64.ts";
+import { RpcError } from "../../shared/grpc/rpc_error.ts";
+import { methodPath } from "../../shared/grpc/service.ts";
+import { Status, statusName } from "../../shared/grpc/status.ts";
+import type { Channel, Goaway } from "../../shared/grpc_client/channel.ts";
+import { goawayText } from "../../shared/grpc_client/failures.ts";
+import { CallMetadata } from "../../shared/grpc/call_metadata.ts";
+import { printable } from "../../shared/text/printable.ts";
+import { type Call, messageTypes, startCall } from "./call.ts";
+import type { Header } from "../connect/connection_options.ts";
+import { dial } from "../connect/dial.ts";
+import type { TlsSettings } from "../connect/tls_settings.ts";
+
+/** What a try needs; the same for each. */
+export interface CallPlan {
+  readonly method: protobuf.Method;
+  readonly requests: readonly protobuf.Message[];
+  readonly address: HostPort;
+  readonly tls: TlsSettings | undefined;
+  /** Absent: straight to the address. */
+  readonly proxy: URL | undefined;
+  readonly server: string | undefined;
+  readonly token: string | undefined;
+  /** Through the JSON handshake instead of by metadata. */
+  readonly raw: boolean;
+  /** The hub waits so long for the server; 0 for not at all. */
+  readonly waitForServerMs: number;
+  readonly headers: readonly Header[];
+  /** `Date.now()` at which all must have ended. */
+  readonly deadline: number;
+  readonly connectTimeoutMs: number;
+  readonly signal: AbortSignal;
+  /** Gets a trace, if anybody wants it. */
+  readonly trace: Output | undefined;
+}
+
+/** How far a try got: somebody who ends it wants to know what may have happened. */
+export interface Stage {
+  /** There is a connection. */
+  connected: boolean;
+  /** The call went out on it, or a part of it. */
+  sent: boolean;
+}
+
+/** How a try ended. */
+export interface Attempt {
+  /** Absent for OK. */
+  readonly error?: RpcError;
+  /** Was there ever a connection? */
+  readonly connected: boolean;
+  /** Did the peer leave without looking at the call? */
+  readonly refused: boolean;
+  readonly headers: CallMetadata | undefined;
+  readonly trailers: CallMetadata | undefined;
+}
+
+/**
+ * @param take Gets each response; the next one is asked for when it is done.
+ * @param stage Is kept up to date, also when the try throws.
+ * @throws `signal.reason`, when that fired, and what `take` throws. A failed call is no exception.
+ */
+export async function attemptCall(
+  plan: CallPlan,
+  take: (message: protobuf.Message, call: Call) => Promise<void>,
+  stage: Stage = { connected: false, sent: false },
+): Promise<Attempt> {
+  const { method, address, deadline, signal, tls, proxy, raw } = plan;
+  const trace = async (line: string) => await plan.trace?.write(`${printable(line)}\n`);
+  const requests = encode(plan);
+  const to = formatHostPort(address);
+  let channel: Channel | undefined;
+  let call: Call | undefined;
+  try {
+    const start = performance.now();
+    const handshake = raw ? { server: plan.server, token: plan.token } : undefined;
+    const timeoutMs = plan.connectTimeoutMs;
+    channel = await dial(address, { tls, proxy, handshake, timeoutMs, deadline, signal });
+    stage.connected = true;
+    const ms = Math.round(performance.now() - start);
+    const how = [tls ? "TLS" : "plaintext", raw ? "raw" : "", proxy ? `through ${proxy.host}` : ""];
+    await trace(`* connected to ${to} in ${ms} ms (${how.filter((word) => word).join(", ")})`);
+    const metadata = requestMetadata(plan);
+    await trace(`> ${methodPath(method)}${deadlineText(deadline)}`);
+    for (const line of metadataLines(metadata)) await trace(`> ${line}`);
+    stage.sent = true;
+    const left = deadline - Date.now();
+    call = startCall(channel, { method, requests, metadata, timeoutMs: left, signal });
+    for await (const message of call.responses) await take(message, call);
+    await traceEnd(trace, call, "OK");
+    return { connected: true, refused: false, headers: call.headers, trailers: call.trailers };
+  } catch (error) {
+    if (signal.aborted || !(error instanceof RpcError)) throw error;
+    if (channel === undefined) await trace(`* no connection to ${to}`);
+    await traceEnd(trace, call, statusName(error.code));
+    const refused = call?.refused ?? false;
+    const goaway = refused && error.code === Status.UNAVAILABLE ? channel?.goaway : undefined;
+    return {
+      error: goaway === undefined ? error : refusal(plan, goaway),
+      connected: channel !== undefined,
+      refused,
+      headers: call?.headers,
+      trailers: call?.trailers,
+    };
+  } finally {
+    await channel?.[Symbol.asyncDispose]();
+  }
+}
+
+/** All requests as bytes, before anything goes out: what cannot be written must be nobody's call. */
+function encode({ method, requests }: CallPlan): Uint8Array[] {
+  const { request: type } = messageTypes(method);
+  return requests.map((request) => {
+    try {
+      return type.encode(request).finish();
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new Error(`Cannot write the request, so it was not sent: ${why}`, { cause: error });
+    }
+  });
+}
+
+function requestMetadata(plan: CallPlan): CallMetadata {
+  const { raw, server, token, waitForServerMs, headers } = plan;
+  const metadata = new CallMetadata();
+  if (!raw) {
+    // In raw mode both stood in the handshake: the server must never see the hub's token.
+    if (server !== undefined) metadata.add("x-hub-server", server);
+    if (token !== undefined) metadata.add("authorization", `Bearer ${token}`);
+    if (waitForServerMs > 0) metadata.add("x-hub-wait", `${Math.ceil(waitForServerMs)}ms`);
+  }
+  for (const { key, value } of headers) {
+    metadata.add(key, key.endsWith("-bin") ? decodeBase64(value) : value);
+  }
+  return metadata;
+}
+
+function decodeBase64(text: string): Uint8Array {
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+}
+
+/** In raw mode the peer is the server. */
+function refusal({ raw }: CallPlan, { code, debug }: Goaway): RpcError {
+  const peer = raw ? "server" : "hub";
+  const message = code === 0
+    ? `The ${peer} is shutting down${debug === "" ? "" : ` ("${debug}")`}`
+    : `The other side ended the connection with ${goawayText(code, debug)}`;
+  return new RpcError(Status.UNAVAILABLE, `${message}: it did not take the call`);
+}
+
+function deadlineText(deadline: number): string {
+  return deadline === Infinity ? " without deadline" : ` deadline ${deadline - Date.now()} ms`;
+}
+
+async function traceEnd(
+  trace: (line: string) => Promise<void>,
+  call: Call | undefined,
+  status: string,
+): Promise<void> {
+  for (const line of metadataLines(call?.headers)) await trace(`< ${line}`);
+  for (const line of metadataLines(call?.trailers)) await trace(`< (trailer) ${line}`);
+  await trace(`< ${status}`);
+}
+
+/** `key: value` lines, without what must not be seen. */
+function metadataLines(metadata: CallMetadata | undefined): string[] {
+  return metadata?.keys().flatMap((key) =>
+    metadata.get(key).map((value) => {
+      if (key === "authorization") return `${key}: (not shown)`;
+      return `${key}: ${typeof value === "string" ? value : encodeBase64(value)}`;
+    })
+  ) ?? [];
+}

@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { errorInfo, retryInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
+import { Status, type StatusCode } from "../../shared/grpc/status.ts";
+import { FROM_HUB, hubTest, LOST, runClient, type Script } from "../testing/fake_hub.ts";
+
+hubTest("every status has its exit code", async (hub, t) => {
+  for (const [name, code] of Object.entries(Status)) {
+    if (code === Status.OK) continue;
+    await t.step(name, async () => {
+      hub.script.fail = () => ({ error: new RpcError(code as StatusCode, "no") });
+      const ran = await runClient(["fluentd", "status", "-n", "-s", hub.address]);
+      assert.equal(ran.code, 64 + code);
+      assert.match(ran.err, new RegExp(`^error: fluentd\\.status: ${name}: no\\n`));
+      assert.equal(ran.out, "");
+    });
+  }
+});
+
+hubTest("an error says who made it, what is known, and what to do", async (hub, t) => {
+  const table: [name: string, fail: ReturnType<Script["fail"]>, err: string][] = [
+    [
+      "the server says no",
+      {
+        error: new RpcError(Status.FAILED_PRECONDITION, "Unit is masked", {
+          details: [
+            errorInfo("UNIT_MASKED", "fluentd"),
+            {
+              type: "google.rpc.PreconditionFailure",
+              value: { violations: [{ type: "UNIT", subject: "fluentd.service" }] },
+            },
+          ],
+        }),
+      },
+      `error: fluentd.start on edge: FAILED_PRECONDITION: Unit is masked
+  reason: UNIT_MASKED (domain fluentd)    hop: server
+  1) google.rpc.PreconditionFailure {"violations":[{"type":"UNIT","subject":"fluentd.service"}]}
+`,
+    ],
+    [
+      "the hub does not know it",
+      {
+        error: new RpcError(Status.NOT_FOUND, 'Server "edge" was never here', {
+          details: [
+            errorInfo("SERVER_NOT_FOUND", "ghub", { server: "edge", nearest: "edge-1,edge-2" }),
+          ],
+        }),
+        trailers: FROM_HUB,
+      },
+      `error: fluentd.start on edge: NOT_FOUND: Server "edge" was never here
+  reason: SERVER_NOT_FOUND (domain ghub)    hop: hub
+  The call was not delivered: nothing was done
+hint: Did you mean edge-1 or edge-2?
+`,
+    ],
+    [
+      "the server is away",
+      {
+        error: new RpcError(Status.UNAVAILABLE, 'Server "edge" is away', {
+          details: [errorInfo("SERVER_OFFLINE", "ghub", {}), retryInfo(5000)],
+        }),
+        trailers: FROM_HUB,
+      },
+      `error: fluentd.start on edge: UNAVAILABLE: Server "edge" is away
+  reason: SERVER_OFFLINE (domain ghub)    hop: hub
+  1) google.rpc.RetryInfo {"retryDelay":"5s"}
+  The call was not delivered: nothing was done
+hint: --wait-for-server 1m waits until it is back
+`,
+    ],
+    [
+      "the tunnel was lost in the middle",
+      { error: new RpcError(Status.UNAVAILABLE, "The tunnel was lost"), trailers: LOST },
+      `error: fluentd.start on edge: UNAVAILABLE: The tunnel was lost
+  hop: hub → server
+  The outcome is unknown: it may have been carried out
+hint: See what is true now: gclient fluentd status edge
+`,
+    ],
+    [
+      "no token",
+      { error: new RpcError(Status.UNAUTHENTICATED, "No token"), trailers: FROM_HUB },
+      `error: fluentd.start on edge: UNAUTHENTICATED: No token
+  hop: hub
+  The call was not delivered: nothing was done
+hint: --token-file FILE or GCLIENT_TOKEN gives your token, --tls-cert-file your certificate: the administrator of the hub knows which of them it accepts
+`,
+    ],
+    [
+      "a server without this service",
+      { error: new RpcError(Status.UNIMPLEMENTED, "The server does not implement it") },
+      `error: fluentd.start on edge: UNIMPLEMENTED: The server does not implement it
+  hop: server
+hint: See what it offers: gclient list edge
+`,
+    ],
+    [
+      "a message that would move the cursor",
+      { error: new RpcError(Status.ABORTED, "a\nerror: forged \x1b[2J") },
+      `error: fluentd.start on edge: ABORTED: a\\nerror: forged \\x1b[2J
+  hop: server
+`,
+    ],
+  ];
+  for (const [name, fail, err] of table) {
+    await t.step(name, async () => {
+      hub.script.fail = () => fail;
+      const ran = await runClient(["fluentd", "start", "edge", "-n", "-s", hub.address]);
+      assert.equal(ran.err, err);
+    });
+  }
+});
+
+hubTest("with -o the error is a Status in that form", async (hub, t) => {
+  hub.script.fail = () => ({
+    error: new RpcError(Status.NOT_FOUND, "no", { details: [errorInfo("R", "d")] }),
+  });
+  const run = (format: string) =>
+    runClient(["fluentd", "stop", "-n", "-s", hub.address, "-o", format]);
+  await t.step("json", async () => {
+    const { code, err } = await run("json");
+    assert.equal(code, 69);
+    assert.deepEqual(JSON.parse(err), {
+      code: 5,
+      message: "no",
+      details: [{ "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason: "R", domain: "d" }],
+    });
+  });
+  await t.step("yaml", async () => assert.match((await run("yaml")).err, /^---\ncode: 5\n/));
+  await t.step("xml", async () => assert.match((await run("xml")).err, /<Status>\s*<code>5</));
+});
+
+hubTest("a deadline in the middle leaves the outcome unknown", async (hub) => {
+  // It never answers: at the deadline gRPC itself ends the call.
+  hub.script.before = () => new Promise(() => {});
+  const table: [command: string, err: RegExp][] = [
+    ["stop", /DEADLINE_EXCEEDED[^]*outcome is unknown[^]*hint: .*gclient fluentd status/],
+    [
+      "status",
+      /DEADLINE_EXCEEDED: Deadline exceeded after [\d.]+s\n[^]*hint: --timeout gives it more time/,
+    ],
+  ];
+  // Long enough to connect on a slow machine, so both at once.
+  await Promise.all(table.map(async ([command, err]) => {
+    const args = ["fluentd", command, "-n", "-s", hub.address, "--timeout", "6s"];
+    const ran = await runClient(args);
+    assert.match(ran.err, err);
+    assert.equal(ran.code, 68);
+  }));
+  assert.equal(hub.calls.length, table.length, "each was in the middle");
+});
+
+hubTest("F9: a hint about a credential fits a hub with an auth file", async (hub) => {
+  const error = new RpcError(Status.UNAUTHENTICATED, "A credential is needed", {
+    details: [errorInfo("CREDENTIAL_MISSING", "ghub")],
+  });
+  hub.script.fail = () => ({ error, trailers: FROM_HUB });
+  const { err } = await runClient(["fluentd", "status", "-n", "-s", hub.address]);
+  assert.match(err, /\nhint: --token-file FILE or GCLIENT_TOKEN gives your token, --tls-cert-file/);
+  // With an auth file the hub has no such token, and shows none at its start.
+  assert.doesNotMatch(err, /operator token|join token|at its start/);
+});

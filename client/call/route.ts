@@ -1,0 +1,114 @@
+/**
+ * How a command reaches the hub, and which server behind it: what the flags say, checked.
+ *
+ * @module
+ */
+import { parseDuration } from "../../shared/cli/parse_duration.ts";
+import type { HostPort } from "../../shared/cli/parse_host_port.ts";
+import { type Context, type Env, type Option, UsageError } from "../../shared/cli/program.ts";
+import { isLoopbackHost } from "../../shared/net/loopback.ts";
+import type { CallPlan } from "./attempt.ts";
+import type { ConnectionValues } from "../connect/connection_options.ts";
+import type { PrintValues } from "../print/print.ts";
+import { asciiHost } from "../connect/ascii_host.ts";
+import { readTlsSettings, type TlsSettings } from "../connect/tls_settings.ts";
+import { readToken } from "../connect/token.ts";
+
+/** Only calls to servers can go around the hub's routing. */
+export const serverOptions = {
+  raw: {
+    flag: "--raw",
+    help: "Goes through the hub by a JSON handshake: gRPC end to end, unseen by the hub",
+    group: "Connection",
+  },
+  waitForServerMs: {
+    flag: "--wait-for-server",
+    value: "DURATION",
+    parse: parseDuration,
+    default: 0,
+    defaultText: "not at all",
+    help: "Lets the hub wait so long for a server that is away; the timeout grows by it",
+    group: "Connection",
+  },
+} as const satisfies Record<string, Option>;
+
+/** The values of the options that say how to get there. */
+export type RouteValues = ConnectionValues & Pick<PrintValues, "quiet"> & {
+  readonly raw?: boolean;
+  readonly waitForServerMs?: number;
+};
+
+/** A plan without its call. */
+export type Route = Omit<CallPlan, "method" | "requests" | "deadline">;
+
+/**
+ * @param server As given; `undefined` for the hub itself, or its only server.
+ * @throws {UsageError} If flags contradict each other or a file cannot be used.
+ */
+export async function planRoute(context: Context, server: string | undefined): Promise<Route> {
+  const { signal, env, io } = context;
+  const values = context.options as RouteValues;
+  const { raw = false, waitForServerMs = 0 } = values;
+  if (raw && waitForServerMs > 0) {
+    throw new UsageError("--raw and --wait-for-server cannot be combined", {
+      hint: "Use --retry N with --raw",
+    });
+  }
+  checkServerName(server);
+  const { address, tls, proxy } = await planWay(values, env);
+  const token = await readToken(values.tokenFile, env);
+  if (token !== undefined && tls === undefined && !isLoopbackHost(address.host) && !values.quiet) {
+    await io.stderr.write("warning: without --tls, the token can be read on its way to the hub\n");
+  }
+  return {
+    address,
+    tls,
+    proxy,
+    server,
+    token,
+    raw,
+    waitForServerMs,
+    headers: values.headers,
+    connectTimeoutMs: values.connectTimeoutMs,
+    signal,
+    trace: values.verbose ? io.stderr : undefined,
+  };
+}
+
+/** How the hub itself is reached. */
+export interface Way {
+  readonly address: HostPort;
+  readonly tls: TlsSettings | undefined;
+  readonly proxy: URL | undefined;
+}
+
+/** @throws {UsageError} If a file or a proxy cannot be used. */
+export async function planWay(values: ConnectionValues, env: Env): Promise<Way> {
+  const { host, port } = values.serverAddr;
+  const address = { host: asciiHost(host), port };
+  const tls = await readTlsSettings(values);
+  return { address, tls, proxy: await findProxy(address, tls !== undefined, values, env) };
+}
+
+const PROXY_VARIABLE = /^(?:https?|all)_proxy$/i;
+
+/** Most networks have no proxy: its rules are loaded when one is named. */
+async function findProxy(
+  address: HostPort,
+  tls: boolean,
+  { proxy }: ConnectionValues,
+  env: Env,
+): Promise<URL | undefined> {
+  const isNamed = Object.keys(env).some((name) => PROXY_VARIABLE.test(name) && env[name] !== "");
+  if (proxy === undefined && !isNamed) return undefined;
+  const { proxyFor } = await import("../../shared/net/proxy.ts");
+  return proxyFor({ ...address, tls }, { proxy, env });
+}
+
+function checkServerName(name: string | undefined): void {
+  // An empty variable of a script must not become "the only server".
+  if (name === undefined || /^[\x21-\x7e]+$/.test(name)) return;
+  throw new UsageError(`"${name}" is not a server's name`, {
+    hint: 'All servers: "gclient hub servers"',
+  });
+}

@@ -1,0 +1,287 @@
+/**
+ * A command that makes one call: what all of them share, from the flags to the exit code.
+ *
+ * @module
+ */
+import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
+import type protobuf from "protobufjs";
+import { backoff } from "../../shared/async/backoff.ts";
+import { delay } from "../../shared/async/delay.ts";
+import { sampleMessage } from "../../shared/codec/sample.ts";
+import type { Value } from "../../shared/codec/value.ts";
+import {
+  type Argument,
+  type Command,
+  type Context,
+  type Io,
+  type Options,
+} from "../../shared/cli/program.ts";
+import { durationMs } from "../../shared/grpc/proto_time.ts";
+import { decodeMessage, methodOf } from "../../shared/grpc/service.ts";
+import { root } from "../../shared/grpc/root.ts";
+import { RpcError } from "../../shared/grpc/rpc_error.ts";
+import { Status } from "../../shared/grpc/status.ts";
+import { type Attempt, attemptCall, type CallPlan, type Stage } from "../call/attempt.ts";
+import { messageTypes } from "../call/call.ts";
+import { connectionOptions } from "../connect/connection_options.ts";
+import { EXIT_CODES_HELP, exitCodeOf } from "../print/exit_code.ts";
+import { deliveryOf, type Way } from "../call/delivery.ts";
+import { type Failure, failureDocument, failureText, mayRepeat } from "../call/failure.ts";
+import { mayChange } from "../call/method_kind.ts";
+import { planRoute, type RouteValues, serverOptions } from "../call/route.ts";
+import { createPrinter, printOptions, type PrintValues } from "../print/print.ts";
+import { showProgress } from "../print/progress.ts";
+import { ReflectionError } from "../call/reflection.ts";
+import { readRequests, requestOptions, type RequestValues } from "../request/request.ts";
+import { processStdin } from "../request/stdin.ts";
+
+/** How a call that went through counts. */
+export interface Outcome {
+  readonly exitCode: number;
+  /** A line for stderr, when it failed. */
+  readonly error?: string;
+}
+
+/** What differs between commands. */
+export interface RpcCommand<Response> {
+  readonly name: string;
+  readonly aliases?: readonly string[];
+  readonly summary: string;
+  readonly description: string;
+  readonly examples: readonly string[];
+  readonly args?: readonly Argument[];
+  /** Options beside those that all have. */
+  readonly options?: Options;
+  /** As people call it: "fluentd.start". */
+  readonly title: string | ((context: Context) => string);
+  /** `package.Service/Method`, or what finds it. */
+  readonly method: string | ((context: Context) => Promise<protobuf.Method>);
+  /** What `-p` shows in some of the request's fields, so that a server takes it as it stands. */
+  readonly sample?: Readonly<Record<string, Value>>;
+  /** Does an argument name the server that is called? Else the hub itself is. */
+  readonly toServer: boolean;
+  /** Which argument. @default 0 */
+  readonly serverAt?: number;
+  /** The request has a `request_id`: with the same one, a server does a thing once. @default false */
+  readonly onceById?: boolean;
+  /** Puts what the command's own options and arguments say into the request. */
+  prepare?(request: protobuf.Message, context: Context): void;
+  /** The time limit, unless told otherwise; `Infinity` for none. */
+  timeoutMs(request: protobuf.Message): number;
+  /** A response as text for people. @default JSON */
+  table?(response: Response): string;
+  outcome?(response: Response, context: Context): Outcome;
+}
+
+/** Standard input must end within this time, or within `--timeout` when that is longer. */
+const STDIN_TIMEOUT_MS = 30_000;
+
+/** The values of all options that this file gives a command. */
+type Values = RequestValues & PrintValues & RouteValues;
+
+/** Makes the command. */
+export function rpcCommand<Response extends object>(rpc: RpcCommand<Response>): Command {
+  const { name, aliases = [], summary, description, examples, args = [], options } = rpc;
+  return {
+    name,
+    aliases,
+    summary,
+    description,
+    examples,
+    args,
+    notes: EXIT_CODES_HELP,
+    options: {
+      ...options,
+      ...requestOptions,
+      ...printOptions,
+      ...(rpc.toServer ? serverOptions : {}),
+      ...connectionOptions,
+    },
+    run: async (context) => {
+      try {
+        return await run(rpc, context);
+      } catch (error) {
+        if (!(error instanceof ReflectionError)) throw error;
+        const { responseFormat } = context.options as Values;
+        await context.io.stderr.write(failureDocument(error.failure, responseFormat));
+        return exitCodeOf(error.failure.error.code);
+      }
+    },
+  };
+}
+
+async function run<Response extends object>(
+  rpc: RpcCommand<Response>,
+  context: Context,
+): Promise<number> {
+  const { io } = context;
+  const values = context.options as Values;
+  const title = typeof rpc.title === "string" ? rpc.title : rpc.title(context);
+  const method = typeof rpc.method === "string"
+    ? methodOf(root, rpc.method)
+    : await rpc.method(context);
+  if (method === undefined) throw new Error(`Cannot find method ${rpc.method}`);
+  const { request: requestType, response: type } = messageTypes(method);
+  if (values.printSampleRequest) {
+    await io.stdout.write(sampleText(requestType, values, rpc.sample));
+    return 0;
+  }
+  const decode = (message: protobuf.Message) =>
+    decodeMessage<Response>(type, type.encode(message).finish());
+  const table = (message: protobuf.Message) => rpc.table?.(decode(message));
+  const { stdout, stderr } = io;
+  const printer = createPrinter({ values, stdout, stderr, method, type, table });
+  const plan = await makePlan(rpc, context, method);
+  const { server, deadline } = plan;
+
+  const start = performance.now();
+  const limitMs = deadline - Date.now();
+  const what = server === undefined ? title : `${title} on ${server}`;
+  using progress = showProgress({ what, limitMs, stderr: io.stderr });
+  let last: protobuf.Message | undefined;
+  let outcome: Outcome | undefined;
+  const take = async (message: protobuf.Message, call: Pick<Attempt, "headers" | "trailers">) => {
+    last = message;
+    // What happens at the other side of a stream shows itself now.
+    if (method.responseStream) progress.stop();
+    else progress.clear();
+    outcome = rpc.outcome?.(decode(message), context);
+    // Before the answer, which may hold 40 lines of another program's log.
+    if (outcome?.error !== undefined) await io.stderr.write(`error: ${what}: ${outcome.error}\n`);
+    const { headers, trailers } = call;
+    await printer.message(message, {
+      server,
+      headers,
+      trailers,
+      durationMs: performance.now() - start,
+    });
+  };
+
+  let perhapsBefore = false;
+  const failureOf = (error: RpcError, way: Way): Failure => ({
+    ...way,
+    perhapsBefore,
+    title,
+    server,
+    address: formatHostPort(plan.address),
+    method,
+    error,
+    secure: plan.tls !== undefined,
+    hasToken: plan.token !== undefined,
+    requestId: rpc.onceById ? idOf(plan.requests[0]) : undefined,
+  });
+  /** What is known at this moment, if the call's user ends it. */
+  let known: (why: string) => Failure;
+  const tell = async () => {
+    progress.stop();
+    const { reason } = plan.signal;
+    const why = reason instanceof Error ? reason.message : String(reason);
+    if (mayChange(method)) await stderr.write(failureText({ ...known(why), interrupted: true }));
+  };
+
+  for (let tries = 0;; tries++) {
+    const stage: Stage = { connected: false, sent: false };
+    known = (why) =>
+      failureOf(new RpcError(Status.CANCELLED, why), {
+        connected: stage.connected,
+        refused: !stage.sent,
+      });
+    const attempt = await attemptCall(plan, take, stage).catch(async (error) => {
+      if (plan.signal.aborted) await tell();
+      throw error;
+    });
+    progress.clear();
+    const { error, headers, trailers, connected, refused } = attempt;
+    if (error !== undefined) {
+      const failure = failureOf(error, { connected, refused });
+      const waitMs = retryWaitMs(failure, tries);
+      const again = tries < values.retries && last === undefined && isPassing(failure) &&
+        mayRepeat(failure) && Date.now() + waitMs < deadline;
+      if (again) {
+        const text = `warning: ${error.message}; trying again in ${Math.round(waitMs)} ms\n`;
+        if (!values.quiet) await stderr.write(text);
+        known = () => failure;
+        perhapsBefore = deliveryOf(error, failure) === "unknown";
+        await delay(waitMs, { signal: plan.signal }).catch(async (error) => {
+          await tell();
+          throw error;
+        });
+        continue;
+      }
+      await stderr.write(failureDocument(failure, values.responseFormat));
+    }
+    const durationMs = performance.now() - start;
+    await printer.end({ server, headers, trailers, durationMs, ...(error && { error }) });
+    if (error !== undefined) return exitCodeOf(error.code);
+    return outcome?.exitCode ?? 0;
+  }
+}
+
+async function makePlan<Response>(
+  rpc: RpcCommand<Response>,
+  context: Context,
+  method: protobuf.Method,
+): Promise<CallPlan> {
+  const { signal, io } = context;
+  const values = context.options as Values;
+  const server = rpc.toServer ? context.args[rpc.serverAt ?? 0] : undefined;
+  const route = await planRoute(context, server);
+  const stdinTimeoutMs = Math.max(STDIN_TIMEOUT_MS, values.timeoutMs ?? 0);
+  const requests = await readRequestsAloud(method, values, { signal, stdinTimeoutMs, io });
+  for (const request of requests) rpc.prepare?.(request, context);
+  // Without a need for one there is none: a server whose disk is full can keep no answers by their ids.
+  if (rpc.onceById && values.retries > 0) requests.forEach(giveId);
+  const timeoutMs = values.timeoutMs ??
+    rpc.timeoutMs(requests[0] ?? messageTypes(method).request.create()) + route.waitForServerMs;
+  return { ...route, method, requests, deadline: Date.now() + timeoutMs };
+}
+
+function idOf(request: protobuf.Message | undefined): string | undefined {
+  return (request as { requestId?: string } | undefined)?.requestId || undefined;
+}
+
+function giveId(request: protobuf.Message): void {
+  (request as { requestId?: string }).requestId = idOf(request) ?? crypto.randomUUID();
+}
+
+interface ReadOptions {
+  readonly signal: AbortSignal;
+  readonly stdinTimeoutMs: number;
+  readonly io: Io;
+}
+
+/** Reads the requests, and tells a person who forgot a pipe what it waits for. */
+async function readRequestsAloud(
+  method: protobuf.Method,
+  values: RequestValues,
+  { signal, stdinTimeoutMs, io }: ReadOptions,
+): Promise<protobuf.Message[]> {
+  const what = "waiting for the request on standard input (-n sends an empty one)";
+  using _ = showProgress({ what, limitMs: stdinTimeoutMs, stderr: io.stderr });
+  return await readRequests(method, values, { stdin: processStdin, signal, stdinTimeoutMs });
+}
+
+/** May another try do better? A refusal stays one. */
+function isPassing({ error }: Failure): boolean {
+  return error.code === Status.UNAVAILABLE;
+}
+
+/** The peer's `RetryInfo`, else an exponential wait with jitter. */
+function retryWaitMs({ error }: Failure, tries: number): number {
+  const info = error.details.find(({ type }) => type === "google.rpc.RetryInfo")?.value;
+  const asked = info !== undefined && "retryDelay" in info
+    ? durationMs(info.retryDelay ?? {})
+    : undefined;
+  return asked ?? backoff(tries);
+}
+
+function sampleText(
+  type: protobuf.Type,
+  values: Values,
+  sample: Readonly<Record<string, Value>> = {},
+): string {
+  const { requestFormat, responseFormat } = values;
+  const asked = responseFormat === "table" ? undefined : responseFormat;
+  const format = requestFormat ?? (asked === "prettyjson" ? "json" : asked) ?? "json";
+  return sampleMessage(type, { format, values: sample });
+}

@@ -1,0 +1,173 @@
+/**
+ * The flags that say how to reach the hub, as far as every command has them.
+ *
+ * @module
+ */
+import { parseDuration } from "../../shared/cli/parse_duration.ts";
+import { type HostPort, parseHostPort } from "../../shared/cli/parse_host_port.ts";
+import { type Options, type OptionValues, UsageError } from "../../shared/cli/program.ts";
+
+const group = "Connection";
+
+/** Time to connect, unless told otherwise. */
+export const DEFAULT_CONNECT_TIMEOUT_MS = 5000;
+
+/** Most tries again after a call that was certainly not delivered. */
+const MAX_RETRIES = 100;
+
+export const connectionOptions = {
+  serverAddr: {
+    flag: "--server-addr",
+    short: "-s",
+    value: "HOST:PORT",
+    parse: parseServerAddr,
+    default: { host: "localhost", port: 9090 },
+    defaultText: "localhost:9090",
+    help: "The hub's call port",
+    envFallbacks: ["SERVER_ADDR"],
+    group,
+  },
+  tls: { flag: "--tls", help: "Connects with TLS; the other --tls options imply it", group },
+  tlsServerName: {
+    flag: "--tls-server-name",
+    value: "NAME",
+    help: "The name that the hub's certificate must have, when it is not the one in -s",
+    group,
+  },
+  tlsInsecureSkipVerify: {
+    flag: "--tls-insecure-skip-verify",
+    help: "Accepts any certificate: whoever is on the way can read and change everything",
+    group,
+  },
+  tlsCaCertFile: {
+    flag: "--tls-ca-cert-file",
+    value: "FILE",
+    help: "Trusts these certificates (PEM) in place of the system's",
+    complete: "file",
+    group,
+  },
+  tlsCertFile: {
+    flag: "--tls-cert-file",
+    value: "FILE",
+    help: "Shows this client certificate (PEM)",
+    complete: "file",
+    group,
+  },
+  tlsKeyFile: {
+    flag: "--tls-key-file",
+    value: "FILE",
+    help: "Its private key; without it, x.key beside x.crt",
+    complete: "file",
+    group,
+  },
+  proxy: {
+    flag: "--proxy",
+    value: "URL|direct",
+    help:
+      "Reaches the hub through this proxy: http://, https://, socks5:// or socks5h://; direct " +
+      "uses none. By default HTTPS_PROXY (with --tls), HTTP_PROXY, ALL_PROXY and NO_PROXY tell, " +
+      "and this machine is always reached without",
+    group,
+  },
+  tokenFile: {
+    flag: "--token-file",
+    value: "FILE",
+    help:
+      "A file with the operator token, readable by you alone; GCLIENT_TOKEN can hold the token itself",
+    complete: "file",
+    group,
+  },
+  timeoutMs: {
+    flag: "--timeout",
+    value: "DURATION",
+    parse: parseTimeout,
+    help: "Time for the whole call, connecting included, sent along as its deadline; 0 for none",
+    group,
+  },
+  connectTimeoutMs: {
+    flag: "--connect-timeout",
+    value: "DURATION",
+    parse: parseDuration,
+    default: DEFAULT_CONNECT_TIMEOUT_MS,
+    defaultText: "5s",
+    help: "Time for connecting alone",
+    group,
+  },
+  retries: {
+    flag: "--retry",
+    value: "N",
+    parse: parseRetries,
+    default: 0,
+    help:
+      "Tries again up to N times when that does nothing twice: the call was not delivered, changes " +
+      "nothing, or carries a request id (given to each fluentd start, stop and restart with --retry)",
+    group,
+  },
+  headers: {
+    flag: "--header",
+    short: "-H",
+    value: "KEY=VALUE",
+    many: true,
+    parse: parseHeader,
+    help: "Sends this metadata too; the value of a KEY-bin is base64",
+    group,
+  },
+  verbose: {
+    flag: "--verbose",
+    short: "-v",
+    help: "Shows on stderr what is sent and received, without tokens",
+    group,
+  },
+} as const satisfies Options;
+
+export type ConnectionValues = OptionValues<typeof connectionOptions>;
+
+function parseServerAddr(text: string): HostPort {
+  const { host, port } = parseHostPort(text);
+  if (port === 0) throw new UsageError(`"${text}" has no port that could be dialled`);
+  return { host: host === "" ? "localhost" : host, port };
+}
+
+/** 0 means: no limit. */
+function parseTimeout(text: string): number {
+  return parseDuration(text) || Infinity;
+}
+
+function parseRetries(text: string): number {
+  if (/^\d{1,3}$/.test(text) && Number(text) <= MAX_RETRIES) return Number(text);
+  throw new UsageError(`"${text}" is not a number of 0 to ${MAX_RETRIES}`);
+}
+
+/** A metadata entry. */
+export interface Header {
+  readonly key: string;
+  readonly value: string;
+}
+
+const HEADER = /^([0-9a-zA-Z_.-]+)[=:]\s*(.*)$/s;
+
+function parseHeader(text: string): Header {
+  const [, name, value] = HEADER.exec(text) ?? [];
+  if (name === undefined || value === undefined) {
+    throw new UsageError(`"${text.split(/[=:]/)[0]}" is not a header`, {
+      hint: "Write -H key=value",
+    });
+  }
+  const key = name.toLowerCase();
+  if (key === "authorization") {
+    throw new UsageError("A token in the command line can be read by every user of this machine", {
+      hint: "Use --token-file or GCLIENT_TOKEN",
+    });
+  }
+  if (key.startsWith("grpc-")) throw new UsageError(`"${key}" is gRPC's own header`);
+  if (key.endsWith("-bin")) {
+    if (!/^[A-Za-z0-9+/]*={0,2}$/.test(value) || value.length % 4 === 1) {
+      throw new UsageError(`The value of "${key}" is not base64`);
+    }
+  } else if (!/^[\x20-\x7e]*$/.test(value)) {
+    throw new UsageError(`The value of "${key}" has characters that metadata cannot carry`, {
+      hint: `Send them as base64 under ${key}-bin`,
+    });
+  }
+  return { key, value };
+}

@@ -1,0 +1,125 @@
+/**
+ * Opens the connection of a call: TCP, perhaps through a proxy, perhaps with TLS, perhaps with the JSON
+ * handshake of raw mode; and HTTP/2 on it.
+ *
+ * @module
+ */
+import { formatHostPort, type HostPort } from "../../shared/cli/parse_host_port.ts";
+import { RpcError } from "../../shared/grpc/rpc_error.ts";
+import { Status } from "../../shared/grpc/status.ts";
+import { type ByteStream, denoStream } from "../../shared/grpc_client/byte_stream.ts";
+import { Channel } from "../../shared/grpc_client/channel.ts";
+import { ProxyError } from "../../shared/net/proxy_error.ts";
+import { VERSION } from "../../shared/version.ts";
+import type { HandshakeRequest } from "./raw_handshake.ts";
+import type { TlsSettings } from "./tls_settings.ts";
+
+export interface DialOptions {
+  /** Absent: plain. */
+  readonly tls?: TlsSettings | undefined;
+  /** Absent: straight to the address. */
+  readonly proxy?: URL | undefined;
+  /** Raw mode; absent: gRPC begins at once. */
+  readonly handshake?: HandshakeRequest | undefined;
+  /** The longest message that is accepted. */
+  readonly maxMessageBytes?: number;
+  /** For the connection alone. */
+  readonly timeoutMs: number;
+  /** `Date.now()` at which the whole call must have ended. @default Infinity */
+  readonly deadline?: number;
+  readonly signal: AbortSignal;
+}
+
+/** Longer ones `setTimeout` does not take. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * A channel whose other end has shown that it speaks HTTP/2.
+ *
+ * @throws {RpcError} `UNAVAILABLE` when nothing answers in time or as it should; `DEADLINE_EXCEEDED` when
+ *     the whole call's time was over before; the hub's refusal in raw mode.
+ * @throws `signal.reason`, as soon as the signal fires.
+ */
+export async function dial(address: HostPort, options: DialOptions): Promise<Channel> {
+  const { timeoutMs, deadline = Infinity, signal } = options;
+  signal.throwIfAborted();
+  const leftMs = deadline - Date.now();
+  const isDeadline = leftMs < timeoutMs;
+  const limit = new AbortController();
+  const stop = () => limit.abort(signal.reason);
+  signal.addEventListener("abort", stop, { once: true });
+  const to = formatHostPort(address);
+  const timer = setTimeout(
+    () => limit.abort(isDeadline ? noTime(to) : noAnswer(to, timeoutMs)),
+    Math.min(Math.max(0, leftMs), timeoutMs, MAX_TIMER_MS),
+  );
+  let stream: ByteStream | undefined;
+  const close = () => stream?.close();
+  limit.signal.addEventListener("abort", close, { once: true });
+  try {
+    stream = await connect(address, options, limit.signal);
+    if (options.handshake !== undefined) {
+      const { shakeHands } = await import("./raw_handshake.ts");
+      stream = await shakeHands(stream, options.handshake);
+    }
+    limit.signal.throwIfAborted();
+    const { maxMessageBytes } = options;
+    const channel = new Channel(stream, {
+      authority: to,
+      secure: options.tls !== undefined,
+      userAgent: `gclient/${VERSION}`,
+      ...(maxMessageBytes !== undefined && { maxMessageBytes }),
+    });
+    try {
+      await channel.ready;
+      return channel;
+    } catch (error) {
+      await channel[Symbol.asyncDispose]();
+      throw error;
+    }
+  } catch (error) {
+    stream?.close();
+    if (limit.signal.aborted) throw limit.signal.reason;
+    throw toRpcError(error, options.proxy);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", stop);
+    limit.signal.removeEventListener("abort", close);
+  }
+}
+
+async function connect(
+  address: HostPort,
+  { tls, proxy, handshake }: DialOptions,
+  signal: AbortSignal,
+): Promise<ByteStream> {
+  if (tls === undefined && proxy === undefined) {
+    const { host: hostname, port } = address;
+    const connection = await Deno.connect({ hostname, port, signal });
+    connection.setNoDelay(true);
+    return denoStream(connection);
+  }
+  const { dialSocket } = await import("./socket_stream.ts");
+  return await dialSocket(address, { tls, proxy, alpn: handshake === undefined, signal });
+}
+
+function noTime(to: string): RpcError {
+  const message = `Cannot connect to ${to}: the time for the whole call was over before`;
+  return new RpcError(Status.DEADLINE_EXCEEDED, message);
+}
+
+function noAnswer(to: string, timeoutMs: number): RpcError {
+  const message = `Cannot connect to ${to}: no answer within ${timeoutMs} ms`;
+  return new RpcError(Status.UNAVAILABLE, message);
+}
+
+function toRpcError(error: unknown, proxy: URL | undefined): RpcError {
+  if (error instanceof RpcError) return error;
+  const through = proxy === undefined || error instanceof ProxyError
+    ? ""
+    : ` through the proxy ${proxy.host}`;
+  const words = error instanceof Error ? error.message : String(error);
+  const bare = words.replace(/^(?:\w*Error: )+/, "").replace(/ \(os error \d+\)$/, "");
+  const reason = bare.trim() || "the connection was closed";
+  return new RpcError(Status.UNAVAILABLE, `Cannot connect${through}: ${reason}`, { cause: error });
+}

@@ -1,0 +1,69 @@
+/**
+ * The hub's answers as text for people.
+ *
+ * @module
+ */
+import type {
+  ghub_v1_Activity as Activity,
+  ghub_v1_ListServersResponse as ListServersResponse,
+} from "../../shared/gen/types.ts";
+import { durationMs } from "../../shared/grpc/proto_time.ts";
+import { statusName } from "../../shared/grpc/status.ts";
+import { printable } from "../../shared/text/printable.ts";
+import { agoText, durationText, labelsText, nowOf, sizeText, table, timeText } from "./table.ts";
+
+const HEADS = [
+  "NAME",
+  "STATE",
+  "LABELS",
+  "VERSION",
+  "SINCE",
+  "LAST SEEN",
+  "RTT",
+  "CALLS",
+  "FLAPS",
+  "LAST CLOSED BECAUSE",
+];
+
+/** A row for each server. */
+export function serversTable({ servers = [], now }: ListServersResponse): string {
+  // Not "none is registered": labels and --all decide what is asked for.
+  if (servers.length === 0) return "No server found\n";
+  const nowMs = nowOf(now);
+  return table(
+    HEADS,
+    servers.map((server) => [
+      server.name ?? "",
+      server.state ?? "",
+      labelsText(server.labels),
+      server.version ?? "",
+      timeText(server.connectedAt),
+      agoText(server.lastSeen, nowMs),
+      durationText(durationMs(server.rtt)),
+      `${server.callsTotal ?? 0}${server.callsInFlight ? ` (${server.callsInFlight} now)` : ""}`,
+      String(server.flaps ?? 0),
+      server.lastCloseReason ?? "",
+    ]),
+  );
+}
+
+/** A line for an event. */
+export function activityLine(activity: Activity): string {
+  const { time, kind, server, method, status, duration, bytesUp, bytesDown, peer } = activity;
+  const bytes = bytesUp || bytesDown
+    ? `${sizeText(bytesUp ?? 0)} up, ${sizeText(bytesDown ?? 0)} down`
+    : "";
+  const facts = [
+    timeText(time),
+    (kind ?? "KIND_UNKNOWN").padEnd(17),
+    server,
+    method,
+    status === undefined ? "" : statusName(status),
+    durationText(durationMs(duration)),
+    bytes,
+    peer && `from ${peer}`,
+    activity.dropped ? `${activity.dropped} events are missing` : "",
+    activity.reason && `(${activity.reason})`,
+  ];
+  return `${printable(facts.filter(Boolean).join("  "))}\n`;
+}

@@ -1,0 +1,144 @@
+/**
+ * Responses on stdout: data only, one form for all of a call's messages.
+ *
+ * @module
+ */
+import type protobuf from "protobufjs";
+import { type OddValue, type OutputFormat, writeMessage } from "../../shared/codec/document.ts";
+import {
+  type Options,
+  type OptionValues,
+  type Output,
+  UsageError,
+} from "../../shared/cli/program.ts";
+import type { RpcError } from "../../shared/grpc/rpc_error.ts";
+import type { CallMetadata } from "../../shared/grpc/call_metadata.ts";
+import { makeEnvelope } from "./envelope.ts";
+import { printable } from "../../shared/text/printable.ts";
+
+const group = "Output";
+
+const RESPONSE_FORMATS = ["json", "prettyjson", "yaml", "xml", "table"] as const;
+export type ResponseFormat = (typeof RESPONSE_FORMATS)[number];
+
+export const printOptions = {
+  responseFormat: {
+    flag: "--response-format",
+    short: "-o",
+    value: "FORMAT",
+    choices: RESPONSE_FORMATS,
+    defaultText: "table on a terminal, else json",
+    help: "The form of responses and, when given, of errors",
+    envFallbacks: ["RESPONSE_FORMAT"],
+    group,
+  },
+  envelope: {
+    flag: "--envelope",
+    help: "Prints server, status, headers, response, trailers and duration as one document",
+    group,
+  },
+  emitDefaults: {
+    flag: "--emit-defaults",
+    help: "Also prints fields that have their default value",
+    group,
+  },
+  quiet: {
+    flag: "--quiet",
+    short: "-q",
+    help: "Prints neither responses nor warnings: the exit code tells",
+    group,
+  },
+} as const satisfies Options;
+
+export type PrintValues = OptionValues<typeof printOptions>;
+
+/** How a call ended. */
+export interface End {
+  readonly server: string | undefined;
+  /** Absent for OK. */
+  readonly error?: RpcError;
+  readonly headers: CallMetadata | undefined;
+  readonly trailers: CallMetadata | undefined;
+  readonly durationMs: number;
+}
+
+/** Prints the responses of one call. */
+export interface Printer {
+  message(message: protobuf.Message, end: Omit<End, "error">): Promise<void>;
+  /** Called once, after the last message. */
+  end(end: End): Promise<void>;
+}
+
+export interface PrinterOptions {
+  readonly values: PrintValues;
+  readonly stdout: Output;
+  /** Gets a warning for each value that has no form in the answer's format. */
+  readonly stderr: Output;
+  readonly method: protobuf.Method;
+  readonly type: protobuf.Type;
+  /** A message as text for people, or as JSON where there is none. */
+  readonly table: (message: protobuf.Message) => string | undefined;
+}
+
+/** @throws {UsageError} If options contradict each other. */
+export function createPrinter(options: PrinterOptions): Printer {
+  const { values, stdout, stderr, method, type, table } = options;
+  const { envelope, emitDefaults, quiet } = values;
+  const format = responseFormat(values, stdout);
+  const writeDocument = async (
+    message: object,
+    document: { readonly type: protobuf.Type; readonly format: OutputFormat },
+  ) => {
+    if (quiet) return;
+    const odd: OddValue[] = [];
+    const onOdd = (value: OddValue) => void (odd.length <= MAX_WARNINGS && odd.push(value));
+    await stdout.write(writeMessage(message, { ...document, emitDefaults, onOdd }));
+    if (odd.length > 0) await stderr.write(oddText(odd));
+  };
+  if (!envelope) {
+    return {
+      async message(message) {
+        const text = format === "table" ? table(message) : undefined;
+        if (text === undefined) {
+          const document = format === "table" ? "prettyjson" : format;
+          await writeDocument(message, { type, format: document });
+        } else if (!quiet) await stdout.write(text);
+      },
+      end: () => Promise.resolve(),
+    };
+  }
+  const document = format === "table" ? "prettyjson" : format;
+  const writeEnvelope = (message: protobuf.Message | undefined, end: End, ended: boolean) => {
+    const made = makeEnvelope(type, { message, end, ended });
+    return writeDocument(made.message, { type: made.type, format: document });
+  };
+  // A stream: one for each message, and one at the end. Else one that holds all.
+  let last: protobuf.Message | undefined;
+  return {
+    async message(message, end) {
+      if (method.responseStream) await writeEnvelope(message, end, false);
+      else last = message;
+    },
+    end: (end) => writeEnvelope(last, end, true),
+  };
+}
+
+/** More than these of one message are not told one by one. */
+const MAX_WARNINGS = 10;
+
+function oddText(odd: readonly OddValue[]): string {
+  const lines = odd.slice(0, MAX_WARNINGS).map(({ path, reason }) =>
+    `warning: ${printable(`${path}: ${reason}: shown as it was sent`)}\n`
+  );
+  if (odd.length > MAX_WARNINGS) lines.push("warning: there are more such values\n");
+  return lines.join("");
+}
+
+/** The form that was asked for, or that suits stdout. */
+function responseFormat(values: PrintValues, stdout: Output): ResponseFormat {
+  const { responseFormat: asked, envelope } = values;
+  if (asked === "table" && envelope) {
+    throw new UsageError("--envelope has no form as a table", { hint: "Use -o json, yaml or xml" });
+  }
+  return asked ?? (stdout.isTerminal ? "table" : "json");
+}

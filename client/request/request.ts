@@ -1,0 +1,215 @@
+/**
+ * Where a request comes from:
+ *
+ *     -d TEXT | @FILE | @-   >   -f FILE | -   >   standard input, if it is a file, pipe or socket   >   empty
+ *
+ * and its form: `--request-format`, else the file's ending, else its first character.
+ *
+ * @module
+ */
+import type protobuf from "protobufjs";
+import { MAX_DOCUMENT_BYTES } from "../../shared/codec/bounds.ts";
+import {
+  DocumentError,
+  type Format,
+  formatOfPath,
+  readMessages,
+  sniffFormat,
+} from "../../shared/codec/document.ts";
+import { type Options, type OptionValues, UsageError } from "../../shared/cli/program.ts";
+import { missingRequired } from "../../shared/codec/required.ts";
+import { messageTypes } from "../call/call.ts";
+import { mayChange } from "../call/method_kind.ts";
+import { setFields } from "./set_field.ts";
+import type { Stdin } from "./stdin.ts";
+import { whyUnusable } from "../../shared/files/why_unusable.ts";
+
+const group = "Request";
+
+/**
+ * Standard input by other names. Deno lets nobody open these who may not do everything, and gclient
+ * may do little.
+ */
+const STDIN_PATHS = ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
+
+export const FORMATS = ["json", "yaml", "xml"] as const;
+
+export const requestOptions = {
+  data: {
+    flag: "--data",
+    short: "-d",
+    value: "TEXT",
+    help: "The request itself; @FILE reads a file, @- standard input",
+    env: false,
+    group,
+  },
+  requestFile: {
+    flag: "--request-file",
+    short: "-f",
+    value: "FILE",
+    help: "Reads the request from a file; - is standard input",
+    complete: "file",
+    envFallbacks: ["REQUEST_FILE"],
+    group,
+  },
+  requestFormat: {
+    flag: "--request-format",
+    value: "FORMAT",
+    choices: FORMATS,
+    help: "The request's form, when neither file name nor text tell it",
+    group,
+  },
+  set: {
+    flag: "--set",
+    value: "FIELD=VALUE",
+    many: true,
+    help: "Sets a field of the request, such as wait=60s or a.b=1, after all else",
+    env: false,
+    group,
+  },
+  allowUnknownFields: {
+    flag: "--allow-unknown-fields",
+    help: "Ignores fields of the request that its message does not have",
+    group,
+  },
+  noInput: {
+    flag: "--no-input",
+    short: "-n",
+    help: "Leaves standard input alone: for loops like while read server; do …; done < servers",
+    group,
+  },
+  printSampleRequest: {
+    flag: "--print-sample-request",
+    short: "-p",
+    help: "Prints a filled request and ends, without calling anybody",
+    env: false,
+    group,
+  },
+} as const satisfies Options;
+
+export type RequestValues = OptionValues<typeof requestOptions>;
+
+export interface ReadRequestsOptions {
+  readonly stdin: Stdin;
+  readonly signal: AbortSignal;
+  /** How long standard input may take to end. */
+  readonly stdinTimeoutMs: number;
+}
+
+/**
+ * The messages to send.
+ *
+ * Somebody who gives a request to what changes something, and gives an empty one, has most often lost
+ * it on the way: `false | gclient fluentd stop` must not stop anything.
+ *
+ * @throws {UsageError} If there is no way to read them, too many, none where one was meant, or a field
+ *     is missing that a message must have.
+ */
+export async function readRequests(
+  method: protobuf.Method,
+  values: RequestValues,
+  options: ReadRequestsOptions,
+): Promise<protobuf.Message[]> {
+  const { request: type } = messageTypes(method);
+  const text = await readText(values, options);
+  const refuseEmpty = mayChange(method) && !method.requestStream;
+  const given = text === undefined ? [] : parseText(text, { type, values, refuseEmpty });
+  if (!method.requestStream && given.length > 1) {
+    throw new UsageError(
+      `${text?.source} holds ${given.length} requests, ${method.name} takes one`,
+    );
+  }
+  if (text !== undefined && refuseEmpty && given.length === 0) {
+    throw new UsageError(`${text.source} holds no request`, { hint: EMPTY_HINT });
+  }
+  const messages = method.requestStream || given.length > 0 ? given : [type.create()];
+  const requests = messages.map((message) => setFields(message, type, values.set));
+  for (const request of requests) checkRequired(type, request);
+  return requests;
+}
+
+const EMPTY_HINT = "To send an empty one, use -n or -d '{}'";
+
+function checkRequired(type: protobuf.Type, request: protobuf.Message): void {
+  const missing = missingRequired(type, request);
+  if (missing === undefined) return;
+  throw new UsageError(`${missing} is missing: it is a required field`, { hint: "A sample: -p" });
+}
+
+/** A request as text. */
+interface Text {
+  readonly text: string;
+  /** For errors. */
+  readonly source: string;
+  /** As the file's ending tells. */
+  readonly format: Format | undefined;
+}
+
+async function readText(
+  values: RequestValues,
+  options: ReadRequestsOptions,
+): Promise<Text | undefined> {
+  const { data, requestFile, noInput } = values;
+  if (data !== undefined && requestFile !== undefined) {
+    throw new UsageError("Both -d and -f give a request: use one of them");
+  }
+  if (data !== undefined && !data.startsWith("@")) {
+    return { text: data, source: "-d", format: undefined };
+  }
+  const named = data?.slice(1) ?? requestFile;
+  const file = named !== undefined && STDIN_PATHS.includes(named) ? "-" : named;
+  if (file === "") throw new UsageError("The name of a file is missing after -d @");
+  if (file !== undefined && file !== "-") {
+    return { text: decode(await readFile(file), file), source: file, format: formatOfPath(file) };
+  }
+  if (file === "-" && noInput) throw new UsageError("-n leaves standard input alone, - reads it");
+  if (noInput || (file === undefined && options.stdin.kind() !== "data")) return undefined;
+  const { signal, stdinTimeoutMs: timeoutMs } = options;
+  const bytes = await options.stdin.read({ signal, timeoutMs });
+  return { text: decode(bytes, "stdin"), source: "stdin", format: undefined };
+}
+
+async function readFile(path: string): Promise<Uint8Array> {
+  try {
+    const { size, isDirectory } = await Deno.stat(path);
+    if (isDirectory) throw new Error("it is a directory");
+    if (size > MAX_DOCUMENT_BYTES) throw new Error(`it has more than ${MAX_DOCUMENT_BYTES} bytes`);
+    return await Deno.readFile(path);
+  } catch (error) {
+    throw new UsageError(`Cannot read request file "${path}": ${whyUnusable(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function decode(bytes: Uint8Array, source: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new UsageError(`${source} is not UTF-8 text`, { cause: error });
+  }
+}
+
+interface ParseOptions {
+  readonly type: protobuf.Type;
+  readonly values: RequestValues;
+  readonly refuseEmpty: boolean;
+}
+
+function parseText(
+  { text, source, format: named }: Text,
+  { type, values, refuseEmpty }: ParseOptions,
+): protobuf.Message[] {
+  if (text.trim() === "") return [];
+  const format = values.requestFormat ?? named ?? sniffFormat(text);
+  const { allowUnknownFields } = values;
+  try {
+    return readMessages(text, { type, format, source, allowUnknownFields, refuseEmpty });
+  } catch (error) {
+    if (!(error instanceof DocumentError)) throw error;
+    const hint = source === "stdin"
+      ? "A sample: -p. If standard input is not the request, use -n"
+      : "A sample: -p";
+    throw new UsageError(error.message, { hint, cause: error });
+  }
+}

@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import type { Auth, Identity } from "../auth/identity.ts";
+import { FakeTunnel } from "../testing/fake_tunnel.ts";
+import { Gatekeeper, LOOK_AT_JWTS_S } from "./gatekeeper.ts";
+import type { Refusal } from "../registry/refusal.ts";
+import { Registry } from "../registry/registry.ts";
+
+const IDENTITIES: Record<string, Identity> = {
+  "by-jwt": { kind: "server", name: "plants", how: "jwt" },
+  "by-token": { kind: "server", name: "edges", how: "token" },
+};
+
+/** Knows everybody, until its issuer withdraws a key. */
+class FakeAuth implements Pick<Auth, "authorizeTunnel" | "onChange"> {
+  refusal: Refusal | undefined;
+  asked = 0;
+
+  authorizeTunnel({ info }: Parameters<Auth["authorizeTunnel"]>[0]): Identity | Refusal {
+    this.asked++;
+    const identity = IDENTITIES[info.name]!;
+    return identity.how === "jwt" ? this.refusal ?? identity : identity;
+  }
+
+  onChange(): void {}
+}
+
+function open(...names: string[]) {
+  const auth = new FakeAuth();
+  const gate = new Gatekeeper({
+    auth: auth as unknown as Auth,
+    registry: new Registry(),
+    allowPlaintextCalls: false,
+  });
+  const tunnels = names.map((name) => {
+    const tunnel = new FakeTunnel(name, 1);
+    const request = { remote: "192.0.2.7", header: () => undefined, info: tunnel.info };
+    gate.keepTunnel(tunnel, request, IDENTITIES[name]!);
+    return tunnel;
+  });
+  const tick = async (seconds: number) => {
+    for (let i = 0; i < seconds; i++) gate.tick();
+    await new Promise((resolve) => setTimeout(resolve));
+  };
+  return { auth, gate, tunnels, tick };
+}
+
+Deno.test("Gatekeeper puts out whose JWT is by a key that its issuer has withdrawn meanwhile", async () => {
+  const { auth, gate, tunnels: [byJwt, byToken], tick } = open("by-jwt", "by-token");
+  auth.refusal = { status: 401, code: "UNAUTHENTICATED", message: "Not signed by its issuer" };
+  await tick(LOOK_AT_JWTS_S - 1);
+  assert.equal(auth.asked, 0);
+  await tick(1);
+  assert.deepEqual(byJwt!.closeReasons.map(({ reason }) => reason), [
+    'The hub no longer lets "plants" in: Not signed by its issuer',
+  ]);
+  assert.deepEqual(byToken!.closeReasons, []);
+  gate.close();
+});
+
+Deno.test("Gatekeeper puts nobody out because an issuer's keys cannot be had", async () => {
+  const { auth, gate, tunnels: [byJwt], tick } = open("by-jwt");
+  auth.refusal = { status: 503, code: "UNAVAILABLE", message: "The keys cannot be had" };
+  await tick(LOOK_AT_JWTS_S);
+  assert.deepEqual([auth.asked, byJwt!.closeReasons.length], [1, 0]);
+  gate.close();
+});
+
+Deno.test("Gatekeeper asks nothing where nobody came with a JWT", async () => {
+  const { auth, gate, tick } = open("by-token");
+  await tick(LOOK_AT_JWTS_S);
+  assert.equal(auth.asked, 0);
+  gate.close();
+});

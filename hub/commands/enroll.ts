@@ -1,0 +1,249 @@
+/**
+ * `ghub enroll`, `unenroll` and `enrolled`: gives each server a token of its own (auth/enrolment.ts).
+ *
+ * The token goes into a file, and its hash to the hub. What is printed are the lines for the machine,
+ * without a secret in them.
+ *
+ * @module
+ */
+import { basename } from "node:path";
+import { defineCommand, UsageError } from "../../shared/cli/program.ts";
+import { parseDuration } from "../../shared/cli/parse_duration.ts";
+import { parseLabels } from "../../shared/registration/labels.ts";
+import { isNamePart, NAME_PART_RULE } from "../../shared/registration/server_name.ts";
+import { loadAuthorities } from "../../shared/tls/load.ts";
+import { makeTokenFile } from "./auth.ts";
+import {
+  enrolledNames,
+  type Enrolment,
+  readEnrolled,
+  removeEnrolled,
+  writeEnrolled,
+} from "../auth/enrolment.ts";
+import { existingStateDir } from "./command_state_dir.ts";
+
+const DAY_MS = 86_400_000;
+/** Until the file of a new token has been brought to a machine far away. */
+const DEFAULT_KEEP_MS = 30 * DAY_MS;
+
+const stateDir = {
+  flag: "--state-dir",
+  value: "FOLDER",
+  defaultText: "as for serve; for root that of the service, if there is one",
+  help: "Where the hub keeps its state",
+  complete: "directory",
+} as const;
+const nameArgument = { name: "name", summary: "The server's name" } as const;
+
+const enroll = defineCommand({
+  name: "enroll",
+  summary: "Gives a server a token of its own, and prints the lines to run there",
+  description:
+    "Makes a token with which one server can register, under its own name and no other. The token " +
+    "goes into a file for you to bring there, its hash to the hub, which knows it within a second. " +
+    "From the first time that the server uses it, the join token cannot register that name.",
+  examples: [
+    "ghub enroll edge-1 --hub-uri wss://hub.example/ws --ca ca.crt",
+    "ghub enroll edge-1 --labels env=prod,site=ams",
+    "ghub enroll edge-1 --renew",
+  ],
+  notes: "A server can carry the labels that it is enrolled with, and no others.",
+  args: [nameArgument],
+  options: {
+    stateDir,
+    labels: {
+      flag: "--labels",
+      value: "LABELS",
+      parse: parseLabelFlag,
+      defaultText: "none; with --renew those that it had",
+      env: false,
+      help: "Labels that it may carry: env=prod,site=ams",
+    },
+    hubUri: {
+      flag: "--hub-uri",
+      value: "URI",
+      parse: parseUri,
+      defaultText: "wss://, this machine's name, /ws",
+      help: "How that machine dials the hub",
+    },
+    ca: {
+      flag: "--ca",
+      value: "FILE",
+      help: "The authority of the hub's certificate, if it is your own: to be brought there too",
+      complete: "file",
+    },
+    tokenFile: {
+      flag: "--token-file",
+      value: "FILE",
+      defaultText: "NAME.token",
+      env: false,
+      help: "The file for the token; it must not exist yet",
+      complete: "file",
+    },
+    renew: {
+      flag: "--renew",
+      env: false,
+      help: "Makes another token for a server that is enrolled",
+    },
+    keepMs: {
+      flag: "--keep",
+      value: "DURATION",
+      parse: parseDuration,
+      default: DEFAULT_KEEP_MS,
+      defaultText: "30d",
+      env: false,
+      help: "With --renew: how long the older tokens stay good",
+    },
+  },
+  run: async ({ args: [name = ""], options, io, env }) => {
+    const { labels, ca, tokenFile = `${name}.token`, renew, keepMs } = options;
+    if (!isNamePart(name)) {
+      throw new UsageError(`"${name}" is not a server name`, {
+        hint: `A name is ${NAME_PART_RULE}, such as edge-1`,
+      });
+    }
+    const folder = existingStateDir(options.stateDir, env);
+    if (ca !== undefined) await loadAuthorities(ca, { flag: "--ca" });
+    const before = enrolledNames(folder).includes(name)
+      ? readEnrolled(folder, name).entry
+      : undefined;
+    if (before !== undefined && !renew) {
+      throw new UsageError(`"${name}" is enrolled already`, {
+        hint: "Give --renew to make another token for it, or unenroll it first",
+      });
+    }
+    if (before === undefined && renew) throw notEnrolled(name);
+    const untilMs = Date.now() + keepMs;
+    const older = (before?.tokens ?? [])
+      .filter(({ expiresAtMs = Infinity }) => expiresAtMs > Date.now())
+      .map(({ sha256, expiresAtMs = Infinity }) => ({
+        sha256,
+        expiresAtMs: Math.min(expiresAtMs, untilMs),
+      }));
+    const kept = labels ?? Object.fromEntries(
+      before?.labels.map(({ key, values }) => [key.pattern, values[0]?.pattern ?? ""]) ?? [],
+    );
+    const sha256 = makeTokenFile(tokenFile).replace(/^sha256:/, "");
+    const enrolment: Enrolment = {
+      name,
+      labels: kept,
+      tokens: [...older.slice(-MAX_OLDER), { sha256, expiresAtMs: undefined }],
+    };
+    try {
+      writeEnrolled(folder, enrolment);
+    } catch (error) {
+      Deno.removeSync(tokenFile);
+      throw error;
+    }
+    const uri = options.hubUri ?? `wss://${Deno.hostname()}/ws`;
+    await io.stdout.write(linesFor({ name, uri, ca, tokenFile, labels: kept }));
+    if (older.length > 0) {
+      const until = new Date(untilMs).toISOString();
+      await io.stderr.write(`note: its older tokens are good until ${until} at the latest\n`);
+    }
+    return 0;
+  },
+});
+
+/** Older tokens that a server may have besides its newest one. */
+const MAX_OLDER = 3;
+
+interface Lines {
+  readonly name: string;
+  readonly uri: string;
+  readonly ca: string | undefined;
+  readonly tokenFile: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What to do on the other machine. */
+function linesFor({ name, uri, ca, tokenFile, labels }: Lines): string {
+  const token = basename(tokenFile);
+  const files = ["gserver", ...(ca === undefined ? [] : [ca]), tokenFile];
+  const list = Object.entries(labels).map(([key, value]) => `${key}=${value}`).join(",");
+  const flags = [
+    `--hub-uri ${uri}`,
+    ...(ca === undefined ? [] : [`--tls-ca-cert-file ${basename(ca)}`]),
+    `--token-file ${token}`,
+    ...(list === "" ? [] : [`--labels ${quoted(list)}`]),
+  ];
+  return [
+    `# Bring ${files.join(", ")} to ${name}, and run there:`,
+    `chmod 755 gserver && chmod 600 ${token}`,
+    `./gserver serve ${name} ${flags.join(" ")}`,
+  ].map((line) => `${line}\n`).join("");
+}
+
+/** For a shell. */
+function quoted(text: string): string {
+  return /^[\w=,./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function notEnrolled(name: string): UsageError {
+  return new UsageError(`"${name}" is not enrolled`, {
+    hint: 'Run "ghub enrolled": it lists who is',
+  });
+}
+
+const unenroll = defineCommand({
+  name: "unenroll",
+  summary: "Takes a server's own tokens away",
+  description: "The tokens of that server are good no more, and the tunnel that it has by one of " +
+    "them ends within a second.",
+  examples: ["ghub unenroll edge-1"],
+  args: [nameArgument],
+  options: { stateDir },
+  run: async ({ args: [name = ""], options, io, env }) => {
+    const folder = existingStateDir(options.stateDir, env);
+    // A name with slashes in it would lead to a file outside of the folder.
+    if (basename(name) !== name || !removeEnrolled(folder, name)) {
+      throw notEnrolled(name);
+    }
+    await io.stdout.write(`${name} is not enrolled any more\n`);
+    return 0;
+  },
+});
+
+const enrolled = defineCommand({
+  name: "enrolled",
+  summary: "Lists the servers that have a token of their own",
+  examples: ["ghub enrolled"],
+  options: { stateDir },
+  run: async ({ options, io, env }) => {
+    const folder = existingStateDir(options.stateDir, env);
+    for (const name of enrolledNames(folder)) {
+      const { labels, tokens } = readEnrolled(folder, name).entry;
+      const list = labels.map(({ key, values }) => `${key.pattern}=${values[0]?.pattern ?? ""}`);
+      const count = `${tokens.length} token${tokens.length === 1 ? "" : "s"}`;
+      await io.stdout.write([name, list.join(","), count].filter(Boolean).join("  ") + "\n");
+    }
+    return 0;
+  },
+});
+
+export const enrollCommands = [enroll, unenroll, enrolled] as const;
+
+function parseLabelFlag(text: string): Readonly<Record<string, string>> {
+  try {
+    const labels = parseLabels(text);
+    // In the hub's file a star stands for anything.
+    const star = Object.entries(labels).find((pair) => pair.some((part) => part.includes("*")));
+    if (star !== undefined) {
+      throw new SyntaxError(`Cannot take label ${star.join("=")}: it has a *`);
+    }
+    return labels;
+  } catch (cause) {
+    throw new UsageError((cause as Error).message, {
+      hint: "Write --labels env=prod,site=ams",
+      cause,
+    });
+  }
+}
+
+function parseUri(text: string): string {
+  const url = URL.parse(text);
+  if (url !== null && /^wss?:$/.test(url.protocol) && /^[\w:/.[\]-]+$/.test(text)) return text;
+  throw new UsageError(`"${text}" is not the URI of a hub`, {
+    hint: "Write wss://hub.example/ws",
+  });
+}

@@ -1,0 +1,201 @@
+/**
+ * What the hub's options mean, as HubOptions.
+ *
+ * @module
+ */
+import { X509Certificate } from "node:crypto";
+import type { HostPort } from "../../shared/cli/parse_host_port.ts";
+import type { Env } from "../../shared/cli/program.ts";
+import { UsageError } from "../../shared/cli/usage_error.ts";
+import { isLoopbackHost } from "../../shared/net/loopback.ts";
+import type { LoadedCertificate } from "../../shared/tls/load.ts";
+import { loopbackTrust } from "../auth/loopback_trust.ts";
+import {
+  type CertificateFiles,
+  type LoadedIdentity,
+  loadIdentity,
+} from "../net/certificate_watch.ts";
+import type { HubOptions, ListenAddress } from "../hub_options.ts";
+import type { Values } from "./serve_options.ts";
+
+/** A certificate in use, and where it comes from. */
+export interface Certificate extends LoadedIdentity {
+  readonly files: CertificateFiles & Pick<LoadedCertificate, "certFile">;
+  readonly selfSigned: boolean;
+}
+
+/** What the options mean, and what is to be told about it. */
+export interface Config {
+  readonly hub: HubOptions;
+  /** Where metrics are, if anywhere. */
+  readonly metricsListen: ListenAddress | undefined;
+  /** The certificate in use. */
+  readonly certificate: Certificate | undefined;
+  /** Sentences for the log. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Makes HubOptions.
+ *
+ * @param exists Whether a file is there that marks a container.
+ * @throws {UsageError} If options contradict each other.
+ * @throws {Error} If a certificate or key cannot be used.
+ */
+export async function toConfig(
+  values: Values,
+  env: Env,
+  exists: (path: string) => boolean = isThere,
+): Promise<Config> {
+  const { tunnelListen, callListen, pingIntervalMs, deadAfterMs } = values;
+  if (deadAfterMs < 2 * pingIntervalMs) {
+    throw new UsageError(
+      "--dead-after must be at least twice --ping-interval: a tunnel must be able to lose a ping",
+    );
+  }
+  if (tunnelListen.port !== 0 && tunnelListen.port === callListen.port) {
+    if (tunnelListen.host === callListen.host) {
+      throw new UsageError("--tunnel-listen and --call-listen must differ");
+    }
+  }
+  const certificate = await loadTls(values);
+  const warnings: string[] = [];
+  const wildcard = wildcardHost();
+  const { trusted, warning } = loopbackTrust(values.trustLoopback, {
+    env,
+    exists,
+    isReachable: ![tunnelListen, callListen].every(({ host }) => isLoopbackHost(host)),
+  });
+  if (warning !== undefined) warnings.push(warning);
+  const gets = trusted ? "only loopback gets in" : "nobody gets in";
+  const stateDir = values.stateDir ?? usableFolder(defaultStateDir(env), { gets, warnings });
+  const { tunnel, call } = usesOfTls(values);
+  const { metricsListen } = values;
+  return {
+    certificate,
+    warnings,
+    metricsListen: metricsListen && toListen(metricsListen, wildcard),
+    hub: {
+      tunnelListen: toListen(tunnelListen, wildcard),
+      callListen: toListen(callListen, wildcard),
+      tunnelPath: values.tunnelPath,
+      tunnelTls: tunnel ? certificate : undefined,
+      callTls: call ? certificate : undefined,
+      stateDir,
+      authFile: values.authFile,
+      allowPlaintextCalls: values.allowPlaintextCalls,
+      trustLoopback: trusted,
+      auditLog: auditTarget(values.auditLog, stateDir),
+      auditMaxBytes: values.auditMaxSize,
+      auditFiles: values.auditFiles,
+      pingIntervalMs,
+      deadAfterMs,
+      reconnectSpreadMs: values.reconnectSpreadMs,
+      maxCallsPerOperator: values.maxCallsPerOperator,
+      maxCallsPerServer: values.maxCallsPerServer,
+      maxMemoryBytes: values.maxMemoryBytes,
+      maxBytesPerSPerOperator: values.maxBytesPerSPerOperator,
+      maxBytesPerSPerServer: values.maxBytesPerSPerServer,
+      maxBufferedBytesPerOperator: values.maxBufferedBytesPerOperator,
+      maxHandshakesPerS: values.maxHandshakesPerS,
+      maxStreamsPerConnection: values.maxStreamsPerConnection,
+    },
+  };
+}
+
+type TlsValues = Pick<
+  Values,
+  "tls" | "tlsCert" | "tlsCertFile" | "tlsKeyFile" | "callTls" | "clientCa"
+>;
+
+function usesOfTls({ tls, tlsCert, callTls }: TlsValues): { tunnel: boolean; call: boolean } {
+  return { tunnel: tls || tlsCert !== undefined, call: callTls };
+}
+
+async function loadTls(values: TlsValues): Promise<Config["certificate"]> {
+  const { tls, tlsCert, tlsCertFile, tlsKeyFile, callTls, clientCa } = values;
+  if (tlsCert !== undefined && tlsCertFile !== undefined) {
+    throw new UsageError("--tls-cert and --tls-cert-file name the same thing: give one of them");
+  }
+  const certFile = tlsCert ?? tlsCertFile;
+  if (certFile === undefined) {
+    const given = tls
+      ? "--tls"
+      : callTls
+      ? "--call-tls"
+      : clientCa
+      ? "--client-ca"
+      : tlsKeyFile
+      ? "--tls-key-file"
+      : "";
+    if (given === "") return undefined;
+    throw new UsageError(`${given} needs a certificate`, {
+      hint: "Give --tls-cert hub.crt (its key is hub.key); ghub cert make makes a pair",
+    });
+  }
+  if (tlsCert === undefined && !tls && !callTls) {
+    // Or else it would be thought of as encrypted, and is not.
+    throw new UsageError("--tls-cert-file does nothing without --tls or --call-tls");
+  }
+  const files = { certFile, keyFile: tlsKeyFile, clientCaFile: clientCa };
+  const loaded = await loadIdentity(files);
+  const leaf = new X509Certificate(loaded.cert);
+  return { ...loaded, files, selfSigned: leaf.issuer === leaf.subject };
+}
+
+function toListen({ host, port }: HostPort, wildcard: string): ListenAddress {
+  return { hostname: host === "" ? wildcard : host, port };
+}
+
+/** All interfaces: IPv6 and IPv4 alike, where the machine has IPv6. */
+function wildcardHost(): string {
+  try {
+    Deno.listen({ hostname: "::", port: 0 }).close();
+    return "::";
+  } catch {
+    return "0.0.0.0";
+  }
+}
+
+/** Where state is kept when nobody says: as systemd says, else as the XDG folders say. */
+export function defaultStateDir(env: Env): string | undefined {
+  const [service] = (env["STATE_DIRECTORY"] ?? "").split(":");
+  if (service) return service;
+  const { XDG_STATE_HOME: xdg, HOME: home } = env;
+  if (xdg?.startsWith("/")) return `${xdg}/ghub`;
+  return home ? `${home}/.local/state/ghub` : undefined;
+}
+
+/** A default must never keep the hub from starting: without state it serves loopback only. */
+function usableFolder(
+  folder: string | undefined,
+  { gets, warnings }: { readonly gets: string; readonly warnings: string[] },
+): string | undefined {
+  const consequence = `so that ${gets}; name a folder with --state-dir`;
+  if (folder === undefined) {
+    warnings.push(`There is no HOME to keep tokens in, ${consequence}`);
+    return undefined;
+  }
+  try {
+    Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    Deno.removeSync(Deno.makeTempFileSync({ dir: folder }));
+    return folder;
+  } catch (error) {
+    warnings.push(`Cannot write to ${folder} (${(error as Error).message}), ${consequence}`);
+    return undefined;
+  }
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function auditTarget(given: string | undefined, stateDir: string | undefined): string | undefined {
+  if (given === "none") return undefined;
+  return given ?? (stateDir === undefined ? undefined : `${stateDir}/audit.jsonl`);
+}

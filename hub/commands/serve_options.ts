@@ -1,0 +1,324 @@
+/**
+ * The table of `ghub serve`'s options.
+ *
+ * @module
+ */
+import { LOG_FORMATS, LOG_LEVELS } from "../../shared/cli/log.ts";
+import type { Options, OptionValues } from "../../shared/cli/option.ts";
+import { parseDuration } from "../../shared/cli/parse_duration.ts";
+import { parseHostPort } from "../../shared/cli/parse_host_port.ts";
+import { parseSize } from "../../shared/cli/parse_size.ts";
+import { UsageError } from "../../shared/cli/usage_error.ts";
+import { LOOPBACK_CHOICES } from "../auth/loopback_trust.ts";
+import { DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES } from "../audit/file.ts";
+import { MIN_BYTES_PER_S } from "../limits/byte_rate.ts";
+import { STREAM_BYTES } from "../peer/receive_budget.ts";
+
+/** The most calls that one connection may be allowed to have open. */
+const MAX_STREAMS = 100_000;
+
+/** The most handshakes per second that can be allowed. */
+const MAX_HANDSHAKES = 10_000;
+
+const LISTEN = "Addresses";
+const TLS = "TLS";
+const AUTH = "Who may get in";
+const TIMES = "Times and limits";
+const LOG = "Log";
+
+/** Options of `ghub serve`. */
+export const options = {
+  tunnelListen: {
+    flag: "--tunnel-listen",
+    value: "ADDRESS",
+    parse: (text: string) => parseHostPort(text, { usualPort: 8080 }),
+    default: { host: "", port: 8080 },
+    defaultText: ":8080",
+    help: "Where servers dial in; port 0 takes a free one",
+    group: LISTEN,
+  },
+  tunnelPath: {
+    flag: "--tunnel-path",
+    value: "PATH",
+    parse: parsePath,
+    default: "/ws",
+    help: "The path that servers dial",
+    group: LISTEN,
+  },
+  callListen: {
+    flag: "--call-listen",
+    value: "ADDRESS",
+    parse: (text: string) => parseHostPort(text),
+    default: { host: "", port: 9090 },
+    defaultText: ":9090",
+    help: "Where operators call; port 0 takes a free one",
+    group: LISTEN,
+  },
+  metricsListen: {
+    flag: "--metrics-listen",
+    value: "ADDRESS",
+    parse: (text: string) => parseHostPort(text, { usualPort: 9464 }),
+    defaultText: "nowhere",
+    help: "Where Prometheus finds /metrics, in plain text for whoever can reach it",
+    group: LISTEN,
+  },
+  tlsCert: {
+    flag: "--tls-cert",
+    value: "FILE",
+    help: "Serves tunnels with TLS, with this certificate and the key beside it (x.crt: x.key)",
+    group: TLS,
+    complete: "file",
+  },
+  tls: {
+    flag: "--tls",
+    help: "Serves tunnels with TLS; needs --tls-cert-file and --tls-key-file",
+    group: TLS,
+  },
+  tlsCertFile: {
+    flag: "--tls-cert-file",
+    value: "FILE",
+    help: "The certificate, and its chain, as PEM",
+    group: TLS,
+    complete: "file",
+  },
+  tlsKeyFile: {
+    flag: "--tls-key-file",
+    value: "FILE",
+    help: "The certificate's private key, as PEM",
+    group: TLS,
+    complete: "file",
+  },
+  clientCa: {
+    flag: "--client-ca",
+    value: "FILE",
+    help: "Asks clients for a certificate, and takes those that these authorities have signed",
+    group: TLS,
+    complete: "file",
+  },
+  callTls: {
+    flag: "--call-tls",
+    help: "Serves calls with TLS too, with the same certificate",
+    group: TLS,
+  },
+  authFile: {
+    flag: "--auth-file",
+    value: "FILE",
+    help: "Who may register and who may call, as YAML; it is watched (ghub auth check FILE)",
+    group: AUTH,
+    complete: "file",
+  },
+  allowPlaintextCalls: {
+    flag: "--allow-plaintext-calls",
+    help: "Takes calls from other machines without TLS: their tokens can be read on the way",
+    group: AUTH,
+  },
+  trustLoopback: {
+    flag: "--trust-loopback",
+    value: "WHEN",
+    choices: LOOPBACK_CHOICES,
+    default: "auto",
+    help: "Lets in without a token who comes from 127.0.0.1; auto: not in podman and Kubernetes",
+    group: AUTH,
+  },
+  stateDir: {
+    flag: "--state-dir",
+    value: "FOLDER",
+    defaultText: "$XDG_STATE_HOME/ghub",
+    help: "Where the join and the operator token are kept",
+    complete: "directory",
+  },
+  pingIntervalMs: {
+    flag: "--ping-interval",
+    value: "DURATION",
+    parse: parsePositive,
+    default: 5_000,
+    defaultText: "5s",
+    help: "How often both ends of a tunnel ping",
+    group: TIMES,
+  },
+  deadAfterMs: {
+    flag: "--dead-after",
+    value: "DURATION",
+    parse: parsePositive,
+    default: 15_000,
+    defaultText: "15s",
+    help: "Silence of this length closes a tunnel",
+    group: TIMES,
+  },
+  drainTimeoutMs: {
+    flag: "--drain-timeout",
+    value: "DURATION",
+    parse: parseDuration,
+    default: 30_000,
+    defaultText: "30s",
+    help: "How long calls in flight may take to end after SIGTERM",
+    group: TIMES,
+  },
+  reconnectSpreadMs: {
+    flag: "--reconnect-spread",
+    value: "DURATION",
+    parse: parseDuration,
+    default: 1_000,
+    defaultText: "1s",
+    help: "Servers that lost their tunnel dial again within this time, each at a random moment",
+    group: TIMES,
+  },
+  maxHandshakesPerS: {
+    flag: "--max-handshakes-per-second",
+    value: "NUMBER",
+    parse: parseHandshakes,
+    default: 200,
+    help: "Tunnels that may be opened in any second; more are told when to come back",
+    group: TIMES,
+  },
+  maxCallsPerOperator: {
+    flag: "--max-calls-per-operator",
+    value: "NUMBER",
+    parse: parseStreams,
+    default: 5_000,
+    help: "Calls that one operator may have open at a time, over all connections",
+    group: TIMES,
+  },
+  maxCallsPerServer: {
+    flag: "--max-calls-per-server",
+    value: "NUMBER",
+    parse: parseStreams,
+    default: 5_000,
+    help: "Calls that one server may have open at a time",
+    group: TIMES,
+  },
+  maxBytesPerSPerOperator: {
+    flag: "--max-bytes-per-second-per-operator",
+    value: "SIZE",
+    parse: parseRate,
+    defaultText: "no limit",
+    help: "What the calls of one operator may move in a second; who is faster is slowed down",
+    group: TIMES,
+  },
+  maxBytesPerSPerServer: {
+    flag: "--max-bytes-per-second-per-server",
+    value: "SIZE",
+    parse: parseRate,
+    defaultText: "no limit",
+    help: "What all calls at one server may move in a second",
+    group: TIMES,
+  },
+  maxBufferedBytesPerOperator: {
+    flag: "--max-buffered-per-operator",
+    value: "SIZE",
+    parse: parseBuffered,
+    defaultText: "no limit",
+    help: "What the hub keeps for one operator whose calls are not read",
+    group: TIMES,
+  },
+  maxMemoryBytes: {
+    flag: "--max-memory",
+    value: "SIZE",
+    parse: parseMemory,
+    default: 2 ** 31,
+    defaultText: "2GiB",
+    help: "What tunnels, calls and buffers may take together; calls beyond are refused",
+    group: TIMES,
+  },
+  maxStreamsPerConnection: {
+    flag: "--max-streams-per-connection",
+    value: "NUMBER",
+    parse: parseStreams,
+    default: 1_000,
+    help: "Calls that one connection of an operator may have open at a time",
+    group: TIMES,
+  },
+  auditLog: {
+    flag: "--audit-log",
+    value: "FILE",
+    defaultText: "audit.jsonl in the state folder",
+    help: "Appends a line of JSON for each call and registration to this file; or stderr, or none",
+    group: LOG,
+    complete: "file",
+  },
+  auditMaxSize: {
+    flag: "--audit-max-size",
+    value: "SIZE",
+    parse: parseSize,
+    default: DEFAULT_MAX_BYTES,
+    defaultText: "64MiB",
+    help: "An audit file that has this size is put aside",
+    group: LOG,
+  },
+  auditFiles: {
+    flag: "--audit-files",
+    value: "NUMBER",
+    parse: parseFiles,
+    default: DEFAULT_MAX_FILES,
+    help: "Audit files that are kept beside the current one; older ones are removed",
+    group: LOG,
+  },
+  logLevel: {
+    flag: "--log-level",
+    value: "LEVEL",
+    choices: LOG_LEVELS,
+    default: "info",
+    help: "What is less severe is not logged",
+    group: LOG,
+  },
+  logFormat: {
+    flag: "--log-format",
+    value: "FORMAT",
+    choices: LOG_FORMATS,
+    default: "text",
+    help: "Text for people, or lines of JSON",
+    group: LOG,
+  },
+} as const satisfies Options;
+
+export type Values = OptionValues<typeof options>;
+
+function parsePath(text: string): string {
+  if (/^\/[!-~]*$/.test(text) && !/[?#]/.test(text)) return text;
+  throw new UsageError(`"${text}" is not a path`, { hint: "Write one like /ws" });
+}
+
+function parsePositive(text: string): number {
+  const ms = parseDuration(text);
+  if (ms > 0) return ms;
+  throw new UsageError(`"${text}" is too short`, { hint: "Write 5s or 500ms" });
+}
+
+function parseHandshakes(text: string): number {
+  const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (count >= 1 && count <= MAX_HANDSHAKES) return count;
+  throw new UsageError(`"${text}" is not a number from 1 to ${MAX_HANDSHAKES}`);
+}
+
+function parseFiles(text: string): number {
+  if (/^\d{1,4}$/.test(text)) return Number(text);
+  throw new UsageError(`"${text}" is not a number of files from 0 to 9999`);
+}
+
+function parseMemory(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes >= 2 ** 27) return bytes;
+  throw new UsageError(`"${text}" is too little`, {
+    hint: "An idle hub takes 100MiB: give 256MiB",
+  });
+}
+
+function parseRate(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes >= MIN_BYTES_PER_S) return bytes;
+  throw new UsageError(`"${text}" is too little`, { hint: "Give 64KiB per second or more" });
+}
+
+function parseBuffered(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes >= STREAM_BYTES) return bytes;
+  throw new UsageError(`"${text}" is too little`, {
+    hint: "Each call may keep 64KiB in any case: give 1MiB or more",
+  });
+}
+
+function parseStreams(text: string): number {
+  const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (count >= 1 && count <= MAX_STREAMS) return count;
+  throw new UsageError(`"${text}" is not a number from 1 to ${MAX_STREAMS}`);
+}

@@ -1,0 +1,351 @@
+/**
+ * What one server, one operator and all together may take of the hub. Who is over a limit is told
+ * `RESOURCE_EXHAUSTED`, that nothing was delivered, and when to try again: docs/protocol.md §14.
+ *
+ * | what                     | counted                            | when         |
+ * | ------------------------ | ---------------------------------- | ------------ |
+ * | calls of one operator    | from the call to its answer's end  | at each call |
+ * | calls at one server      | the open streams of its tunnel     | at each call |
+ * | … of one operator        | three times as many as are free    | at each call |
+ * | calls of the hub's own   | the same of 1000, and nothing else | at each call |
+ * | bytes/s of either        | what its calls move, both ways     | as they move |
+ * | bytes kept for either's  | what waits for a slow reader, and  | as they move |
+ * | operator                 | credit beyond the first window     |              |
+ * | memory of the whole hub  | buffers, tunnels, callers, calls   | each second  |
+ *
+ * Bytes are limited by credit first: a fast sender gets no WINDOW_UPDATE until it is its turn, see
+ * `meter.ts`. Only new calls of who is far over its limit are refused. These limits are off unless
+ * they are set, and cost nothing then.
+ *
+ * The memory is what the hub accounts for, not what the system reports: that holds what was
+ * collected and not yet given back, and would have the hub refuse calls for no reason.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { errorInfo, retryInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
+import { Status } from "../../shared/grpc/status.ts";
+import { isWithinShare } from "../../shared/async/fair_share.ts";
+import { ByteRate } from "./byte_rate.ts";
+import { Meter } from "./meter.ts";
+
+/** Calls of one operator at a time, over all of its connections. */
+export const MAX_CALLS_PER_OPERATOR = 5_000;
+/** Calls at one server at a time, of all operators. A server may allow fewer by its SETTINGS. */
+export const MAX_CALLS_PER_SERVER = 5_000;
+/**
+ * Calls of the hub's own services at a time. They are how a person looks at a hub that is full: no
+ * other limit counts for them, and no operator may have all of them.
+ */
+export const MAX_OWN_CALLS = 1_000;
+/** What all together may hold. */
+export const MAX_MEMORY_BYTES = 2 ** 31;
+
+/** A server that takes so many calls keeps a part of them from whoever has most. */
+const SHARED_FROM = 16;
+
+/** The program itself. */
+const BASE_BYTES = 100 << 20;
+/** A connection with its sockets, buffers and tables: measured by `deno task bench --suite memory`. */
+const CONNECTION_BYTES = 32 << 10;
+/** A call in flight: two streams, its heads, its audit line. */
+const CALL_BYTES = 8 << 10;
+/** Shedding that has begun ends below this share of the budget, so that it does not flutter. */
+const RECOVERED = 0.9;
+/** `RetryInfo`: a call ends, or the next second's count is better. */
+const RETRY_MS = 1_000;
+/** Who has moved so much too much, by calls too short to be slowed, makes no new ones. */
+const MAX_DEBT_MS = 1_000;
+
+export interface LimitsOptions {
+  /** @default MAX_CALLS_PER_OPERATOR */
+  readonly maxCallsPerOperator?: number | undefined;
+  /** @default MAX_CALLS_PER_SERVER */
+  readonly maxCallsPerServer?: number | undefined;
+  /** @default MAX_MEMORY_BYTES */
+  readonly maxMemoryBytes?: number | undefined;
+  /** Bytes that the calls of one operator move in a second, both ways. @default no limit */
+  readonly maxBytesPerSPerOperator?: number | undefined;
+  /** Bytes that the calls at one server move in a second, both ways. @default no limit */
+  readonly maxBytesPerSPerServer?: number | undefined;
+  /** Bytes that are kept for the calls of one operator. @default no limit */
+  readonly maxBufferedBytesPerOperator?: number | undefined;
+  /** A clock in milliseconds that never goes back. @default performance.now */
+  readonly now?: () => number;
+}
+
+/** What is there at the moment. */
+export interface Load {
+  /** Tunnels and callers' connections. */
+  readonly connections: number;
+  /** Bytes that wait for peers that are slow. */
+  readonly bufferedBytes: number;
+}
+
+/** What is in use now, against what. */
+export interface Usage extends Load {
+  readonly calls: number;
+  readonly memoryBytes: number;
+  readonly maxMemoryBytes: number;
+  readonly shedding: boolean;
+  /** Of the operator that has the most of it. */
+  readonly mostCallsOfAnOperator: number;
+  readonly mostBufferedBytesOfAnOperator: number;
+  /** Streams that wait for their turn to send, because of a limit on bytes per second. */
+  readonly waitingForBytes: number;
+}
+
+/** What one operator has of the hub. */
+export interface Account {
+  readonly name: string;
+  /** Calls that go on, or whose answer waits for it to read. */
+  calls: number;
+  /** Those that go on, at each server. */
+  readonly callsAt: Map<string, number>;
+  /** What is kept for them; counted where it is limited. */
+  bufferedBytes: number;
+  /** Where it is limited. */
+  readonly rate: ByteRate | undefined;
+}
+
+/** Whom a call concerns. */
+export interface CallPlace {
+  readonly server: string;
+  /** Open streams of its tunnel. */
+  readonly callsAtServer: number;
+  /** How many the server itself takes. @default no limit of its own */
+  readonly serverTakes?: number;
+  /** The operator's calls that are over and still occupy the server. @default 0 */
+  readonly ending?: number;
+}
+
+/** See the module's head. */
+export class Limits {
+  readonly #maxCallsPerOperator: number;
+  readonly #maxCallsPerServer: number;
+  readonly #maxMemoryBytes: number;
+  readonly #bytes: LimitsOptions;
+  /** Whether bytes are limited. */
+  readonly metered: boolean;
+  /** By server, for those that have moved bytes lately. */
+  readonly #serverRates = new Map<string, ByteRate>();
+  /** Operators with a call in flight, or with bytes that count. */
+  readonly #accounts = new Map<string, Account>();
+  #calls = 0;
+  /** Those of them at the hub's own services that go on. */
+  #ownCalls = 0;
+  #load: Load = { connections: 0, bufferedBytes: 0 };
+  #shedding = false;
+
+  constructor(options: LimitsOptions = {}) {
+    this.#maxCallsPerOperator = options.maxCallsPerOperator ?? MAX_CALLS_PER_OPERATOR;
+    this.#maxCallsPerServer = options.maxCallsPerServer ?? MAX_CALLS_PER_SERVER;
+    this.#maxMemoryBytes = options.maxMemoryBytes ?? MAX_MEMORY_BYTES;
+    this.#bytes = options;
+    const { maxBytesPerSPerOperator, maxBytesPerSPerServer, maxBufferedBytesPerOperator } = options;
+    this.metered = maxBytesPerSPerOperator !== undefined || maxBytesPerSPerServer !== undefined ||
+      maxBufferedBytesPerOperator !== undefined;
+  }
+
+  /** Why a call may not be made now. */
+  refusal(operator: string, place: CallPlace): RpcError | undefined {
+    const { server, callsAtServer } = place;
+    if (this.#shedding) {
+      const budget = `${Math.round(this.#maxMemoryBytes / 2 ** 20)} MiB`;
+      return exhausted("HUB_OUT_OF_MEMORY", `The hub is at its limit of ${budget} of memory`);
+    }
+    if ((this.#accounts.get(operator)?.calls ?? 0) >= this.#maxCallsPerOperator) {
+      const message = `Operator "${operator}" has ${this.#maxCallsPerOperator} calls in flight`;
+      return exhausted("TOO_MANY_CALLS", `${message}, the limit`, { operator });
+    }
+    if (callsAtServer >= this.#maxCallsPerServer) {
+      const message = `Server "${server}" has ${this.#maxCallsPerServer} calls in flight`;
+      return exhausted("TOO_MANY_CALLS", `${message}, the limit`, { server });
+    }
+    return this.#overShare(operator, place) ??
+      (this.metered ? this.#tooManyBytes(operator, server) : undefined);
+  }
+
+  /** Why a call of the hub's own services, which have no server's name, may not be made now. */
+  ownRefusal(operator: string): RpcError | undefined {
+    const own = this.#accounts.get(operator)?.callsAt.get("") ?? 0;
+    if (isWithinShare(own, MAX_OWN_CALLS - this.#ownCalls)) return undefined;
+    const message =
+      `Operator "${operator}" has ${own} of the ${MAX_OWN_CALLS} calls that the hub's` +
+      " own services take: the rest is for others";
+    return exhausted("TOO_MANY_CALLS", message, { operator });
+  }
+
+  /** For one direction of a call that has entered. */
+  meter(account: Account, server: string): Meter {
+    const rates = [account.rate, this.#serverRate(server)].filter((rate) => rate !== undefined);
+    const maxBufferedBytes = this.#bytes.maxBufferedBytesPerOperator ?? Infinity;
+    return new Meter({ account, rates, maxBufferedBytes });
+  }
+
+  /** Counts a call that is let in; what it gives is to be given to `ended`, and then to `leave`. */
+  enter(operator: string, server: string): Account {
+    let account = this.#accounts.get(operator);
+    if (account === undefined) {
+      const perSecond = this.#bytes.maxBytesPerSPerOperator;
+      const rate = perSecond === undefined ? undefined : new ByteRate(perSecond, this.#bytes.now);
+      account = { name: operator, calls: 0, callsAt: new Map(), bufferedBytes: 0, rate };
+      this.#accounts.set(operator, account);
+    }
+    account.calls++;
+    account.callsAt.set(server, (account.callsAt.get(server) ?? 0) + 1);
+    if (server === "") this.#ownCalls++;
+    this.#calls++;
+    return account;
+  }
+
+  /**
+   * The server has done with the call.
+   *
+   * @param server As it was given to `enter`.
+   */
+  ended(account: Account, server: string): void {
+    if (server === "") this.#ownCalls--;
+    const others = (account.callsAt.get(server) ?? 1) - 1;
+    if (others > 0) account.callsAt.set(server, others);
+    else account.callsAt.delete(server);
+  }
+
+  /** So has the caller: what it has not read would occupy the hub. */
+  leave(account: Account): void {
+    this.#calls--;
+    if (--account.calls === 0 && !this.metered) this.#accounts.delete(account.name);
+  }
+
+  /** Ends all waits for bytes. */
+  close(): void {
+    for (const { rate } of this.#accounts.values()) rate?.close();
+    for (const rate of this.#serverRates.values()) rate.close();
+  }
+
+  /** To be told once a second. */
+  tick(load: Load): void {
+    this.#load = load;
+    if (this.metered) this.#forgetIdle();
+    const { memoryBytes } = this;
+    const over = memoryBytes > this.#maxMemoryBytes * (this.#shedding ? RECOVERED : 1);
+    if (over === this.#shedding) return;
+    this.#shedding = over;
+    const log = getLogger(["hub", "limits"]);
+    const properties = { memoryBytes, maxMemoryBytes: this.#maxMemoryBytes, ...load };
+    if (over) {
+      log.error(
+        "Calls are refused: {memoryBytes} of {maxMemoryBytes} bytes are in use",
+        properties,
+      );
+    } else {log.info(
+        "Calls are taken again: {memoryBytes} of {maxMemoryBytes} bytes are in use",
+        properties,
+      );}
+  }
+
+  /** No operator may have all that a server takes: another one must be able to look what is wrong. */
+  #overShare(operator: string, place: CallPlace): RpcError | undefined {
+    const { server, callsAtServer, serverTakes = Infinity, ending = 0 } = place;
+    const most = Math.min(this.#maxCallsPerServer, serverTakes);
+    const own = (this.#accounts.get(operator)?.callsAt.get(server) ?? 0) + ending;
+    const free = most - callsAtServer;
+    const isShared = most >= SHARED_FROM;
+    // Where nothing is free, who has little is not to blame: it is told that the server is full.
+    const blameless = isShared ? most - Math.floor(most / 4) : most;
+    if (free > 0 ? !isShared || isWithinShare(own, free) : own < blameless) return undefined;
+    const message =
+      `Operator "${operator}" has ${own} of the ${most} calls that server "${server}"` +
+      ` takes: the rest is for others`;
+    return exhausted("TOO_MANY_CALLS", message, { operator, server });
+  }
+
+  #tooManyBytes(operator: string, server: string): RpcError | undefined {
+    const account = this.#accounts.get(operator);
+    const { maxBufferedBytesPerOperator: most = Infinity } = this.#bytes;
+    if (account !== undefined && account.bufferedBytes >= most) {
+      const message = `Operator "${operator}" lets ${account.bufferedBytes} bytes wait, over the ` +
+        `limit of ${most}: read what its calls answer`;
+      return exhausted("TOO_MANY_BUFFERED_BYTES", message, { operator });
+    }
+    return slowDown(account?.rate, { what: `Operator "${operator}"`, metadata: { operator } }) ??
+      slowDown(this.#serverRates.get(server), {
+        what: `Server "${server}"`,
+        metadata: { server },
+      });
+  }
+
+  #serverRate(server: string): ByteRate | undefined {
+    const perSecond = this.#bytes.maxBytesPerSPerServer;
+    if (perSecond === undefined) return undefined;
+    let rate = this.#serverRates.get(server);
+    if (rate === undefined) {
+      rate = new ByteRate(perSecond, this.#bytes.now);
+      this.#serverRates.set(server, rate);
+    }
+    return rate;
+  }
+
+  /** Forgets who would be the same if it came anew. */
+  #forgetIdle(): void {
+    for (const [name, { calls, bufferedBytes, rate }] of this.#accounts) {
+      if (calls === 0 && bufferedBytes === 0 && rate?.isIdle !== false) this.#accounts.delete(name);
+    }
+    for (const [name, rate] of this.#serverRates) {
+      if (rate.isIdle) this.#serverRates.delete(name);
+    }
+  }
+
+  /** To be read now and then: it looks at each operator. */
+  usage(): Usage {
+    const accounts = [...this.#accounts.values()];
+    const rates = [...accounts.map(({ rate }) => rate), ...this.#serverRates.values()];
+    const most = (values: readonly number[]) => values.reduce((a, b) => Math.max(a, b), 0);
+    return {
+      ...this.#load,
+      calls: this.#calls,
+      memoryBytes: this.memoryBytes,
+      maxMemoryBytes: this.#maxMemoryBytes,
+      shedding: this.#shedding,
+      mostCallsOfAnOperator: most(accounts.map(({ calls }) => calls)),
+      mostBufferedBytesOfAnOperator: most(accounts.map(({ bufferedBytes }) => bufferedBytes)),
+      waitingForBytes: rates.reduce((sum, rate) => sum + (rate?.waiting ?? 0), 0),
+    };
+  }
+
+  /** What is accounted for. */
+  get memoryBytes(): number {
+    const { connections, bufferedBytes } = this.#load;
+    return BASE_BYTES + connections * CONNECTION_BYTES + this.#calls * CALL_BYTES + bufferedBytes;
+  }
+
+  /** Whether calls and tunnels are refused to save memory. */
+  get shedding(): boolean {
+    return this.#shedding;
+  }
+}
+
+type Metadata = Readonly<Record<string, string>>;
+
+/** Why who is to be slowed down must wait before it makes new calls. */
+function slowDown(
+  rate: ByteRate | undefined,
+  { what, metadata }: { readonly what: string; readonly metadata: Metadata },
+): RpcError | undefined {
+  const debtMs = rate?.debtMs ?? 0;
+  if (debtMs <= MAX_DEBT_MS) return undefined;
+  const message = `${what} has moved more than ${rate?.perSecond} bytes per second, the limit`;
+  return exhausted("TOO_MANY_BYTES", message, metadata, Math.max(RETRY_MS, debtMs - MAX_DEBT_MS));
+}
+
+/** Over a limit: nothing was delivered, and when to try again. */
+export function exhausted(
+  reason: string,
+  message: string,
+  metadata: Metadata = {},
+  retryMs = RETRY_MS,
+): RpcError {
+  return new RpcError(Status.RESOURCE_EXHAUSTED, `${message}; nothing was delivered`, {
+    details: [errorInfo(reason, "ghub", metadata), retryInfo(Math.ceil(retryMs))],
+  });
+}

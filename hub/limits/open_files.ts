@@ -1,0 +1,90 @@
+/**
+ * How many files the hub may have open, and with that how many connections: without knowing it, the
+ * hub would give one address what the kernel then refuses to everybody.
+ *
+ * The kernel tells the limit in `/proc/self/limits`, which Deno lets nobody read who may not do
+ * everything. So it is tried out: 12 µs for each file, once.
+ *
+ * | of the files     | who                                                            |
+ * | ---------------- | -------------------------------------------------------------- |
+ * | 64               | the hub's own                                                  |
+ * | half of the rest | callers, shared by their addresses                             |
+ * | an eighth        | servers' handshakes, shared by their addresses                 |
+ * | all of the rest  | the same, and tunnels, shared by the entries that have them    |
+ *
+ * @module
+ */
+import { SharedPlaces } from "../../shared/async/fair_share.ts";
+
+/** Nobody is counted who could take more: callers and handshakes together are fewer. */
+const ENOUGH = 12_288;
+/** Standard streams, listeners, audit, known servers, files that are read again. */
+const OWN_FILES = 64;
+/** EMFILE. */
+const TOO_MANY = /\(os error 24\)/;
+
+/** Files that may be open at once; `Infinity` where that is enough for everybody. */
+export function openFileLimit(enough: number = ENOUGH): number {
+  const files: Deno.FsFile[] = [];
+  try {
+    while (files.length < enough) files.push(Deno.openSync("/dev/null"));
+    return Infinity;
+  } catch (error) {
+    // Something else than too many: a machine of another kind.
+    if (!(error instanceof Error) || !TOO_MANY.test(error.message)) return Infinity;
+    return files.length;
+  } finally {
+    for (const file of files) file.close();
+  }
+}
+
+/** What is shared of the files. Each connection takes its place here, and one of its kind. */
+export class ConnectionPlaces {
+  readonly #all: SharedPlaces;
+  readonly #callers: SharedPlaces;
+  readonly #handshakes: SharedPlaces;
+
+  /** @param openFiles Those that may be open beside what is open already. */
+  constructor(
+    openFiles: number,
+    { maxCallers, maxHandshakes }: { readonly maxCallers: number; readonly maxHandshakes: number },
+  ) {
+    const files = Math.max(0, openFiles - OWN_FILES);
+    this.#all = new SharedPlaces(files);
+    this.#callers = new SharedPlaces(Math.min(maxCallers, Math.ceil(files / 2)));
+    this.#handshakes = new SharedPlaces(Math.min(maxHandshakes, Math.ceil(files / 8)));
+  }
+
+  /** For a connection of a caller. `undefined` if its network has its share. */
+  caller(network: string): Disposable | undefined {
+    return both(this.#callers.take(network), () => this.#all.take(network));
+  }
+
+  /** For a connection that may become a tunnel. */
+  handshake(network: string): Disposable | undefined {
+    return both(this.#handshakes.take(network), () => this.#all.take(network));
+  }
+
+  /** For a tunnel, in place of its handshake's. `undefined` if its owner has its share. */
+  tunnel(owner: string): Disposable | undefined {
+    return this.#all.take(`"${owner}"`);
+  }
+}
+
+function both(
+  first: Disposable | undefined,
+  take: () => Disposable | undefined,
+): Disposable | undefined {
+  if (first === undefined) return undefined;
+  const second = take();
+  if (second === undefined) {
+    first[Symbol.dispose]();
+    return undefined;
+  }
+  return {
+    [Symbol.dispose]() {
+      first[Symbol.dispose]();
+      second[Symbol.dispose]();
+    },
+  };
+}

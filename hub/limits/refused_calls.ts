@@ -1,0 +1,48 @@
+/**
+ * How many calls of strangers are answered. A refusal costs the hub more than its caller, who needs
+ * thirteen bytes to ask once more; so who is refused again and again is sent away.
+ *
+ *     a connection   500 refused calls in a second   GOAWAY ENHANCE_YOUR_CALM
+ *     an address   1 000 refused calls in a second   the same, at the next refused call
+ *
+ * Only calls that are refused count, and nothing but they are the price: behind one address may be a
+ * whole site, and whoever there has a good credential never meets this.
+ *
+ * @module
+ */
+import { networkOf } from "../auth/throttle.ts";
+import { hostOf } from "../net/peer.ts";
+
+/** Calls of one connection that are refused in a second. */
+export const MAX_REFUSED_PER_CONNECTION = 500;
+/** Calls of one address that are refused in a second, over all its connections. */
+export const MAX_REFUSED_PER_ADDRESS = 1_000;
+/** Addresses that are counted in a second; those that come then have one count together. */
+export const MAX_ADDRESSES = 10_000;
+
+const OTHERS = "";
+
+/** Counts by address. */
+export class RefusedCalls {
+  readonly #counts = new Map<string, number>();
+
+  /**
+   * Counts a call that is refused.
+   *
+   * @param remoteAddress `host:port`.
+   * @returns Whether there were too many from there.
+   */
+  isOneTooMany(remoteAddress: string): boolean {
+    const network = networkOf(hostOf(remoteAddress));
+    const isCounted = this.#counts.has(network) || this.#counts.size < MAX_ADDRESSES;
+    const key = isCounted ? network : OTHERS;
+    const count = (this.#counts.get(key) ?? 0) + 1;
+    this.#counts.set(key, count);
+    return count > MAX_REFUSED_PER_ADDRESS;
+  }
+
+  /** Begins a new second. */
+  tick(): void {
+    this.#counts.clear();
+  }
+}

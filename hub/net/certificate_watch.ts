@@ -1,0 +1,167 @@
+/**
+ * Watches the hub's certificate: a renewed one is used at once, a broken one is not, and one that
+ * nears its end is spoken of 30, 7 and 1 days before.
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { createHash } from "node:crypto";
+import { Complaint } from "../../shared/async/complaint.ts";
+import { rulesFault } from "../../shared/files/modes.ts";
+import { pinOf } from "../../shared/tls/pin.ts";
+import { loadAuthorities, loadCertificate } from "../../shared/tls/load.ts";
+import type { TlsIdentity } from "../hub_options.ts";
+
+/** How often the files are looked at. */
+export const POLL_MS = 5_000;
+const DAY_MS = 86_400_000;
+/** Days before the end at which a warning is due. */
+const WARN_DAYS: readonly number[] = [30, 7, 1];
+
+export interface CertificateFiles {
+  readonly certFile: string;
+  readonly keyFile?: string | undefined;
+  readonly clientCaFile?: string | undefined;
+}
+
+export interface LoadedIdentity extends TlsIdentity {
+  readonly notAfter: Date;
+}
+
+/**
+ * Reads the files.
+ *
+ * @throws {Error} If one cannot be used, or they do not fit together.
+ */
+export async function loadIdentity(files: CertificateFiles): Promise<LoadedIdentity> {
+  const { certFile, keyFile, clientCaFile } = files;
+  const { cert, key, notAfter } = await loadCertificate(certFile, { keyFile });
+  if (clientCaFile === undefined) return { cert, key, notAfter };
+  // An authority put there by somebody else could let in whom it likes.
+  const clientCa = await loadAuthorities(clientCaFile, {
+    flag: "--client-ca",
+    faultOf: rulesFault,
+  });
+  return { cert, key, notAfter, clientCa };
+}
+
+export interface WatchOptions {
+  readonly files: CertificateFiles;
+  /** What is in use now. */
+  readonly current: LoadedIdentity;
+  /** Puts another one in use. */
+  use(identity: TlsIdentity): Promise<void>;
+  /** @default POLL_MS */
+  readonly pollMs?: number;
+  /** @default Date.now */
+  readonly now?: () => number;
+}
+
+/** See the module's head. Disposing of it ends the watch. */
+export class CertificateWatch implements Disposable {
+  readonly #options: WatchOptions;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #current: LoadedIdentity;
+  #fingerprint: string;
+  readonly #complaint = new Complaint();
+  /** The last threshold that was spoken of. */
+  #warnedDays = Infinity;
+  #looking: Promise<boolean> | undefined;
+
+  constructor(options: WatchOptions) {
+    this.#options = options;
+    this.#current = options.current;
+    this.#fingerprint = fingerprintOf(options.current);
+    this.#timer = setInterval(() => void this.#poll(), options.pollMs ?? POLL_MS);
+    this.#warn();
+  }
+
+  /** When the certificate that is in use ends. */
+  get notAfter(): Date {
+    return this.#current.notAfter;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  /**
+   * Looks now.
+   *
+   * @returns Whether another certificate is in use, or other authorities are in force.
+   * @throws {Error} If it cannot be used; then the one before it stays in use.
+   */
+  async look(): Promise<boolean> {
+    await this.#looking?.catch(() => {}); // That look has complained by itself.
+    this.#looking = this.#load();
+    try {
+      return await this.#looking;
+    } finally {
+      this.#looking = undefined;
+    }
+  }
+
+  async #poll(): Promise<void> {
+    if (this.#looking !== undefined) return;
+    try {
+      await this.look();
+    } catch (error) {
+      // While certificate and key are being replaced, one by one, they do not fit together.
+      const { message } = error as Error;
+      if (this.#complaint.isDue(message)) {
+        getLogger(["hub", "tls"]).error(
+          "The certificate has changed but is NOT in use, the one before it still is. {message}",
+          { message },
+        );
+      }
+    }
+    this.#warn();
+  }
+
+  async #load(): Promise<boolean> {
+    const { files, use } = this.#options;
+    const identity = await loadIdentity(files);
+    const fingerprint = fingerprintOf(identity);
+    this.#complaint.settle();
+    if (fingerprint === this.#fingerprint) return false;
+    await use(identity);
+    const { cert, key, clientCa } = this.#current;
+    this.#current = identity;
+    this.#fingerprint = fingerprint;
+    if (identity.clientCa !== clientCa) {
+      getLogger(["hub", "tls"]).info(
+        "The authorities in {file} have changed and are in force: who is here by one that is gone " +
+          "is put out",
+        { file: files.clientCaFile },
+      );
+    }
+    if (identity.cert === cert && identity.key === key) return true;
+    this.#warnedDays = Infinity;
+    const end = identity.notAfter.toISOString();
+    getLogger(["hub", "tls"]).info(
+      `{file} is another certificate, and is in use: it ends {end}, its pin is ${
+        pinOf(identity.cert)
+      }`,
+      { file: files.certFile, end },
+    );
+    return true;
+  }
+
+  #warn(): void {
+    const { files, now = Date.now } = this.#options;
+    const leftMs = this.#current.notAfter.getTime() - now();
+    const due = WARN_DAYS.filter((days) => leftMs <= days * DAY_MS).at(-1);
+    const threshold = leftMs <= 0 ? 0 : due;
+    if (threshold === undefined || threshold >= this.#warnedDays) return;
+    this.#warnedDays = threshold;
+    const end = this.#current.notAfter.toISOString();
+    const details = { file: files.certFile, end, days: Math.max(0, Math.floor(leftMs / DAY_MS)) };
+    const log = getLogger(["hub", "tls"]);
+    if (leftMs <= 0) log.error("Certificate {file} ended {end}: peers refuse it", details);
+    else log.warn("Certificate {file} ends {end}, in {days} days: renew it", details);
+  }
+}
+
+function fingerprintOf({ cert, key, clientCa = "" }: TlsIdentity): string {
+  return createHash("sha256").update(`${cert}\0${key}\0${clientCa}`).digest("hex");
+}

@@ -1,0 +1,175 @@
+/**
+ * How an answer tells its hop (docs/protocol.md, "Trailers"): who answered, and whether the call had
+ * left the hub, so that a caller knows if it may safely be repeated.
+ *
+ * @module
+ */
+import type { google_rpc_ErrorInfo as ErrorInfo } from "../../shared/gen/types.ts";
+import { errorInfo, retryInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
+import { Status, type StatusCode } from "../../shared/grpc/status.ts";
+import { ErrorCode, errorName } from "../../shared/http2/frames.ts";
+import { firstValue, type HeaderList, headerListBytes } from "../../shared/http2/header_list.ts";
+import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
+
+/** Who answered: `hub` or `server`. */
+export const HOP_FIELD = "x-hub-hop";
+/** `1` if the call, or a part of it, had left the hub for the server. */
+export const FORWARDED_FIELD = "x-hub-forwarded";
+
+const OWN_FIELDS: ReadonlySet<string> = new Set([HOP_FIELD, FORWARDED_FIELD]);
+
+const heads = new WeakMap<HeaderList, Uint8Array>();
+const endings = new WeakMap<HeaderList, Uint8Array>();
+
+/**
+ * A server's header section as the caller gets it. A server cannot speak for the hub: what it
+ * says of the hop is replaced.
+ *
+ * @param repeated The list came before, and is worth remembering: `Connection.fieldsRepeated`.
+ */
+export function answerBlock(
+  fields: HeaderList,
+  options: {
+    readonly endStream: boolean;
+    readonly repeated: boolean;
+    readonly hop: "hub" | "server";
+  },
+): Uint8Array {
+  const { endStream, repeated, hop } = options;
+  if (!repeated) return encodeAnswer(fields, endStream, hop);
+  const known = endStream ? endings : heads;
+  let block = known.get(fields);
+  if (block === undefined) {
+    block = encodeAnswer(fields, endStream, hop);
+    known.set(fields, block);
+  }
+  return block;
+}
+
+function encodeAnswer(fields: HeaderList, endStream: boolean, hop: "hub" | "server"): Uint8Array {
+  const own = fields.filter(([name]) => !OWN_FIELDS.has(name));
+  if (endStream) own.push([HOP_FIELD, hop], [FORWARDED_FIELD, hop === "server" ? "1" : "0"]);
+  return encodeHeaderList(own);
+}
+
+/** What the hub adds to an answer, as `headerListBytes` counts it. */
+export const HOP_LIST_BYTES: number = headerListBytes([[HOP_FIELD, "server"], [
+  FORWARDED_FIELD,
+  "1",
+]]);
+
+/** An error of the hub itself, as trailers, or as the whole response (`trailersOnly`). */
+export function errorBlock(error: RpcError, options: {
+  readonly trailersOnly: boolean;
+  readonly forwarded: boolean;
+  /** The largest header list that the caller takes. @default {Infinity} */
+  readonly maxListBytes?: number;
+}): Uint8Array {
+  const { trailersOnly, forwarded, maxListBytes = Infinity } = options;
+  const head: HeaderList = trailersOnly
+    ? [[":status", "200"], ["content-type", "application/grpc"]]
+    : [];
+  const hop: HeaderList = [[HOP_FIELD, "hub"], [FORWARDED_FIELD, forwarded ? "1" : "0"]];
+  const trailers: HeaderList = error.trailers();
+  // Details come last and the message before them; the status itself always goes.
+  for (let kept = trailers.length;; kept--) {
+    const fields = [...head, ...trailers.slice(0, kept), ...hop];
+    if (kept === 1 || headerListBytes(fields) <= maxListBytes) return encodeHeaderList(fields);
+  }
+}
+
+/** The call's metadata would end the server's connection, with the calls of everybody. */
+export function tooLargeError(
+  server: string,
+  { bytes, max }: { readonly bytes: number; readonly max: number },
+): RpcError {
+  return new RpcError(
+    Status.RESOURCE_EXHAUSTED,
+    `Metadata has ${bytes} bytes, server "${server}" takes ${max}; nothing was delivered`,
+    { details: [errorInfo("METADATA_TOO_LARGE", "ghub", { server, max: String(max) })] },
+  );
+}
+
+/** The caller would not take the metadata of its answer, or end its connection for it. */
+export function answerTooLargeError(
+  server: string,
+  { bytes, max }: { readonly bytes: number; readonly max: number },
+): RpcError {
+  return new RpcError(
+    Status.RESOURCE_EXHAUSTED,
+    `Answer of server "${server}" has ${bytes} bytes of metadata, the caller takes ${max}`,
+    { details: [errorInfo("ANSWER_NOT_USABLE", "ghub", { server, max: String(max) })] },
+  );
+}
+
+/** `Number` alone would take an empty status for `OK`. */
+const STATUS = /^(?:\d|1[0-6])$/;
+
+/** The status in a server's trailers; what is none that gRPC knows counts as `UNKNOWN`. */
+export function statusOf(fields: HeaderList): StatusCode {
+  const text = firstValue(fields, "grpc-status");
+  return text !== undefined && STATUS.test(text) ? Number(text) as StatusCode : Status.UNKNOWN;
+}
+
+/**
+ * A stream's reset in terms of gRPC.
+ *
+ * @see https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#errors
+ */
+const RESET_STATUS: Readonly<Record<number, StatusCode>> = {
+  [ErrorCode.REFUSED_STREAM]: Status.UNAVAILABLE,
+  [ErrorCode.CANCEL]: Status.CANCELLED,
+  [ErrorCode.ENHANCE_YOUR_CALM]: Status.RESOURCE_EXHAUSTED,
+  [ErrorCode.INADEQUATE_SECURITY]: Status.PERMISSION_DENIED,
+};
+
+/** A server's RST_STREAM as an error for the caller. */
+export function resetError(server: string, code: number): RpcError {
+  const message = `Server "${server}" reset the call: ${errorName(code)}`;
+  const details = code === ErrorCode.REFUSED_STREAM
+    // RFC 9113 §8.7: nothing of the call was processed.
+    ? [errorInfo("NOT_DELIVERED", "ghub", { server }), retryInfo(0)]
+    : [errorInfo("RESET_BY_SERVER", "ghub", { server, code: errorName(code) })];
+  return new RpcError(RESET_STATUS[code] ?? Status.INTERNAL, message, { details });
+}
+
+/** Why the hub reset what a server sent: it could not be passed on. */
+const BROKEN: Readonly<Record<number, readonly [StatusCode, string]>> = {
+  [ErrorCode.ENHANCE_YOUR_CALM]: [Status.RESOURCE_EXHAUSTED, "has more than 32 KiB of metadata"],
+  [ErrorCode.INTERNAL_ERROR]: [Status.INTERNAL, "met a fault of the hub"],
+};
+
+/** The hub's own RST_STREAM to a server as an error for the caller. */
+export function brokenError(server: string, code: number): RpcError {
+  const [status, what] = BROKEN[code] ?? [Status.INTERNAL, `is not HTTP/2: ${errorName(code)}`];
+  return new RpcError(status, `Answer of server "${server}" ${what}`, {
+    details: [errorInfo("ANSWER_NOT_USABLE", "ghub", { server, code: errorName(code) })],
+  });
+}
+
+/** The server has as many calls as it wants, or its tunnel does not keep up. */
+export function busyError(server: string): RpcError {
+  return new RpcError(
+    Status.UNAVAILABLE,
+    `Server "${server}" takes no more calls at the moment, nothing was delivered`,
+    { details: [errorInfo("NOT_DELIVERED", "ghub", { server })] },
+  );
+}
+
+/** The tunnel was lost in mid-call: nobody knows how far the server came. */
+export function lostError(server: string, reason: string): RpcError {
+  return new RpcError(
+    Status.UNAVAILABLE,
+    `Tunnel of server "${server}" was lost during the call, outcome unknown: ${reason}`,
+    { details: [errorInfo("OUTCOME_UNKNOWN", "ghub", { server, reason })] },
+  );
+}
+
+/** The server that an error of the hub is about; empty if it names none. */
+export function serverOf({ details }: RpcError): string {
+  for (const { type, value } of details) {
+    if (type !== "google.rpc.ErrorInfo" || !("metadata" in value)) continue;
+    return (value as ErrorInfo).metadata?.["server"] ?? "";
+  }
+  return "";
+}

@@ -1,0 +1,392 @@
+/**
+ * Routed mode: each call on a caller's HTTP/2 connection goes its own way.
+ *
+ *     HEADERS ─▶ RequestHead ─▶ authorize ─▶ direct ─▶ Exchange ─▶ Upstream
+ *
+ * @module
+ */
+import { getLogger } from "@logtape/logtape";
+import { RpcError } from "../../shared/grpc/rpc_error.ts";
+import { Status, type StatusCode } from "../../shared/grpc/status.ts";
+import { Connection, type ConnectionEvents } from "../../shared/http2/connection.ts";
+import { ErrorCode, errorName, Http2Error } from "../../shared/http2/frames.ts";
+import { firstValue, type HeaderList } from "../../shared/http2/header_list.ts";
+import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
+import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
+import type { Answer, Identity } from "../auth/identity.ts";
+import { type Grant, NOTHING } from "../../shared/rules/rules.ts";
+import type { Deadlines } from "./deadlines.ts";
+import type { Route } from "../access/director.ts";
+import { Exchange } from "./relayed_call.ts";
+import { errorBlock } from "./answer_headers.ts";
+import { Link, type LinkProtocol, type Socket } from "../peer/socket_pump.ts";
+import type { Meter } from "../limits/meter.ts";
+import { HealthProbe, isHealthProbe, probeAnswer } from "./probes.ts";
+import { MAX_REFUSED_PER_CONNECTION, type RefusedCalls } from "../limits/refused_calls.ts";
+import { RequestHead } from "../access/call_head.ts";
+import { Side } from "../peer/receive_budget.ts";
+import type { Peer } from "../net/peer.ts";
+import type { Upstream } from "../peer/call_target.ts";
+
+/** Who calls. It is filled in later for a call whose credential is still being looked at. */
+export interface CallIdentity {
+  name: string;
+  how: Identity["how"];
+  subject?: string;
+  expiresAtMs?: number;
+  /** What it may do; replaced when that has changed. */
+  grant: Grant;
+  /** The call's `authorization` was meant for the hub: it is not sent on. */
+  credentialUsed: boolean;
+}
+
+/** What the relay needs of the hub. */
+export interface RelayContext {
+  readonly deadlines: Deadlines;
+  readonly maxStreams: number;
+  /** Whether the hub takes new calls: it does not drain. */
+  isReady(): boolean;
+  /** What limits the bytes of one direction of a call; not there if nothing does. */
+  readonly meter?: ((call: Exchange) => Meter | undefined) | undefined;
+  /** Who calls, or why they may not. */
+  authorize(head: RequestHead, peer: Peer): Answer<CallIdentity | RpcError>;
+  /** Where a call goes, or why its caller may not go there. */
+  direct(head: RequestHead, identity: CallIdentity): Route | RpcError;
+  /** The open tunnel of a server that `direct` has named. */
+  pick(name: string): Upstream | undefined;
+  /** The tunnel of a call's server, once it is here and the caller still may use it. */
+  waitFor(
+    call: Exchange,
+    options: { readonly waitMs: number; readonly signal: AbortSignal },
+  ): Promise<Upstream>;
+  /** The hub's own services. */
+  own(): Upstream;
+  /** Calls that are refused, by address: see `limits/refused_calls.ts`. */
+  readonly refused: RefusedCalls;
+  /** Called for each call whose caller was not let in. */
+  onRefused(head: RequestHead, remoteAddress: string, error: RpcError): void;
+  /** Called when a caller has broken HTTP/2, or asked too much. */
+  onBroken(remoteAddress: string, error: Http2Error): void;
+  /** Called for each other call when it goes on. */
+  onCallStarted(call: Exchange): void;
+  /** Called once for each of them: how it ended is known. */
+  onCallEnded(call: Exchange, status: StatusCode, reason: string): void;
+  /** Called once for each of them, then or later: nothing waits any more for its caller to read. */
+  onCallLeft(call: Exchange): void;
+}
+
+/** Answers that are no gRPC: the caller speaks something else. */
+const NOT_GRPC = encodeHeaderList([
+  [":status", "415"],
+  ["content-type", "text/plain"],
+  ["accept-post", "application/grpc"],
+]);
+const NOT_GRPC_TEXT = new TextEncoder().encode(
+  "This port takes gRPC calls: POST with content-type application/grpc.\n",
+);
+
+/** Frames that are dealt with before others may have their turn: a millisecond of work at most. */
+const MAX_FRAMES_AT_ONCE = 16;
+
+/** A caller that is silent for so many seconds is asked for a sign of life. */
+export const PING_AFTER_S = 60;
+/** A caller that gives none is closed when it has been silent for so long. */
+export const DEAD_AFTER_S = 80;
+/** A caller's socket that takes no byte of what waits for so long is closed. */
+export const MAX_STALL_S = 60;
+/** A caller whose header section is not complete by then is closed: nothing else may come meanwhile. */
+export const MAX_SECTION_S = 10;
+/** A draining caller gets the last word after so many seconds, if it does not answer our ping. */
+const MAX_DRAIN_PING_S = 5;
+
+/** One connection of a caller. */
+export class Caller implements ConnectionEvents, LinkProtocol {
+  readonly #context: RelayContext;
+  readonly #peer: Peer;
+  readonly #connection: Connection;
+  readonly #link: Link;
+  readonly #side: Side;
+  /** A caller repeats its header blocks, and with them the lists. */
+  readonly #heads = new WeakMap<HeaderList, RequestHead>();
+  /** Seconds since the drain began; `undefined` before. */
+  #drainingS: number | undefined;
+  /** The GOAWAY that draws the line is sent: no call can be on its way. */
+  #lineDrawn = false;
+  #leaving = false;
+  /** The stream whose header section is not complete, and since how many seconds. */
+  #section: number | undefined;
+  #sectionTicks = 0;
+  /** Calls that were refused in this second. */
+  #refused = 0;
+  /** The last refusal, encoded: that of calls without a credential is always the same. */
+  #refusal:
+    | { readonly error: RpcError; readonly maxListBytes: number; readonly block: Uint8Array }
+    | undefined;
+
+  constructor(context: RelayContext, socket: Socket, peer: Peer) {
+    this.#context = context;
+    this.#peer = peer;
+    this.#link = new Link(socket, this);
+    this.#connection = new Connection(this, {
+      role: "server",
+      maxConcurrentStreams: context.maxStreams,
+    });
+    this.#side = new Side(this.#connection);
+  }
+
+  /** Calls are in flight, or their last bytes are. */
+  get isBusy(): boolean {
+    return this.#connection.streamCount > 0 || this.#connection.outputBytes > 0;
+  }
+
+  /**
+   * Serves until the caller is gone.
+   *
+   * @param first What was read already, to find out that this is HTTP/2.
+   */
+  async run(first: Uint8Array): Promise<void> {
+    try {
+      this.#connection.start();
+      await this.#link.run(first);
+    } finally {
+      this.close();
+    }
+  }
+
+  /** Takes no new calls; the connection closes when the last one has ended. */
+  drain(): void {
+    if (this.#drainingS !== undefined) return;
+    this.#drainingS = 0;
+    // Calls that are on their way are still taken: only the second GOAWAY draws the line.
+    this.#connection.goaway(ErrorCode.NO_ERROR, { now: false, debug: "The hub goes away" });
+    this.#connection.ping();
+  }
+
+  /** Ends all calls at once; what is on its way to the caller still gets there. */
+  close(): void {
+    this.#connection.abort(ErrorCode.CANCEL);
+    void this.#link.end();
+  }
+
+  /** Once a second: floods, signs of life, the end of a drain. */
+  tick(): void {
+    this.#connection.tick();
+    this.#link.tick();
+    this.#refused = 0;
+    const { quietTicks, stalledTicks } = this.#link;
+    if (quietTicks >= DEAD_AFTER_S || stalledTicks >= MAX_STALL_S) return this.#link.close();
+    if (quietTicks === PING_AFTER_S) this.#connection.ping();
+    const unfinished = this.#connection.unfinishedSection;
+    this.#sectionTicks = unfinished !== undefined && unfinished === this.#section
+      ? this.#sectionTicks + 1
+      : 0;
+    this.#section = unfinished;
+    if (this.#sectionTicks >= MAX_SECTION_S) return this.#link.close();
+    if (this.#leaving && !this.isBusy) void this.#link.end();
+    if (this.#drainingS === undefined) return;
+    if (++this.#drainingS === MAX_DRAIN_PING_S) this.#drawLine();
+    if (this.#lineDrawn && !this.isBusy) void this.#link.end();
+  }
+
+  // ---- LinkProtocol
+
+  onBytes(bytes: Uint8Array): number {
+    return this.#connection.receive(bytes, MAX_FRAMES_AT_ONCE);
+  }
+
+  take(): readonly Uint8Array[] {
+    return this.#connection.take();
+  }
+
+  get isFull(): boolean {
+    return this.#side.isFull;
+  }
+
+  // ---- ConnectionEvents
+
+  onOutput(urgent: boolean): void {
+    if (urgent) this.#link.wake();
+    else this.#link.wakeLate();
+  }
+
+  onRequest(stream: Stream, fields: HeaderList | undefined, endStream: boolean): StreamEvents {
+    const { remoteAddress } = this.#peer;
+    if (fields === undefined) {
+      const error = new RpcError(Status.RESOURCE_EXHAUSTED, "Metadata is larger than 32 KiB");
+      // Who called what stood in what was not kept.
+      this.#context.onRefused(new RequestHead([]), remoteAddress, error);
+      return this.#refuse(stream, error);
+    }
+    const head = this.#readHead(fields);
+    if (!head.isGrpc) return this.#answerProbe(stream, fields) ?? this.#refuseOther(stream);
+    const answer = this.#context.authorize(head, this.#peer);
+    if (answer instanceof RpcError) {
+      if (!endStream && isHealthProbe(head, head.wish)) {
+        this.#countRefusal(fail);
+        return new HealthProbe(this.#connection, () => this.#context.isReady());
+      }
+      this.#context.onRefused(head, remoteAddress, answer);
+      return this.#refuse(stream, answer);
+    }
+    const identity: CallIdentity = answer instanceof Promise
+      ? { name: "", how: "token", grant: NOTHING, credentialUsed: true }
+      : answer;
+    const call = new Exchange(this.#context, {
+      near: this.#side,
+      stream,
+      head,
+      identity,
+      remoteAddress,
+    });
+    call.watchDeadline();
+    if (answer instanceof Promise) this.#routeLater(call, answer, endStream);
+    else this.#route(call, endStream);
+    return call;
+  }
+
+  /** The caller opens no more streams; when its last one has ended nobody needs this connection. */
+  onGoaway(): void {
+    this.#leaving = true;
+  }
+
+  onPong(): void {
+    if (this.#drainingS !== undefined) this.#drawLine();
+  }
+
+  onError(error: Http2Error): void {
+    this.#context.onBroken(this.#peer.remoteAddress, error);
+    this.close();
+  }
+
+  onFault(error: unknown): void {
+    getLogger(["hub", "relay"]).error("A call of {remoteAddress} met a fault: {error}", {
+      remoteAddress: this.#peer.remoteAddress,
+      error,
+    });
+  }
+
+  /** Bytes that wait for this caller to read, and those of it that are not complete yet. */
+  get bufferedBytes(): number {
+    return this.#connection.waitingBytes + this.#connection.unfinishedBytes;
+  }
+
+  #drawLine(): void {
+    if (!this.#lineDrawn) this.#connection.goaway();
+    this.#lineDrawn = true;
+  }
+
+  #readHead(fields: HeaderList): RequestHead {
+    if (!this.#connection.fieldsRepeated) return new RequestHead(fields);
+    let head = this.#heads.get(fields);
+    if (head === undefined) {
+      head = new RequestHead(fields);
+      this.#heads.set(fields, head);
+    }
+    return head;
+  }
+
+  #route(call: Exchange, endStream: boolean): void {
+    const upstream = this.#choose(call);
+    if (upstream instanceof RpcError) call.fail(upstream);
+    else if (typeof upstream === "function") call.hold(upstream, endStream);
+    else call.forward(upstream, endStream);
+  }
+
+  /** For a credential that has to be asked about elsewhere. */
+  #routeLater(call: Exchange, answer: Promise<CallIdentity | RpcError>, endStream: boolean): void {
+    call.hold(async (signal) => {
+      const identity = await answer;
+      signal.throwIfAborted();
+      if (identity instanceof RpcError) {
+        this.#countRefusal((error) => this.#sendAway(error));
+        throw identity;
+      }
+      Object.assign(call.identity, identity);
+      const upstream = this.#choose(call);
+      if (upstream instanceof RpcError) throw upstream;
+      return typeof upstream === "function" ? await upstream(signal) : upstream;
+    }, endStream);
+  }
+
+  /** Where a call goes, or how to wait for that. */
+  #choose(call: Exchange): Upstream | ((signal: AbortSignal) => Promise<Upstream>) | RpcError {
+    const context = this.#context;
+    const route = context.direct(call.head, call.identity);
+    if (route instanceof RpcError) return route;
+    if (route.to === "server") call.server = route.name;
+    context.onCallStarted(call);
+    if (route.to === "hub") return context.own();
+    const { name, waitMs = 0 } = route;
+    return context.pick(name) ?? ((signal) => context.waitFor(call, { waitMs, signal }));
+  }
+
+  /** Counts a refused call; `tooMany` is called with the error that ends the connection. */
+  #countRefusal(tooMany: (error: Http2Error) => void): void {
+    const ofAddress = this.#context.refused.isOneTooMany(this.#peer.remoteAddress);
+    if (++this.#refused <= MAX_REFUSED_PER_CONNECTION && !ofAddress) return;
+    const from = ofAddress ? "this address" : "this connection";
+    tooMany(
+      new Http2Error(ErrorCode.ENHANCE_YOUR_CALM, `Too many calls of ${from} had to be refused`),
+    );
+  }
+
+  #sendAway(error: Http2Error): void {
+    const { code, message } = error;
+    this.#connection.goaway(code, { debug: `${errorName(code)}: ${message}` });
+    this.onError(error);
+  }
+
+  #refuse(stream: Stream, error: RpcError): StreamEvents {
+    this.#countRefusal(fail);
+    const { maxHeaderListBytes: maxListBytes } = this.#connection;
+    if (this.#refusal?.error !== error || this.#refusal.maxListBytes !== maxListBytes) {
+      const block = errorBlock(error, { trailersOnly: true, forwarded: false, maxListBytes });
+      this.#refusal = { error, maxListBytes, block };
+    }
+    this.#connection.headers(stream, this.#refusal.block, true);
+    this.#connection.reset(stream, ErrorCode.NO_ERROR);
+    return new Discard(this.#connection);
+  }
+
+  /** `GET /livez` and `/readyz` by HTTP/2. */
+  #answerProbe(stream: Stream, fields: HeaderList): StreamEvents | undefined {
+    const method = firstValue(fields, ":method") ?? "", target = firstValue(fields, ":path") ?? "";
+    const answer = probeAnswer({ method, target }, this.#context.isReady());
+    if (answer === undefined) return undefined;
+    this.#countRefusal(fail);
+    const head: HeaderList = [[":status", String(answer.status)], ["content-type", "text/plain"]];
+    this.#connection.headers(stream, encodeHeaderList(head), method === "HEAD");
+    const body = new TextEncoder().encode(answer.text);
+    if (method !== "HEAD") this.#connection.data(stream, body, true);
+    return new Discard(this.#connection);
+  }
+
+  #refuseOther(stream: Stream): StreamEvents {
+    this.#countRefusal(fail);
+    this.#connection.headers(stream, NOT_GRPC, false);
+    this.#connection.data(stream, NOT_GRPC_TEXT, true);
+    return new Discard(this.#connection);
+  }
+}
+
+function fail(error: Http2Error): never {
+  throw error;
+}
+
+/** Takes what a caller still sends after it was refused. */
+class Discard implements StreamEvents {
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  onData(_stream: Stream, piece: Uint8Array): void {
+    this.#connection.consumed(piece.length);
+  }
+
+  onHeaders(): void {}
+  onReset(): void {}
+  onCredit(): void {}
+  onDrained(): void {}
+}

@@ -1,0 +1,345 @@
+/**
+ * One call on its way: a stream on the caller's connection, joined with one on a tunnel.
+ *
+ *     caller ──HEADERS, DATA──▶ near │ far ──▶ server        #up
+ *     caller ◀─HEADERS, DATA─── near │ far ◀── server        #down
+ *
+ * | what happens                     | the caller gets                        | the server gets |
+ * | -------------------------------- | -------------------------------------- | --------------- |
+ * | server answers                   | its answer, with `x-hub-hop: server`   | –               |
+ * | … while the caller still sends   | the same, then RST NO_ERROR (§8.1)     | RST NO_ERROR    |
+ * | server resets                    | trailers by `resetError`               | –               |
+ * | server breaks HTTP/2             | trailers by `brokenError`              | RST             |
+ * | tunnel is lost                   | `UNAVAILABLE`, outcome unknown         | –               |
+ * | server goes away before the call | `UNAVAILABLE`, not delivered           | –               |
+ * | server takes no more calls       | `UNAVAILABLE`, not delivered           | –               |
+ * | metadata too large for a server  | `RESOURCE_EXHAUSTED`, not delivered    | –               |
+ * | answer's too large for a caller  | `RESOURCE_EXHAUSTED`                   | RST CANCEL      |
+ * | caller cancels or is lost        | –                                      | RST CANCEL      |
+ * | deadline                         | `DEADLINE_EXCEEDED`                    | RST CANCEL      |
+ *
+ * @module
+ */
+import { ByteQueue } from "../../shared/bytes/byte_queue.ts";
+import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
+import { Status, type StatusCode } from "../../shared/grpc/status.ts";
+import { formatTimeout } from "../../shared/grpc/timeout.ts";
+import { ErrorCode } from "../../shared/http2/frames.ts";
+import { type HeaderList, headerListBytes } from "../../shared/http2/header_list.ts";
+import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
+import type { Admission } from "../auth/identity.ts";
+import type { Expiring } from "./deadlines.ts";
+import type { Account } from "../limits/limits.ts";
+import { Flow } from "./direction.ts";
+import {
+  answerBlock,
+  answerTooLargeError,
+  brokenError,
+  busyError,
+  errorBlock,
+  HOP_LIST_BYTES,
+  lostError,
+  resetError,
+  serverOf,
+  statusOf,
+  tooLargeError,
+} from "./answer_headers.ts";
+import type { CallIdentity, RelayContext } from "./caller_connection.ts";
+import type { RequestHead } from "../access/call_head.ts";
+import type { Side } from "../peer/receive_budget.ts";
+import type { Upstream } from "../peer/call_target.ts";
+
+/** A call that waits for its server. */
+interface Held {
+  readonly abort: AbortController;
+  /** What the caller has sent meanwhile: at most its first window, for it gets no credit. */
+  readonly bytes: ByteQueue;
+  ended: boolean;
+}
+
+const NOTHING = new Uint8Array();
+
+/** No header list that the hub sends on is larger, so a peer that takes as much needs no look at it. */
+const MAX_HEADER_LIST_BYTES = 40 << 10;
+
+/** Where a call stands: docs/lifecycle.md, "Call". */
+export type CallState = "arrived" | "waiting" | "forwarded" | "ended";
+
+/** A caller's stream, and what the hub knows of it. */
+export interface IncomingCall {
+  readonly near: Side;
+  readonly stream: Stream;
+  readonly head: RequestHead;
+  readonly identity: CallIdentity;
+  readonly remoteAddress: string;
+}
+
+/** Guarantee: `onCallEnded`, then `onCallLeft` is called once, whatever happens in whatever order. */
+export class Exchange implements StreamEvents, Expiring {
+  readonly head: RequestHead;
+  readonly identity: CallIdentity;
+  readonly remoteAddress: string;
+  readonly startedMs: number = performance.now();
+  bytesUp = 0;
+  bytesDown = 0;
+  /** Name of the server, once it is known. */
+  server = "";
+  /** Whom this call counts for, once it is let in. */
+  account: Account | undefined;
+  deadlineMs = 0;
+  deadlinePlace = -1;
+  admission: Admission | undefined;
+  livePlace = -1;
+  readonly #context: RelayContext;
+  readonly #near: Side;
+  readonly #nearStream: Stream;
+  /** These four are there from the moment in which the call is forwarded. */
+  #upstream: Upstream | undefined;
+  #farStream: Stream | undefined;
+  #up: Flow | undefined;
+  #down: Flow | undefined;
+  #held: Held | undefined;
+  #ended = false;
+  #left = false;
+
+  constructor(context: RelayContext, call: IncomingCall) {
+    this.#context = context;
+    this.#near = call.near;
+    this.#nearStream = call.stream;
+    this.head = call.head;
+    this.identity = call.identity;
+    this.remoteAddress = call.remoteAddress;
+  }
+
+  get state(): CallState {
+    if (this.#ended) return "ended";
+    if (this.#farStream !== undefined) return "forwarded";
+    return this.#held === undefined ? "arrived" : "waiting";
+  }
+
+  /** Starts the call's deadline. */
+  watchDeadline(): void {
+    const { timeoutMs } = this.head;
+    if (timeoutMs === undefined) return;
+    this.#context.deadlines.add(this, this.startedMs + timeoutMs);
+  }
+
+  /** Opens the call's stream on a tunnel. */
+  forward(upstream: Upstream, endStream: boolean): void {
+    const { head, identity } = this;
+    this.#open(upstream, head.block(identity, upstream.vouchers?.of(identity)), endStream);
+  }
+
+  /**
+   * Waits for the server, then forwards.
+   *
+   * @param wait Its signal fires when the call has ended meanwhile.
+   */
+  hold(wait: (signal: AbortSignal) => Promise<Upstream>, endStream: boolean): void {
+    const abort = new AbortController();
+    const held: Held = { abort, bytes: new ByteQueue(), ended: endStream };
+    this.#held = held;
+    wait(abort.signal).then((upstream) => this.#release(held, upstream)).catch((error) => {
+      // Otherwise it is we who ended the wait, and the caller knows.
+      if (!this.#ended) this.fail(RpcError.from(error));
+    });
+  }
+
+  /** Ends the call with an error of the hub. */
+  fail(error: RpcError, { forwarded = this.#farStream !== undefined } = {}): void {
+    const near = this.#nearStream;
+    const { connection } = this.#near;
+    const block = errorBlock(error, {
+      trailersOnly: !near.headersSent,
+      forwarded,
+      maxListBytes: connection.maxHeaderListBytes,
+    });
+    connection.headers(near, block, true);
+    this.#endFar(ErrorCode.CANCEL);
+    // Of a call that was not let through, the audit says for whom it was.
+    if (this.account === undefined && this.server === "") this.server = serverOf(error);
+    this.#end(error.code, error.message);
+  }
+
+  // ---- StreamEvents, of both streams
+
+  onHeaders(stream: Stream, fields: HeaderList, endStream: boolean): void {
+    if (stream === this.#nearStream) return this.#onRequestTrailers();
+    const { side, hop } = this.#upstream!;
+    const repeated = side.connection.fieldsRepeated;
+    const { maxHeaderListBytes: max } = this.#near.connection;
+    if (max < MAX_HEADER_LIST_BYTES) {
+      const bytes = headerListBytes(fields) + HOP_LIST_BYTES;
+      if (bytes > max) return this.fail(answerTooLargeError(this.server, { bytes, max }));
+    }
+    const block = answerBlock(fields, { endStream, repeated, hop });
+    this.#near.connection.headers(this.#nearStream, block, endStream);
+    if (endStream) this.#answered(statusOf(fields), "");
+  }
+
+  onData(stream: Stream, piece: Uint8Array, endStream: boolean): void {
+    if (stream === this.#farStream) {
+      this.bytesDown += piece.length;
+      this.#down!.pass(piece, endStream);
+      if (endStream) this.#answered(Status.UNKNOWN, "The server ended without a status");
+      return;
+    }
+    this.bytesUp += piece.length;
+    if (this.#up !== undefined) return this.#up.pass(piece, endStream);
+    this.#near.connection.consumed(piece.length);
+    if (this.#held === undefined) return; // It has failed before it was forwarded.
+    this.#held.bytes.push(piece);
+    this.#held.ended ||= endStream;
+  }
+
+  onReset(stream: Stream, code: number, by: "peer" | "us"): void {
+    if (stream === this.#nearStream) {
+      this.#endFar(ErrorCode.CANCEL);
+      const reason = by === "peer" ? "The caller cancelled" : "The caller is gone, or broke HTTP/2";
+      this.#end(Status.CANCELLED, reason);
+    } else if (!this.#ended) {
+      this.fail(...this.#farLost(code, by));
+    } else {
+      this.#update();
+    }
+  }
+
+  onCredit(stream: Stream, bytes: number): void {
+    (stream === this.#nearStream ? this.#down : this.#up)?.credit(bytes);
+  }
+
+  onDrained(stream: Stream): void {
+    if (stream === this.#nearStream) {
+      this.#stopCaller();
+      this.#leave();
+    }
+    this.#update();
+  }
+
+  // ---- Expiring
+
+  onDeadline(): void {
+    const { timeoutMs } = this.head;
+    this.fail(
+      new RpcError(Status.DEADLINE_EXCEEDED, `Deadline of ${timeoutMs} ms exceeded at the hub`, {
+        details: [errorInfo("DEADLINE_AT_HUB", "ghub", { server: this.server })],
+      }),
+    );
+  }
+
+  #open(upstream: Upstream, block: Uint8Array, endStream: boolean): void {
+    const near = this.#near;
+    const far = upstream.side;
+    if (!far.connection.canRequest || far.isFull || upstream.resets.isFullFor(this.identity.name)) {
+      return this.fail(busyError(upstream.name));
+    }
+    const tooLarge = this.#tooLargeFor(upstream);
+    if (tooLarge !== undefined) return this.fail(tooLarge);
+    const farStream = far.connection.request(block, endStream, this);
+    upstream.callsTotal++;
+    this.#upstream = upstream;
+    this.#farStream = farStream;
+    const { meter } = this.#context;
+    this.#up = new Flow(near.connection, this.#nearStream, far, farStream, meter?.(this));
+    this.#down = new Flow(far.connection, farStream, near, this.#nearStream, meter?.(this));
+  }
+
+  /** Why the call's metadata cannot be sent there. Most peers take more than the hub does. */
+  #tooLargeFor({ name, side, vouchers }: Upstream): RpcError | undefined {
+    const { maxHeaderListBytes: max, settingsReceived } = side.connection;
+    if (max >= MAX_HEADER_LIST_BYTES) return undefined;
+    const bytes = this.head.listBytes(this.identity, vouchers?.of(this.identity));
+    if (bytes <= max) return undefined;
+    return settingsReceived ? tooLargeError(name, { bytes, max }) : busyError(name);
+  }
+
+  /**
+   * Request trailers mean nothing in gRPC; they end the request all the same. They are not sent on:
+   * grpc-go ends the whole connection for them, with the calls of everybody, and a server that reads
+   * them might take an `x-hub-operator` there for the hub's.
+   */
+  #onRequestTrailers(): void {
+    if (this.#held !== undefined) this.#held.ended = true;
+    if (this.#farStream === undefined) return;
+    this.#upstream!.side.connection.data(this.#farStream, NOTHING, true);
+    this.#update();
+  }
+
+  #release(held: Held, upstream: Upstream): void {
+    if (this.#held !== held) return;
+    this.#held = undefined;
+    const { head, identity } = this;
+    const { timeoutMs } = head;
+    const left = timeoutMs === undefined
+      ? undefined
+      : Math.max(0, timeoutMs - (performance.now() - this.startedMs));
+    const voucher = upstream.vouchers?.of(identity);
+    const block = left === undefined
+      ? head.block(identity, voucher)
+      : head.blockWithTimeout(identity, { voucher, timeout: formatTimeout(left) });
+    this.#open(upstream, block, held.ended && held.bytes.length === 0);
+    if (this.#farStream === undefined) return;
+    const { connection } = upstream.side;
+    while (held.bytes.length > 0) {
+      const piece = held.bytes.peek(Infinity);
+      connection.data(this.#farStream, piece, held.ended && piece.length === held.bytes.length);
+      held.bytes.drop(piece.length);
+    }
+    this.#update();
+  }
+
+  /** The server has answered: in gRPC that is the end of the call, whatever the caller still sends. */
+  #answered(status: StatusCode, reason: string): void {
+    if (!this.#farStream!.localEnd) this.#endFar(ErrorCode.NO_ERROR);
+    this.#end(status, reason);
+  }
+
+  /** The call is over for the server. */
+  #endFar(code: number): void {
+    this.#held?.abort.abort(new RpcError(Status.CANCELLED, "The call has ended"));
+    this.#held = undefined;
+    if (this.#farStream !== undefined) {
+      this.#upstream!.resets.reset(this.#farStream, code, this.identity.name);
+    }
+  }
+
+  /** Tells a caller who has its whole answer that nobody hears what it still sends (RFC 9113 §8.1). */
+  #stopCaller(): void {
+    if (!this.#ended || !this.#nearStream.localEnd) return;
+    this.#near.connection.reset(this.#nearStream, ErrorCode.NO_ERROR);
+  }
+
+  /** What a reset of the server's stream means. */
+  #farLost(code: number, by: "peer" | "us"): [RpcError, { forwarded: boolean }] {
+    const { name, lost } = this.#upstream!;
+    if (lost !== undefined) return [lostError(name, lost), { forwarded: true }];
+    if (by === "us") return [brokenError(name, code), { forwarded: true }];
+    return [resetError(name, code), { forwarded: code !== ErrorCode.REFUSED_STREAM }];
+  }
+
+  #update(): void {
+    this.#up?.update();
+    this.#down?.update();
+  }
+
+  /** The answer is complete, or will never be. */
+  #end(status: StatusCode, reason: string): void {
+    if (this.#ended) {
+      this.#leave();
+      return this.#update();
+    }
+    this.#ended = true;
+    this.#stopCaller();
+    this.#update();
+    this.#context.deadlines.remove(this);
+    this.#context.onCallEnded(this, status, reason);
+    this.#leave();
+  }
+
+  /** The end has been told, and a caller that reads slowly has all of its answer. */
+  #leave(): void {
+    if (!this.#ended || this.#left || !this.#nearStream.closed) return;
+    this.#left = true;
+    this.#context.onCallLeft(this);
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * The hub's address, as `--hub-uri` takes it.
+ *
+ *     wss://hub.example:8080/ws   → as it is
+ *     https://hub.example         → wss://hub.example/ws
+ *     http://localhost:8080       → ws://localhost:8080/ws
+ *
+ * @module
+ */
+import { UsageError } from "../../shared/cli/usage_error.ts";
+
+const SCHEMES: Readonly<Record<string, string>> = {
+  "ws:": "ws:",
+  "wss:": "wss:",
+  "http:": "ws:",
+  "https:": "wss:",
+};
+
+const DEFAULT_PATH = "/ws";
+
+/** @throws {UsageError} If it cannot be dialled. */
+export function parseHubUri(text: string): URL {
+  const url = URL.parse(text);
+  const scheme = url === null ? undefined : SCHEMES[url.protocol];
+  if (url === null || scheme === undefined || url.hostname === "") {
+    throw new UsageError(`${/@/.test(text) ? "That" : `"${text}"`} is not the URI of a hub`, {
+      hint: "Write wss://hub.example:8080/ws (or ws:// for a hub without TLS)",
+    });
+  }
+  if (url.username !== "" || url.password !== "") {
+    throw new UsageError("The URI of the hub holds a credential, and URIs end up in logs", {
+      hint: "Give the token with --token-file or in GSERVER_TOKEN",
+    });
+  }
+  if (url.hash !== "") throw new UsageError("The URI of the hub has a fragment (#…)");
+  // The scheme is replaced in the text: URL's setter does not cross from http to ws.
+  const result = new URL(url.href.replace(/^[a-z]+:/, scheme));
+  if (result.pathname === "/") result.pathname = DEFAULT_PATH;
+  return result;
+}

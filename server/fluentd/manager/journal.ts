@@ -1,0 +1,49 @@
+/**
+ * Fluentd's log where its unit writes to the journal.
+ *
+ * @see https://www.freedesktop.org/software/systemd/man/journalctl.html
+ * @module
+ */
+import type { FluentdLog, LogMark, LogPart } from "../log/tail.ts";
+import type { WaitOptions } from "./manager.ts";
+import { run } from "../system/run.ts";
+
+const JOURNALCTL_TIMEOUT_MS = 10_000;
+/** What is read at most. */
+const MAX_LINES = 4000;
+const CURSOR = /^-- cursor: (\S+)$/;
+
+export class JournalLog implements FluentdLog {
+  readonly #command: readonly string[];
+  readonly #unit: string;
+  readonly #options: WaitOptions;
+
+  constructor(command: readonly string[], unit: string, options: WaitOptions) {
+    this.#command = command;
+    this.#unit = unit;
+    this.#options = options;
+  }
+
+  async read({ cursor }: LogMark = {}): Promise<LogPart> {
+    const since = cursor === undefined ? [] : [`--after-cursor=${cursor}`];
+    const lines = await this.#read([`--lines=${MAX_LINES}`, "--show-cursor", ...since]);
+    const next = CURSOR.exec(lines.at(-1) ?? "")?.[1];
+    if (next !== undefined) lines.pop();
+    const mark = next ?? cursor;
+    return { lines, mark: mark === undefined ? {} : { cursor: mark }, unreadable: [] };
+  }
+
+  /** No journal, or no right to read it, is an empty log: others are witnesses then. */
+  async #read(args: readonly string[]): Promise<string[]> {
+    const fixed = ["--output=cat", "--no-pager", "--quiet", `--unit=${this.#unit}`];
+    try {
+      const { signal } = this.#options;
+      const options = { timeoutMs: JOURNALCTL_TIMEOUT_MS, signal };
+      const { code, stdout } = await run([...this.#command, ...fixed, ...args], options);
+      return code === 0 ? stdout.split("\n").filter((line) => line !== "") : [];
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return [];
+      throw error;
+    }
+  }
+}

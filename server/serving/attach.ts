@@ -1,0 +1,25 @@
+/**
+ * Puts this process's gRPC services on a tunnel: the hub is the HTTP/2 client in it.
+ *
+ * @module
+ */
+import type { OpenSocket } from "../dial/dial.ts";
+import type { GrpcServer } from "./grpc_server.ts";
+import type { HeartbeatNumbers } from "../tunnel/heartbeat.ts";
+import { type Guarded, tunnelOrigin } from "./origin.ts";
+import { Tunnel } from "../tunnel/tunnel.ts";
+
+/** Options of {@linkcode attach}. */
+export interface AttachOptions {
+  readonly grpc: GrpcServer;
+  readonly numbers: HeartbeatNumbers;
+  /** The server's own policy, if it has one. */
+  readonly guarded?: Guarded | undefined;
+}
+
+/** Serves on a WebSocket. To be called in the turn in which it opened. */
+export function attach(open: OpenSocket, { grpc, numbers, guarded }: AttachOptions): Tunnel {
+  const tunnel = new Tunnel(open, { numbers, dropGoaway: true, vouchers: guarded?.vouchers });
+  grpc.inject(tunnel.stream, tunnelOrigin(guarded));
+  return tunnel;
+}
