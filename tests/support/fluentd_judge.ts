@@ -15,13 +15,15 @@ import {
 } from "../../server/fluentd/system/proc.ts";
 
 const LOOK_MS = 50;
-/** An input that takes a connection and no record is as good as closed. */
+/** An input that takes a connection and no record in this time is as good as closed. */
 const SEND_MS = 5000;
 
 /** An input of the Fluentd that is judged, on 127.0.0.1. */
 export interface Input {
   readonly type: "tcp" | "http" | "forward";
   readonly port: number;
+  /** The one worker that has it; all have it without. */
+  readonly worker?: number;
 }
 
 export interface JudgeOptions {
@@ -49,13 +51,16 @@ export class FluentdJudge {
   async deaf(ms: number): Promise<string[]> {
     const { inputs } = this.#options;
     const arrives = await Promise.all(inputs.map((input) => this.#arrives(input, ms)));
-    return inputs.filter((_, i) => !arrives[i]).map(({ type, port }) => `${type} ${port}`);
+    return inputs.filter((_, i) => !arrives[i]).map(({ type, port, worker }) =>
+      `${type} ${port}` + (worker === undefined ? "" : ` of worker ${worker}`)
+    );
   }
 
   async #arrives(input: Input, ms: number): Promise<boolean> {
     const token = crypto.randomUUID();
     try {
-      await deadline(SEND[input.type](input.port, token), SEND_MS, { what: "record" });
+      const sendMs = Math.min(ms, SEND_MS);
+      await deadline(SEND[input.type](input.port, token), sendMs, { what: "record" });
     } catch {
       return false;
     }
