@@ -41,10 +41,11 @@ class Walk {
   constructor(scene: FluentdScene) {
     this.#scene = scene;
     this.#random = scene.options.random;
-    this.#detector = new LieDetector(scene, async (lie) => {
+    const report = async (lie: string) => {
       this.lies.push(`${this.#step}: ${lie}`);
       console.log(`LIE: ${this.lies.at(-1)}\n${await scene.lastWords()}`);
-    });
+    };
+    this.#detector = new LieDetector(scene, { report });
   }
 
   readonly lies: string[] = [];

@@ -35,8 +35,7 @@ const ARRIVES_MS = 20_000;
 /** The same where nobody says that it does. */
 const COMES_MS = 2000;
 const STARTS_MS = 120_000;
-/** Until then a state should be the same twice. */
-const SETTLES_MS = 30_000;
+const SETTLES_MS = 10_000;
 const TAKES_OVER_MS = 60_000;
 const LOOK_MS = 200;
 /** An output that fails has said so after this time: it tries twice a second. */
@@ -52,6 +51,15 @@ interface Answer {
   readonly failure?: Failure | undefined;
   readonly after?: FluentdState | undefined;
   readonly killed?: boolean | undefined;
+}
+
+export interface LieDetectorOptions {
+  /** Gets each lie as it is found, while all evidence is there. */
+  readonly report?: (lie: string) => Promise<void>;
+  /** Who is asked for the status in place of the scene's own service. */
+  readonly teller?: Pick<FluentdScene["service"], "status">;
+  /** Until then a state should be the same twice. @default 10 s */
+  readonly settlesMs?: number;
 }
 
 /** What the judge found at one time. */
@@ -75,18 +83,21 @@ export class LieDetector {
   /** How often an ill output was seen to keep records away: it was no mere claim of ours. */
   readonly bites = new Map<string, number>();
   readonly #scene: FluentdScene;
-  readonly #report: (lie: string) => Promise<void>;
+  readonly #options: LieDetectorOptions;
 
-  /** @param report Gets each lie as it is found, while all evidence is there. */
-  constructor(scene: FluentdScene, report: (lie: string) => Promise<void>) {
+  constructor(scene: FluentdScene, options: LieDetectorOptions = {}) {
     this.#scene = scene;
-    this.#report = report;
+    this.#options = options;
+  }
+
+  #status(): Promise<FluentdState> {
+    return (this.#options.teller ?? this.#scene.service).status();
   }
 
   async #lie(what: string, state: object | undefined): Promise<void> {
     const lie = `${what}: ${JSON.stringify(state)?.slice(0, 4000)}`;
     this.lies.push(lie);
-    await this.#report(lie);
+    await this.#options.report?.(lie);
   }
 
   #count(what: string): void {
@@ -115,7 +126,7 @@ export class LieDetector {
       const before = await this.#settled();
       const isFine = before.health === "HEALTHY" && !this.#scene.isOutputIll;
       const found = await this.#find(isFine ? ARRIVES_MS : COMES_MS);
-      const after = await this.#scene.service.status();
+      const after = await this.#status();
       tries.push({ looks: [before, after], found });
       if (isSame(before, after)) break;
     }
@@ -125,18 +136,21 @@ export class LieDetector {
     if (isSame(before, after)) await this.#compareStill(after, tries.at(-1)!.found);
     else await this.#compareMoving(tries);
     const moved = tries.length > 1 ? ` (${tries.length} tries)` : "";
-    return `${after.health}${deaf.length > 0 ? `, deaf: ${deaf}` : ""}${moved}`;
+    const why = after.health === "DEGRADED" || after.health === "CRASH_LOOP"
+      ? ` because ${after.reasons?.join("; ").slice(0, 200)}`
+      : "";
+    return `${after.health}${why}${deaf.length > 0 ? `, deaf: ${deaf}` : ""}${moved}`;
   }
 
   /** Two looks that agree, and have nothing that passes by itself; the last one, if that never comes. */
   async #settled(): Promise<FluentdState> {
-    const { service, judge } = this.#scene;
+    const { judge } = this.#scene;
     const starts = AbortSignal.timeout(STARTS_MS);
-    const settles = AbortSignal.timeout(SETTLES_MS);
+    const settles = AbortSignal.timeout(this.#options.settlesMs ?? SETTLES_MS);
     const takesOver = AbortSignal.timeout(TAKES_OVER_MS);
     let last: FluentdState | undefined;
     for (;;) {
-      const state = await service.status();
+      const state = await this.#status();
       const { supervisors } = await judge.living();
       const isTaking = supervisors.length > 1 && !takesOver.aborted;
       if (state.health === "STARTING" && starts.aborted) {
@@ -209,7 +223,7 @@ export class LieDetector {
       if (state.health !== "HEALTHY" || this.#isTold(state)) return;
       if (signal.aborted || !this.#scene.isOutputIll) break;
       await delay(LOOK_MS);
-      state = await this.#scene.service.status();
+      state = await this.#status();
     }
     await this.#lie(`HEALTHY, and ${deaf} is deaf`, state);
   }
@@ -222,7 +236,7 @@ export class LieDetector {
       if (this.#isExcused(state, await this.#scene.judge.living())) return;
       if (!/cannot deliver/.test(state.reasons?.join() ?? "")) break;
       await delay(LOOK_MS);
-      state = await this.#scene.service.status();
+      state = await this.#status();
     }
     await this.#lie(`${ill.health}, and all records arrive`, state);
   }
@@ -255,7 +269,7 @@ export class LieDetector {
     this.#count(`${kind} ${status} ${failure?.reason ?? ""}`.trim());
     const living = await this.#scene.judge.living();
     if (kind === "Stop") await this.#compareStop(answer, { before, living });
-    else if (failure === undefined) await this.#compareSuccess(answer);
+    else if (["SUCCESS", "NOCHANGE"].includes(status)) await this.#compareSuccess(answer);
     else await this.#compareFailure(answer, living);
     return `${status} ${failure?.reason ?? ""}${killed ? " killed" : ""}`.trim();
   }
@@ -270,7 +284,7 @@ export class LieDetector {
     let told = false;
     for (const signal = AbortSignal.timeout(SAID_MS); !signal.aborted && !told;) {
       if (!this.#scene.isOutputIll) break;
-      told = this.#isTold(await this.#scene.service.status());
+      told = this.#isTold(await this.#status());
       await delay(LOOK_MS);
     }
     if (!told) await this.#lie(`${status}, and ${found.deaf} is deaf`, answer);
