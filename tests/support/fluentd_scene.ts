@@ -6,7 +6,7 @@
  * @module
  */
 import { join } from "node:path";
-import { TestFluentd } from "../../server/fluentd/test_kit.ts";
+import { TestFluentd } from "../../server/fluentd/testing/kit.ts";
 import { type FluentdVersion, freePort } from "./fluentd.ts";
 import { FluentdJudge, type Input, type Living } from "./fluentd_judge.ts";
 
