@@ -13,6 +13,8 @@ const MAX_REMEMBERED = 1000;
 const MAY_BE_CUT = 200;
 /** The beginning of a secret that is taken for one. */
 const MIN_HEAD = 4;
+/** Of a secret of several lines, a shorter one is masked only with the others. */
+const MIN_LINE = 6;
 /** A longer one is no password. */
 const MAX_HEAD = 500;
 
@@ -76,8 +78,18 @@ function headAtEnd(line: string, form: string): number {
   return 0;
 }
 
-/** How a value is written in a config, in Ruby, in JSON, in JSON within JSON, in a URL, and in a header. */
+/**
+ * How a value is written in a config, in Ruby, in JSON, in JSON within JSON, in a URL, and in a header.
+ * Logs are read line by line, so each of its lines counts.
+ */
 function formsOf(secret: string): string[] {
+  const lines = secret.split(/\r?\n|\\n/).filter((line) =>
+    line.length >= MIN_LINE && !line.startsWith("-----") && line !== secret
+  );
+  return [secret, ...lines].flatMap(waysToWrite);
+}
+
+function waysToWrite(secret: string): string[] {
   const once = JSON.stringify(secret).slice(1, -1);
   const twice = JSON.stringify(once).slice(1, -1);
   const base64 = Buffer.from(secret).toString("base64").replace(/={1,2}$/, "");

@@ -31,6 +31,16 @@ Deno.test("G8: a secret that the config no longer has is still one, because logs
   assert.equal(mask.text("sunflower and rosemary"), "xxxxxx and xxxxxx");
 });
 
+Deno.test("G8: each line of a secret is masked by itself", () => {
+  const mask = new Mask();
+  mask.know([
+    "-----BEGIN PRIVATE KEY-----\nMIIEvQ+1\nAoIBAQ/2\n-----END PRIVATE KEY-----",
+    "sunflower\\nseeds.",
+  ]);
+  assert.equal(mask.text("at AoIBAQ/2 of seeds."), "at xxxxxx of xxxxxx");
+  assert.equal(mask.text("-----END PRIVATE KEY-----"), "-----END PRIVATE KEY-----");
+});
+
 Deno.test("G8: the number of remembered secrets is bounded, the oldest go first", () => {
   const mask = new Mask();
   for (let i = 0; i < 1100; i += 100) {

@@ -41,6 +41,8 @@ const SECRET_ENDS = [
   "private_key",
   "secret_key",
   "encryption_key",
+  "customer_key",
+  "hmac_key",
   "license_key",
   "licence_key",
   "ingestion_key",
@@ -81,9 +83,9 @@ const NO_SECRET = new Set([
   "bypass",
   "next_token",
 ]);
-/** Values that only say whether, or which kind. */
+/** Values that only say whether, or which kind; and a group of a pattern. */
 const NO_VALUE =
-  /^(?:true|false|yes|no|on|off|nil|null|none|basic|digest|bearer|plain|md5|\d{1,2})$/i;
+  /^(?:true|false|yes|no|on|off|nil|null|none|basic|digest|bearer|plain|md5|\d{1,2}|\(\?.*)$/is;
 
 /** What shows by itself that it is a secret; `kept` is not a part of it. */
 const BY_FORM: readonly RegExp[] = [
@@ -91,11 +93,11 @@ const BY_FORM: readonly RegExp[] = [
   /(?<kept>\b(?:Bearer|Basic|Splunk|ApiKey|SharedKey|Token token=)\s+\\?["']?)[A-Za-z0-9._~+/:=-]{6,}/gi,
   // https://user:password@host, and https://token@host
   /(?<kept>\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s:/@"'\\]{0,200}:)[^\s"'\\@/]{1,500}(?=@)/gi,
-  /(?<kept>\bhttps?:\/\/)[^\s:/@"'\\?]{12,200}(?=@)/gi,
+  /(?<kept>\b(?:https?|nats):\/\/)[^\s:/@"'\\?]{12,200}(?=@)/gi,
   // The path of a webhook is its password.
   /(?<kept>\bhooks\.slack\.com\/(?:services|workflows)\/|\bdiscord(?:app)?\.com\/api\/webhooks\/\d{1,30}\/|\.webhook\.office\.com\/[a-z0-9]{1,20}\/|\boutlook\.office\.com\/webhook\/|\bapi\.telegram\.org\/bot|\bwebhooks?\.(?!office\.)[a-z0-9.-]{1,60}\/)[^\s"'\\?,}\]]{8,}/gi,
   // curl -u user:password
-  /(?<kept>\s(?:-u|--user|--proxy-user)[ =]\\?["']?[^\s:"']{1,100}:)[^\s"'\\]{1,200}/g,
+  /(?<kept>(?<![\w-])(?:-u[ =]?|--(?:proxy-)?user[ =])\\?["']?[^\s:"']{1,100}:)[^\s"'\\]{1,200}/g,
   // Keys that have a form of their own.
   /(?<kept>\b(?:AKIA|ASIA))[A-Z0-9]{16}\b/g,
   /(?<kept>\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-|sk_live_|rk_live_|NRAK-|SG\.))[A-Za-z0-9_.-]{10,}/g,
@@ -175,17 +177,20 @@ function maskNamed(text: string, found: Found): string {
   NAMED.lastIndex = 0;
   for (let match = NAMED.exec(text); match !== null; match = NAMED.exec(text)) {
     const [all, name = "", between = ""] = match;
-    // Of prose ("the token is …") only what is a line of a config counts.
+    // Of prose ("the token is …") only a line of a config counts, and an option of a command.
     const byBlank = !/[:=]/.test(between);
-    if (!isSecretName(name) || byBlank && !beginsLine(text, match.index)) {
+    const isOption = text.startsWith("--", match.index - 2);
+    if (!isSecretName(name) || byBlank && !isOption && !beginsLine(text, match.index)) {
       // The value may itself be a name: `headers {"Authorization": …`, `a b=c`.
       NAMED.lastIndex = match.index + name.length;
       continue;
     }
-    const from = match.index + all.length;
+    let from = match.index + all.length;
     // A line of a config or of YAML has but one value.
-    const toLineEnd = byBlank || /: /.test(between) && beginsLine(text, match.index);
-    const end = endOfValue(text, from, toLineEnd);
+    const toLineEnd = byBlank && !isOption || /: /.test(between) && beginsLine(text, match.index);
+    let end = endOfValue(text, from, toLineEnd);
+    const block = toLineEnd && /^[|>][-+\d]{0,2}$/.test(text.slice(from, end).trim());
+    if (block) [from, end] = blockAfter(text, match.index, end + 1);
     const [, quote = "", value = ""] = /^((?:\\{0,3}["'])?)(.*)$/s.exec(text.slice(from, end)) ??
       [];
     NAMED.lastIndex = Math.max(end, from);
@@ -209,23 +214,49 @@ function beginsLine(text: string, at: number): boolean {
   return (begin > 0 || at <= MAX_INDENT) && /^[ \t\d:>|-]*$/.test(before.slice(begin));
 }
 
+/** A block of YAML: all lines that are empty or indented by more than its name, which is at `name`. */
+function blockAfter(text: string, name: number, from: number): [from: number, end: number] {
+  const column = (at: number) => /^[ \t-]*/.exec(text.slice(at, at + MAX_INDENT))![0].length;
+  const indent = column(text.lastIndexOf("\n", name) + 1);
+  let end = from;
+  for (let at = from; at < text.length;) {
+    const lineEnd = text.indexOf("\n", at);
+    const next = lineEnd === -1 ? text.length : lineEnd;
+    if (text.slice(at, next).trim() !== "") {
+      if (column(at) <= indent) break;
+      end = next;
+    }
+    at = next + 1;
+  }
+  return [Math.min(end, from + column(from)), end];
+}
+
+/** Characters of a quoted value in the lines after its first one. */
+const MAX_NEXT_LINES = 4096;
+
 /** Where a value ends: before the quote that closes it, or where its syntax has it end. */
 function endOfValue(text: string, from: number, toLineEnd: boolean): number {
   const [open = ""] = /^\\{0,3}["']/.exec(text.slice(from, from + 4)) ?? [];
   if (open !== "") {
     const quote = open.at(-1)!;
     const depth = open.length - 1;
+    let lineEnd: number | undefined;
     for (let i = from + open.length; i < text.length; i++) {
-      if (text[i] === "\n" && depth === 0 && toLineEnd) return i;
+      if (text[i] === "\n" && depth === 0 && toLineEnd) lineEnd ??= i;
+      // It is never closed, so that it ends with its line.
+      if (lineEnd !== undefined && i - lineEnd > MAX_NEXT_LINES) return lineEnd;
       if (text[i] !== quote) continue;
       let slashes = 0;
       while (text[i - 1 - slashes] === "\\" && i - slashes > from + open.length) slashes++;
       // A quote is escaped by more backslashes than the one that opened has.
-      if (slashes <= depth) return i - slashes;
+      if (slashes > depth) continue;
+      const closed = lineEnd === undefined ||
+        /^[ \t]{0,20}(?:#|\r?\n|$)/.test(text.slice(i + 1, i + 30));
+      return closed ? i - slashes : lineEnd!;
     }
-    return text.length;
+    return lineEnd ?? text.length;
   }
-  const stop = toLineEnd ? /\n/g : /[\s,;&}\])"'\\]/g;
+  const stop = toLineEnd ? /\r?\n/g : /[\s,;&}\])"'\\]/g;
   // A scheme belongs to its value: `Authorization: Bearer abc`.
   const [scheme = ""] = /^(?:Bearer|Basic|Splunk|ApiKey|Digest|Token)\s+/i
     .exec(text.slice(from, from + 20)) ?? [];

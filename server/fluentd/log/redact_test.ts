@@ -105,6 +105,80 @@ got ghp_«0123456789abcdefghij» from git
 slack xoxb-«123456789012-abcdef»
 jwt «eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-def»
 -----BEGIN RSA PRIVATE KEY-----«\nMIIE\nabc\n»-----END RSA PRIVATE KEY-----
+"private_key"=>"«-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n»"
+{"private_key":"«-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\n»","type":"service_account"}
+  secret_key: «!fluent/s "hunter2"»
+  $password: «hunter2»
+  auth: «{username: bob, password: hunter2}»
+  - {"name":"x","api_key":"«abc»"}
+{:db=>{:user=>"bob", :pass=>"«S»"}, :port=>1}
+#<Config host="x" password="«S»" port=1>
+#<struct Login user="bob", passwd="«S»">
+{"headers"=>{"Authorization"=>"Bearer «abcdef»", "Accept"=>"*/*"}}
+{"headers"=>{"Proxy-Authorization"=>"Basic «dTpwdw»"}}
+"@password"=>"«S»"
+@password="«S»", @user="bob"
+password = «hunter2»
+password="«hunter2»"
+password='«hunter2»'
+Password: «hunter2»
+PASSWORD=«hunter2»
+user=bob&pwd=«hunter2»&x=1
+pwd=«hunter2»;database=x
+jdbc:postgresql://host/db?user=bob&password=«hunter2»
+postgres://bob:«hunter2»@db:5432/x
+mongodb+srv://bob:«hunter2»@cluster0.example.net/x
+smtp://bob%40x.org:«p:w»@mail:587
+nats://«s3cr3tTok3nOfNats»@nats:4222
+wss://bob:«hunter2»@host/ws
+ftp://bob:«hunter2»@host/
+-u bob:«hunter2» http://x
+curl -ubob:«hunter2» http://x/
+curl -H "X-Api-Key: «abcdef»" http://x/
+curl --header 'Authorization: Basic «dTpwdw»' x
+wget --password=«hunter2» http://x
+--token «abcdef» --verbose
+run --token «abcdef»
+--api-key=«abcdef» --verbose
+X-Vault-Token: «s.abcdefgh»
+X-Amz-Security-Token: «FwoGZXIvYXdzEXAMPLE»
+https://b.s3.amazonaws.com/k?X-Amz-Signature=«0f1e2d»&X-Amz-Date=1
+https://b.s3.amazonaws.com/k?AWSAccessKeyId=x&Signature=«abc%3D»&Expires=1
+aws_secret_access_key = «AbC/1+2=»
+{"AccessKeyId":"ASIA«IOSFODNN7EXAMPLE»","SecretAccessKey":"«abc»","SessionToken":"«def»"}
+AccountKey=«Zm9v+/==»
+SharedAccessSignature=«sr=x»
+BlobEndpoint=https://x;SharedAccessSignature=«sv=2020»&sig=«abc»
+{\"client_secret\":\"«abc»\",\"grant_type\":\"x\"}
+{\"headers\":{\"authorization\":\"Bearer «abcdef»\"}}
+client_id=me&client_secret=«abc»&grant_type=client_credentials
+refresh_token=«1//0abc» expired
+id_token: «abc.def»
+passphrase: «correct horse battery staple»
+passcode «123456789»
+pin_code_secret «abc»
+new_relic_license_key «0123456789abcdef0123456789abcdef01234567»
+x_dd_api_key: «abc»
+dd-api-key=«abc»
+http://user:«pw»@proxy:3128
+Proxy-Authorization: Basic «dTpwdw»
+Cookie: «session=abc; path=/»
+bot_token «xoxb-123456789012-abcdef»
+github_token «ghp_0123456789abcdefghij»
+credentials «abc»
+ssh_passphrase "«a b c»"
+encryption_key «00112233»
+sse_customer_key «00112233»
+hmac_key «00112233»
+client_key_password «abc»
+keystore_password «abc»
+truststore_password «abc»
+kerberos_password «abc»
+login_password «abc»
+sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="bob" password="«hunter2»";
+2026-11-23 06:20:44 +0000 [error]: #0 unexpected error error_class=RuntimeError error="login failed: {\"user\"=>\"bob\", \"password\"=>\"«S»\"}"
+2026-11-23 06:20:44 +0000 [warn]: #0 retry_times=1 error_class=Fluent::Plugin::HTTPOutput::RetryableResponse error="503 Service Unavailable: token=«abcdef»"
+2026-11-23 06:20:44.000000000 +0000 test: {"authorization":"Bearer «abcdef»","n":1}
 `.split("\n").filter((line) => line !== "");
 
 /** Lines that look like it and hold no secret. */
@@ -154,6 +228,38 @@ error_class=Errno::EACCES error="Permission denied @ rb_sysopen - /etc/fluent/se
 /usr/lib/ruby/3.1.0/net/protocol.rb:46:in 'connect': Failed to open TCP connection (SocketError)
 password «xxxxxx»
 shared_key xxxxxx
+  password_field_name username
+  key_name id
+  secret_field msg
+  token_key id
+  tag_key token
+  path /etc/fluent/secrets/a.conf
+  pass_through true
+  passive_mode true
+  keypass_file /etc/x
+  tls_cert_path /etc/fluent/tls/cert.pem
+  partition_keys token,id
+  include_tag_key true
+  unique_key id
+  auth_mode oauth2
+  password_policy strict
+  remove_keys password,token
+  <match auth.token>
+  <filter password.**>
+  tag secret.token
+  expression /token=(?<token>\w+)/
+{"token_count":12,"passwords_tried":3}
+{"author":"bob","authority":"x"}
+"monkey"=>"banana", "turkey"=>"x"
+{"tokens":["a","b"],"secretary":"x"}
+https://example.com/reset-password/help
+https://example.com/a?tokenize=1&passage=2
+GET /tokens/12/auth HTTP/1.1
+user bob has no password
+the secret is out
+[warn]: #0 no patterns matched tag="auth.token"
+[info]: adding match pattern="secret.**" type="stdout"
+-----BEGIN CERTIFICATE-----MIIE-----END CERTIFICATE-----
 `.split("\n").filter((line) => line !== "").map((line) => line.replace(/[«»]/g, ""));
 
 Deno.test("G8: redact() masks what is secret in real lines, in each syntax, and nothing else", async (t) => {
@@ -163,6 +269,29 @@ Deno.test("G8: redact() masks what is secret in real lines, in each syntax, and 
     await t.step(line, () => assert.equal(redact(line.replace(/[«»]/g, "")), masked));
   }
   for (const line of HARMLESS) await t.step(line, () => assert.equal(redact(line), line));
+});
+
+/** The same over several lines. */
+const TEXTS = [
+  'password "«first\nsecond»"\nuser bob\n',
+  'password "«never closed»\nuser "bob"\n',
+  "password: |\n  «hunter2\n  hunter3»\nuser: bob\n",
+  "  - token: >-\n      «hunter2\n\n      hunter3»\n    user: bob\n",
+  '{"password":\n  "«hunter2»",\n "user": "bob"}',
+  'headers {\n  "Authorization": "Bearer «abcdef»",\n  "a": "b"\n}\n',
+  "-----BEGIN PRIVATE KEY-----«\nMIIE\nabc\n»-----END PRIVATE KEY-----\nuser bob\n",
+  'key "-----BEGIN PRIVATE KEY-----«\nMIIE\n\ncut off here»',
+  "GET / HTTP/1.1\r\nAuthorization: Bearer «abcdef»\r\nHost: x\r\n",
+  "password«\n»user bob".replace(/[«»]/g, ""),
+];
+
+Deno.test("G8: redact() masks what is secret of a text of several lines", async (t) => {
+  for (const text of TEXTS) {
+    const masked = text.replace(/«[^»]*»/g, MASK);
+    await t.step(JSON.stringify(text), () => {
+      assert.equal(redact(text.replace(/[«»]/g, "")), masked);
+    });
+  }
 });
 
 Deno.test("G8: redact() masks nothing twice, and each line of a text", () => {
