@@ -15,6 +15,7 @@ import { reloadedState, SystemdNotifier } from "../shared/systemd/notify.ts";
 import { trustDefaultAuthorities } from "../shared/tls/default_authorities.ts";
 import { VERSION } from "../shared/version.ts";
 import { options, toConfig, TOKEN_VARIABLE } from "./commands/serve_options.ts";
+import { Mask } from "./fluentd/mask.ts";
 import { fluentdService } from "./fluentd/mod.ts";
 import { policyCommand } from "./commands/policy.ts";
 import { Guard } from "./policy/guard.ts";
@@ -78,7 +79,12 @@ async function runServer(
   { args, options: values, env, io, signal, onHangup, reread }: Context<typeof options>,
   services: readonly Service[],
 ): Promise<number> {
-  await configureLog({ level: values.logLevel, format: values.logFormat });
+  const mask = new Mask();
+  await configureLog({
+    level: values.logLevel,
+    format: values.logFormat,
+    mask: (line) => mask.known(line),
+  });
   const log = getLogger(["server"]);
   const machine = { env, hostname: Deno.hostname(), uid: Deno.uid() };
   const config = toConfig(args, values, machine);
@@ -86,7 +92,7 @@ async function runServer(
   makeStateDir(config.stateDir);
   const fluentd = config.fluentd &&
     toService("fluentd.v1.Fluentd", {
-      ...await fluentdService(config.fluentd),
+      ...await fluentdService({ ...config.fluentd, mask }),
       maxRequestBytes: SMALL_REQUEST_BYTES,
     });
   await using cleanup = new AsyncDisposableStack();

@@ -41,8 +41,14 @@ export class Mask {
   }
 
   text(text: string): string {
-    const known = this.#pattern === undefined ? text : text.replace(this.#pattern, MASK);
-    return redact(this.#withoutHeads(known));
+    return redact(this.known(text));
+  }
+
+  /** Without a judgement by form, for texts that are ours. */
+  known(text: string): string {
+    return this.#withoutHeads(
+      this.#pattern === undefined ? text : text.replace(this.#pattern, MASK),
+    );
   }
 
   /** The same value with all its texts masked; what has none stays the same. */

@@ -14,6 +14,7 @@ import { fluentdError, reasonOf } from "./failures.ts";
 import type { FluentdManager, WaitOptions } from "./manager/manager.ts";
 import { SpawnManager } from "./manager/spawn.ts";
 import { SystemdManager, type SystemdOptions } from "./manager/systemd.ts";
+import type { Mask } from "./mask.ts";
 import { Monitor } from "./observe/monitor.ts";
 import { Observer } from "./observe/observer.ts";
 import { isJournal, Operations } from "./operations.ts";
@@ -57,6 +58,8 @@ export interface FluentdOptions {
   readonly monitor?: string | undefined;
   /** Fluentd's log file, where neither its arguments nor its unit tell. */
   readonly logPath?: string | undefined;
+  /** Learns what is secret, for others who write down what happens. */
+  readonly mask?: Mask | undefined;
   /** How systemd is asked, such as `["sudo", "-n", "systemctl"]`. */
   readonly systemd?: Pick<SystemdOptions, "systemctl" | "busctl" | "journalctl" | "cgroupRoots">;
 }
@@ -87,7 +90,12 @@ export async function fluentdService(options: FluentdOptions): Promise<FluentdHa
     new StateFile(join(stateDir, "operations.json"), isJournal),
   );
   stack.defer(() => operations.close());
-  const observer = new Observer({ manager, monitor, implicit: isImplicit(options) });
+  const observer = new Observer({
+    manager,
+    monitor,
+    implicit: isImplicit(options),
+    mask: options.mask,
+  });
   const doing = [tend(observer, closing), learn(observer, closing)];
   stack.defer(async () => {
     closing.abort(fluentdError("SHUTTING_DOWN", "This gserver is shutting down"));

@@ -27,6 +27,8 @@ export interface LogOptions {
   readonly format?: Format;
   /** Takes each finished line, without its line break. @default writes to stderr */
   readonly write?: (line: string) => void;
+  /** Takes out of each finished line what it must not have. @default nothing */
+  readonly mask?: (line: string) => string;
   /** Whether the lines go to systemd's journal. @default looks where stderr leads */
   readonly journal?: boolean;
 }
@@ -42,14 +44,14 @@ const PRIORITIES: Readonly<Record<Level, Priority>> = {
 
 /** Sends all records of this process to stderr. A second call replaces the first one's settings. */
 export async function configureLog(options: LogOptions = {}): Promise<void> {
-  const { level = "info", format = "text", write = writeToStderr } = options;
+  const { level = "info", format = "text", write = writeToStderr, mask } = options;
   const { journal = stderrIsJournal({ JOURNAL_STREAM: Deno.env.get("JOURNAL_STREAM") }) } = options;
   const formatter = format === "json" ? formatJson : journal ? formatBare : formatText;
   const line = (record: LogRecord) =>
     journal ? withPriority(PRIORITIES[record.level], formatter(record)) : formatter(record);
   await configure({
     reset: true,
-    sinks: { out: (record) => write(line(record)) },
+    sinks: { out: (record) => write(mask === undefined ? line(record) : mask(line(record))) },
     loggers: [
       { category: [], sinks: ["out"], lowestLevel: level },
       // Its own remarks would tell an operator nothing.

@@ -39,6 +39,18 @@ Deno.test("F15: a line for systemd's journal has its priority, and no second tim
   }
 });
 
+Deno.test("G8: configureLog() masks each finished line, wherever in it the secret stands", async () => {
+  for (const format of ["text", "json"] as const) {
+    const mask = (line: string) => line.replaceAll("sunflower", "xxxxxx");
+    const [line] = await logged({ format, mask }, () => {
+      const error = new Error("cannot use sunflower");
+      getLogger("sunflower").info("a sunflower: {error}", { error, deep: ["sunflower"] });
+    });
+    assert.equal(line!.match(/xxxxxx/g)?.length, 5);
+    assert.doesNotMatch(line!, /sunflower/);
+  }
+});
+
 Deno.test("configureLog() drops what is below the level", async () => {
   const lines = await logged({ level: "warning" }, () => {
     getLogger("hub").info("quiet");

@@ -70,6 +70,8 @@ export interface ObserverOptions {
   readonly monitor?: Monitor | undefined;
   /** Nobody told which Fluentd to manage. @default false */
   readonly implicit?: boolean;
+  /** Learns what is secret. @default one of its own */
+  readonly mask?: Mask | undefined;
 }
 
 /** Options of a look. */
@@ -96,7 +98,7 @@ export class Observer {
   readonly history = new History();
   readonly log = new LogFollower();
   /** For all that leaves this machine. */
-  readonly mask = new Mask();
+  readonly mask: Mask;
   readonly #schemas = new PluginSchemas();
   /** What the last look found, and whose plugins are to be asked. */
   #configured: { readonly root: ConfigElement; readonly launch: Launch | undefined } | undefined;
@@ -110,7 +112,8 @@ export class Observer {
   #looks = 0;
   #newestLook = 0;
 
-  constructor({ manager, monitor, implicit = false }: ObserverOptions) {
+  constructor({ manager, monitor, implicit = false, mask = new Mask() }: ObserverOptions) {
+    this.mask = mask;
     this.manager = manager;
     this.#implicit = implicit;
     this.monitor = monitor;
