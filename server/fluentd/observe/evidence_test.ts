@@ -235,6 +235,50 @@ row("G10: with neither log nor sockets nor monitor, its life is the witness", as
   await healthy(fluentd);
 });
 
+/** An output that needs longer to start than inputs may be closed for. */
+const LATE_PLUGIN = `
+require 'fluent/plugin/output'
+class LateStart < Fluent::Plugin::Output
+  Fluent::Plugin.register_output('late_start', self)
+  def process(tag, es); end
+  def start
+    super
+    sleep 15
+  end
+end
+`;
+
+row(
+  "G10: inputs that are closed because the worker still loads are waited for",
+  async (command) => {
+    const port = freePort();
+    await using fluentd = await TestFluentd.open(
+      tcp(port) + "<match **>\n  @type late_start\n</match>\n",
+      {},
+    );
+    await Deno.mkdir(`${fluentd.dir}/plugins`);
+    await Deno.writeTextFile(`${fluentd.dir}/plugins/out_late_start.rb`, LATE_PLUGIN);
+    await fluentd.reopen({ command: [...command, "-p", `${fluentd.dir}/plugins`] });
+    const { service } = fluentd;
+    const started = service.start();
+    const state = await until("a worker of 11 s", async () => {
+      const state = await service.status();
+      const { startedAt } = state.workers?.[0] ?? {};
+      const age = Date.now() / 1000 - Number(startedAt?.seconds ?? Infinity);
+      return age > 11 ? state : undefined;
+    });
+    assert.deepEqual(
+      [state.health, state.workers?.[0]?.listens],
+      ["STARTING", []],
+      "naive: closed",
+    );
+    const { status, failure } = await started;
+    assert.equal(status, "SUCCESS", failure?.message ?? "");
+  },
+  // It takes its time, and they all start in the same order.
+  ({ label }) => label === "",
+);
+
 row(
   "G10, G11: records of another Fluentd's log on stdout are no deaths, however many",
   async (command) => {

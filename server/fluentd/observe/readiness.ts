@@ -29,7 +29,7 @@ const APPEAR_MS = 5000;
 const CONFIRM_MS = 300;
 /** After a takeover the new workers start most of what they have only when the old ones are gone. */
 const TAKEOVER_SETTLE_MS = 2000;
-/** Inputs that are closed for so long, with nothing changing, do not open by themselves. */
+/** Inputs of a worker that no longer loads do not open by themselves when they are closed for so long. */
 const CLOSED_MS = 10_000;
 
 export interface ReadinessOptions {
@@ -110,7 +110,8 @@ export async function waitReady(
       return tell(reason, `It lives, and its inputs and outputs do not: ${broken}`);
     }
     const { closed } = look.expected;
-    if (stable && taken && closed.length > 0 && nowMs - teamSinceMs >= CLOSED_MS) {
+    const loads = look.verdict.health === "STARTING";
+    if (stable && taken && !loads && closed.length > 0 && nowMs - teamSinceMs >= CLOSED_MS) {
       const reason = replaced.size > 0 ? "TAKEOVER_FAILED" : "DEGRADED";
       return tell(reason, `Nobody listens on ${closedText(evidence)}`);
     }
