@@ -7,7 +7,8 @@
  * @module
  */
 import { cpus, release, type } from "node:os";
-import { defineCommand, type Program, runProgram, UsageError } from "../shared/cli/program.ts";
+import { runProgram, UsageError } from "../shared/cli/program.ts";
+import { defineCommand, type Program } from "../shared/cli/command.ts";
 import { VERSION } from "../shared/version.ts";
 import { Executables } from "./executables.ts";
 import { Program as Started } from "./program.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Program } from "../shared/cli/program.ts";
+import type { Program } from "../shared/cli/command.ts";
 import { VERSION } from "../shared/version.ts";
 import { authCommand } from "./commands/auth.ts";
 import { fluentdCommand } from "./commands/fluentd.ts";

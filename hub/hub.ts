@@ -18,8 +18,9 @@ import { dirname } from "node:path";
 import { openStateFolder } from "../shared/files/state_folder.ts";
 import { lockState } from "../shared/files/state_lock.ts";
 import { ActivityFeed } from "./observe/activity_feed.ts";
-import { type Audit, openAudit, STDERR } from "./audit/mod.ts";
-import type { Answer, Auth, Identity, Operator } from "./auth/identity.ts";
+import { openAudit, STDERR } from "./audit/mod.ts";
+import type { Audit } from "./audit/record.ts";
+import type { Answer, Auth, Identity } from "./auth/identity.ts";
 import { openAuth } from "./auth/mod.ts";
 import { CallListener, MAX_CALLERS } from "./calls/call_listener.ts";
 import { callPlace } from "./calls/call_place.ts";
@@ -27,7 +28,8 @@ import { Deadlines } from "./relay/deadlines.ts";
 import type { Route } from "./access/director.ts";
 import type { Exchange } from "./relay/relayed_call.ts";
 import { Gatekeeper } from "./access/gatekeeper.ts";
-import type { HubOptions, RunningHub, TlsIdentity } from "./hub_options.ts";
+import type { HubOptions, RunningHub } from "./hub_options.ts";
+import type { TlsIdentity } from "./net/listen_options.ts";
 import { Journal } from "./observe/event_log.ts";
 import { KnownServers } from "./registry/known_servers.ts";
 import { Limits, type Load, type Usage } from "./limits/limits.ts";
@@ -37,7 +39,8 @@ import type { OpenTunnel } from "./tunnels/open_tunnel.ts";
 import { OwnUpstream } from "./own/in_process_target.ts";
 import { createOwnServices } from "./own/hub_service.ts";
 import { Registry } from "./registry/registry.ts";
-import type { CallIdentity, RelayContext } from "./relay/caller_connection.ts";
+import type { RelayContext } from "./relay/caller_connection.ts";
+import { type CallIdentity, callIdentity } from "./access/call_identity.ts";
 import type { RequestHead } from "./access/call_head.ts";
 import { RefusedCalls } from "./limits/refused_calls.ts";
 import { reloadParts } from "./reload_parts.ts";
@@ -439,17 +442,6 @@ function each<T>(items: Iterable<T>, look: (item: T) => void): void {
       getLogger(["hub"]).error("The sweep met a fault: {error}", { error });
     }
   }
-}
-
-function callIdentity(answer: Operator | RpcError): CallIdentity | RpcError {
-  if (answer instanceof RpcError) return answer;
-  const { name, grant, how, subject, expiresAtMs } = answer;
-  const credentialUsed = how === "token" || how === "jwt";
-  // Each call makes one: no spreading.
-  const identity: CallIdentity = { name, how, grant, credentialUsed };
-  if (subject !== undefined) identity.subject = subject;
-  if (expiresAtMs !== undefined) identity.expiresAtMs = expiresAtMs;
-  return identity;
 }
 
 /** A wildcard address is shown as the loopback address that it includes. */

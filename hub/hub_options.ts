@@ -7,22 +7,7 @@
 
 import type { ReloadPart } from "../shared/cli/reload.ts";
 import type { Usage } from "./limits/limits.ts";
-
-/** Where a listener listens. */
-export interface ListenAddress {
-  /** A host name or address; `0.0.0.0` and `::` mean all interfaces. */
-  readonly hostname: string;
-  /** 0 takes any free port. */
-  readonly port: number;
-}
-
-/** A certificate and its private key, as PEM text. */
-export interface TlsIdentity {
-  readonly cert: string;
-  readonly key: string;
-  /** Authorities whose certificates clients may show, as PEM text. */
-  readonly clientCa?: string | undefined;
-}
+import { ListenAddress, TlsIdentity } from "./net/listen_options.ts";
 
 export interface HubOptions {
   readonly tunnelListen: ListenAddress;

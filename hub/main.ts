@@ -8,13 +8,8 @@ import { deadline } from "../shared/async/deadline.ts";
 import { untilAborted } from "../shared/async/until_aborted.ts";
 import { configureLog } from "../shared/cli/log.ts";
 import { dropPermissions } from "../shared/cli/permissions.ts";
-import {
-  type Context,
-  defineCommand,
-  type Env,
-  type Program,
-  runProgram,
-} from "../shared/cli/program.ts";
+import { runProgram } from "../shared/cli/program.ts";
+import { type Context, defineCommand, type Env, type Program } from "../shared/cli/command.ts";
 import { optionsPart, Reloader } from "../shared/cli/reload.ts";
 import { reloadCommand } from "../shared/cli/reload_command.ts";
 import { serveReload } from "../shared/cli/reload_socket.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import type { ReloadPart } from "../shared/cli/reload.ts";
-import type { Audit } from "./audit/mod.ts";
+import type { Audit } from "./audit/record.ts";
 import type { Auth } from "./auth/identity.ts";
 import type { CertificateWatch } from "./net/certificate_watch.ts";
 

@@ -36,16 +36,23 @@ function read(path: string): string {
   return Deno.readTextFileSync(join(REPOSITORY, path));
 }
 
-/** `shared/grpc/status.ts` → `shared/grpc`, `shared/version.ts` → `shared/`, `hub/main.ts` → `hub`. */
+/** Programs, of which each room and each file that stands in no room is a part. */
+const PROGRAMS = new Set(["hub", "server", "client"]);
+
+/**
+ * `hub/relay/direction.ts` → `hub/relay`, `hub/main.ts` → `hub/main.ts`, `shared/grpc/status.ts` →
+ * `shared/grpc`, `shared/version.ts` → `shared/`, `tests/story_test.ts` → `tests`.
+ */
 function partOf(path: string): string {
   const [first = "", second, third] = path.split("/");
+  if (PROGRAMS.has(first)) return third === undefined ? path : `${first}/${second}`;
   if (first !== "shared") return first;
   return third === undefined ? "shared/" : `${first}/${second}`;
 }
 
 /** Part → what it may import, from the Markdown table. */
 function importTable(markdown: string): Map<string, string[]> {
-  const rows = markdown.split("\n").filter((line) => /^\| `[\w/]+` +\|[^|]*\|$/.test(line));
+  const rows = markdown.split("\n").filter((line) => /^\| `[\w/.]+` +\|[^|]*\|$/.test(line));
   const names = (text = "") => [...text.matchAll(/`([^`]+)`/g)].map(([, name]) => name!);
   return new Map(rows.map((row) => {
     const [, part, allowed] = row.split("|");
@@ -55,8 +62,9 @@ function importTable(markdown: string): Map<string, string[]> {
 
 function mayImport(table: Map<string, string[]>, from: string, to: string): boolean {
   const allowed = table.get(from) ?? [];
+  const [program] = to.split("/");
   return from === to || to === "shared/" || allowed.includes(to) ||
-    (to.startsWith("shared/") && allowed.includes("shared/*"));
+    allowed.includes(`${program}/*`);
 }
 
 const sources = [...walk("")].filter((path) => path.endsWith(".ts"));
@@ -78,8 +86,10 @@ Deno.test("each file imports only what docs/architecture.md allows its part", ()
   for (const path of sources) {
     for (const target of importsOf(path).filter((name) => name.endsWith(".ts"))) {
       const [from, to] = [partOf(path), partOf(target)];
+      const [program = ""] = path.split("/");
       const forTests = IS_TEST.test(path) &&
-        (to.startsWith("shared/") || target.startsWith("tests/support/"));
+        (to.startsWith("shared/") || target.startsWith("tests/support/") ||
+          (PROGRAMS.has(program) && target.startsWith(`${program}/`)));
       if (!forTests && !mayImport(table, from, to)) wrong.push(`${path} imports ${target}`);
     }
   }
@@ -116,16 +126,77 @@ Deno.test("D5: product code that imports test code is found, whatever the test c
 });
 
 Deno.test("the table in docs/architecture.md names each part that there is, and no other", () => {
-  const parts = new Set(sources.map(partOf));
+  const parts = new Set(
+    sources.filter((path) => !PROGRAMS.has(path.split("/")[0]!) || !IS_TEST.test(path)).map(partOf),
+  );
   assert.deepEqual([...table.keys()].sort(), [...parts].sort());
 });
 
 Deno.test("mayImport would notice a wrong import", () => {
   assert.equal(mayImport(table, "shared/grpc", "hub"), false);
-  assert.equal(mayImport(table, "hub", "server"), false);
-  assert.equal(mayImport(table, "client", "tests"), false);
+  assert.equal(mayImport(table, "hub/relay", "server/dial"), false);
+  assert.equal(mayImport(table, "hub/relay", "hub/calls"), false);
+  assert.equal(mayImport(table, "hub/auth", "hub/access"), false);
+  assert.equal(mayImport(table, "server/tunnel", "client/call"), false);
+  assert.equal(mayImport(table, "client/call", "tests"), false);
   assert.equal(mayImport(table, "shared/http2", "shared/bytes"), true);
-  assert.equal(mayImport(table, "hub", "shared/http2"), true);
+  assert.equal(mayImport(table, "hub/relay", "shared/http2"), true);
+  assert.equal(mayImport(table, "tests", "hub/relay"), true);
+});
+
+/** The circles of a graph, each as its members in alphabetical order. */
+function circles(graph: ReadonlyMap<string, ReadonlySet<string>>): string[][] {
+  const reach = (from: string) => {
+    const seen = new Set<string>();
+    const next = [...graph.get(from) ?? []];
+    for (let node = next.pop(); node !== undefined; node = next.pop()) {
+      if (seen.has(node)) continue;
+      seen.add(node);
+      next.push(...graph.get(node) ?? []);
+    }
+    return seen;
+  };
+  const reached = new Map([...graph.keys()].map((node) => [node, reach(node)]));
+  const found = new Map<string, string[]>();
+  for (const [node, others] of reached) {
+    if (!others.has(node)) continue;
+    const circle = [...others].filter((other) => reached.get(other)?.has(node)).sort();
+    found.set(circle.join(), circle);
+  }
+  return [...found.values()];
+}
+
+/** What the files that are no tests import, by file or by part. */
+function graphOf(nameOf: (path: string) => string): Map<string, Set<string>> {
+  const graph = new Map<string, Set<string>>();
+  for (const path of sources) {
+    if (IS_TEST.test(path) || /^(tests|bench)\//.test(path)) continue;
+    const [from, to] = [nameOf(path), graph.get(nameOf(path)) ?? new Set<string>()];
+    graph.set(from, to);
+    for (const target of importsOf(path)) {
+      if (target.endsWith(".ts") && nameOf(target) !== from) to.add(nameOf(target));
+    }
+  }
+  return graph;
+}
+
+Deno.test("no files import each other in a circle, and no parts", () => {
+  const files = graphOf((path) => path);
+  assert.ok([...files.values()].some((targets) => targets.size > 10), "found no imports");
+  assert.deepEqual(circles(files), []);
+  assert.deepEqual(circles(graphOf(partOf)), []);
+});
+
+Deno.test("circles() would notice a circle", () => {
+  const graph = new Map([
+    ["a", new Set(["b"])],
+    ["b", new Set(["c", "d"])],
+    ["c", new Set(["a"])],
+    ["d", new Set<string>()],
+  ]);
+  assert.deepEqual(circles(graph), [["a", "b", "c"]]);
+  graph.get("b")!.delete("c");
+  assert.deepEqual(circles(graph), []);
 });
 
 Deno.test(`no file is longer than ${MAX_LINES} lines`, () => {

@@ -7,8 +7,7 @@
 import assert from "node:assert/strict";
 import { Status } from "../shared/grpc/status.ts";
 import { EchoClient } from "./support/echo_client.ts";
-import { Process } from "./support/process.ts";
-import { REPOSITORY } from "./support/process.ts";
+import { Process, REPOSITORY } from "./support/process.ts";
 import { handshakePath } from "./support/raw_path.ts";
 import { until } from "./support/until.ts";
 import { World } from "./support/world.ts";

@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { defineCommand, type Program, runProgram, UsageError } from "../../shared/cli/program.ts";
+import { runProgram, UsageError } from "../../shared/cli/program.ts";
+import { defineCommand, type Program } from "../../shared/cli/command.ts";
 import { VERSION } from "../../shared/version.ts";
 import { Executables } from "../executables.ts";
 import { Fleet } from "../fleet.ts";

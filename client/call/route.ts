@@ -5,11 +5,11 @@
  */
 import { parseDuration } from "../../shared/cli/parse_duration.ts";
 import type { HostPort } from "../../shared/cli/parse_host_port.ts";
-import { type Context, type Env, type Option, UsageError } from "../../shared/cli/program.ts";
+import { type Option, UsageError } from "../../shared/cli/program.ts";
+import type { Context, Env } from "../../shared/cli/command.ts";
 import { isLoopbackHost } from "../../shared/net/loopback.ts";
 import type { CallPlan } from "./attempt.ts";
 import type { ConnectionValues } from "../connect/connection_options.ts";
-import type { PrintValues } from "../print/print.ts";
 import { asciiHost } from "../connect/ascii_host.ts";
 import { readTlsSettings, type TlsSettings } from "../connect/tls_settings.ts";
 import { readToken } from "../connect/token.ts";
@@ -33,7 +33,8 @@ export const serverOptions = {
 } as const satisfies Record<string, Option>;
 
 /** The values of the options that say how to get there. */
-export type RouteValues = ConnectionValues & Pick<PrintValues, "quiet"> & {
+export type RouteValues = ConnectionValues & {
+  readonly quiet: boolean;
   readonly raw?: boolean;
   readonly waitForServerMs?: number;
 };

@@ -4,7 +4,7 @@
  * @module
  */
 import type protobuf from "protobufjs";
-import type { Command, Context } from "../../shared/cli/program.ts";
+import type { Command, Context } from "../../shared/cli/command.ts";
 import type {
   fluentd_v1_Failure as FluentdFailure,
   fluentd_v1_FluentdState_Health as Health,

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Command, UsageError } from "../../shared/cli/program.ts";
+import { UsageError } from "../../shared/cli/program.ts";
+import type { Command } from "../../shared/cli/command.ts";
 import type {
   ghub_v1_Activity as Activity,
   ghub_v1_ListServersResponse as ListServersResponse,

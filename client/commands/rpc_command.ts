@@ -9,13 +9,8 @@ import { backoff } from "../../shared/async/backoff.ts";
 import { delay } from "../../shared/async/delay.ts";
 import { sampleMessage } from "../../shared/codec/sample.ts";
 import type { Value } from "../../shared/codec/value.ts";
-import {
-  type Argument,
-  type Command,
-  type Context,
-  type Io,
-  type Options,
-} from "../../shared/cli/program.ts";
+import type { Argument, Io, Options } from "../../shared/cli/program.ts";
+import type { Command, Context } from "../../shared/cli/command.ts";
 import { durationMs } from "../../shared/grpc/proto_time.ts";
 import { decodeMessage, methodOf } from "../../shared/grpc/service.ts";
 import { root } from "../../shared/grpc/root.ts";
@@ -26,7 +21,8 @@ import { messageTypes } from "../call/call.ts";
 import { connectionOptions } from "../connect/connection_options.ts";
 import { EXIT_CODES_HELP, exitCodeOf } from "../print/exit_code.ts";
 import { deliveryOf, type Way } from "../call/delivery.ts";
-import { type Failure, failureDocument, failureText, mayRepeat } from "../call/failure.ts";
+import { type Failure, mayRepeat } from "../call/failure.ts";
+import { failureDocument, failureText } from "../print/failure_text.ts";
 import { mayChange } from "../call/method_kind.ts";
 import { planRoute, type RouteValues, serverOptions } from "../call/route.ts";
 import { createPrinter, printOptions, type PrintValues } from "../print/print.ts";

@@ -4,11 +4,12 @@
  *
  * @module
  */
-import { type Argument, type Command, type Context, UsageError } from "../../shared/cli/program.ts";
+import { type Argument, UsageError } from "../../shared/cli/program.ts";
+import type { Command, Context } from "../../shared/cli/command.ts";
 import { connectionOptions, type ConnectionValues } from "../connect/connection_options.ts";
 import { describe } from "../print/describe.ts";
 import { EXIT_CODES_HELP, exitCodeOf } from "../print/exit_code.ts";
-import { failureText } from "../call/failure.ts";
+import { failureText } from "../print/failure_text.ts";
 import { planRoute, type RouteValues, serverOptions } from "../call/route.ts";
 import { printable } from "../../shared/text/printable.ts";
 import { Reflection, ReflectionError } from "../call/reflection.ts";

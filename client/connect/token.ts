@@ -5,7 +5,8 @@
  * @module
  */
 import { secretFault } from "../../shared/files/modes.ts";
-import { type Env, UsageError } from "../../shared/cli/program.ts";
+import { UsageError } from "../../shared/cli/program.ts";
+import type { Env } from "../../shared/cli/command.ts";
 import { whyUnusable } from "../../shared/files/why_unusable.ts";
 
 /** Holds the token itself. */

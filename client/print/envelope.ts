@@ -21,11 +21,10 @@
 import protobuf from "protobufjs";
 import { rootJson } from "../../shared/gen/root.ts";
 import { root as ours } from "../../shared/grpc/root.ts";
-import { encodeStatus } from "../../shared/grpc/rpc_error.ts";
+import { encodeStatus, type RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { encodeBase64 } from "../../shared/bytes/base64.ts";
 import type { CallMetadata } from "../../shared/grpc/call_metadata.ts";
-import type { End } from "./print.ts";
 
 export interface EnvelopeContent {
   readonly message: protobuf.Message | undefined;
@@ -100,4 +99,14 @@ function entries(metadata: CallMetadata | undefined): Record<string, string> {
       .map((value) => typeof value === "string" ? value : encodeBase64(value)).join(", ");
   }
   return found;
+}
+
+/** How a call ended. */
+export interface End {
+  readonly server: string | undefined;
+  /** Absent for OK. */
+  readonly error?: RpcError;
+  readonly headers: CallMetadata | undefined;
+  readonly trailers: CallMetadata | undefined;
+  readonly durationMs: number;
 }

@@ -11,9 +11,7 @@ import {
   type Output,
   UsageError,
 } from "../../shared/cli/program.ts";
-import type { RpcError } from "../../shared/grpc/rpc_error.ts";
-import type { CallMetadata } from "../../shared/grpc/call_metadata.ts";
-import { makeEnvelope } from "./envelope.ts";
+import { End, makeEnvelope } from "./envelope.ts";
 import { printable } from "../../shared/text/printable.ts";
 
 const group = "Output";
@@ -51,16 +49,6 @@ export const printOptions = {
 } as const satisfies Options;
 
 export type PrintValues = OptionValues<typeof printOptions>;
-
-/** How a call ended. */
-export interface End {
-  readonly server: string | undefined;
-  /** Absent for OK. */
-  readonly error?: RpcError;
-  readonly headers: CallMetadata | undefined;
-  readonly trailers: CallMetadata | undefined;
-  readonly durationMs: number;
-}
 
 /** Prints the responses of one call. */
 export interface Printer {

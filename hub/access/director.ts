@@ -19,6 +19,7 @@ import { RENEWAL_WAIT_MS } from "../../shared/registration/renewing.ts";
 import { quote } from "../../shared/text/quote.ts";
 import { isServerName, NAME_RULE } from "../../shared/registration/server_name.ts";
 import type { CallHead, ServerName } from "../registry/tunnel.ts";
+import { ERROR_DOMAIN, MAX_NAMES_SHOWN, RETRY_DELAY_MS } from "../errors.ts";
 
 /** What the rule must know of the registry. `Registry` fits. */
 export interface RouteView {
@@ -44,16 +45,10 @@ export type Route =
     readonly waitMs?: number;
   };
 
-/** `ErrorInfo.domain` of all errors that the hub makes. */
-export const ERROR_DOMAIN = "ghub";
-/** Names that an error lists; the rest is counted. */
-export const MAX_NAMES_SHOWN = 20;
 /** Names that are looked at to choose those that an error lists. */
 const MAX_NAMES_SORTED = 2_000;
 /** The longest `x-hub-wait`. */
 export const MAX_WAIT_MS = 3_600_000;
-/** `RetryInfo` of a server that is away: servers come back within their backoff of up to 30 s. */
-export const RETRY_DELAY_MS = 5_000;
 
 /** The names of routing metadata. `name` is what the first prototype's clients send. */
 const SERVER_FIELD = "x-hub-server";

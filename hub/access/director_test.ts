@@ -3,14 +3,8 @@ import { nearest } from "../../shared/text/closest.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status, type StatusName } from "../../shared/grpc/status.ts";
 import type { Field } from "../../shared/http2/header_list.ts";
-import {
-  direct,
-  directRaw,
-  MAX_NAMES_SHOWN,
-  type Route,
-  type RouteView,
-  wishOf,
-} from "./director.ts";
+import { direct, directRaw, type Route, type RouteView, wishOf } from "./director.ts";
+import { MAX_NAMES_SHOWN } from "../errors.ts";
 import { Registry } from "../registry/registry.ts";
 
 const LAST_SEEN_MS = Date.UTC(2026, 0, 2, 3, 4, 5);

@@ -8,7 +8,7 @@ import { Status } from "../../shared/grpc/status.ts";
 import { quote } from "../../shared/text/quote.ts";
 import type { Identity } from "../auth/identity.ts";
 import { LOOPBACK_SAYS_NOTHING } from "../auth/loopback_trust.ts";
-import { ERROR_DOMAIN } from "./director.ts";
+import { ERROR_DOMAIN } from "../errors.ts";
 import type { Refusal } from "../registry/refusal.ts";
 import type { ServerName } from "../registry/tunnel.ts";
 

@@ -20,7 +20,7 @@ import {
   signVoucher,
   type Tunnel,
 } from "../../shared/vouchers/voucher.ts";
-import type { Identity } from "../auth/identity.ts";
+import type { Vouched, VoucherSource } from "../peer/call_target.ts";
 import type { Refusal } from "../registry/refusal.ts";
 import { openSecret } from "../auth/token_file.ts";
 import { quote } from "../../shared/text/quote.ts";
@@ -36,9 +36,6 @@ export const MAX_VOUCHERS = 1_000;
 export const KEY_FILE = "voucher.key";
 export const NEXT_KEY_FILE = "voucher-next.key";
 const MAX_KEY_BYTES = 4096;
-
-/** Whom a voucher is for. */
-export type Vouched = Pick<Identity, "name" | "how" | "expiresAtMs">;
 
 /** What a hub signs with. */
 export class Vouchers {
@@ -90,7 +87,7 @@ interface Kept {
 }
 
 /** One per operator is kept: a call costs a look at a table. */
-export class TunnelVouchers {
+export class TunnelVouchers implements VoucherSource {
   readonly #tunnel: Tunnel;
   readonly #signer: Signer;
   readonly #kept = new Map<string, Kept>();

@@ -10,7 +10,7 @@
 import { getLogger } from "@logtape/logtape";
 import { dirname } from "node:path";
 import { blockHash, NO_BLOCK, prevOf } from "./chain.ts";
-import type { AuditSink } from "./writer.ts";
+import type { AuditSink } from "./record.ts";
 import { whyUnusable } from "../../shared/files/why_unusable.ts";
 
 export const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;

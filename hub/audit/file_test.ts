@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type AuditRecord, openAudit } from "./mod.ts";
+import { openAudit } from "./mod.ts";
+import type { AuditRecord } from "./record.ts";
 import { prevOf } from "./chain.ts";
 import { AuditFile } from "./file.ts";
 import { BrokenAuditError, verifyAudit } from "./verify.ts";

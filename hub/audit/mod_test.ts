@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { type AuditRecord, openAudit } from "./mod.ts";
-import { type AuditSink, AuditWriter } from "./writer.ts";
+import { openAudit } from "./mod.ts";
+import type { AuditRecord, AuditSink } from "./record.ts";
+import { AuditWriter } from "./writer.ts";
 
 const call = (id: string, more: Partial<AuditRecord> = {}): AuditRecord => ({
   kind: "call",

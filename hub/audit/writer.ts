@@ -9,7 +9,7 @@ import { getLogger } from "@logtape/logtape";
 import { Complaint } from "../../shared/async/complaint.ts";
 import { comesWithin } from "../../shared/async/deadline.ts";
 import { safeJson } from "../../shared/text/safe_json.ts";
-import type { Audit, AuditRecord } from "./mod.ts";
+import { type Audit, type AuditRecord, AuditSink } from "./record.ts";
 import { AuditBlock } from "./block.ts";
 import { blockHash, NO_BLOCK } from "./chain.ts";
 
@@ -19,18 +19,6 @@ const GATHER_MS = 25;
 /** How long the end of the hub waits for a disk that does not write: so many looks at it. */
 const FLUSH_LOOKS = 20;
 const FLUSH_LOOK_MS = 100;
-
-/** Where lines go: the part of a `Deno.FsFile` that is needed. */
-export interface AuditSink {
-  write(bytes: Uint8Array): Promise<number>;
-  /** Called before whole lines of so many bytes. */
-  begin?(bytes: number): Promise<void>;
-  /** Called when they could not be written as a whole. */
-  undo?(): Promise<void>;
-  close?(): void;
-  /** See `Audit.reopen`. */
-  reopen?(): boolean;
-}
 
 export interface AuditOptions {
   /** @default MAX_BUFFERED_BYTES */

@@ -17,9 +17,16 @@ import { WatchedFolder } from "../../shared/files/watched_folder.ts";
 import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import type { Grant } from "../../shared/rules/rules.ts";
-import { after, type Answer, type Auth, type CallRequest } from "./identity.ts";
-import type { Identity, Operator, TunnelRequest } from "./identity.ts";
-import { ERROR_DOMAIN } from "../access/director.ts";
+import {
+  after,
+  type Answer,
+  type Auth,
+  type CallRequest,
+  type Identity,
+  type Operator,
+  type TunnelRequest,
+} from "./identity.ts";
+import { ERROR_DOMAIN } from "../errors.ts";
 import type { Refusal } from "../registry/refusal.ts";
 import { bearerToken } from "./bearer.ts";
 import {

@@ -15,7 +15,7 @@ import {
   type Operator,
   type TunnelRequest,
 } from "./identity.ts";
-import { ERROR_DOMAIN } from "../access/director.ts";
+import { ERROR_DOMAIN } from "../errors.ts";
 import { quote } from "../../shared/text/quote.ts";
 import { isServerName } from "../../shared/registration/server_name.ts";
 import type { Refusal } from "../registry/refusal.ts";

@@ -27,7 +27,7 @@ import {
   type Operator,
   type TunnelRequest,
 } from "./identity.ts";
-import { ERROR_DOMAIN } from "../access/director.ts";
+import { ERROR_DOMAIN } from "../errors.ts";
 import { WatchedFolder } from "../../shared/files/watched_folder.ts";
 import type { Refusal } from "../registry/refusal.ts";
 import { openToken, randomToken } from "./token_file.ts";

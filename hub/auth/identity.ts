@@ -11,6 +11,7 @@ import type { RpcError } from "../../shared/grpc/rpc_error.ts";
 import type { Grant } from "../../shared/rules/rules.ts";
 import type { Refusal } from "../registry/refusal.ts";
 import type { ServerInfo } from "../registry/tunnel.ts";
+import { ClientCertificate } from "../net/peer.ts";
 
 /** Who was let in. */
 export interface Identity {
@@ -27,15 +28,6 @@ export interface Identity {
 /** An operator, and what it may do. */
 export interface Operator extends Identity {
   readonly grant: Grant;
-}
-
-/** A certificate that a peer has shown, and that an authority of ours has signed. */
-export interface ClientCertificate {
-  /** Its subject alternative names: `dns:…`, `uri:…`, `email:…`, `ip:…`. */
-  readonly names: readonly string[];
-  readonly notAfterMs: number;
-  /** Whether that authority is still one of ours. */
-  isVouchedFor(): boolean;
 }
 
 /** What is asked for a tunnel. */

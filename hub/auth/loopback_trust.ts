@@ -14,7 +14,7 @@
  * @see https://systemd.io/CONTAINER_INTERFACE
  * @module
  */
-import type { Env } from "../../shared/cli/program.ts";
+import type { Env } from "../../shared/cli/command.ts";
 
 /** Values of `--trust-loopback`. */
 export const LOOPBACK_CHOICES = ["auto", "yes", "no"] as const;

@@ -9,7 +9,8 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import type { Answer, ClientCertificate, Identity } from "./identity.ts";
+import type { Answer, Identity } from "./identity.ts";
+import type { ClientCertificate } from "../net/peer.ts";
 import type { Credentials } from "./auth_file.ts";
 import { bearerToken } from "./bearer.ts";
 import { anyMatches } from "../../shared/rules/glob.ts";

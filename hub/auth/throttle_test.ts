@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { MAX_HELD, MAX_HOLD_MS, networkOf, Throttle } from "./throttle.ts";
+import { MAX_HELD, MAX_HOLD_MS, Throttle } from "./throttle.ts";
+import { networkOf } from "../net/network.ts";
 
 const A = "192.0.2.7";
 

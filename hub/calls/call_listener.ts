@@ -12,7 +12,7 @@ import { getLogger } from "@logtape/logtape";
 import { HttpError } from "../../shared/http1/http_error.ts";
 import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
-import { networkOf } from "../auth/throttle.ts";
+import { networkOf } from "../net/network.ts";
 import type { CallRequest, Operator } from "../auth/identity.ts";
 import { callPlace } from "./call_place.ts";
 import { shownNames } from "../access/director.ts";
@@ -35,7 +35,8 @@ import type { Registry } from "../registry/registry.ts";
 import { Caller, type RelayContext } from "../relay/caller_connection.ts";
 import { MAX_SNIFF_BYTES, sniff, type Sniffed } from "./sniff.ts";
 import { closeQuietly, hostOf, type Peer, type PeerConn, peerOf, writeAll } from "../net/peer.ts";
-import { HANDSHAKE_TIMEOUT_MS } from "../tunnels/tunnel_listener.ts";
+import { HANDSHAKE_TIMEOUT_MS } from "../net/listen_options.ts";
+import { ERROR_DOMAIN } from "../errors.ts";
 
 /** Connections of callers at a time, shared by their addresses; more are closed at once. */
 export const MAX_CALLERS = 10_000;
@@ -343,6 +344,6 @@ function parentAway(server: string, name: string): RpcError {
   return new RpcError(
     Status.UNAVAILABLE,
     `Raw mode to "${server}" goes through server "${name}", which is away`,
-    { details: [errorInfo("SERVER_OFFLINE", "ghub", { server: name })] },
+    { details: [errorInfo("SERVER_OFFLINE", ERROR_DOMAIN, { server: name })] },
   );
 }

@@ -27,6 +27,7 @@ import { lostError, resetError, statusOf, tooLargeError } from "../relay/answer_
 import type { Socket } from "../peer/socket_pump.ts";
 import type { Meter } from "../limits/meter.ts";
 import type { Upstream } from "../peer/call_target.ts";
+import { ERROR_DOMAIN } from "../errors.ts";
 
 /** What a server may have sent that the caller's socket has not taken. */
 const RAW_WINDOW = 1 << 20;
@@ -301,7 +302,7 @@ function tooLate(server: string): RpcError {
   return new RpcError(
     Status.DEADLINE_EXCEEDED,
     `Server "${server}" did not accept the connection in time`,
-    { details: [errorInfo("RAW_NOT_ACCEPTED", "ghub", { server })] },
+    { details: [errorInfo("RAW_NOT_ACCEPTED", ERROR_DOMAIN, { server })] },
   );
 }
 
@@ -311,7 +312,7 @@ function refusedBy(server: string, status: StatusCode, reason: string): RpcError
     return new RpcError(
       Status.FAILED_PRECONDITION,
       `Server "${server}" takes no raw connections, only routed calls`,
-      { details: [errorInfo("RAW_NOT_SUPPORTED", "ghub", { server })] },
+      { details: [errorInfo("RAW_NOT_SUPPORTED", ERROR_DOMAIN, { server })] },
     );
   }
   return new RpcError(status === Status.OK ? Status.UNAVAILABLE : status, reason);

@@ -24,7 +24,7 @@ import {
   FrameType,
   writeUint32,
 } from "../../shared/http2/frames.ts";
-import { ERROR_DOMAIN, MAX_NAMES_SHOWN, RETRY_DELAY_MS } from "../access/director.ts";
+import { ERROR_DOMAIN, MAX_NAMES_SHOWN, RETRY_DELAY_MS } from "../errors.ts";
 import { isForwarded } from "../auth/behind_proxy.ts";
 import { quote } from "../../shared/text/quote.ts";
 import { safeJson } from "../../shared/text/safe_json.ts";

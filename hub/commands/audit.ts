@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { defineCommand, UsageError } from "../../shared/cli/program.ts";
+import { UsageError } from "../../shared/cli/program.ts";
+import { defineCommand } from "../../shared/cli/command.ts";
 import { UnreadableAuditError } from "../audit/lines.ts";
 import { BrokenAuditError, verifyAudit } from "../audit/verify.ts";
 

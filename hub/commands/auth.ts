@@ -7,7 +7,8 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { defineCommand, type Output, UsageError } from "../../shared/cli/program.ts";
+import { type Output, UsageError } from "../../shared/cli/program.ts";
+import { defineCommand } from "../../shared/cli/command.ts";
 import { isToken, randomToken, readSecretFile, TOKEN_RULE } from "../auth/token_file.ts";
 import type { AuthFile } from "../auth/auth_file.ts";
 import { dryRunCommand } from "./auth_dry_run.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { defineCommand } from "../../shared/cli/program.ts";
+import { defineCommand } from "../../shared/cli/command.ts";
 import { quote } from "../../shared/text/quote.ts";
 import { type Change, type DryRun, dryRun, type Group } from "./dry_run/replay.ts";
 import { loadAuthFile } from "../auth/watched_auth.ts";

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { defineCommand, type Io, UsageError } from "../../shared/cli/program.ts";
+import { type Io, UsageError } from "../../shared/cli/program.ts";
+import { defineCommand } from "../../shared/cli/command.ts";
 import { DEFAULT_DAYS, MAX_DAYS } from "../../shared/tls/generate.ts";
 import {
   type MadeFiles,

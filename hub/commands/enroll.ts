@@ -7,7 +7,8 @@
  * @module
  */
 import { basename } from "node:path";
-import { defineCommand, UsageError } from "../../shared/cli/program.ts";
+import { UsageError } from "../../shared/cli/program.ts";
+import { defineCommand } from "../../shared/cli/command.ts";
 import { parseDuration } from "../../shared/cli/parse_duration.ts";
 import { parseLabels } from "../../shared/registration/labels.ts";
 import { isNamePart, NAME_PART_RULE } from "../../shared/registration/server_name.ts";

@@ -5,7 +5,7 @@
  */
 import { X509Certificate } from "node:crypto";
 import type { HostPort } from "../../shared/cli/parse_host_port.ts";
-import type { Env } from "../../shared/cli/program.ts";
+import type { Env } from "../../shared/cli/command.ts";
 import { UsageError } from "../../shared/cli/usage_error.ts";
 import { isLoopbackHost } from "../../shared/net/loopback.ts";
 import type { LoadedCertificate } from "../../shared/tls/load.ts";
@@ -15,7 +15,8 @@ import {
   type LoadedIdentity,
   loadIdentity,
 } from "../net/certificate_watch.ts";
-import type { HubOptions, ListenAddress } from "../hub_options.ts";
+import type { HubOptions } from "../hub_options.ts";
+import type { ListenAddress } from "../net/listen_options.ts";
 import type { Values } from "./serve_options.ts";
 
 /** A certificate in use, and where it comes from. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { defineCommand, type Program, runProgram } from "../../shared/cli/program.ts";
+import { runProgram } from "../../shared/cli/program.ts";
+import { defineCommand, type Program } from "../../shared/cli/command.ts";
 import { generateCertificate } from "../../shared/tls/generate.ts";
 import { type Config, defaultStateDir, toConfig } from "./serve_config.ts";
 import { options } from "./serve_options.ts";

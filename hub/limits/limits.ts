@@ -23,11 +23,12 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import { errorInfo, retryInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
-import { Status } from "../../shared/grpc/status.ts";
+import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { isWithinShare } from "../../shared/async/fair_share.ts";
 import { ByteRate } from "./byte_rate.ts";
 import { Meter } from "./meter.ts";
+import { exhausted, LIMIT_RETRY_MS } from "../errors.ts";
+import { Account } from "./account.ts";
 
 /** Calls of one operator at a time, over all of its connections. */
 export const MAX_CALLS_PER_OPERATOR = 5_000;
@@ -52,8 +53,7 @@ const CONNECTION_BYTES = 32 << 10;
 const CALL_BYTES = 8 << 10;
 /** Shedding that has begun ends below this share of the budget, so that it does not flutter. */
 const RECOVERED = 0.9;
-/** `RetryInfo`: a call ends, or the next second's count is better. */
-const RETRY_MS = 1_000;
+
 /** Who has moved so much too much, by calls too short to be slowed, makes no new ones. */
 const MAX_DEBT_MS = 1_000;
 
@@ -93,19 +93,6 @@ export interface Usage extends Load {
   readonly mostBufferedBytesOfAnOperator: number;
   /** Streams that wait for their turn to send, because of a limit on bytes per second. */
   readonly waitingForBytes: number;
-}
-
-/** What one operator has of the hub. */
-export interface Account {
-  readonly name: string;
-  /** Calls that go on, or whose answer waits for it to read. */
-  calls: number;
-  /** Those that go on, at each server. */
-  readonly callsAt: Map<string, number>;
-  /** What is kept for them; counted where it is limited. */
-  bufferedBytes: number;
-  /** Where it is limited. */
-  readonly rate: ByteRate | undefined;
 }
 
 /** Whom a call concerns. */
@@ -335,17 +322,10 @@ function slowDown(
   const debtMs = rate?.debtMs ?? 0;
   if (debtMs <= MAX_DEBT_MS) return undefined;
   const message = `${what} has moved more than ${rate?.perSecond} bytes per second, the limit`;
-  return exhausted("TOO_MANY_BYTES", message, metadata, Math.max(RETRY_MS, debtMs - MAX_DEBT_MS));
-}
-
-/** Over a limit: nothing was delivered, and when to try again. */
-export function exhausted(
-  reason: string,
-  message: string,
-  metadata: Metadata = {},
-  retryMs = RETRY_MS,
-): RpcError {
-  return new RpcError(Status.RESOURCE_EXHAUSTED, `${message}; nothing was delivered`, {
-    details: [errorInfo(reason, "ghub", metadata), retryInfo(Math.ceil(retryMs))],
-  });
+  return exhausted(
+    "TOO_MANY_BYTES",
+    message,
+    metadata,
+    Math.max(LIMIT_RETRY_MS, debtMs - MAX_DEBT_MS),
+  );
 }

@@ -8,7 +8,7 @@
  * @module
  */
 import type { ByteRate, Taker } from "./byte_rate.ts";
-import type { Account } from "./limits.ts";
+import type { Account } from "./account.ts";
 import { STREAM_BYTES } from "../peer/receive_budget.ts";
 
 /** A sender gets credit for so much of a second's bytes in advance; at least a first window. */

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { networkOf } from "../auth/throttle.ts";
+import { networkOf } from "../net/network.ts";
 import { hostOf } from "../net/peer.ts";
 
 /** Calls of one connection that are refused in a second. */

@@ -10,7 +10,7 @@ import { Complaint } from "../../shared/async/complaint.ts";
 import { rulesFault } from "../../shared/files/modes.ts";
 import { pinOf } from "../../shared/tls/pin.ts";
 import { loadAuthorities, loadCertificate } from "../../shared/tls/load.ts";
-import type { TlsIdentity } from "../hub_options.ts";
+import type { TlsIdentity } from "./listen_options.ts";
 
 /** How often the files are looked at. */
 export const POLL_MS = 5_000;

@@ -3,7 +3,7 @@ import { configureLog, resetLog } from "../../shared/cli/log.ts";
 import { generateCertificate } from "../../shared/tls/generate.ts";
 import { until } from "../../tests/support/until.ts";
 import { CertificateWatch, loadIdentity } from "./certificate_watch.ts";
-import type { TlsIdentity } from "../hub_options.ts";
+import type { TlsIdentity } from "./listen_options.ts";
 
 const DAY_MS = 86_400_000;
 

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import tls from "node:tls";
 import * as x509 from "../../shared/tls/x509.ts";
 import { PATIENCE_MS } from "../../tests/support/until.ts";
-import type { ClientCertificate } from "../auth/identity.ts";
+import type { ClientCertificate } from "./peer.ts";
 import { ClientAuthorities, MAX_CHAIN } from "./client_authorities.ts";
 import { TlsListener } from "./tls_listener.ts";
 

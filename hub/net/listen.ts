@@ -4,7 +4,7 @@
  * @module
  */
 import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
-import type { ListenAddress, TlsIdentity } from "../hub_options.ts";
+import type { ListenAddress, TlsIdentity } from "./listen_options.ts";
 import type { PeerConn } from "./peer.ts";
 import { TlsListener } from "./tls_listener.ts";
 

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { ClientCertificate } from "../auth/identity.ts";
 import type { Socket } from "../peer/socket_pump.ts";
 
 /** Who is at the other end of a connection, as far as the network tells. */
@@ -53,4 +52,13 @@ export function closeQuietly(conn: { close(): void }): void {
   } catch {
     // It was.
   }
+}
+
+/** A certificate that a peer has shown, and that an authority of ours has signed. */
+export interface ClientCertificate {
+  /** Its subject alternative names: `dns:…`, `uri:…`, `email:…`, `ip:…`. */
+  readonly names: readonly string[];
+  readonly notAfterMs: number;
+  /** Whether that authority is still one of ours. */
+  isVouchedFor(): boolean;
 }

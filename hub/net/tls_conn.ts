@@ -10,9 +10,8 @@ import type net from "node:net";
 import { Duplex } from "node:stream";
 import tls from "node:tls";
 import * as x509 from "../../shared/tls/x509.ts";
-import type { ClientCertificate } from "../auth/identity.ts";
+import { type ClientCertificate, closeQuietly, type PeerConn, writeAll } from "./peer.ts";
 import { type ClientAuthorities, MAX_CHAIN } from "./client_authorities.ts";
-import { closeQuietly, type PeerConn, writeAll } from "./peer.ts";
 
 /** Read buffer of a quiet connection: a pending read keeps it, in thousands of connections. */
 const SMALL_READ = 1 << 10;

@@ -16,9 +16,9 @@ import tls from "node:tls";
 import { turns } from "../../shared/async/turns.ts";
 import { SharedPlaces } from "../../shared/async/fair_share.ts";
 import { ACCEPTED_AT_ONCE, isGone } from "./accept_loop.ts";
-import { networkOf } from "../auth/throttle.ts";
+import { networkOf } from "./network.ts";
 import { ClientAuthorities } from "./client_authorities.ts";
-import type { ListenAddress, TlsIdentity } from "../hub_options.ts";
+import type { ListenAddress, TlsIdentity } from "./listen_options.ts";
 import { closeQuietly, hostOf, type PeerConn, remoteAddressOf } from "./peer.ts";
 import { TlsConn } from "./tls_conn.ts";
 

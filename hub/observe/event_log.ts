@@ -19,7 +19,7 @@ import { Status, type StatusCode, type StatusName, statusName } from "../../shar
 import type { Http2Error } from "../../shared/http2/frames.ts";
 import { safeJson } from "../../shared/text/safe_json.ts";
 import type { ActivityFeed } from "./activity_feed.ts";
-import type { Audit, AuditRecord } from "../audit/mod.ts";
+import type { Audit, AuditRecord } from "../audit/record.ts";
 import type { Identity } from "../auth/identity.ts";
 import type { RawRecord } from "../calls/call_listener.ts";
 import type { Exchange } from "../relay/relayed_call.ts";

@@ -11,7 +11,7 @@
  * @module
  */
 import type { StatusName } from "../../shared/grpc/status.ts";
-import { networkOf } from "../auth/throttle.ts";
+import { networkOf } from "../net/network.ts";
 import { hostOf } from "../net/peer.ts";
 
 /** Lines that one address, or one entry of the auth file, has in a period. */

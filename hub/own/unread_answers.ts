@@ -7,7 +7,7 @@
  */
 import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
-import { ERROR_DOMAIN } from "../access/director.ts";
+import { ERROR_DOMAIN } from "../errors.ts";
 
 /** What one operator may leave unread. One answer, however long, is always given. */
 export const MAX_UNREAD_BYTES = 16 << 20;

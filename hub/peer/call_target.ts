@@ -3,9 +3,23 @@
  *
  * @module
  */
+import type { ProofKind } from "../../shared/vouchers/voucher.ts";
 import type { PacedResets } from "./reset_pacer.ts";
 import type { Side } from "./receive_budget.ts";
-import type { TunnelVouchers } from "../access/vouchers.ts";
+
+/** An operator for whom the hub can vouch. */
+export interface Vouched {
+  readonly name: string;
+  readonly how: ProofKind;
+  /** `Date.now()` at which its credential is no longer good. */
+  readonly expiresAtMs?: number;
+}
+
+/** Who calls, signed for the server that asked for it. */
+export interface VoucherSource {
+  /** As it stands in a call's metadata. */
+  of(operator: Vouched): string;
+}
 
 /** The hub is the HTTP/2 client of each of them. */
 export interface Upstream {
@@ -19,6 +33,6 @@ export interface Upstream {
   /** Why it is gone; `undefined` while it is here. */
   readonly lost: string | undefined;
   /** Of a server that asked for them. */
-  readonly vouchers?: TunnelVouchers | undefined;
+  readonly vouchers?: VoucherSource | undefined;
   callsTotal: number;
 }

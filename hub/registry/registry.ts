@@ -11,7 +11,6 @@ import { getLogger } from "@logtape/logtape";
 import { RENEWAL_WAIT_MS } from "../../shared/registration/renewing.ts";
 import { isWithinShare } from "../../shared/async/fair_share.ts";
 import { FlapRule } from "./flap_rule.ts";
-import { isRenewed } from "../tunnels/registration_headers.ts";
 import { NamesAway } from "./names_away.ts";
 import type { Refusal } from "./refusal.ts";
 import type { CloseReason, ServerInfo, ServerName, Tunnel } from "./tunnel.ts";
@@ -439,4 +438,12 @@ export class Registry<T extends Tunnel = Tunnel> {
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Whether a server opens a tunnel beside the one that it has, since its credentials have changed. */
+export function isRenewed(
+  { state, info }: Pick<Tunnel, "state" | "info">,
+  { renews, instance }: ServerInfo,
+): boolean {
+  return state === "open" && renews === true && instance !== "" && info.instance === instance;
 }

@@ -6,7 +6,7 @@
 import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { SharedPlaces } from "../../shared/async/fair_share.ts";
-import { exhausted } from "../limits/limits.ts";
+import { ERROR_DOMAIN, exhausted } from "../errors.ts";
 import type { ServerName, Tunnel } from "./tunnel.ts";
 
 export interface WaitOptions {
@@ -98,6 +98,6 @@ function inVain(server: ServerName): RpcError {
   return new RpcError(
     Status.UNAVAILABLE,
     `The hub goes away: no call can wait here for server "${server}", nothing was delivered`,
-    { details: [errorInfo("NOT_DELIVERED", "ghub", { server })] },
+    { details: [errorInfo("NOT_DELIVERED", ERROR_DOMAIN, { server })] },
   );
 }

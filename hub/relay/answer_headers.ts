@@ -10,6 +10,7 @@ import { Status, type StatusCode } from "../../shared/grpc/status.ts";
 import { ErrorCode, errorName } from "../../shared/http2/frames.ts";
 import { firstValue, type HeaderList, headerListBytes } from "../../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
+import { ERROR_DOMAIN } from "../errors.ts";
 
 /** Who answered: `hub` or `server`. */
 export const HOP_FIELD = "x-hub-hop";
@@ -86,7 +87,7 @@ export function tooLargeError(
   return new RpcError(
     Status.RESOURCE_EXHAUSTED,
     `Metadata has ${bytes} bytes, server "${server}" takes ${max}; nothing was delivered`,
-    { details: [errorInfo("METADATA_TOO_LARGE", "ghub", { server, max: String(max) })] },
+    { details: [errorInfo("METADATA_TOO_LARGE", ERROR_DOMAIN, { server, max: String(max) })] },
   );
 }
 
@@ -98,7 +99,7 @@ export function answerTooLargeError(
   return new RpcError(
     Status.RESOURCE_EXHAUSTED,
     `Answer of server "${server}" has ${bytes} bytes of metadata, the caller takes ${max}`,
-    { details: [errorInfo("ANSWER_NOT_USABLE", "ghub", { server, max: String(max) })] },
+    { details: [errorInfo("ANSWER_NOT_USABLE", ERROR_DOMAIN, { server, max: String(max) })] },
   );
 }
 
@@ -128,8 +129,8 @@ export function resetError(server: string, code: number): RpcError {
   const message = `Server "${server}" reset the call: ${errorName(code)}`;
   const details = code === ErrorCode.REFUSED_STREAM
     // RFC 9113 §8.7: nothing of the call was processed.
-    ? [errorInfo("NOT_DELIVERED", "ghub", { server }), retryInfo(0)]
-    : [errorInfo("RESET_BY_SERVER", "ghub", { server, code: errorName(code) })];
+    ? [errorInfo("NOT_DELIVERED", ERROR_DOMAIN, { server }), retryInfo(0)]
+    : [errorInfo("RESET_BY_SERVER", ERROR_DOMAIN, { server, code: errorName(code) })];
   return new RpcError(RESET_STATUS[code] ?? Status.INTERNAL, message, { details });
 }
 
@@ -143,7 +144,7 @@ const BROKEN: Readonly<Record<number, readonly [StatusCode, string]>> = {
 export function brokenError(server: string, code: number): RpcError {
   const [status, what] = BROKEN[code] ?? [Status.INTERNAL, `is not HTTP/2: ${errorName(code)}`];
   return new RpcError(status, `Answer of server "${server}" ${what}`, {
-    details: [errorInfo("ANSWER_NOT_USABLE", "ghub", { server, code: errorName(code) })],
+    details: [errorInfo("ANSWER_NOT_USABLE", ERROR_DOMAIN, { server, code: errorName(code) })],
   });
 }
 
@@ -152,7 +153,7 @@ export function busyError(server: string): RpcError {
   return new RpcError(
     Status.UNAVAILABLE,
     `Server "${server}" takes no more calls at the moment, nothing was delivered`,
-    { details: [errorInfo("NOT_DELIVERED", "ghub", { server })] },
+    { details: [errorInfo("NOT_DELIVERED", ERROR_DOMAIN, { server })] },
   );
 }
 
@@ -161,7 +162,7 @@ export function lostError(server: string, reason: string): RpcError {
   return new RpcError(
     Status.UNAVAILABLE,
     `Tunnel of server "${server}" was lost during the call, outcome unknown: ${reason}`,
-    { details: [errorInfo("OUTCOME_UNKNOWN", "ghub", { server, reason })] },
+    { details: [errorInfo("OUTCOME_UNKNOWN", ERROR_DOMAIN, { server, reason })] },
   );
 }
 

@@ -7,47 +7,31 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
-import { Status, type StatusCode } from "../../shared/grpc/status.ts";
+import { Status } from "../../shared/grpc/status.ts";
 import { Connection, type ConnectionEvents } from "../../shared/http2/connection.ts";
 import { ErrorCode, errorName, Http2Error } from "../../shared/http2/frames.ts";
 import { firstValue, type HeaderList } from "../../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
-import type { Answer, Identity } from "../auth/identity.ts";
-import { type Grant, NOTHING } from "../../shared/rules/rules.ts";
-import type { Deadlines } from "./deadlines.ts";
+import type { Answer } from "../auth/identity.ts";
+import { NOTHING } from "../../shared/rules/rules.ts";
 import type { Route } from "../access/director.ts";
-import { Exchange } from "./relayed_call.ts";
+import { type CallContext, Exchange } from "./relayed_call.ts";
 import { errorBlock } from "./answer_headers.ts";
 import { Link, type LinkProtocol, type Socket } from "../peer/socket_pump.ts";
-import type { Meter } from "../limits/meter.ts";
 import { HealthProbe, isHealthProbe, probeAnswer } from "./probes.ts";
 import { MAX_REFUSED_PER_CONNECTION, type RefusedCalls } from "../limits/refused_calls.ts";
 import { RequestHead } from "../access/call_head.ts";
 import { Side } from "../peer/receive_budget.ts";
 import type { Peer } from "../net/peer.ts";
 import type { Upstream } from "../peer/call_target.ts";
-
-/** Who calls. It is filled in later for a call whose credential is still being looked at. */
-export interface CallIdentity {
-  name: string;
-  how: Identity["how"];
-  subject?: string;
-  expiresAtMs?: number;
-  /** What it may do; replaced when that has changed. */
-  grant: Grant;
-  /** The call's `authorization` was meant for the hub: it is not sent on. */
-  credentialUsed: boolean;
-}
+import { CallIdentity } from "../access/call_identity.ts";
 
 /** What the relay needs of the hub. */
-export interface RelayContext {
-  readonly deadlines: Deadlines;
+export interface RelayContext extends CallContext {
   readonly maxStreams: number;
   /** Whether the hub takes new calls: it does not drain. */
   isReady(): boolean;
-  /** What limits the bytes of one direction of a call; not there if nothing does. */
-  readonly meter?: ((call: Exchange) => Meter | undefined) | undefined;
   /** Who calls, or why they may not. */
   authorize(head: RequestHead, peer: Peer): Answer<CallIdentity | RpcError>;
   /** Where a call goes, or why its caller may not go there. */
@@ -69,10 +53,6 @@ export interface RelayContext {
   onBroken(remoteAddress: string, error: Http2Error): void;
   /** Called for each other call when it goes on. */
   onCallStarted(call: Exchange): void;
-  /** Called once for each of them: how it ended is known. */
-  onCallEnded(call: Exchange, status: StatusCode, reason: string): void;
-  /** Called once for each of them, then or later: nothing waits any more for its caller to read. */
-  onCallLeft(call: Exchange): void;
 }
 
 /** Answers that are no gRPC: the caller speaks something else. */

@@ -24,6 +24,7 @@ import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
 import type { Wish } from "../access/director.ts";
 import { errorBlock } from "./answer_headers.ts";
 import type { CallHead } from "../registry/tunnel.ts";
+import { ERROR_DOMAIN } from "../errors.ts";
 
 /** The hub's own name as a service. */
 export const HUB_SERVICE = "ghub";
@@ -111,7 +112,7 @@ export class HealthProbe implements StreamEvents {
     const { service = "" } = decodeMessage<{ service?: string }>(REQUEST, message);
     if (service !== "" && service !== HUB_SERVICE) {
       throw new RpcError(Status.NOT_FOUND, "Unknown service", {
-        details: [errorInfo("SERVICE_UNKNOWN", "ghub")],
+        details: [errorInfo("SERVICE_UNKNOWN", ERROR_DOMAIN)],
       });
     }
     const status = this.#isReady() ? "SERVING" : "NOT_SERVING";

@@ -28,8 +28,8 @@ import { ErrorCode } from "../../shared/http2/frames.ts";
 import { type HeaderList, headerListBytes } from "../../shared/http2/header_list.ts";
 import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
 import type { Admission } from "../auth/identity.ts";
-import type { Expiring } from "./deadlines.ts";
-import type { Account } from "../limits/limits.ts";
+import type { Deadlines, Expiring } from "./deadlines.ts";
+import type { Account } from "../limits/account.ts";
 import { Flow } from "./direction.ts";
 import {
   answerBlock,
@@ -44,10 +44,12 @@ import {
   statusOf,
   tooLargeError,
 } from "./answer_headers.ts";
-import type { CallIdentity, RelayContext } from "./caller_connection.ts";
 import type { RequestHead } from "../access/call_head.ts";
 import type { Side } from "../peer/receive_budget.ts";
 import type { Upstream } from "../peer/call_target.ts";
+import { ERROR_DOMAIN } from "../errors.ts";
+import type { CallIdentity } from "../access/call_identity.ts";
+import type { Meter } from "../limits/meter.ts";
 
 /** A call that waits for its server. */
 interface Held {
@@ -74,6 +76,17 @@ export interface IncomingCall {
   readonly remoteAddress: string;
 }
 
+/** What a call needs of the hub. */
+export interface CallContext {
+  readonly deadlines: Deadlines;
+  /** What limits the bytes of one direction of a call; not there if nothing does. */
+  readonly meter?: ((call: Exchange) => Meter | undefined) | undefined;
+  /** Called once for each call that went on: how it ended is known. */
+  onCallEnded(call: Exchange, status: StatusCode, reason: string): void;
+  /** Called once for each of them, then or later: nothing waits any more for its caller to read. */
+  onCallLeft(call: Exchange): void;
+}
+
 /** Guarantee: `onCallEnded`, then `onCallLeft` is called once, whatever happens in whatever order. */
 export class Exchange implements StreamEvents, Expiring {
   readonly head: RequestHead;
@@ -90,7 +103,7 @@ export class Exchange implements StreamEvents, Expiring {
   deadlinePlace = -1;
   admission: Admission | undefined;
   livePlace = -1;
-  readonly #context: RelayContext;
+  readonly #context: CallContext;
   readonly #near: Side;
   readonly #nearStream: Stream;
   /** These four are there from the moment in which the call is forwarded. */
@@ -102,7 +115,7 @@ export class Exchange implements StreamEvents, Expiring {
   #ended = false;
   #left = false;
 
-  constructor(context: RelayContext, call: IncomingCall) {
+  constructor(context: CallContext, call: IncomingCall) {
     this.#context = context;
     this.#near = call.near;
     this.#nearStream = call.stream;
@@ -222,7 +235,7 @@ export class Exchange implements StreamEvents, Expiring {
     const { timeoutMs } = this.head;
     this.fail(
       new RpcError(Status.DEADLINE_EXCEEDED, `Deadline of ${timeoutMs} ms exceeded at the hub`, {
-        details: [errorInfo("DEADLINE_AT_HUB", "ghub", { server: this.server })],
+        details: [errorInfo("DEADLINE_AT_HUB", ERROR_DOMAIN, { server: this.server })],
       }),
     );
   }

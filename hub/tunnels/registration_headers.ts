@@ -14,7 +14,7 @@ import { parseLabels } from "../../shared/registration/labels.ts";
 import { quote } from "../../shared/text/quote.ts";
 import { isServerName, NAME_RULE } from "../../shared/registration/server_name.ts";
 import type { Refusal } from "../registry/refusal.ts";
-import type { ServerInfo, Tunnel } from "../registry/tunnel.ts";
+import type { ServerInfo } from "../registry/tunnel.ts";
 
 const INSTANCE = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const VERSION = /^[!-~]{1,64}$/;
@@ -62,12 +62,4 @@ export function parseMeta(
     if (error instanceof SyntaxError) return bad(`${error.message} (in X-Hub-Meta-Labels)`);
     throw error;
   }
-}
-
-/** Whether a server opens a tunnel beside the one that it has, since its credentials have changed. */
-export function isRenewed(
-  { state, info }: Pick<Tunnel, "state" | "info">,
-  { renews, instance }: ServerInfo,
-): boolean {
-  return state === "open" && renews === true && instance !== "" && info.instance === instance;
 }

@@ -11,7 +11,7 @@ import { getLogger } from "@logtape/logtape";
 import { HttpError } from "../../shared/http1/http_error.ts";
 import { checkUpgrade, errorResponse, upgradeResponse } from "../../shared/websocket/upgrade.ts";
 import { KEYS_HEADER } from "../../shared/vouchers/voucher.ts";
-import { networkOf } from "../auth/throttle.ts";
+import { networkOf } from "../net/network.ts";
 import { Admission } from "./handshake_rate.ts";
 import type { Identity, TunnelRequest } from "../auth/identity.ts";
 import { isForwarded } from "../auth/behind_proxy.ts";
@@ -25,9 +25,8 @@ import type { Refusal } from "../registry/refusal.ts";
 import type { Registry } from "../registry/registry.ts";
 import { readNonce, type Vouchers } from "../access/vouchers.ts";
 import { closeQuietly, hostOf, type Peer, type PeerConn, peerOf, writeAll } from "../net/peer.ts";
+import { HANDSHAKE_TIMEOUT_MS } from "../net/listen_options.ts";
 
-/** A connection that is no tunnel by then is closed. */
-export const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Handshakes under way at once, shared by the addresses that dial; more are answered 503. */
 export const MAX_HANDSHAKES = 512;
 /** `Retry-After` of those. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { defineCommand } from "../../shared/cli/program.ts";
+import { defineCommand } from "../../shared/cli/command.ts";
 import type { Glob } from "../../shared/rules/glob.ts";
 import { loadPolicy, type Policy } from "../policy/policy_file.ts";
 

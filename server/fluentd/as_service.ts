@@ -7,8 +7,7 @@
 import { accountOf, groupsOf } from "./system/account.ts";
 import { fluentdError } from "./failures.ts";
 import type { Launch } from "./manager/launch.ts";
-import type { WaitOptions } from "./manager/manager.ts";
-import { run, type RunResult } from "./system/run.ts";
+import { run, type RunResult, type WaitOptions } from "./system/run.ts";
 
 /** How to go without a check, for those who cannot have one. */
 export const SKIP =

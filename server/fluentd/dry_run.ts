@@ -24,8 +24,7 @@ import {
   versionArgv,
 } from "./manager/launch.ts";
 import { TAIL_LINES, tailOf } from "./log/tail.ts";
-import type { WaitOptions } from "./manager/manager.ts";
-import type { RunResult } from "./system/run.ts";
+import type { RunResult, WaitOptions } from "./system/run.ts";
 
 /**
  * A third of a second is usual, ten on a busy machine; a dry run that hangs is called invalid. Who

@@ -18,7 +18,7 @@ import { dirname, join, resolve } from "node:path";
 import { runAsService } from "./as_service.ts";
 import { fluentdVersion } from "./dry_run.ts";
 import { type Launch, ownUserOf, programOf, schemaArgv } from "./manager/launch.ts";
-import type { WaitOptions } from "./manager/manager.ts";
+import type { WaitOptions } from "./system/run.ts";
 import { parsePluginSchema, type PluginSchema } from "./plugin_schema.ts";
 
 const TOOL = "fluent-plugin-config-format";

@@ -16,7 +16,7 @@
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { type Field, firstValue, type HeaderList } from "../../shared/http2/header_list.ts";
 import { OPERATOR_FIELD, VOUCHER_FIELD } from "../../shared/vouchers/voucher.ts";
-import type { Guarded } from "../serving/origin.ts";
+import type { Guarded } from "./guard.ts";
 import { forbidden } from "./errors.ts";
 
 const AUTHORIZATION = "authorization";

@@ -168,3 +168,9 @@ export class Guard implements Disposable {
     }
   }
 }
+
+/** A server's own policy, and what is believed on one tunnel. */
+export interface Guarded {
+  readonly guard: Guard;
+  readonly vouchers: VoucherReader;
+}

@@ -6,7 +6,8 @@
 import type { OpenSocket } from "../dial/dial.ts";
 import type { GrpcServer } from "./grpc_server.ts";
 import type { HeartbeatNumbers } from "../tunnel/heartbeat.ts";
-import { type Guarded, tunnelOrigin } from "./origin.ts";
+import { tunnelOrigin } from "./origin.ts";
+import type { Guarded } from "../policy/guard.ts";
 import { Tunnel } from "../tunnel/tunnel.ts";
 
 /** Options of {@linkcode attach}. */

@@ -22,7 +22,7 @@ import { ErrorCode, FrameType, MAX_STREAM_ID } from "../../shared/http2/frames.t
 import { goawayFrame, Http2Scan, pingFrame } from "../../shared/http2/scan/http2_scan.ts";
 import type { OpenSocket } from "../dial/dial.ts";
 import type { HeartbeatNumbers } from "../tunnel/heartbeat.ts";
-import type { Guarded } from "./origin.ts";
+import type { Guarded } from "../policy/guard.ts";
 import { type CallJudge, policyJudge, TRUSTING_JUDGE, withToken } from "../policy/call_judge.ts";
 import { PrefaceCheck } from "../policy/preface_check.ts";
 import { numberFrame, UpstreamGate } from "../policy/upstream_gate.ts";

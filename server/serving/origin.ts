@@ -16,9 +16,8 @@ import { ErrorCode } from "../../shared/http2/frames.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { OPERATOR_FIELD, VOUCHER_FIELD } from "../../shared/vouchers/voucher.ts";
 import { notForOperators } from "../policy/errors.ts";
-import type { Guard } from "../policy/guard.ts";
+import { type Guard, Guarded } from "../policy/guard.ts";
 import type { Caller } from "../policy/policy_file.ts";
-import type { VoucherReader } from "../policy/voucher_reader.ts";
 
 const TUNNEL_SERVICE = "/ghub.v1.Tunnel/";
 
@@ -30,12 +29,6 @@ export interface Origin {
    * @returns Why it may not be made.
    */
   enter(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): RpcError | undefined;
-}
-
-/** A server's own policy, and what is believed on one tunnel. */
-export interface Guarded {
-  readonly guard: Guard;
-  readonly vouchers: VoucherReader;
 }
 
 /** A tunnel. @param guarded Without a policy, what the hub writes is taken as it is. */

@@ -11,10 +11,8 @@
  * @module
  */
 import { hoisted } from "./hoisted.ts";
-import type { Completer, Option, Options } from "./option.ts";
-import { optionsOf } from "./option.ts";
-import type { Argument, Command, Env, Program } from "./program.ts";
-import type { Raw } from "./parse.ts";
+import { type Argument, type Completer, type Option, type Options, optionsOf } from "./option.ts";
+import type { Command, Env, Program, Raw } from "./command.ts";
 import { resolveValues } from "./values.ts";
 
 /** The hidden command that scripts call. */

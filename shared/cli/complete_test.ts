@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { complete } from "./complete.ts";
-import type { CompletionContext, Program } from "./program.ts";
+import type { CompletionContext } from "./program.ts";
+import type { Program } from "./command.ts";
 
 const server = {
   flag: "--server-addr",

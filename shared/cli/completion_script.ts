@@ -5,7 +5,7 @@
  * @module
  */
 import { COMPLETE } from "./complete.ts";
-import { type Command, defineCommand, type Program } from "./program.ts";
+import { type Command, defineCommand, type Program } from "./command.ts";
 
 const SHELLS = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof SHELLS)[number];

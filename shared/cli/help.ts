@@ -9,7 +9,7 @@ import type {
   Option as CommanderOption,
 } from "commander";
 import { envName, type Option } from "./option.ts";
-import type { Command, Program } from "./program.ts";
+import type { Command, Program } from "./command.ts";
 
 /** Columns of help; wider lines are hard to read. */
 const WIDTH = 100;

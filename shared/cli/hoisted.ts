@@ -4,7 +4,7 @@
  * @module
  */
 import { type Option, type Options, optionsOf } from "./option.ts";
-import type { Command } from "./program.ts";
+import type { Command } from "./command.ts";
 
 /**
  * The options of a group: those on whose form all commands below it agree. Whether the command then

@@ -11,7 +11,7 @@ import { configureHelp, rememberOption } from "./help.ts";
 import { hoisted, leafOptions } from "./hoisted.ts";
 import { CONFIG_KEY, CONFIG_OPTION, type Option, optionsOf } from "./option.ts";
 import type { Output } from "./io.ts";
-import type { Command, Env, Program } from "./program.ts";
+import { type Command, type Env, type Program, Raw } from "./command.ts";
 import { UsageError } from "./usage_error.ts";
 import { resolveValues } from "./values.ts";
 
@@ -72,9 +72,6 @@ export async function parse(
   const options = resolveValues(command.options ?? {}, { raw, env, program, config });
   return { command, args: given, options };
 }
-
-/** What was given on the command line, by key. */
-export type Raw = Readonly<Record<string, string | readonly string[] | boolean>>;
 
 interface Found {
   readonly command: Command;

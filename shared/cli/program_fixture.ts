@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { defineCommand, type Program, runProgram } from "./program.ts";
+import { runProgram } from "./program.ts";
+import { defineCommand, type Program } from "./command.ts";
 
 const PROGRAM: Program = {
   name: "gfixture",

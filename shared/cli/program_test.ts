@@ -1,15 +1,7 @@
 import assert from "node:assert/strict";
 import { parseDuration } from "./parse_duration.ts";
-import {
-  type Context,
-  defineCommand,
-  type Io,
-  type Options,
-  type Output,
-  type Program,
-  runProgram,
-  UsageError,
-} from "./program.ts";
+import { type Io, type Options, type Output, runProgram, UsageError } from "./program.ts";
+import { type Context, defineCommand, type Program } from "./command.ts";
 
 /** Streams that keep what was written. */
 function fakeIo(): Io & { out(): string; err(): string } {

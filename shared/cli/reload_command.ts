@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Command, defineCommand, type Env } from "./program.ts";
+import { type Command, defineCommand, type Env } from "./command.ts";
 import { askReload, NotRunningError } from "./reload_socket.ts";
 import { UsageError } from "./usage_error.ts";
 

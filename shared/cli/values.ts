@@ -5,8 +5,7 @@
  */
 import type { ConfigFile } from "./config_file.ts";
 import { configKey, envName, type Option, type Options } from "./option.ts";
-import type { Raw } from "./parse.ts";
-import type { Env, Program } from "./program.ts";
+import type { Env, Program, Raw } from "./command.ts";
 import { UsageError } from "./usage_error.ts";
 
 export interface ValueSources {

@@ -7,9 +7,8 @@
 import { type AuthTable, type Caller, CALLERS, outcome, type Row } from "../support/auth_table.ts";
 import { GHOST, type Server, SERVERS, STOP, UNARY } from "../support/auth_world.ts";
 import { type BareField, callBytes, callFields, exchange } from "../support/bare_call.ts";
-import type { DialOptions } from "../support/path.ts";
+import { type DialOptions, drop } from "../support/path.ts";
 import { connectTo, type HandshakeAnswer, shakeHands } from "../support/raw_path.ts";
-import { drop } from "../support/path.ts";
 import { KNOWS_ALL, MAY } from "./may.ts";
 
 /** HTTP's words for gRPC's. */

@@ -6,8 +6,7 @@
  */
 import { Buffer } from "node:buffer";
 import type net from "node:net";
-import { PREFACE } from "../../shared/http2/frames.ts";
-import { FrameType, readUint31 } from "../../shared/http2/frames.ts";
+import { FrameType, PREFACE, readUint31 } from "../../shared/http2/frames.ts";
 import { HpackDecoder } from "../../shared/http2/hpack/decoder.ts";
 import { percentDecode } from "../../shared/grpc/percent.ts";
 import { type DialOptions, dialTcp, drop } from "./path.ts";

@@ -13,9 +13,17 @@
  *
  * @module
  */
-import { Metadata, type Server, type ServiceDefinition, type StatusObject } from "@grpc/grpc-js";
-import type { ServerDuplexStream, ServerReadableStream } from "@grpc/grpc-js";
-import type { sendUnaryData, ServerUnaryCall, ServerWritableStream } from "@grpc/grpc-js";
+import {
+  Metadata,
+  type sendUnaryData,
+  type Server,
+  type ServerDuplexStream,
+  type ServerReadableStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type ServiceDefinition,
+  type StatusObject,
+} from "@grpc/grpc-js";
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";

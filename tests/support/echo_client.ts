@@ -4,6 +4,8 @@
  * @module
  */
 import {
+  type ChannelCredentials,
+  type ChannelOptions,
   Client,
   type ClientDuplexStream,
   type ClientReadableStream,
@@ -12,7 +14,6 @@ import {
   Metadata,
   type MethodDefinition,
 } from "@grpc/grpc-js";
-import type { ChannelCredentials, ChannelOptions } from "@grpc/grpc-js";
 import { Buffer } from "node:buffer";
 import { HubCredentials } from "../../shared/http2/testing/hub_credentials.ts";
 import type {

@@ -3,8 +3,13 @@
  *
  * @module
  */
-import { Client, type ClientUnaryCall, type MethodDefinition } from "@grpc/grpc-js";
-import type { Metadata, ServiceError } from "@grpc/grpc-js";
+import {
+  Client,
+  type ClientUnaryCall,
+  type Metadata,
+  type MethodDefinition,
+  type ServiceError,
+} from "@grpc/grpc-js";
 import { HubCredentials } from "../../shared/http2/testing/hub_credentials.ts";
 import type {
   ghub_v1_ListServersRequest as ListServersRequest,

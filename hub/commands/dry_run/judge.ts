@@ -10,7 +10,7 @@
  */
 import { anyMatches } from "../../../shared/rules/glob.ts";
 import { type Grant, type Rule, RuleGrant } from "../../../shared/rules/rules.ts";
-import type { AuditRecord } from "../../audit/mod.ts";
+import type { AuditRecord } from "../../audit/record.ts";
 import { isOwnCall, isTunnelService } from "../../access/director.ts";
 import type { AuthFile, Credentials, OperatorEntry, ServerEntry } from "../../auth/auth_file.ts";
 import { admit } from "../../auth/file_auth.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 import { type OutputEvent, parseEvent } from "./events.ts";
-import type { Processes } from "../manager/manager.ts";
+import type { Processes } from "../system/proc.ts";
 
 /** Of each kind of thing that the log says, this many are remembered. */
 const MAX_REMEMBERED = 100;

@@ -5,8 +5,7 @@
  * @module
  */
 import type { FluentdLog, LogMark, LogPart } from "../log/tail.ts";
-import type { WaitOptions } from "./manager.ts";
-import { run } from "../system/run.ts";
+import { run, type WaitOptions } from "../system/run.ts";
 
 const JOURNALCTL_TIMEOUT_MS = 10_000;
 /** What is read at most. */

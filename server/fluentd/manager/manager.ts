@@ -7,7 +7,8 @@
 import { basename } from "node:path";
 import type { Launch } from "./launch.ts";
 import type { FluentdLog } from "../log/tail.ts";
-import { type ProcessInfo, readEnv } from "../system/proc.ts";
+import { Processes, type ProcessInfo, readEnv, WorkerProcess } from "../system/proc.ts";
+import { WaitOptions } from "../system/run.ts";
 
 /** How a process ended. */
 export interface ExitStatus {
@@ -30,30 +31,11 @@ export interface UnitState {
   readonly needsReload: boolean;
 }
 
-export interface WorkerProcess extends ProcessInfo {
-  /** Fluentd's own number of it, from 0. */
-  readonly workerId: number;
-}
-
-/** Every living process of this Fluentd, sorted by its part. */
-export interface Processes {
-  /** One; two during a zero-downtime restart; none when the workers are orphans. */
-  readonly supervisors: readonly ProcessInfo[];
-  readonly workers: readonly WorkerProcess[];
-  /** What they started: exec plugins, helpers. */
-  readonly others: readonly ProcessInfo[];
-}
-
 /** What a manager sees at one moment. */
 export interface Observation extends Processes {
   readonly unit?: UnitState;
   /** How the last supervisor ended, where that could be seen. */
   readonly lastExit?: ExitStatus;
-}
-
-/** Options of whatever waits or runs something. */
-export interface WaitOptions {
-  readonly signal: AbortSignal;
 }
 
 export interface FluentdManager extends AsyncDisposable {

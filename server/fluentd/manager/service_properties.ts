@@ -7,8 +7,7 @@
  *
  * @module
  */
-import type { WaitOptions } from "./manager.ts";
-import { run } from "../system/run.ts";
+import { run, type WaitOptions } from "../system/run.ts";
 import { parseShellWords, type UnitProperties } from "./systemctl.ts";
 
 const BUSCTL_TIMEOUT_MS = 10_000;

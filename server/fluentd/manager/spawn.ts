@@ -24,8 +24,8 @@ import {
   isWorker,
   type Observation,
   sortProcesses,
-  type WaitOptions,
 } from "./manager.ts";
+import type { WaitOptions } from "../system/run.ts";
 import {
   bootId,
   descendantsOf,

@@ -6,8 +6,7 @@
  * @module
  */
 import { fluentdError } from "../failures.ts";
-import type { WaitOptions } from "./manager.ts";
-import { run, type RunResult } from "../system/run.ts";
+import { run, type RunResult, type WaitOptions } from "../system/run.ts";
 
 /** It only talks to a local bus, which takes its time on a machine that is overloaded. */
 const SYSTEMCTL_TIMEOUT_MS = 30_000;

@@ -18,8 +18,8 @@ import {
   type FluentdManager,
   type Observation,
   sortProcesses,
-  type WaitOptions,
 } from "./manager.ts";
+import type { WaitOptions } from "../system/run.ts";
 import { readProcesses } from "../system/proc.ts";
 import { readFromBus, readFromShow } from "./service_properties.ts";
 import { Systemctl, type UnitProperties } from "./systemctl.ts";

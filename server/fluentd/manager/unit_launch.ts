@@ -11,7 +11,7 @@
 import { globSync } from "node:fs";
 import { expandArguments, parseEnvironmentFile } from "../system/environment_file.ts";
 import type { Launch } from "./launch.ts";
-import type { WaitOptions } from "./manager.ts";
+import type { WaitOptions } from "../system/run.ts";
 import type { EnvironmentFile, ServiceProperties } from "./service_properties.ts";
 import { type Account, accountOf } from "../system/account.ts";
 

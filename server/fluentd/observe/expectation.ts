@@ -13,8 +13,8 @@
  */
 import type { ConfigFacts, Listening } from "../config/reader.ts";
 import type { LogFacts } from "../log/story.ts";
-import type { Observation, WorkerProcess } from "../manager/manager.ts";
-import type { ProcessInfo } from "../system/proc.ts";
+import type { Observation } from "../manager/manager.ts";
+import type { ProcessInfo, WorkerProcess } from "../system/proc.ts";
 import { keyOf, type Listener } from "../system/sockets.ts";
 
 /** Processes whose expectation is remembered: those that live, and a few that lived. */

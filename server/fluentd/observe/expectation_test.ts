@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import type { ConfigFacts } from "../config/reader.ts";
 import { Expectations, type Expected } from "./expectation.ts";
-import type { WorkerProcess } from "../manager/manager.ts";
-import type { ProcessInfo } from "../system/proc.ts";
+import type { ProcessInfo, WorkerProcess } from "../system/proc.ts";
 
 const SUPERVISOR = 1;
 const WORKER = 10;

@@ -13,7 +13,8 @@ import type { FailingOutput } from "./delivery.ts";
 import type { Expected } from "./expectation.ts";
 import type { History } from "./history.ts";
 import type { LogFacts } from "../log/story.ts";
-import { everyProcess, type Observation, type WorkerProcess } from "../manager/manager.ts";
+import { everyProcess, type Observation } from "../manager/manager.ts";
+import type { WorkerProcess } from "../system/proc.ts";
 import { cannotDeliver } from "./warnings.ts";
 
 /** So many deaths of workers … */

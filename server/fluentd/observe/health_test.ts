@@ -6,8 +6,8 @@ import type { ConfigFacts } from "../config/reader.ts";
 import type { FailingOutput } from "./delivery.ts";
 import type { Expected } from "./expectation.ts";
 import { type LogFacts, LogStory } from "../log/story.ts";
-import type { Observation, WorkerProcess } from "../manager/manager.ts";
-import type { ProcessInfo } from "../system/proc.ts";
+import type { Observation } from "../manager/manager.ts";
+import type { ProcessInfo, WorkerProcess } from "../system/proc.ts";
 
 const NOW = 1_000_000_000;
 

@@ -10,7 +10,7 @@ import type {
   fluentd_v1_BufferTotals as BufferTotals,
   fluentd_v1_Plugin as Plugin,
 } from "../../../shared/gen/types.ts";
-import type { WaitOptions } from "../manager/manager.ts";
+import type { WaitOptions } from "../system/run.ts";
 
 /** The monitor is on this machine: what it does not say at once it will not say. */
 const MONITOR_TIMEOUT_MS = 1500;

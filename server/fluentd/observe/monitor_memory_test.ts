@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { ConfigFacts } from "../config/reader.ts";
-import type { WorkerProcess } from "../manager/manager.ts";
+import type { WorkerProcess } from "../system/proc.ts";
 import { type MonitorLook, MonitorMemory } from "./monitor_memory.ts";
 import type { Listener } from "../system/sockets.ts";
 

@@ -16,12 +16,8 @@ import { DEFAULT_CONFIG_PATH, type Launch, readLaunch } from "../manager/launch.
 import { LogFollower } from "../log/follower.ts";
 import type { LogFacts } from "../log/story.ts";
 import { FileLog, type FluentdLog } from "../log/tail.ts";
-import {
-  everyProcess,
-  type FluentdManager,
-  type Observation,
-  type WaitOptions,
-} from "../manager/manager.ts";
+import { everyProcess, type FluentdManager, type Observation } from "../manager/manager.ts";
+import type { WaitOptions } from "../system/run.ts";
 import { Mask } from "../mask.ts";
 import type { Monitor, MonitorIdentity, MonitorReport } from "./monitor.ts";
 import { type MonitorFacts, MonitorMemory } from "./monitor_memory.ts";

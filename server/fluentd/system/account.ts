@@ -3,8 +3,7 @@
  *
  * @module
  */
-import type { WaitOptions } from "../manager/manager.ts";
-import { run } from "./run.ts";
+import { run, type WaitOptions } from "./run.ts";
 
 const LOOKUP_TIMEOUT_MS = 10_000;
 

@@ -220,3 +220,17 @@ export async function signalProcess(
 export async function bootId(): Promise<string> {
   return (await readText("/proc/sys/kernel/random/boot_id") ?? "").trim();
 }
+
+/** Every living process of this Fluentd, sorted by its part. */
+export interface Processes {
+  /** One; two during a zero-downtime restart; none when the workers are orphans. */
+  readonly supervisors: readonly ProcessInfo[];
+  readonly workers: readonly WorkerProcess[];
+  /** What they started: exec plugins, helpers. */
+  readonly others: readonly ProcessInfo[];
+}
+
+export interface WorkerProcess extends ProcessInfo {
+  /** Fluentd's own number of it, from 0. */
+  readonly workerId: number;
+}

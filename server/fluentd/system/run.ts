@@ -111,3 +111,8 @@ class Tail {
     return this.#reader.cancel();
   }
 }
+
+/** Options of whatever waits or runs something. */
+export interface WaitOptions {
+  readonly signal: AbortSignal;
+}

@@ -1,0 +1,102 @@
+/**
+ * A call that failed, as text.
+ *
+ *     error: fluentd.start on edge-7: FAILED_PRECONDITION: Unit fluentd.service is masked
+ *       reason: UNIT_MASKED (domain fluentd)    hop: server
+ *       1) google.rpc.PreconditionFailure {"violations":[…]}
+ *       The outcome is unknown
+ *     hint: gclient fluentd status edge-7
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import protobuf from "protobufjs";
+import { findType } from "../../shared/codec/fields.ts";
+import { writeMessage } from "../../shared/codec/document.ts";
+import { root } from "../../shared/grpc/root.ts";
+import { type Detail, encodeStatus, type RpcError } from "../../shared/grpc/rpc_error.ts";
+import { statusName } from "../../shared/grpc/status.ts";
+import { printable } from "../../shared/text/printable.ts";
+import { deliveryOf, hopOf } from "../call/delivery.ts";
+import { ERROR_INFO, errorInfoOf, type Failure } from "../call/failure.ts";
+import { mayChange } from "../call/method_kind.ts";
+import { hintOf } from "./hints.ts";
+import type { ResponseFormat } from "./print.ts";
+
+/** The whole text, in lines. */
+export function failureText(failure: Failure): string {
+  const { title, server, error } = failure;
+  const on = server === undefined ? "" : ` on ${server}`;
+  const lines = [`error: ${title}${on}: ${statusName(error.code)}: ${error.message}`];
+  const facts: string[] = [];
+  const info = errorInfoOf(error);
+  if (info !== undefined) facts.push(`reason: ${info.reason} (domain ${info.domain})`);
+  const hop = hopOf(error, failure);
+  if (hop !== undefined) facts.push(`hop: ${hop}`);
+  if (facts.length > 0) lines.push(`  ${facts.join("    ")}`);
+  const others = error.details.filter((detail) =>
+    detail !== undefined && !(detail.type === ERROR_INFO && detail.value === info)
+  );
+  lines.push(
+    ...others.map((detail, i) =>
+      `  ${i + 1}) ${detail.type} ${detailText(detail, failure.method.root)}`
+    ),
+  );
+  const delivery = deliveryText(failure);
+  if (delivery !== undefined) lines.push(`  ${delivery}`);
+  const hint = hintOf(failure);
+  if (hint !== undefined) lines.push(`hint: ${hint}`);
+  return lines.map((line) => `${printable(line)}\n`).join("");
+}
+
+/** In the form that was asked for, else for people. */
+export function failureDocument(failure: Failure, format: ResponseFormat | undefined): string {
+  if (format === undefined || format === "table") return failureText(failure);
+  const { type, message } = statusMessage(failure.error, failure.method.root);
+  return writeMessage(message, { type, format });
+}
+
+/** What is known of the outcome, as a sentence; nothing when the server itself said it. */
+export function deliveryText(failure: Failure): string | undefined {
+  const { error, method, requestId } = failure;
+  const delivery = deliveryOf(error, failure);
+  if (delivery === "answered") return undefined;
+  if (delivery === "not-delivered") return "The call was not delivered: nothing was done";
+  if (!mayChange(method)) return undefined;
+  const unknown = "The outcome is unknown: it may have been carried out";
+  if (requestId === undefined) return unknown;
+  return `${unknown}. With --set requestId=${requestId} it is done once at most, and says how it went`;
+}
+
+const STATUS = "google.rpc.Status";
+
+/**
+ * The status as a `google.rpc.Status` message.
+ *
+ * @param schema Where the types of details are known that are none of ours: what reflection told.
+ */
+function statusMessage(
+  { code, message, details }: Pick<RpcError, "code" | "message" | "details">,
+  schema: protobuf.Root,
+) {
+  const told = schema.lookup(`.${STATUS}`);
+  const type = told instanceof protobuf.Type ? told : root.lookupType(STATUS);
+  return { type, message: type.decode(encodeStatus({ code, message, details })) };
+}
+
+function detailText({ type, value }: Detail, schema: protobuf.Root): string {
+  const own = findType(root, type);
+  if (!(value instanceof Uint8Array) && own !== undefined) {
+    return writeMessage(own.fromObject(value), { type: own, format: "json" }).trim();
+  }
+  const bytes = value as Uint8Array;
+  const told = findType(schema, type);
+  try {
+    if (told !== undefined) {
+      return writeMessage(told.decode(bytes), { type: told, format: "json" }).trim();
+    }
+  } catch {
+    // Not what the schema says: shown as what it is.
+  }
+  return `${Buffer.from(bytes).toString("base64")} (base64: its type is not known here)`;
+}

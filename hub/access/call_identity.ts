@@ -1,0 +1,32 @@
+/**
+ * Who makes a call, as the call itself keeps it.
+ *
+ * @module
+ */
+import { RpcError } from "../../shared/grpc/rpc_error.ts";
+import type { Grant } from "../../shared/rules/rules.ts";
+import type { Identity, Operator } from "../auth/identity.ts";
+
+/** Who calls. It is filled in later for a call whose credential is still being looked at. */
+export interface CallIdentity {
+  name: string;
+  how: Identity["how"];
+  subject?: string;
+  expiresAtMs?: number;
+  /** What it may do; replaced when that has changed. */
+  grant: Grant;
+  /** The call's `authorization` was meant for the hub: it is not sent on. */
+  credentialUsed: boolean;
+}
+
+/** What a call keeps of who was let in; a refusal stays what it is. */
+export function callIdentity(answer: Operator | RpcError): CallIdentity | RpcError {
+  if (answer instanceof RpcError) return answer;
+  const { name, grant, how, subject, expiresAtMs } = answer;
+  const credentialUsed = how === "token" || how === "jwt";
+  // Each call makes one: no spreading.
+  const identity: CallIdentity = { name, how, grant, credentialUsed };
+  if (subject !== undefined) identity.subject = subject;
+  if (expiresAtMs !== undefined) identity.expiresAtMs = expiresAtMs;
+  return identity;
+}

@@ -1,0 +1,24 @@
+/**
+ * What a listener is started with.
+ *
+ * @module
+ */
+
+/** Where a listener listens. */
+export interface ListenAddress {
+  /** A host name or address; `0.0.0.0` and `::` mean all interfaces. */
+  readonly hostname: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+}
+
+/** A certificate and its private key, as PEM text. */
+export interface TlsIdentity {
+  readonly cert: string;
+  readonly key: string;
+  /** Authorities whose certificates clients may show, as PEM text. */
+  readonly clientCa?: string | undefined;
+}
+
+/** A connection that is no tunnel by then is closed. */
+export const HANDSHAKE_TIMEOUT_MS = 10_000;

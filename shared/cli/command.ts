@@ -1,0 +1,74 @@
+/**
+ * What a command is, and a program of commands.
+ *
+ * @module
+ */
+import type { Io } from "./io.ts";
+import type { Argument, Options, OptionValues } from "./option.ts";
+
+/** Environment variables by name. */
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/** What `run()` gets. */
+export interface Context<O extends Options = Options> {
+  /** The arguments, in the order of the table. */
+  readonly args: readonly string[];
+  readonly options: OptionValues<O>;
+  /** Fires at SIGINT and SIGTERM, with a SignalError. Who never looks at it is ended at once by them. */
+  readonly signal: AbortSignal;
+  readonly io: Io;
+  readonly env: Env;
+  /** Has `reload` called at each SIGHUP, which ends who never asked for it. */
+  readonly onHangup: (reload: () => void) => void;
+  /**
+   * The options as they are now: the config file may be another one.
+   *
+   * @throws {UsageError} As at the start.
+   */
+  readonly reread: () => Promise<OptionValues<O>>;
+}
+
+/** A command, or a group of commands. */
+export interface Command<O extends Options = Options> {
+  readonly name: string;
+  /** Older names that still work. */
+  readonly aliases?: readonly string[];
+  /** One line, for the list of commands. */
+  readonly summary: string;
+  /** What `--help` says instead of the summary. */
+  readonly description?: string;
+  /** Whole command lines, shown by `--help`. */
+  readonly examples?: readonly string[];
+  /** More text at the end of `--help`. */
+  readonly notes?: string;
+  /** Works, but is not shown. */
+  readonly hidden?: boolean;
+  readonly args?: readonly Argument[];
+  readonly options?: O;
+  /** Returns the exit code. */
+  run?(context: Context<O>): Promise<number> | number;
+  readonly commands?: readonly Command[];
+}
+
+/** A program: the root of its commands. */
+export interface Program {
+  readonly name: string;
+  /** Options get their environment variables from it: `GSERVER` and `--hub-uri` make `GSERVER_HUB_URI`. */
+  readonly envPrefix: string;
+  readonly version: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly examples?: readonly string[];
+  readonly notes?: string;
+  /** Runs when no command is named. */
+  readonly defaultCommand?: string;
+  readonly commands: readonly Command[];
+}
+
+/** Gives back its argument; with it TypeScript knows the types of `options` inside `run()`. */
+export function defineCommand<const O extends Options>(command: Command<O>): Command<O> {
+  return command;
+}
+
+/** What was given on the command line, by key. */
+export type Raw = Readonly<Record<string, string | readonly string[] | boolean>>;
