@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { parsePolicy } from "../server/policy/policy_file.ts";
+import { parseYamlConfig } from "../server/fluentd/config/yaml.ts";
 import { countSteps } from "./support/steps.ts";
 import { parseAuthFile } from "../hub/auth/auth_file.ts";
 import { parseConfig } from "../shared/cli/config_file.ts";
@@ -12,6 +13,7 @@ const READERS: Readonly<Record<string, (text: string) => unknown>> = {
   "an auth file": (text) => parseAuthFile("auth.yaml", text),
   "a policy file": (text) => parsePolicy("policy.yaml", text),
   "a config file": (text) => parseConfig(text, "config.yaml", []),
+  "a Fluentd config": parseYamlConfig,
 };
 
 /** Documents that are bad for one reader or another, of about so many lines. */

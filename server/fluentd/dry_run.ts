@@ -109,7 +109,8 @@ async function prepareRootDir(
 ): Promise<void> {
   const { user, group } = ownUserOf(launch);
   if (user === undefined || Deno.uid() !== 0 || (launch.user ?? "root") !== "root") return;
-  const { rootDir } = await readConfig(configPath, launch.cwd) ?? {};
+  const { rootDir } =
+    await readConfig(configPath, { cwd: launch.cwd, yaml: readLaunch(launch).yaml }) ?? {};
   const account = await accountOf(user, options);
   if (rootDir === undefined || account === undefined || await exists(rootDir)) return;
   await Deno.mkdir(rootDir, { recursive: true, mode: 0o755 });

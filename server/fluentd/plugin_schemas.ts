@@ -84,6 +84,11 @@ export class PluginSchemas {
     return this.#answers.get(this.#key({ kind, type }))?.schema;
   }
 
+  /** Of the fluentd that would be started; absent until it has been asked. */
+  get version(): string | undefined {
+    return this.#installation.version || undefined;
+  }
+
   /** How many plugins have an answer. */
   get size(): number {
     return this.#answers.size;

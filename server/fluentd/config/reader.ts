@@ -10,6 +10,7 @@
 import { globSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { type ConfigElement, INCLUDE, literal, parseConfig } from "./text.ts";
+import { parseYamlConfig } from "./yaml.ts";
 
 /** Files of one config, with all that it includes; more are not looked at. */
 export const MAX_CONFIG_FILES = 200;
@@ -60,37 +61,89 @@ export interface ConfigFacts {
   readonly printsRecords: boolean;
 }
 
+/** How a Fluentd reads its config. */
+export interface ConfigOptions {
+  /** Of the Fluentd that reads it: relative paths begin there. @default ours */
+  readonly cwd?: string | undefined;
+  /** It is YAML, whatever its name says (`--config-file-type yaml`). @default as its name ends */
+  readonly yaml?: boolean | undefined;
+  /**
+   * The folder that is read in addition, unless the config names another one: 1.19+ has one.
+   *
+   * @default none
+   */
+  readonly includeDir?: string | undefined;
+}
+
 /**
  * Reads the config.
  *
- * @param cwd Of the Fluentd that reads it: relative paths begin there. Ours by default.
  * @returns `undefined` if it cannot be read: it is not there, it is not ours to read, or it is no text
- *   that this can read (YAML).
+ *   that this can read.
  */
 export async function readConfig(
   path: string,
-  cwd: string = Deno.cwd(),
+  options: ConfigOptions = {},
 ): Promise<ConfigFacts | undefined> {
-  if (/\.ya?ml$/.test(path)) return undefined;
-  const reader = new Reader(cwd);
-  const full = resolve(cwd, path);
-  try {
-    const root = await reader.read(full, 0);
-    return { ...factsOf(root, cwd), path: full, ...reader.facts };
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) {
-      return undefined;
+  return await new ConfigReader().read(path, options);
+}
+
+/** Reads a config again and again: what has not changed is not read twice. */
+export class ConfigReader {
+  #last:
+    | { readonly key: string; readonly reading: Reading; readonly facts: ConfigFacts }
+    | undefined;
+
+  /** See `readConfig`. The same object as before where nothing has changed. */
+  async read(path: string, options: ConfigOptions): Promise<ConfigFacts | undefined> {
+    const key = JSON.stringify([path, options]);
+    if (this.#last?.key === key && this.#last.reading.isFresh()) return this.#last.facts;
+    this.#last = undefined;
+    const { cwd = Deno.cwd(), includeDir } = options;
+    const reading = new Reading(cwd);
+    const full = resolve(cwd, path);
+    try {
+      const own = await reading.read(full, 0, options.yaml ?? isYaml(full));
+      const root = includeDir === undefined ? own : await reading.withFolder(own, includeDir);
+      const facts = { ...factsOf(root, cwd), path: full, ...reading.facts };
+      this.#last = { key, reading, facts };
+      return facts;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) {
+        return undefined;
+      }
+      if (error instanceof RangeError || error instanceof Deno.errors.IsADirectory) {
+        return undefined;
+      }
+      throw error;
     }
-    if (error instanceof RangeError || error instanceof Deno.errors.IsADirectory) return undefined;
-    throw error;
   }
 }
 
-/** Reads files with those that they include. */
-class Reader {
+function isYaml(path: string): boolean {
+  return /\.ya?ml$/.test(path);
+}
+
+/** What changes with each change of a file. */
+function stampOf(path: string): string {
+  try {
+    const { mtime, ctime, size, ino } = Deno.statSync(path);
+    return `${mtime?.getTime()} ${ctime?.getTime()} ${size} ${ino}`;
+  } catch {
+    return "";
+  }
+}
+
+/** One reading of files with those that they include. */
+class Reading {
   readonly #cwd: string;
   readonly #emptyIncludes: string[] = [];
+  /** Path → its stamp when it was read. */
+  readonly #read = new Map<string, string>();
+  /** What `@include` looked for, and what it found. */
+  readonly #globs: { readonly pattern: string; readonly found: string }[] = [];
   #changedMs = 0;
+  /** Those that are read twice count twice. */
   #files = 0;
   #bytes = 0;
 
@@ -102,7 +155,14 @@ class Reader {
     return { changedMs: this.#changedMs, emptyIncludes: this.#emptyIncludes };
   }
 
-  async read(path: string, depth: number): Promise<ConfigElement> {
+  /** Whether it would give the same now. */
+  isFresh(): boolean {
+    return [...this.#read].every(([path, stamp]) => stampOf(path) === stamp) &&
+      this.#globs.every(({ pattern, found }) => globbed(pattern).join("\n") === found);
+  }
+
+  async read(path: string, depth: number, yaml: boolean): Promise<ConfigElement> {
+    this.#read.set(path, stampOf(path));
     const { mtime, size, isFile } = await Deno.stat(path);
     this.#files++;
     this.#bytes += size;
@@ -111,26 +171,44 @@ class Reader {
       throw new RangeError(`Cannot read config ${path}: no file, or too much of it`);
     }
     this.#changedMs = Math.max(this.#changedMs, mtime?.getTime() ?? 0);
-    const root = parseConfig(await Deno.readTextFile(path));
-    return await this.#resolved(root, dirname(path), depth);
+    const text = await Deno.readTextFile(path);
+    const root = yaml ? parseYamlConfig(text) : parseConfig(text);
+    // Each syntax includes files of its own kind, whatever they are called.
+    return await this.#resolved(root, { folder: dirname(path), depth, yaml });
+  }
+
+  /** With the sections of all files in the folder that the config names, or else this one. */
+  async withFolder(root: ConfigElement, usual: string): Promise<ConfigElement> {
+    const system = root.children.filter(({ name }) => name === "system");
+    const folder = literal(last(system, "config_include_dir") ?? usual);
+    if (!folder) return root;
+    const children = [...root.children];
+    const pattern = join(globEscaped(resolve(this.#cwd, folder)), "**", "*.{conf,yaml,yml}");
+    for (const path of this.#glob(pattern)) {
+      if (this.#read.has(path)) continue;
+      const { children: more } = await this.read(path, 0, isYaml(path));
+      // The system's section has been read before.
+      children.push(...more.filter(({ name }) => name !== "system"));
+    }
+    return { ...root, children };
   }
 
   /** The same with what it includes in place of each `@include`. */
   async #resolved(
     element: ConfigElement,
-    folder: string,
-    depth: number,
+    file: { readonly folder: string; readonly depth: number; readonly yaml: boolean },
   ): Promise<ConfigElement> {
+    const { folder, depth, yaml } = file;
     const params = new Map(element.params);
     const children: ConfigElement[] = [];
     for (const child of element.children) {
       if (child.name !== INCLUDE) {
-        children.push(await this.#resolved(child, folder, depth));
+        children.push(await this.#resolved(child, file));
         continue;
       }
       for (const path of this.#matches(child.arg, folder)) {
         if (depth >= MAX_INCLUDE_DEPTH) throw new RangeError(`Cannot read ${path}: too deep`);
-        const included = await this.read(path, depth + 1);
+        const included = await this.read(path, depth + 1, yaml);
         for (const [key, value] of included.params) params.set(key, value);
         children.push(...included.children);
       }
@@ -143,10 +221,24 @@ class Reader {
     // Ruby and other machines' files: only Fluentd knows what they are.
     if (text === undefined || /^https?:/.test(text)) return [];
     const full = isAbsolute(text) ? text : join(folder, text);
-    const paths = globSync(full).map(String).sort();
+    const paths = this.#glob(full);
     if (paths.length === 0) this.#emptyIncludes.push(pattern);
     return paths.map((path) => resolve(this.#cwd, path));
   }
+
+  #glob(pattern: string): string[] {
+    const paths = globbed(pattern);
+    this.#globs.push({ pattern, found: paths.join("\n") });
+    return paths;
+  }
+}
+
+function globbed(pattern: string): string[] {
+  return globSync(pattern).map(String).sort();
+}
+
+function globEscaped(path: string): string {
+  return path.replace(/[\\*?[\]{}]/g, "\\$&");
 }
 
 function factsOf(root: ConfigElement, cwd: string) {

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { type ConfigFacts, MAX_CONFIG_BYTES, MAX_CONFIG_FILES, readConfig } from "./reader.ts";
+import {
+  type ConfigFacts,
+  ConfigReader,
+  MAX_CONFIG_BYTES,
+  MAX_CONFIG_FILES,
+  readConfig,
+} from "./reader.ts";
 import { tempDir } from "../testing/kit.ts";
 
 /** Reads a config whose main file is `fluent.conf`, in a folder that is the working directory too. */
@@ -10,7 +16,7 @@ async function read(files: Record<string, string>): Promise<ConfigFacts | undefi
     await Deno.mkdir(join(dir.path, name, ".."), { recursive: true });
     await Deno.writeTextFile(join(dir.path, name), text);
   }
-  const facts = await readConfig("fluent.conf", dir.path);
+  const facts = await readConfig("fluent.conf", { cwd: dir.path });
   return facts && JSON.parse(JSON.stringify(facts).replaceAll(dir.path, "/DIR"));
 }
 
@@ -134,14 +140,96 @@ Deno.test("readConfig() follows @include, from the folder of the file that has i
     await Deno.writeTextFile(join(dir.path, "b.conf"), "");
     await Deno.utime(join(dir.path, "fluent.conf"), 1, 1000);
     await Deno.utime(join(dir.path, "b.conf"), 1, 2000);
-    assert.equal((await readConfig("fluent.conf", dir.path))?.changedMs, 2_000_000);
+    assert.equal((await readConfig("fluent.conf", { cwd: dir.path }))?.changedMs, 2_000_000);
   });
+});
+
+Deno.test("readConfig() reads YAML, by its name or because it is told", async (t) => {
+  const yaml = "config:\n  - source: { $type: tcp, port: 1 }\n  - !include more/*.yaml\n";
+  const more = "- source: { $type: udp, port: 2 }\n- match: { $tag: '**', $type: stdout }\n";
+  for (const [name, options] of [["fluent.yaml", {}], ["fluent.conf", { yaml: true }]] as const) {
+    await t.step(name, async () => {
+      await using dir = await tempDir();
+      await Deno.mkdir(join(dir.path, "more"));
+      await Deno.writeTextFile(join(dir.path, name), yaml);
+      await Deno.writeTextFile(join(dir.path, "more/a.yaml"), more);
+      const facts = await readConfig(name, { cwd: dir.path, ...options });
+      assert.deepEqual(facts?.listening.map(({ proto, at }) => `${proto} ${at}`), [
+        "tcp 1",
+        "udp 2",
+      ]);
+      assert.deepEqual([facts?.sources, facts?.outputs.length, facts?.printsRecords], [2, 1, true]);
+    });
+  }
+  await t.step("what is none gives nothing", async () => {
+    await using dir = await tempDir();
+    await Deno.writeTextFile(join(dir.path, "fluent.yaml"), "config: [\n");
+    assert.equal(await readConfig("fluent.yaml", { cwd: dir.path }), undefined);
+  });
+});
+
+Deno.test("readConfig() reads the folder that Fluentd reads too", async (t) => {
+  await using dir = await tempDir();
+  const write = async (name: string, text: string) => {
+    await Deno.mkdir(join(dir.path, name, ".."), { recursive: true });
+    await Deno.writeTextFile(join(dir.path, name), text);
+  };
+  await write("conf.d/a.conf", source("@type tcp\nport 1"));
+  await write("conf.d/deep/b.yaml", "config: [{ source: { $type: tcp, port: 2 } }]\n");
+  // It is too late for a system's section.
+  const late = "system: { workers: 9 }\nconfig: [{ source: { $type: tcp, port: 3 } }]\n";
+  await write("conf.d/c.yml", late);
+  await write("conf.d/d.conf.bak", source("@type tcp\nport 4"));
+  await write("other/e.conf", source("@type tcp\nport 5"));
+  const ports = async (text: string, includeDir?: string) => {
+    await write("fluent.conf", text);
+    const facts = await readConfig("fluent.conf", { cwd: dir.path, includeDir });
+    assert.equal(facts?.workers, 1);
+    return facts?.listening.map(({ at }) => at);
+  };
+  const usual = join(dir.path, "conf.d");
+  const other = (name: string) => system(`config_include_dir "${name}"`);
+  await t.step("recursively, each file by its own syntax", async () => {
+    assert.deepEqual(await ports("", usual), ["1", "3", "2"]);
+  });
+  await t.step("each file once", async () => {
+    assert.deepEqual(await ports("@include conf.d/*.conf\n", usual), ["1", "3", "2"]);
+  });
+  await t.step("another one, if the config names it", async () => {
+    assert.deepEqual(await ports(other(join(dir.path, "other")), usual), ["5"]);
+  });
+  await t.step("none, if the config says so, if it is not there, or before 1.19", async () => {
+    assert.deepEqual(await ports(other(""), usual), []);
+    assert.deepEqual(await ports("", join(dir.path, "none")), []);
+    assert.deepEqual(await ports(other(join(dir.path, "other"))), []);
+  });
+});
+
+Deno.test("ConfigReader reads only what has changed", async () => {
+  await using dir = await tempDir();
+  const write = (name: string, text: string) => Deno.writeTextFile(join(dir.path, name), text);
+  await write("fluent.conf", "@include *.inc\n");
+  await write("a.inc", source("@type tcp\nport 1"));
+  const reader = new ConfigReader();
+  const read = () => reader.read("fluent.conf", { cwd: dir.path });
+  const first = await read();
+  assert.equal(await read(), first);
+  // The same length, in the same second.
+  await write("a.inc", source("@type tcp\nport 2"));
+  const second = await read();
+  assert.deepEqual(second?.listening.map(({ at }) => at), ["2"]);
+  await write("b.inc", source("@type tcp\nport 3"));
+  assert.deepEqual((await read())?.listening.map(({ at }) => at), ["2", "3"]);
+  await Deno.remove(join(dir.path, "a.inc"));
+  assert.deepEqual((await read())?.listening.map(({ at }) => at), ["3"]);
+  await Deno.remove(join(dir.path, "fluent.conf"));
+  assert.equal(await read(), undefined);
 });
 
 Deno.test("readConfig() gives nothing where it would have to guess", async (t) => {
   const files: Record<string, Record<string, string>> = {
     "a config that is not there": {},
-    "one in YAML": { "fluent.yaml": "config: []\n" },
+    "a config of another name": { "fluent.yaml": "config: []\n" },
     "a folder": { "fluent.conf/x": "" },
     "one that includes itself": { "fluent.conf": "@include fluent.conf\n" },
     "more than MAX_CONFIG_BYTES": { "fluent.conf": "#\n".repeat(MAX_CONFIG_BYTES / 2 + 1) },

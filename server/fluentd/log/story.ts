@@ -85,6 +85,11 @@ export class LogStory {
   #backups: string[] = [];
   readonly #unused = new Set<string>();
 
+  /** As a supervisor has said it last. */
+  get version(): string | undefined {
+    return this.#version;
+  }
+
   /**
    * @param readMs When it was read, in milliseconds since the epoch.
    */

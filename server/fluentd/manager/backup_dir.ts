@@ -61,5 +61,5 @@ function mayWrite({ uid, gid, mode }: Deno.FileInfo, user: Deno.FileInfo): boole
 /** A file that is included may say it too. */
 async function mayNameAnother(configPath: string): Promise<boolean> {
   const text = await Deno.readTextFile(configPath).catch(() => "@include");
-  return /\broot_dir\b|@include\b|\binclude:/.test(text);
+  return /\broot_dir\b|[@!]include\b/.test(text);
 }

@@ -31,6 +31,8 @@ export interface Launch {
 export interface LaunchFacts {
   readonly configPath?: string;
   readonly logPath?: string;
+  /** `--config-file-type yaml`; absent where the name of the config tells. */
+  readonly yaml?: boolean;
   /** `-d`: it leaves its starter, and lies about how that went. */
   readonly daemon: boolean;
 }
@@ -207,8 +209,10 @@ export function readLaunch({ argv, env }: Launch): LaunchFacts {
     if (name === "daemon") daemon = true;
   }
   const configPath = values.config ?? env?.FLUENT_CONF;
+  const yaml = /^ya?ml$/.test(values["config-file-type"] ?? "");
   return {
     daemon,
+    ...(yaml ? { yaml } : {}),
     ...(configPath === undefined ? {} : { configPath }),
     ...(values.log === undefined ? {} : { logPath: values.log }),
   };

@@ -5,7 +5,7 @@
  * @module
  */
 import { delay } from "../../../shared/async/delay.ts";
-import { type ConfigFacts, readConfig } from "../config/reader.ts";
+import { type ConfigFacts, ConfigReader } from "../config/reader.ts";
 import { type ConfigElement, NO_CONFIG } from "../config/text.ts";
 import { type FailingOutput, failingOutputs } from "./delivery.ts";
 import { onFullDisk } from "../system/disk.ts";
@@ -36,6 +36,10 @@ const COST_FACTOR = 4;
 const YOUTH_MS = 10_000;
 /** How it is started and where its log is hardly ever change, and may cost a command to ask. */
 const SETUP_MS = 15_000;
+
+/** The variable that names another folder than the default. */
+const INCLUDE_DIR = "FLUENT_CONF_INCLUDE_DIR";
+const DEFAULT_INCLUDE_DIR = "/etc/fluent/conf.d";
 
 /** What all witnesses say at one moment. */
 export interface Look {
@@ -95,6 +99,7 @@ export class Observer {
   readonly log = new LogFollower();
   /** For all that leaves this machine. */
   readonly mask: Mask;
+  readonly #configReader = new ConfigReader();
   readonly #schemas = new PluginSchemas();
   /** What the last look found, and whose plugins are to be asked. */
   #configured: { readonly root: ConfigElement; readonly launch: Launch | undefined } | undefined;
@@ -266,9 +271,22 @@ export class Observer {
     launch: Launch | undefined,
   ): Promise<ConfigFacts | undefined> {
     const newest = supervisors.at(-1);
-    const own = newest && readLaunch({ argv: newest.argv }).configPath;
-    const path = own ?? (launch && readLaunch(launch).configPath) ?? DEFAULT_CONFIG_PATH;
-    return await readConfig(path, newest && await cwdOf(newest.pid));
+    const own = newest && readLaunch({ argv: newest.argv });
+    const planned = launch && readLaunch(launch);
+    const path = own?.configPath ?? planned?.configPath ?? DEFAULT_CONFIG_PATH;
+    return await this.#configReader.read(path, {
+      cwd: newest && await cwdOf(newest.pid),
+      yaml: own?.yaml ?? planned?.yaml,
+      includeDir: this.#includeDir(launch),
+    });
+  }
+
+  /** The folder whose files are read too, as far as its version is known. */
+  #includeDir(launch: Launch | undefined): string | undefined {
+    const version = this.log.story.version ?? this.#schemas.version;
+    if (version === undefined || !readsFolder(version)) return undefined;
+    const inherited = launch?.cleanEnv ? undefined : Deno.env.get(INCLUDE_DIR);
+    return launch?.env?.[INCLUDE_DIR] ?? inherited ?? DEFAULT_INCLUDE_DIR;
   }
 
   /** Only asked while none of ours runs: then its place may be taken. */
@@ -331,6 +349,12 @@ async function withoutEnded(seen: Observation): Promise<Observation> {
   const living = await readProcesses(seen.workers.map(({ pid }) => pid));
   const workers = seen.workers.filter((worker) => living.some((now) => isSameProcess(now, worker)));
   return { ...seen, workers };
+}
+
+/** Whether this version reads a folder in addition to its config: 1.19 began with it. */
+function readsFolder(version: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major > 1 || major === 1 && minor >= 19;
 }
 
 async function cwdOf(pid: number): Promise<string | undefined> {
