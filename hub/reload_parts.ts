@@ -22,7 +22,7 @@ export function reloadParts({ auth, authFile, audit, auditLog }: ReloadSources):
   if (auth.look !== undefined) {
     parts.push({
       what: authFile === undefined ? "tokens and enrolled servers" : `auth file ${authFile}`,
-      look: () => auth.look?.() ? "in force, it has changed" : "unchanged",
+      look: async () => await auth.look?.() ? "in force, it has changed" : "unchanged",
     });
   }
   if (auditLog !== undefined && audit.reopen !== undefined) {

@@ -118,8 +118,16 @@ async function suffer(attack: Attack, world: World): Promise<Row> {
     const usage = await hub.program.usage().catch(() => undefined);
     peak = Math.max(peak, usage?.rssBytes ?? 0);
   }, LOOK_MS);
+  const rewrite = (second: number) => {
+    if (attack.authFile === undefined) return;
+    // As tools do that replace files: there is never half of it.
+    Deno.writeTextFileSync(`${authFile}.new`, attack.authFile(AUTH, second), { mode: 0o600 });
+    Deno.renameSync(`${authFile}.new`, authFile);
+  };
+  let second = 0;
+  const writing = setInterval(() => rewrite(++second), 1_000);
   try {
-    if (attack.authFile !== undefined) await Deno.writeTextFile(authFile, attack.authFile());
+    rewrite(0);
     await using attackers = attack.kind === undefined
       ? undefined
       : await startAttack(hub, { ...attack, kind: attack.kind, seconds: seconds + 1 });
@@ -138,6 +146,7 @@ async function suffer(attack: Attack, world: World): Promise<Row> {
     });
   } finally {
     clearInterval(look);
+    clearInterval(writing);
     if (attack.authFile !== undefined) await Deno.writeTextFile(authFile, AUTH);
   }
 }

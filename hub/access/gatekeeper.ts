@@ -8,6 +8,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { turns } from "../../shared/async/turns.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { isLoopback } from "../../shared/net/loopback.ts";
@@ -363,6 +364,7 @@ export class Gatekeeper {
 
   async #lookAtTunnels(): Promise<void> {
     for (const [tunnel, kept] of this.#tunnels) {
+      if (turns.isOver()) await turns.next();
       const answer = await this.#auth.authorizeTunnel(kept.request);
       if (!("status" in answer)) kept.identity = answer;
       else if (answer.status !== 503) {
@@ -374,6 +376,8 @@ export class Gatekeeper {
   async #lookAtCalls(): Promise<void> {
     const answers = new Map<CallRequest, Operator | RpcError>();
     for (const call of [...this.#calls.members]) {
+      if (turns.isOver()) await turns.next();
+      if (!this.#calls.has(call)) continue;
       const { request, operator } = call.admission!;
       const answer = answers.get(request) ?? await this.#auth.authorizeCall(request);
       answers.set(request, answer);
@@ -396,6 +400,7 @@ export class Gatekeeper {
 
   async #lookAtRaws(): Promise<void> {
     for (const raw of this.#raws) {
+      if (turns.isOver()) await turns.next();
       const answer = await this.#auth.authorizeCall(raw.request);
       const error = answer instanceof RpcError ? answer : this.#permitRaw(answer, raw.server);
       if (error === undefined || error.code === Status.UNAVAILABLE) continue;

@@ -22,11 +22,12 @@ import {
 } from "../../shared/rules/elements.ts";
 import { type Glob, glob } from "../../shared/rules/glob.ts";
 import { type Issuer, readIssuer } from "./issuer.ts";
+import { atOnce, type Steps } from "../../shared/async/steps.ts";
 import type { Rule } from "../../shared/rules/rules.ts";
-import { type Element, readYamlFile } from "../../shared/rules/yaml_element.ts";
+import { type Element, readEach, readYamlFile } from "../../shared/rules/yaml_element.ts";
 
-/** Larger files are refused. */
-export const MAX_FILE_BYTES = 4 * 1024 * 1024;
+/** Larger files are refused. Three thousand servers with a token each have 400 KB. */
+export const MAX_FILE_BYTES = 1024 * 1024;
 
 /** A token, of which only the hash is known. */
 export interface TokenHash {
@@ -83,7 +84,12 @@ const SAN = /^(?:dns|uri|email|ip):./;
  * @throws {FaultyFileError} That tells all faults with their places.
  */
 export function parseAuthFile(path: string, text: string): AuthFile {
-  return readYamlFile(path, text, (root) => {
+  return atOnce(authFileSteps(path, text));
+}
+
+/** The same in small steps, for who has others to serve meanwhile. */
+export function authFileSteps(path: string, text: string): Steps<AuthFile> {
+  return readYamlFile(path, text, function* (root) {
     const { version, allowLoopback, issuers, servers, operators } = root.fields(
       "version",
       "allowLoopback",
@@ -94,9 +100,9 @@ export function parseAuthFile(path: string, text: string): AuthFile {
     readVersion(root, version);
     const file: AuthFile = {
       allowLoopback: allowLoopback?.boolean() ?? false,
-      issuers: issuers?.items().map(readIssuer) ?? [],
-      servers: servers?.items().map(readServer) ?? [],
-      operators: operators?.items().map(readOperator) ?? [],
+      issuers: yield* readEach(issuers?.items() ?? [], readIssuer),
+      servers: yield* readEach(servers?.items() ?? [], readServer),
+      operators: yield* readOperators(operators?.items() ?? []),
     };
     unique(file.issuers.map(({ id }) => id), issuers, "issuers[].id");
     unique(file.servers.map(({ id }) => id), servers, "servers[].id");
@@ -145,7 +151,14 @@ function readServer(element: Element): ServerEntry {
   };
 }
 
-function readOperator(element: Element): OperatorEntry {
+/** Each may have thousands of rules. */
+function* readOperators(elements: readonly Element[]): Steps<OperatorEntry[]> {
+  const operators: OperatorEntry[] = [];
+  for (const element of elements) operators.push(yield* readOperator(element));
+  return operators;
+}
+
+function* readOperator(element: Element): Steps<OperatorEntry> {
   const fields = element.fields("id", ...CREDENTIALS, "rules");
   if (fields.rules === undefined) {
     element.fault("must have rules: without one it may call nothing");
@@ -153,7 +166,7 @@ function readOperator(element: Element): OperatorEntry {
   return {
     id: readId(element, fields.id),
     ...readCredentials(element, fields),
-    rules: fields.rules?.items().map(readRule) ?? [],
+    rules: yield* readEach(fields.rules?.items() ?? [], readRule),
   };
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { parseAuthFile } from "./auth_file.ts";
 import { RuleGrant } from "../../shared/rules/rules.ts";
-import { FaultyFileError } from "../../shared/rules/yaml_element.ts";
+import { FaultyFileError } from "../../shared/files/faulty_file_error.ts";
 
 const HASH = `sha256:${"a".repeat(64)}`;
 const OTHER = `sha256:${"b".repeat(64)}`;

@@ -13,6 +13,7 @@
 import { getLogger } from "@logtape/logtape";
 import { createHash } from "node:crypto";
 import { Complaint } from "../../shared/async/complaint.ts";
+import { atOnce, inTurns, type Steps } from "../../shared/async/steps.ts";
 import { WatchedFolder } from "../../shared/files/watched_folder.ts";
 import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
@@ -47,6 +48,13 @@ interface Known {
   readonly expiresAtMs: number | undefined;
 }
 
+/** What a look at the folder has found. */
+interface Loaded {
+  readonly changed: boolean;
+  /** Of each file that cannot be used. */
+  readonly faults: readonly string[];
+}
+
 export interface EnrolledAuthOptions {
   /** @default once a second */
   readonly pollMs?: number | undefined;
@@ -60,6 +68,8 @@ export class EnrolledAuth implements Auth {
   readonly #listeners = new Set<() => void>();
   readonly #complaint = new Complaint();
   readonly #used: Set<string>;
+  #loading: Promise<unknown> = Promise.resolve();
+  #closed = false;
   #entries = new Map<string, Enrolled>();
   #byHash = new Map<string, Known>();
 
@@ -68,10 +78,10 @@ export class EnrolledAuth implements Auth {
     this.#stateDir = stateDir;
     this.#used = readUsed(stateDir);
     this.#watch = new WatchedFolder(enrolledFolder(stateDir), {
-      onChange: () => this.#read(),
+      onChange: () => void this.#read(),
       pollMs,
     });
-    this.#read();
+    this.#complainOf(() => atOnce(this.#load()));
   }
 
   authorizeTunnel(request: TunnelRequest): Answer<Identity | Refusal> {
@@ -102,14 +112,15 @@ export class EnrolledAuth implements Auth {
     this.#other.onChange(listener);
   }
 
-  look(): boolean {
-    const changed = this.#other.look?.() ?? false;
-    const { changed: enrolled, faults } = this.#load();
+  async look(): Promise<boolean> {
+    const changed = await this.#other.look?.() ?? false;
+    const { changed: enrolled, faults } = await this.#loadInTurns();
     if (faults.length > 0) throw new Error(faults.join("; "));
     return changed || enrolled;
   }
 
   close(): void {
+    this.#closed = true;
     this.#watch[Symbol.dispose]();
     this.#other.close();
   }
@@ -154,43 +165,67 @@ export class EnrolledAuth implements Auth {
     }
   }
 
-  #read(): void {
+  async #read(): Promise<void> {
     try {
-      const { faults } = this.#load();
-      const message = faults.join("; ");
-      if (message === "") this.#complaint.settle();
-      else if (this.#complaint.isDue(message)) {
-        getLogger(["hub", "auth"]).error("Enrolled servers that cannot be used: {message}", {
-          message,
-        });
-      }
+      const loaded = await this.#loadInTurns();
+      this.#complainOf(() => loaded);
     } catch (error) {
-      getLogger(["hub", "auth"]).error("Cannot read who is enrolled: {error}", { error });
+      this.#complainOf(() => {
+        throw error;
+      });
     }
   }
 
+  #complainOf(loaded: () => Loaded): void {
+    const log = getLogger(["hub", "auth"]);
+    try {
+      const message = saidBriefly(loaded().faults);
+      if (message === "") this.#complaint.settle();
+      else if (this.#complaint.isDue(message)) {
+        log.error("Enrolled servers that cannot be used: {message}", { message });
+      }
+    } catch (error) {
+      log.error("Cannot read who is enrolled: {error}", { error });
+    }
+  }
+
+  /** One after the other: each begins with what the one before has found. */
+  #loadInTurns(): Promise<Loaded> {
+    const loading = this.#loading.then(() => inTurns(this.#load()));
+    this.#loading = loading.catch(() => {});
+    return loading;
+  }
+
   /** A file that is broken leaves its server as it was before. */
-  #load(): { readonly changed: boolean; readonly faults: readonly string[] } {
+  *#load(): Steps<Loaded> {
     const faults: string[] = [];
     const entries = new Map<string, Enrolled>();
     for (const name of enrolledNames(this.#stateDir)) {
+      const before = this.#entries.get(name);
       try {
-        entries.set(name, readEnrolled(this.#stateDir, name));
+        entries.set(name, readEnrolled(this.#stateDir, name, before));
       } catch (error) {
         faults.push((error as Error).message);
-        const before = this.#entries.get(name);
         if (before !== undefined) entries.set(name, before);
       }
+      yield;
     }
     const changed = entries.size !== this.#entries.size ||
-      [...entries].some(([name, { text }]) => this.#entries.get(name)?.text !== text);
-    if (!changed) return { changed, faults };
+      [...entries].some(([name, entry]) => this.#entries.get(name) !== entry);
+    if (!changed || this.#closed) return { changed: false, faults };
     this.#entries = entries;
     this.#byHash = byHash(entries.values());
     getLogger(["hub", "auth"]).info("{count} servers are enrolled", { count: entries.size });
     for (const listener of this.#listeners) listener();
     return { changed, faults };
   }
+}
+
+/** A log line is no list of thousands. */
+function saidBriefly(faults: readonly string[]): string {
+  const [first = "", ...more] = faults;
+  const [line = ""] = first.split("\n").map((part) => part.trim()).slice(-1);
+  return more.length === 0 ? line : `${line}; and ${more.length} more`;
 }
 
 function byHash(entries: Iterable<Enrolled>): Map<string, Known> {

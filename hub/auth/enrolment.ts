@@ -16,8 +16,8 @@ import { parseAuthFile, type ServerEntry, type TokenHash } from "./auth_file.ts"
 
 /** More are not read. */
 export const MAX_ENROLLED = 20_000;
-/** The largest file of one. */
-const MAX_ENTRY_BYTES = 64 * 1024;
+/** The largest file of one. It is parsed in one go. */
+const MAX_ENTRY_BYTES = 16 * 1024;
 const EXTENSION = ".yaml";
 
 /** The folder of their files. */
@@ -61,12 +61,13 @@ export interface Enrolled {
 /**
  * Reads one.
  *
+ * @param before What it was when it was last read: who has not changed is not parsed again.
  * @throws {Error} That says what is wrong with its file.
  */
-export function readEnrolled(stateDir: string, name: string): Enrolled {
+export function readEnrolled(stateDir: string, name: string, before?: Enrolled): Enrolled {
   const path = fileOf(stateDir, name);
   const text = readRulesFile(path, { what: "enrolment", maxBytes: MAX_ENTRY_BYTES });
-  return { entry: parse(path, name, text), text };
+  return text === before?.text ? before : { entry: parse(path, name, text), text };
 }
 
 function parse(path: string, name: string, text: string): ServerEntry {

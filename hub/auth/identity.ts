@@ -84,7 +84,7 @@ export interface Auth {
    * @returns Whether another one is in force.
    * @throws {Error} If it is broken; then the one before it stays in force.
    */
-  look?(): boolean;
+  look?(): boolean | Promise<boolean>;
   /** Ends what goes on in the background. */
   close(): void;
 }

@@ -6,10 +6,11 @@
 import { getLogger } from "@logtape/logtape";
 import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
+import type { Steps } from "../../shared/async/steps.ts";
 import type { RpcError } from "../../shared/grpc/rpc_error.ts";
 import type { Answer, Auth, CallRequest, Identity, Operator, TunnelRequest } from "./identity.ts";
 import type { Refusal } from "../registry/refusal.ts";
-import { type AuthFile, MAX_FILE_BYTES, parseAuthFile } from "./auth_file.ts";
+import { type AuthFile, authFileSteps, MAX_FILE_BYTES } from "./auth_file.ts";
 import { FileAuth } from "./file_auth.ts";
 import type { Grant } from "../../shared/rules/rules.ts";
 import {
@@ -28,18 +29,19 @@ export interface LoadedAuthFile extends LoadedFile {
 /**
  * Reads an auth file and the key files that it names.
  *
- * @param parse Reads the text. @default parseAuthFile
+ * @param parse Reads the text. @default authFileSteps
  * @param trust Whether who comes from loopback is on this machine: loopback_trust.ts.
  * @throws {Error} That says what is wrong, and where.
  */
-export function loadAuthFile(
+export function* loadAuthFile(
   path: string,
-  parse: (text: string) => AuthFile = (text) => parseAuthFile(path, text),
+  parse: (text: string) => Steps<AuthFile> = (text) => authFileSteps(path, text),
   trust: { readonly trustLoopback?: boolean } = {},
-): LoadedAuthFile {
+): Steps<LoadedAuthFile> {
   const text = readAuthFile(path);
-  const file = parse(text);
+  const file = yield* parse(text);
   const fingerprint = fingerprintOf(path, text, file);
+  yield;
   return { file, auth: new FileAuth(path, file, trust), fingerprint };
 }
 
@@ -54,7 +56,7 @@ export class WatchedAuth implements Auth {
     { pollMs, ...trust }: { readonly pollMs?: number; readonly trustLoopback?: boolean } = {},
   ) {
     const log = getLogger(["hub", "auth"]);
-    const parse = parsedOnce((text) => parseAuthFile(path, text));
+    const parse = parsedOnce((text) => authFileSteps(path, text));
     this.#file = new WatchedFile({
       load: () => loadAuthFile(path, parse, trust),
       fingerprint: ({ file }) => fingerprintOf(path, readAuthFile(path), file),
@@ -69,8 +71,9 @@ export class WatchedAuth implements Auth {
       },
       onBroken: (message) =>
         log.error(
-          "The auth file has changed but is NOT in force, the one before it still is. {message}",
-          { message },
+          "The auth file has changed but is NOT in force, the one before it still is: {message}; " +
+            "ghub auth check {path} tells all",
+          { message, path },
         ),
     });
   }
@@ -91,7 +94,7 @@ export class WatchedAuth implements Auth {
     this.#listeners.add(listener);
   }
 
-  look(): boolean {
+  look(): Promise<boolean> {
     return this.#file.look();
   }
 

@@ -7,6 +7,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { atOnce } from "../../shared/async/steps.ts";
 import { type Output, UsageError } from "../../shared/cli/program.ts";
 import { defineCommand } from "../../shared/cli/command.ts";
 import { isToken, randomToken, readSecretFile, TOKEN_RULE } from "../auth/token_file.ts";
@@ -33,7 +34,7 @@ const check = defineCommand({
   notes: "Exit codes: 0 it can be used, 1 it cannot.",
   args: [{ name: "file", summary: "The auth file", complete: "file" }],
   run: async ({ args: [path = ""], io }) => {
-    const { file } = loadAuthFile(path);
+    const { file } = atOnce(loadAuthFile(path));
     await io.stdout.write(describe(path, file));
     for (const warning of warningsOf(file)) await io.stderr.write(`warning: ${warning}\n`);
     return 0;

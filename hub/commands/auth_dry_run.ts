@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { atOnce } from "../../shared/async/steps.ts";
 import { defineCommand } from "../../shared/cli/command.ts";
 import { quote } from "../../shared/text/quote.ts";
 import { type Change, type DryRun, dryRun, type Group } from "./dry_run/replay.ts";
@@ -49,8 +50,10 @@ export const dryRunCommand = defineCommand({
     },
   },
   run: async ({ args: [path = "", ...logs], options, io }) => {
-    const { file } = loadAuthFile(path);
-    const old = options.authFile === undefined ? undefined : loadAuthFile(options.authFile).file;
+    const { file } = atOnce(loadAuthFile(path));
+    const old = options.authFile === undefined
+      ? undefined
+      : atOnce(loadAuthFile(options.authFile)).file;
     const result = await dryRun(logs, { file, old });
     const { badLines, badCount, dropped, counts } = result;
     await io.stdout.write(textOf(result));

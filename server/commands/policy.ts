@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { atOnce } from "../../shared/async/steps.ts";
 import { defineCommand } from "../../shared/cli/command.ts";
 import type { Glob } from "../../shared/rules/glob.ts";
 import { loadPolicy, type Policy } from "../policy/policy_file.ts";
@@ -17,7 +18,7 @@ const check = defineCommand({
   notes: "Exit codes: 0 it can be used, 1 it cannot.",
   args: [{ name: "file", summary: "The policy file", complete: "file" }],
   run: async ({ args: [path = ""], io }) => {
-    const { policy } = loadPolicy(path);
+    const { policy } = atOnce(loadPolicy(path));
     await io.stdout.write(describe(path, policy));
     for (const warning of warningsOf(policy)) await io.stderr.write(`warning: ${warning}\n`);
     return 0;

@@ -21,8 +21,8 @@ import {
   type Caller,
   type LoadedPolicy,
   loadPolicy,
-  parsePolicy,
   policyFingerprint,
+  policySteps,
 } from "./policy_file.ts";
 import { VoucherReader } from "./voucher_reader.ts";
 
@@ -64,7 +64,7 @@ export class Guard implements Disposable {
     const log = getLogger(["server", "policy"]);
     this.#path = path;
     this.#hubs = new KnownHubs(stateDir);
-    const parse = parsedOnce((text) => parsePolicy(path, text));
+    const parse = parsedOnce((text) => policySteps(path, text));
     this.#file = new WatchedFile({
       load: () => loadPolicy(path, parse),
       fingerprint: () => policyFingerprint(path),
@@ -76,8 +76,9 @@ export class Guard implements Disposable {
       },
       onBroken: (message) =>
         log.error(
-          "The policy file has changed but is NOT in force, the one before it still is. {message}",
-          { message },
+          "The policy file has changed but is NOT in force, the one before it still is: {message}; " +
+            "gserver policy check {path} tells all",
+          { message, path },
         ),
     });
   }
@@ -90,7 +91,7 @@ export class Guard implements Disposable {
   get reloadPart(): ReloadPart {
     return {
       what: `policy file ${this.#path}`,
-      look: () => this.#file.look() ? "in force, it has changed" : "unchanged",
+      look: async () => await this.#file.look() ? "in force, it has changed" : "unchanged",
     };
   }
 

@@ -24,7 +24,8 @@ import {
 import { type Glob, glob } from "../../shared/rules/glob.ts";
 import { type Rule, RuleGrant } from "../../shared/rules/rules.ts";
 import { type LoadedFile, readRulesFile } from "../../shared/files/watched_file.ts";
-import { type Element, readYamlFile } from "../../shared/rules/yaml_element.ts";
+import { type Element, readEach, readYamlFile } from "../../shared/rules/yaml_element.ts";
+import { atOnce, type Steps } from "../../shared/async/steps.ts";
 import { type ProofKind, PROOFS } from "../../shared/vouchers/voucher.ts";
 
 /** Larger files are refused. */
@@ -103,12 +104,12 @@ export interface LoadedPolicy extends LoadedFile {
 }
 
 /** @throws {Error} That tells all that is wrong with it, and where. */
-export function loadPolicy(
+export function* loadPolicy(
   path: string,
-  parse: (text: string) => Policy = (text) => parsePolicy(path, text),
-): LoadedPolicy {
+  parse: (text: string) => Steps<Policy> = (text) => policySteps(path, text),
+): Steps<LoadedPolicy> {
   const text = readPolicyFile(path);
-  return { policy: parse(text), fingerprint: fingerprintOf(text) };
+  return { policy: yield* parse(text), fingerprint: fingerprintOf(text) };
 }
 
 /** Of what is on disk now. */
@@ -123,11 +124,16 @@ export function policyFingerprint(path: string): string {
  * @throws {FaultyFileError} That tells all faults with their places.
  */
 export function parsePolicy(path: string, text: string): Policy {
-  return readYamlFile(path, text, (root) => {
+  return atOnce(policySteps(path, text));
+}
+
+/** The same in small steps, for who has others to serve meanwhile. */
+export function policySteps(path: string, text: string): Steps<Policy> {
+  return readYamlFile(path, text, function* (root) {
     const { version, rules } = root.fields("version", "rules");
     readVersion(root, version);
     if (rules === undefined) root.fault("must have rules: without one nobody may call anything");
-    return new Policy(rules?.items().map(readRule) ?? []);
+    return new Policy(yield* readEach(rules?.items() ?? [], readRule));
   });
 }
 

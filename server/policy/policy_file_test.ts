@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FaultyFileError } from "../../shared/rules/yaml_element.ts";
+import { FaultyFileError } from "../../shared/files/faulty_file_error.ts";
 import type { ProofKind } from "../../shared/vouchers/voucher.ts";
 import { parsePolicy } from "./policy_file.ts";
 

@@ -28,8 +28,8 @@ export type ConfigFile = ReadonlyMap<string, {
   readonly place: string;
 }>;
 
-/** A config file is a page of settings; what is larger is the wrong file. */
-const MAX_BYTES = 1024 * 1024;
+/** A config file is a page of settings; what is larger is the wrong file. A service reads it in one go. */
+const MAX_BYTES = 64 * 1024;
 
 /**
  * @param known The options of all commands of the program.

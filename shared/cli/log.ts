@@ -65,6 +65,9 @@ export async function resetLog(): Promise<void> {
   await reset();
 }
 
+/** What needs no quotes. */
+const BARE = /^[\w./:@+-]+$/;
+
 /** One record as a line of text. */
 export function formatText(record: LogRecord): string {
   const time = new Date(record.timestamp).toISOString();
@@ -74,7 +77,9 @@ export function formatText(record: LogRecord): string {
 /** … without time and level, for whoever keeps them elsewhere. */
 function formatBare(record: LogRecord): string {
   const properties = Object.entries(record.properties)
-    .map(([key, value]) => ` ${key}=${oneLine(value)}`).join("");
+    .map(([key, value]) => [key, oneLine(value)] as const)
+    .filter(([key, text]) => BARE.test(text) || !isSaid(record, key))
+    .map(([key, text]) => ` ${key}=${text}`).join("");
   const category = record.category.join("·");
   return printable(`${category} ${messageOf(record)}${properties}`);
 }
@@ -91,6 +96,11 @@ export function formatJson(record: LogRecord): string {
   return safeJson(Object.assign({ ...core }, plain(record.properties), core));
 }
 
+/** Whether the message itself has this value: a sentence stands in a line once, a word may twice. */
+function isSaid({ rawMessage }: LogRecord, key: string): boolean {
+  return typeof rawMessage === "string" && rawMessage.includes(`{${key}}`);
+}
+
 /** A template's texts and values alternate. */
 function messageOf(record: LogRecord): string {
   return record.message
@@ -98,7 +108,7 @@ function messageOf(record: LogRecord): string {
 }
 
 function oneLine(value: unknown): string {
-  if (typeof value === "string") return /^[\w./:@+-]+$/.test(value) ? value : JSON.stringify(value);
+  if (typeof value === "string") return BARE.test(value) ? value : JSON.stringify(value);
   if (value instanceof Error) return JSON.stringify(`${value.name}: ${value.message}`);
   return JSON.stringify(plain(value)) ?? String(value);
 }

@@ -24,6 +24,14 @@ Deno.test("configureLog() writes a line of text for each record", async () => {
   );
 });
 
+Deno.test("configureLog() says a sentence once, in the message or behind it", async () => {
+  const [line] = await logged({}, () => {
+    const error = "no such file";
+    getLogger("hub").error("Cannot read {path}: {error}", { path: "a.crt", error, why: error });
+  });
+  assert.match(line!, /Cannot read a\.crt: "no such file" path=a\.crt why="no such file"$/);
+});
+
 Deno.test("F15: a line for systemd's journal has its priority, and no second time stamp", async (t) => {
   const table = [["debug", 7], ["info", 6], ["warn", 4], ["error", 3], ["fatal", 2]] as const;
   for (const [level, priority] of table) {

@@ -8,8 +8,13 @@
  * @module
  */
 import { Complaint } from "../async/complaint.ts";
+import { atOnce, inTurns, type Steps } from "../async/steps.ts";
+import { FaultyFileError } from "./faulty_file_error.ts";
 import { rulesFault } from "./modes.ts";
 import { whyUnusable } from "./why_unusable.ts";
+
+/** What is said of a broken file is cut to this. */
+const MAX_COMPLAINT_LENGTH = 300;
 
 /** How often the file is looked at. */
 export const POLL_MS = 1_000;
@@ -23,11 +28,11 @@ export interface LoadedFile {
 /** Options of {@linkcode WatchedFile}. */
 export interface WatchedFileOptions<T extends LoadedFile> {
   /**
-   * Reads it.
+   * Reads it, in small steps: others are served meanwhile.
    *
    * @throws {Error} That says what is wrong, and where.
    */
-  readonly load: () => T;
+  readonly load: () => Steps<T>;
   /**
    * The fingerprint of what is on disk now; cheaper than to load it.
    *
@@ -37,7 +42,7 @@ export interface WatchedFileOptions<T extends LoadedFile> {
   readonly fingerprint: (current: T) => string;
   /** Called when another content is in force. */
   readonly onChange: (loaded: T) => void;
-  /** Called when the file is broken, and again each minute for as long as it is. */
+  /** Called with one sentence when the file is broken, and again each minute for as long as it is. */
   readonly onBroken: (message: string) => void;
   /** @default POLL_MS */
   readonly pollMs?: number | undefined;
@@ -49,12 +54,14 @@ export class WatchedFile<T extends LoadedFile> implements Disposable {
   readonly #timer: ReturnType<typeof setInterval>;
   #loaded: T;
   readonly #complaint = new Complaint();
+  #looking: Promise<boolean> | undefined;
+  #disposed = false;
 
   /** @throws {Error} If the file cannot be used from the start. */
   constructor(options: WatchedFileOptions<T>) {
     this.#options = options;
-    this.#loaded = options.load();
-    this.#timer = setInterval(() => this.#poll(), options.pollMs ?? POLL_MS);
+    this.#loaded = atOnce(options.load());
+    this.#timer = setInterval(() => void this.#poll(), options.pollMs ?? POLL_MS);
   }
 
   /** What is in force. */
@@ -63,6 +70,7 @@ export class WatchedFile<T extends LoadedFile> implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#disposed = true;
     clearInterval(this.#timer);
   }
 
@@ -72,30 +80,51 @@ export class WatchedFile<T extends LoadedFile> implements Disposable {
    * @returns Whether another content is in force.
    * @throws {Error} If the file is broken; the content before it stays in force.
    */
-  look(): boolean {
-    const changed = this.#load();
-    if (changed) this.#options.onChange(this.#loaded);
-    return changed;
-  }
-
-  #poll(): void {
-    let changed = false;
+  async look(): Promise<boolean> {
+    await this.#looking?.catch(() => {}); // That look has complained by itself.
+    this.#looking = this.#load();
     try {
-      changed = this.#load();
-    } catch (error) {
-      const { message } = error as Error;
-      if (this.#complaint.isDue(message)) this.#options.onBroken(message);
+      return await this.#looking;
+    } finally {
+      this.#looking = undefined;
     }
-    if (changed) this.#options.onChange(this.#loaded);
   }
 
-  #load(): boolean {
-    const { load, fingerprint } = this.#options;
-    const changed = fingerprint(this.#loaded) !== this.#loaded.fingerprint;
-    if (changed) this.#loaded = load();
-    this.#complaint.settle();
-    return changed;
+  async #poll(): Promise<void> {
+    if (this.#looking !== undefined) return;
+    try {
+      await this.look();
+    } catch (error) {
+      const message = briefly(error as Error);
+      if (!this.#disposed && this.#complaint.isDue(message)) this.#options.onBroken(message);
+    }
   }
+
+  async #load(): Promise<boolean> {
+    const { load, fingerprint, onChange } = this.#options;
+    if (fingerprint(this.#loaded) === this.#loaded.fingerprint) {
+      this.#complaint.settle();
+      return false;
+    }
+    const loaded = await inTurns(load());
+    this.#complaint.settle();
+    if (this.#disposed) return false;
+    this.#loaded = loaded;
+    onChange(loaded);
+    return true;
+  }
+}
+
+/** One sentence of a length that a log can bear; whoever wants all of it checks the file. */
+export function briefly(error: Error): string {
+  const { message, faults: [first, ...more] } = error instanceof FaultyFileError
+    ? error
+    : { message: error.message, faults: [] };
+  const sentence = first ?? message;
+  const cut = sentence.length > MAX_COMPLAINT_LENGTH
+    ? `${sentence.slice(0, MAX_COMPLAINT_LENGTH)}…`
+    : sentence;
+  return more.length === 0 ? cut : `${cut} (the first of ${more.length + 1} faults)`;
 }
 
 /**
@@ -125,17 +154,17 @@ export function readRulesFile(
  *
  * @param parse Gives the same for the same text.
  */
-export function parsedOnce<T>(parse: (text: string) => T): (text: string) => T {
+export function parsedOnce<T>(parse: (text: string) => Steps<T>): (text: string) => Steps<T> {
   let last: { readonly text: string; readonly outcome: () => T } | undefined;
-  return (text) => {
-    if (last?.text !== text) last = { text, outcome: outcomeOf(() => parse(text)) };
+  return function* (text) {
+    if (last?.text !== text) last = { text, outcome: yield* outcomeOf(parse(text)) };
     return last.outcome();
   };
 }
 
-function outcomeOf<T>(act: () => T): () => T {
+function* outcomeOf<T>(steps: Steps<T>): Steps<() => T> {
   try {
-    const value = act();
+    const value = yield* steps;
     return () => value;
   } catch (error) {
     return () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { until } from "../../tests/support/until.ts";
-import { parsedOnce, readRulesFile, WatchedFile } from "./watched_file.ts";
+import { briefly, parsedOnce, readRulesFile, WatchedFile } from "./watched_file.ts";
+import { FaultyFileError } from "./faulty_file_error.ts";
 
 /** The next call of a function, as a promise. */
 function calls<T>() {
@@ -36,9 +37,10 @@ Deno.test("WatchedFile puts a good change in force, and keeps what was before a 
     const broken = calls<string>();
     write(path, "one");
     using file = new WatchedFile({
-      load() {
+      *load() {
         const text = read();
         if (text.startsWith("!")) throw new Error(`It says ${text}`);
+        yield;
         return { text, fingerprint: text };
       },
       fingerprint: read,
@@ -63,7 +65,10 @@ Deno.test("WatchedFile puts a good change in force, and keeps what was before a 
 Deno.test("WatchedFile is not made of a file that is broken from the start", () =>
   inFolder((path) => {
     const options = {
-      load: () => ({ fingerprint: Deno.readTextFileSync(path) }),
+      *load() {
+        yield;
+        return { fingerprint: Deno.readTextFileSync(path) };
+      },
       fingerprint: () => "",
       onChange() {},
       onBroken() {},
@@ -90,7 +95,8 @@ Deno.test("B10: a broken file is parsed once for each change of it", () =>
       looked++;
       return readRulesFile(path, { what: "rules", maxBytes: 100 });
     };
-    const parse = parsedOnce((text) => {
+    const parse = parsedOnce(function* (text) {
+      yield;
       parsed++;
       if (text.startsWith("!")) throw new Error(`It says ${text}`);
       return { text, fingerprint: text };
@@ -115,3 +121,13 @@ Deno.test("B10: a broken file is parsed once for each change of it", () =>
     assert.equal(await good, "two");
     assert.equal(parsed, 4);
   }));
+
+Deno.test("B10: what is wrong with a file is told in one sentence, however much it is", () => {
+  const place = "rules.txt:1:1: ";
+  assert.equal(briefly(new FaultyFileError("rules.txt", [`${place}one`])), `${place}one`);
+  const many = Array.from({ length: 50 }, () => place + "x".repeat(10_000));
+  const told = briefly(new FaultyFileError("rules.txt", many));
+  assert.ok(told.length < 400, `${told.length} characters`);
+  assert.match(told, /^rules\.txt:1:1: x+… \(the first of 50 faults\)$/);
+  assert.equal(briefly(new Error("Cannot read it")), "Cannot read it");
+});

@@ -6,21 +6,16 @@
  *
  * @module
  */
-import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
+import { isMap, isScalar, isSeq, type LineCounter, type Node } from "yaml";
+import type { Steps } from "../async/steps.ts";
+import { FaultyFileError } from "../files/faulty_file_error.ts";
+import { parseYaml, type YamlDocument } from "./yaml_document.ts";
 
 /** More faults than this are not listed. */
 const MAX_FAULTS = 50;
 
-/** What is wrong with a file: one line for each fault. */
-export class FaultyFileError extends Error {
-  override readonly name = "FaultyFileError";
-  readonly faults: readonly string[];
-
-  constructor(path: string, faults: readonly string[]) {
-    super(`Cannot use ${path}:\n${faults.map((fault) => `  ${fault}`).join("\n")}`);
-    this.faults = faults;
-  }
-}
+/** Some say what stands there, however much that is. */
+const MAX_FAULT_LENGTH = 250;
 
 /** The faults of one file. */
 class Faults {
@@ -37,7 +32,9 @@ class Faults {
     if (this.#found.length === MAX_FAULTS) return;
     const { line, col } = this.#counter.linePos(offset);
     const where = what === "" ? "" : `${what}: `;
-    this.#found.push({ offset, line: `${this.#path}:${line}:${col}: ${where}${problem}` });
+    const said = `${where}${problem}`;
+    const cut = said.length > MAX_FAULT_LENGTH ? `${said.slice(0, MAX_FAULT_LENGTH)}…` : said;
+    this.#found.push({ offset, line: `${this.#path}:${line}:${col}: ${cut}` });
   }
 
   /** @throws {FaultyFileError} If there are any; in the order of the file. */
@@ -54,12 +51,18 @@ export class Element {
   readonly #node: Node | null;
   readonly #offset: number;
   readonly #faults: Faults;
+  readonly #document: YamlDocument;
 
-  constructor(name: string, node: Node | null, outside: { offset: number; faults: Faults }) {
+  constructor(
+    name: string,
+    node: Node | null,
+    { offset, faults, document }: { offset: number; faults: Faults; document: YamlDocument },
+  ) {
     this.name = name;
     this.#node = node;
-    this.#offset = node?.range?.[0] ?? outside.offset;
-    this.#faults = outside.faults;
+    this.#offset = node?.range?.[0] ?? offset;
+    this.#faults = faults;
+    this.#document = document;
   }
 
   /** Records what is wrong here. */
@@ -95,8 +98,9 @@ export class Element {
       return [];
     }
     const seen = new Set<string>();
-    return this.#node.items.flatMap(({ key, value }): [string, Element][] => {
-      const at = { offset: (key as Node).range?.[0] ?? this.#offset, faults: this.#faults };
+    const [faults, document] = [this.#faults, this.#document];
+    return document.membersOf(this.#node).flatMap(({ key, value }): [string, Element][] => {
+      const at = { offset: (key as Node).range?.[0] ?? this.#offset, faults, document };
       if (!isScalar(key) || typeof key.value !== "string") {
         this.fault("has a key that is no text");
         return [];
@@ -115,8 +119,9 @@ export class Element {
       this.fault("must be a list");
       return [];
     }
-    const outside = { offset: this.#offset, faults: this.#faults };
-    return this.#node.items.map((item, i) =>
+    const [faults, document] = [this.#faults, this.#document];
+    const outside = { offset: this.#offset, faults, document };
+    return document.membersOf(this.#node).map((item, i) =>
       new Element(`${this.name}[${i}]`, item as Node | null, outside)
     );
   }
@@ -170,28 +175,34 @@ export class Element {
 }
 
 /**
- * Reads a document.
+ * Reads a document in steps.
  *
  * @param path For messages.
  * @throws {FaultyFileError} If it is no YAML, or `read` found faults.
  */
-export function readYamlFile<T>(path: string, text: string, read: (root: Element) => T): T {
-  const lineCounter = new LineCounter();
-  const document = parseDocument(text, {
-    lineCounter,
-    schema: "core",
-    // `entries()` finds them in linear time; the library compares each key with each other one.
-    uniqueKeys: false,
-    merge: false,
-    prettyErrors: false,
-  });
-  const faults = new Faults(path, lineCounter);
-  for (const { pos, code, message } of [...document.errors, ...document.warnings]) {
-    const isSecond = code === "MULTIPLE_DOCS";
-    faults.add(pos[0], "", isSecond ? "a second document begins here; one is allowed" : message);
-  }
+export function* readYamlFile<T>(
+  path: string,
+  text: string,
+  read: (root: Element) => Steps<T>,
+): Steps<T> {
+  const document = yield* parseYaml(text);
+  const faults = new Faults(path, document.lines);
+  for (const { offset, message } of document.problems) faults.add(offset, "", message);
   faults.throwAny();
-  const result = read(new Element("", document.contents, { offset: 0, faults }));
+  const result = yield* read(new Element("", document.root, { offset: 0, faults, document }));
   faults.throwAny();
   return result;
+}
+
+/** Reads one element after the other. */
+export function* readEach<T>(
+  elements: readonly Element[],
+  read: (element: Element) => T,
+): Steps<T[]> {
+  const all: T[] = [];
+  for (const element of elements) {
+    all.push(read(element));
+    yield;
+  }
+  return all;
 }

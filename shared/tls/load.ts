@@ -10,6 +10,7 @@
  * @module
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { turns } from "../async/turns.ts";
 import { keyFault, type Owned } from "../files/modes.ts";
 import type { CertificatePair } from "./generate.ts";
 import { keyKindFault } from "./key_kind.ts";
@@ -79,7 +80,7 @@ export async function loadCertificate(
 ): Promise<LoadedCertificate> {
   const { keyFlag = "--tls-key-file" } = options;
   const text = await readPem(certFile, { what: "certificate" });
-  const certificates = parseCertificates(text, { what: "certificate", path: certFile });
+  const certificates = await parseCertificates(text, { what: "certificate", path: certFile });
   const keyFile = options.keyFile ?? await findKeyFile(certFile, text, keyFlag);
   const keyText = await readPem(keyFile, { what: "private key", faultOf: keyFault });
   const { key, keyObject } = parseKey(keyText, keyFile);
@@ -108,8 +109,12 @@ export async function loadAuthorities(
   { flag, faultOf }: AuthoritiesOptions,
 ): Promise<string> {
   const text = await readPem(path, { what: flag, faultOf });
-  const certificates = parseCertificates(text, { what: flag, path });
-  const faults = certificates.map((one) => keyKindFault(publicKeyOf(one)));
+  const certificates = await parseCertificates(text, { what: flag, path });
+  const faults: (string | undefined)[] = [];
+  for (const one of certificates) {
+    if (turns.isOver()) await turns.next();
+    faults.push(keyKindFault(publicKeyOf(one)));
+  }
   // Of many, those that cannot vouch for anybody do no harm.
   if (faults.every((fault) => fault !== undefined)) {
     throw new Error(`Cannot use ${flag} "${path}": ${faults[0]}`);
@@ -199,26 +204,30 @@ export async function readPem(
   throw new Error(`Cannot use ${what} "${path}": ${fault}`);
 }
 
-function parseCertificates(
+/** A bundle has hundreds of them, and services look at theirs every few seconds: in turns. */
+async function parseCertificates(
   text: string,
   { what, path }: { what: string; path: string },
-): X509Certificate[] {
+): Promise<X509Certificate[]> {
   const blocks = certificateBlocks(text);
   if (blocks.length === 0) {
     throw new Error(
       `Cannot use ${what} "${path}": there is no certificate in it: ${whatItIs(text)}`,
     );
   }
-  return blocks.map((block, index) => {
+  const certificates: X509Certificate[] = [];
+  for (const [index, block] of blocks.entries()) {
+    if (turns.isOver()) await turns.next();
     try {
-      return new X509Certificate(block);
+      certificates.push(new X509Certificate(block));
     } catch (cause) {
       const which = blocks.length === 1 ? "it" : `certificate ${index + 1} in it`;
       throw new Error(`Cannot read ${what} "${path}": ${which} is damaged; copy the file again`, {
         cause,
       });
     }
-  });
+  }
+  return certificates;
 }
 
 function parseKey(text: string, path: string): { key: string; keyObject: KeyObject } {

@@ -13,23 +13,38 @@ export interface Attack extends Partial<Pick<AttackOptions, "connections" | "per
   readonly unit?: string;
   /** The entry of the auth file whose credential it shows. @default none */
   readonly as?: string;
-  /** What is written over the auth file while it lasts. */
-  readonly authFile?: () => string;
+  /**
+   * What is written over the auth file while it lasts, another text each second.
+   *
+   * @param good The auth file as it was.
+   */
+  readonly authFile?: (good: string, second: number) => string;
 }
 
 const MEGABIT = 1e6 / 8;
 
-/** 800 KB that look like an auth file to their last line. */
-function broken(): string {
+/** Entries of servers, each of which has a token of its own. */
+function servers(count: number, second: number): string {
+  const hash = (i: number) => (i + second / 1_000).toString(16).replace(".", "").padEnd(64, "0");
   const entry = (i: number) =>
-    `  - { id: edge-${i}, tokens: ["sha256:${"0".repeat(64)}"], names: edge-${i} }\n`;
-  return `version: 1\nservers:\n${Array.from({ length: 7_000 }, (_, i) => entry(i)).join("")}  - {`;
+    `  - { id: site-${i}, tokens: ["sha256:${hash(i + 4096).slice(0, 64)}"], names: site-${i} }\n`;
+  return Array.from({ length: count }, (_, i) => entry(i)).join("");
+}
+
+/** 350 KB more, as an auth file has them whose tokens are replaced one by one. */
+function rotated(good: string, second: number): string {
+  return good.replace("servers:\n", `servers:\n${servers(3_000, second)}`);
+}
+
+/** 800 KB that look like an auth file to their last line. */
+function broken(_good: string, second: number): string {
+  return `version: 1\nservers:\n${servers(7_000, second)}  - {`;
 }
 
 /** 450 KB of anchors, each of which holds the one before. */
-function anchors(): string {
+function anchors(_good: string, second: number): string {
   const one = (i: number) => `a${i}: &a${i} [${i === 0 ? "x" : `*a${i - 1}, *a${i - 1}`}]\n`;
-  return Array.from({ length: 15_000 }, (_, i) => one(i)).join("");
+  return `# ${second}\n${Array.from({ length: 15_000 }, (_, i) => one(i)).join("")}`;
 }
 
 /** In this order: names that are away are what misspelt names are compared with. */
@@ -63,6 +78,7 @@ export const ATTACKS: readonly Attack[] = [
   { name: "B8 names of one token", kind: "names", connections: 32, perSecond: 1_000, as: "fleet" },
   { name: "B7 misspelt names", kind: "misspelt", connections: 16, perSecond: 1_000, as: "other" },
   { name: "B9 watches of one operator", kind: "watches", connections: 100, as: "other" },
+  { name: "B10 3 000 tokens in the auth file, which changes", authFile: rotated },
   { name: "B10 a broken auth file of 800 KB", authFile: broken },
   { name: "B11 anchors in the auth file", authFile: anchors },
   { name: "B12 sockets of one address", kind: "sockets", connections: 9_000, perSecond: 3_000 },
