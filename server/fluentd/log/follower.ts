@@ -5,7 +5,7 @@
  * @module
  */
 import { LogStory } from "./story.ts";
-import { type FluentdLog, type LogMark, TAIL_LINES } from "./tail.ts";
+import { type FluentdLog, type LogMark, type ReadOptions, TAIL_LINES } from "./tail.ts";
 
 /** The log as far as it has been read. */
 export class LogFollower {
@@ -19,14 +19,14 @@ export class LogFollower {
   #turn: Promise<void> = Promise.resolve();
 
   /** Resolves when all that was written until now has been read. */
-  read(logs: readonly FluentdLog[]): Promise<void> {
-    const read = this.#turn.then(() => this.#read(logs));
+  read(logs: readonly FluentdLog[], options: ReadOptions): Promise<void> {
+    const read = this.#turn.then(() => this.#read(logs, options));
     this.#turn = read.catch(() => {});
     return read;
   }
 
-  async #read(logs: readonly FluentdLog[]): Promise<void> {
-    const parts = await Promise.all(logs.map((log) => log.read(this.#mark)));
+  async #read(logs: readonly FluentdLog[], options: ReadOptions): Promise<void> {
+    const parts = await Promise.all(logs.map((log) => log.read(this.#mark, options)));
     // What is not there yet will be new when it is.
     const first = this.#mark === undefined;
     this.#mark = Object.assign({}, this.#mark, ...parts.map(({ mark }) => mark));

@@ -19,10 +19,15 @@ export interface LogPart {
   readonly unreadable: readonly string[];
 }
 
+/** Options of whoever reads now: a log is kept for longer than one call. */
+export interface ReadOptions {
+  readonly signal: AbortSignal;
+}
+
 /** A log that can be read from a mark on. */
 export interface FluentdLog {
   /** What was written since the mark; the end of the log, as far as the bound allows, without one. */
-  read(since?: LogMark): Promise<LogPart>;
+  read(since: LogMark | undefined, options: ReadOptions): Promise<LogPart>;
 }
 
 /** What is read of a file without a mark at most, from its end. */

@@ -15,17 +15,16 @@ const CURSOR = /^-- cursor: (\S+)$/;
 export class JournalLog implements FluentdLog {
   readonly #command: readonly string[];
   readonly #unit: string;
-  readonly #options: WaitOptions;
 
-  constructor(command: readonly string[], unit: string, options: WaitOptions) {
+  constructor(command: readonly string[], unit: string) {
     this.#command = command;
     this.#unit = unit;
-    this.#options = options;
   }
 
-  async read({ cursor }: LogMark = {}): Promise<LogPart> {
+  async read({ cursor }: LogMark = {}, options: WaitOptions): Promise<LogPart> {
     const since = cursor === undefined ? [] : [`--after-cursor=${cursor}`];
-    const lines = await this.#read([`--lines=${MAX_LINES}`, "--show-cursor", ...since]);
+    const words = [`--lines=${MAX_LINES}`, "--show-cursor", ...since];
+    const lines = await this.#read(words, options);
     const next = CURSOR.exec(lines.at(-1) ?? "")?.[1];
     if (next !== undefined) lines.pop();
     const mark = next ?? cursor;
@@ -33,10 +32,9 @@ export class JournalLog implements FluentdLog {
   }
 
   /** No journal, or no right to read it, is an empty log: others are witnesses then. */
-  async #read(args: readonly string[]): Promise<string[]> {
+  async #read(args: readonly string[], { signal }: WaitOptions): Promise<string[]> {
     const fixed = ["--output=cat", "--no-pager", "--quiet", `--unit=${this.#unit}`];
     try {
-      const { signal } = this.#options;
       const options = { timeoutMs: JOURNALCTL_TIMEOUT_MS, signal };
       const { code, stdout } = await run([...this.#command, ...fixed, ...args], options);
       return code === 0 ? stdout.split("\n").filter((line) => line !== "") : [];

@@ -133,7 +133,7 @@ export class SystemdManager implements FluentdManager {
     const unit = await this.#systemctl.show(options);
     const named = readLaunch(await this.#launchOf(unit, options)).logPath;
     return named === undefined
-      ? new JournalLog(journalctl, unit.Id || this.#options.unit, options)
+      ? new JournalLog(journalctl, unit.Id || this.#options.unit)
       : new FileLog([named]);
   }
 

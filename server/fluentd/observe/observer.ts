@@ -244,9 +244,8 @@ export class Observer {
   /** Reads the log on, wherever the manager and the config say that it is. */
   async readLog(options: WaitOptions, config?: ConfigFacts): Promise<void> {
     const { log } = await this.#setup(options);
-    await this.log.read(
-      config?.logPath === undefined ? [log] : [log, new FileLog([config.logPath])],
-    );
+    const own = config?.logPath === undefined ? [] : [new FileLog([config.logPath])];
+    await this.log.read([log, ...own], options);
   }
 
   async #setup(options: WaitOptions): Promise<Setup> {
