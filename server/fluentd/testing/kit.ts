@@ -3,61 +3,24 @@
  *
  * @module
  */
-import {
-  type Client,
-  type ClientUnaryCall,
-  credentials,
-  makeGenericClientConstructor,
-  Server,
-  ServerCredentials,
-  type ServiceError,
-} from "@grpc/grpc-js";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { deadline } from "../../../shared/async/deadline.ts";
 import { delay } from "../../../shared/async/delay.ts";
-import type {
-  fluentd_v1_FluentdState as FluentdState,
-  fluentd_v1_GetStatusRequest as GetStatusRequest,
-  fluentd_v1_RestartRequest as RestartRequest,
-  fluentd_v1_RestartResponse as RestartResponse,
-  fluentd_v1_StartRequest as StartRequest,
-  fluentd_v1_StartResponse as StartResponse,
-  fluentd_v1_StopRequest as StopRequest,
-  fluentd_v1_StopResponse as StopResponse,
-} from "../../../shared/gen/types.ts";
 import { RpcError } from "../../../shared/grpc/rpc_error.ts";
-import { fromServiceError } from "../../../shared/grpc_js/service_error.ts";
-import { hostOf } from "../../../shared/grpc_js/implementation.ts";
-import { serviceDefinition } from "../../../shared/grpc_js/service_definition.ts";
 import type { Status } from "../../../shared/grpc/status.ts";
+import { hostOf } from "../../../shared/grpc_js/implementation.ts";
 import { type FluentdHandle, type FluentdOptions, fluentdService } from "../mod.ts";
+import { FluentdClient } from "./client.ts";
 
-/** Short, so that tests are fast; long enough for a worker that dies at once to be seen. */
-export const MIN_HEALTHY = { seconds: 0, nanos: 300_000_000 };
-/** Enough on the slowest machine; what must fail earlier asks for less. */
-const WAIT = { seconds: 300 };
 /** No fact that a test waits for may take longer, on the slowest machine. */
 const FACT_MS = 240_000;
-/** No call, whatever it waits for. */
-const CALL_MS = 400_000;
 /** No end of a service. */
 const CLOSE_MS = 60_000;
 /** No story: one that hangs must fail with its name, not take the whole run with it. */
 const STORY_MS = 900_000;
 const LOOK_MS = 25;
-
-const Fluentd = makeGenericClientConstructor(serviceDefinition("fluentd.v1.Fluentd"), "Fluentd");
-/** Options of a call. */
-export interface CallOptions {
-  /** Its caller leaves. */
-  readonly signal?: AbortSignal;
-}
-type Method = (
-  request: object,
-  options: { deadline: number },
-  done: (error: ServiceError | null, response: object) => void,
-) => ClientUnaryCall;
 
 /** A directory that is removed in the end. */
 export async function tempDir(): Promise<AsyncDisposable & { readonly path: string }> {
@@ -77,59 +40,29 @@ export async function until<T>(what: string, look: () => T | undefined | Promise
 }
 
 /** A service and a client of it. */
-export class TestService implements AsyncDisposable {
+export class TestService extends FluentdClient implements AsyncDisposable {
   readonly #handle: FluentdHandle;
   readonly #server: Server;
-  readonly #client: Client;
 
-  private constructor(handle: FluentdHandle, server: Server, client: Client) {
+  private constructor(handle: FluentdHandle, server: Server, address: string) {
+    super(address);
     this.#handle = handle;
     this.#server = server;
-    this.#client = client;
   }
 
-  static async open(options: FluentdOptions): Promise<TestService> {
+  /** @param listen In gRPC's syntax: `host:port`, or `unix:/path`. */
+  static async open(options: FluentdOptions, listen = "127.0.0.1:0"): Promise<TestService> {
     const handle = await fluentdService(options);
     const server = new Server();
     hostOf(server).addService("fluentd.v1.Fluentd", handle.implementation);
     const bound = Promise.withResolvers<number>();
     server.bindAsync(
-      "127.0.0.1:0",
+      listen,
       ServerCredentials.createInsecure(),
       (error, port) => error === null ? bound.resolve(port) : bound.reject(error),
     );
-    const client = new Fluentd(`127.0.0.1:${await bound.promise}`, credentials.createInsecure());
-    return new TestService(handle, server, client);
-  }
-
-  start(request: StartRequest = {}, options: CallOptions = {}): Promise<StartResponse> {
-    return this.#call("Start", { minHealthy: MIN_HEALTHY, wait: WAIT, ...request }, options);
-  }
-
-  stop(request: StopRequest = {}, options: CallOptions = {}): Promise<StopResponse> {
-    return this.#call("Stop", request, options);
-  }
-
-  restart(request: RestartRequest = {}, options: CallOptions = {}): Promise<RestartResponse> {
-    return this.#call("Restart", { minHealthy: MIN_HEALTHY, wait: WAIT, ...request }, options);
-  }
-
-  async status(request: GetStatusRequest = {}): Promise<FluentdState> {
-    const { state } = await this.#call<{ state?: FluentdState }>("GetStatus", request, {});
-    assert.ok(state);
-    return state;
-  }
-
-  #call<R>(method: string, request: object, { signal }: CallOptions): Promise<R> {
-    const options = { deadline: Date.now() + CALL_MS };
-    return new Promise((resolve, reject) => {
-      const start = (this.#client as unknown as Record<string, Method>)[method]!;
-      const call = start.call(this.#client, request, options, (error, response) => {
-        if (error === null) resolve(response as R);
-        else reject(fromServiceError(error));
-      });
-      signal?.addEventListener("abort", () => call.cancel(), { once: true });
-    });
+    const port = await bound.promise;
+    return new TestService(handle, server, listen.replace(/:0$/, `:${port}`));
   }
 
   /** As a gserver that is told to end while calls are under way. */
@@ -138,7 +71,7 @@ export class TestService implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#client.close();
+    this[Symbol.dispose]();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#server.tryShutdown(() => resolve());
     await deadline(promise, CLOSE_MS, { what: "end of the gRPC server" });
