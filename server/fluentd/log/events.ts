@@ -28,9 +28,14 @@ export type LogEvent =
   /** A worker closes all that it has and starts again, without a new process. */
   | { readonly type: "rebuild"; readonly worker: number; readonly timeMs: number }
   /** That failed; where it had not begun, the old pipeline runs on. */
-  | { readonly type: "rebuildFailed"; readonly worker: number; readonly message: string }
+  | {
+    readonly type: "rebuildFailed";
+    readonly worker: number;
+    readonly message: string;
+    readonly timeMs: number;
+  }
   /** The supervisor refused a config; nothing was touched. */
-  | { readonly type: "refused"; readonly message: string }
+  | { readonly type: "refused"; readonly message: string; readonly timeMs: number }
   | OutputEvent
   | { readonly type: "backup"; readonly path: string }
   | { readonly type: "unused"; readonly what: string };
@@ -120,9 +125,12 @@ const SENTENCES: readonly [pattern: RegExp, build: Build][] = [
   ],
   [
     /^failed to (?:reload config|cancel source only).*/,
-    ([message], { worker }) => ({ type: "rebuildFailed", worker, message }),
+    ([message], { worker, timeMs }) => ({ type: "rebuildFailed", worker, message, timeMs }),
   ],
-  [/^Failed to reload config file: .*/, ([message]) => ({ type: "refused", message })],
+  [
+    /^Failed to reload config file: .*/,
+    ([message], { timeMs }) => ({ type: "refused", message, timeMs }),
+  ],
   [/^failed to flush the buffer.*/, output("failed")],
   [/^retry succeeded/, output("delivered")],
   [/^Hit limit for retries\..*/i, output("dropped")],

@@ -80,10 +80,12 @@ Deno.test("parseEvent() knows whose output failed, and which worker's reload", a
       type: "rebuildFailed",
       worker: 1,
       message: "failed to reload config: no",
+      timeMs: AT_MS,
     }],
     [`${AT} [error]: Failed to reload config file: no`, {
       type: "refused",
       message: "Failed to reload config file: no",
+      timeMs: AT_MS,
     }],
   ];
   for (const [line, event] of table) {

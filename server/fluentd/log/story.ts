@@ -56,6 +56,15 @@ export interface LogFacts {
   readonly unused: readonly string[];
 }
 
+/** A line about one process, and when it was said. */
+interface Said {
+  readonly message: string;
+  /** The worker that it is about; the supervisor without. */
+  readonly worker?: number;
+  /** Infinity, where nobody knows. */
+  readonly saidMs: number;
+}
+
 interface ErrorLine {
   readonly message: string;
   readonly timeMs: number;
@@ -76,11 +85,11 @@ export class LogStory {
   #exits: LogFacts["exits"] = [];
   #errors: ErrorLine[] = [];
   #takeover: LogFacts["takeover"];
-  readonly #broken = new Map<number, string>();
+  readonly #broken = new Map<number, Said>();
   readonly #rebuilding = new Set<number>();
   readonly #rebuiltMs = new Map<number, number>();
-  #refused: string | undefined;
-  readonly #troubles = new Map<string, OutputTrouble & { readonly untilMs: number }>();
+  #refused: Said | undefined;
+  readonly #troubles = new Map<string, OutputTrouble & Said & { readonly untilMs: number }>();
   #dropped: string[] = [];
   #backups: string[] = [];
   readonly #unused = new Set<string>();
@@ -129,17 +138,20 @@ export class LogStory {
         this.#rebuiltMs.set(event.worker, Number.isNaN(event.timeMs) ? readMs : event.timeMs);
         this.#refused = undefined;
         break;
-      case "rebuildFailed":
-        this.#addError(event.message, NaN, readMs);
+      case "rebuildFailed": {
+        const { message, worker, timeMs } = event;
+        const said = { message, worker, saidMs: whenSaid(timeMs, readMs) };
+        this.#addError(message, timeMs, readMs);
         // A worker refuses a config before it closes anything, too: then the old pipeline runs on.
-        if (this.#rebuilding.delete(event.worker) || /source only/.test(event.message)) {
-          this.#broken.set(event.worker, event.message);
+        if (this.#rebuilding.delete(worker) || /source only/.test(message)) {
+          this.#broken.set(worker, said);
         } else {
-          this.#refused = event.message;
+          this.#refused = said;
         }
         break;
+      }
       case "refused":
-        this.#refused = event.message;
+        this.#refused = { message: event.message, saidMs: whenSaid(event.timeMs, readMs) };
         break;
       case "output":
         this.#addOutput(event, readMs);
@@ -187,25 +199,29 @@ export class LogStory {
     const saidMs = Number.isNaN(timeMs) ? readMs : timeMs;
     const untilMs = result === "failed" ? Infinity : saidMs + REFUSED_MS;
     if (this.#troubles.size < MAX_REMEMBERED || this.#troubles.has(key)) {
-      this.#troubles.set(key, { worker, output, times, message, untilMs });
+      const said = whenSaid(timeMs, readMs);
+      this.#troubles.set(key, { worker, output, times, message, untilMs, saidMs: said });
     }
   }
 
   /** What of it concerns these processes. */
-  facts({ supervisors }: Pick<Processes, "supervisors">, nowMs: number): LogFacts {
-    const newest = supervisors.at(-1);
+  facts(seen: Pick<Processes, "supervisors" | "workers">, nowMs: number): LogFacts {
+    const newest = seen.supervisors.at(-1);
     const error = this.#errors.findLast((line) =>
       newest === undefined ||
       (this.#life === newest.pid ? line.life === newest.pid : isSince(line, newest.startedAtMs))
     );
-    const troubles = [...this.#troubles.values()].filter(({ untilMs }) => untilMs > nowMs)
-      .map(({ untilMs: _, ...trouble }) => trouble);
+    const troubles = [...this.#troubles.values()]
+      .filter((trouble) => trouble.untilMs > nowMs && isOfThisLife(trouble, seen))
+      .map(({ untilMs: _, saidMs: __, ...trouble }) => trouble);
+    const broken = [...this.#broken].filter(([, said]) => isOfThisLife(said, seen));
+    const refused = this.#refused && isOfThisLife(this.#refused, seen) ? this.#refused : undefined;
     return {
       running: this.#running,
       starting: this.#starting,
       speaks: newest !== undefined && this.#life === newest.pid,
       exits: this.#exits,
-      broken: this.#broken,
+      broken: new Map(broken.map(([worker, { message }]) => [worker, message])),
       rebuiltMs: this.#rebuiltMs,
       troubles,
       dropped: this.#dropped,
@@ -214,9 +230,29 @@ export class LogStory {
       ...(this.#version === undefined ? {} : { version: this.#version }),
       ...(error === undefined ? {} : { lastError: error.message }),
       ...(this.#takeover === undefined ? {} : { takeover: this.#takeover }),
-      ...(this.#refused === undefined ? {} : { refused: this.#refused }),
+      ...(refused === undefined ? {} : { refused: refused.message }),
     };
   }
+}
+
+function whenSaid(timeMs: number, readMs: number): number {
+  if (!Number.isNaN(timeMs)) return timeMs;
+  return readMs === -Infinity ? Infinity : readMs;
+}
+
+/**
+ * Whether the process that it is about may have said it: one that was born later has not. That a new
+ * one starts is said only when it has loaded, and not at all by some log levels.
+ */
+function isOfThisLife(
+  { worker, saidMs }: Said,
+  { supervisors, workers }: Pick<Processes, "supervisors" | "workers">,
+): boolean {
+  const living = worker === undefined
+    ? supervisors
+    : workers.filter(({ workerId }) => workerId === worker);
+  return living.length === 0 ||
+    living.some(({ startedAtMs }) => startedAtMs < saidMs + RESOLUTION_MS);
 }
 
 function isSince({ timeMs, readMs }: ErrorLine, sinceMs: number): boolean {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { LogStory } from "./story.ts";
+import { type LogFacts, LogStory } from "./story.ts";
 import type { ProcessInfo } from "../system/proc.ts";
 
 const AT = "2026-11-23 06:20:44 +0000";
@@ -11,9 +11,12 @@ function storyOf(lines: readonly string[], readMs = AT_MS): LogStory {
   return story;
 }
 
-function supervisor(pid: number, startedAtMs = AT_MS): { supervisors: ProcessInfo[] } {
-  const info = { pid, ppid: 1, pgid: 1, sid: 1, startTicks: 1, startedAtMs, argv: [] };
-  return { supervisors: [info] };
+function processOf(pid: number, startedAtMs: number): ProcessInfo {
+  return { pid, ppid: 1, pgid: 1, sid: 1, startTicks: 1, startedAtMs, argv: [] };
+}
+
+function supervisor(pid: number, startedAtMs = AT_MS) {
+  return { supervisors: [processOf(pid, startedAtMs)], workers: [] };
 }
 
 Deno.test("LogStory tells running workers from starting ones", () => {
@@ -54,6 +57,24 @@ Deno.test("G14: LogStory quotes an error of this life only", async (t) => {
     story.add("06:21 [error]: #0 fresh", AT_MS + 1);
     assert.equal(story.facts(supervisor(2), AT_MS).lastError, "fresh");
   });
+});
+
+Deno.test("G14: LogStory tells nothing of one that was born after it was said", () => {
+  const story = storyOf([
+    `${AT} [warn]: #0 failed to cancel source only: Address already in use`,
+    `${AT} [warn]: #0 failed to flush the buffer. retry_times=0 error="away"`,
+    `${AT} [error]: Failed to reload config file: syntax`,
+  ]);
+  const all = ({ broken, troubles, refused }: LogFacts) =>
+    [...broken.values(), ...troubles.map(({ message }) => message), refused].filter(Boolean);
+  const bornAt = (startedAtMs: number) => ({
+    supervisors: [processOf(1, startedAtMs)],
+    workers: [{ ...processOf(2, startedAtMs), workerId: 0 }],
+  });
+  assert.equal(all(story.facts(bornAt(AT_MS - 5000), AT_MS)).length, 3);
+  // The log has full seconds.
+  assert.equal(all(story.facts(bornAt(AT_MS + 900), AT_MS)).length, 3);
+  assert.deepEqual(all(story.facts(bornAt(AT_MS + 1000), AT_MS + 5000)), []);
 });
 
 Deno.test("G2: LogStory tells a reload that was refused from one that failed half-way", () => {
@@ -113,5 +134,5 @@ Deno.test("F4: LogStory knows whether the supervisor that lives speaks to this l
   const story = storyOf([`${AT} [info]: starting fluentd-1.18.0 pid=1 ruby="3.1.2"`]);
   assert.equal(story.facts(supervisor(1), AT_MS).speaks, true);
   assert.equal(story.facts(supervisor(2), AT_MS).speaks, false, "a former life's line");
-  assert.equal(story.facts({ supervisors: [] }, AT_MS).speaks, false);
+  assert.equal(story.facts({ supervisors: [], workers: [] }, AT_MS).speaks, false);
 });

@@ -334,6 +334,69 @@ row("G14: a crash loop quotes no error of a former life", async (command) => {
   assert.match(started.failure?.message ?? "", /expected end tag '<\/source>'/);
 });
 
+/** An output that takes its time to load, so that its worker says late that it starts. */
+const SLOW_LOAD = `
+require 'fluent/plugin/output'
+class SlowLoad < Fluent::Plugin::Output
+  Fluent::Plugin.register_output('slow_load', self)
+  def process(tag, es); end
+  def configure(conf)
+    super
+    sleep 3
+  end
+end
+`;
+
+row("G14: a reload that failed in a former life is none of this one", async (command) => {
+  const sink = "<match **>\n  @type slow_load\n</match>\n";
+  const port = freePort();
+  await using fluentd = await TestFluentd.open(tcp(port) + sink, {});
+  await Deno.mkdir(`${fluentd.dir}/plugins`);
+  await Deno.writeTextFile(`${fluentd.dir}/plugins/out_slow_load.rb`, SLOW_LOAD);
+  await fluentd.reopen({ command: [...command, "-p", `${fluentd.dir}/plugins`] });
+  const { service } = fluentd;
+  const { after } = await service.start();
+  {
+    using busy = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    await fluentd.write(tcp(busy.addr.port) + sink);
+    Deno.kill(after!.workers![0]!.pid!, "SIGUSR2");
+    await until("the reason", async () => {
+      return /failed to reload config/.test(said(await service.status())) || undefined;
+    });
+    await service.stop();
+  }
+  await fluentd.write(tcp(port) + sink);
+  const { status, failure } = await service.start();
+  assert.match(await logOf(fluentd), /failed to reload config/, "naive: it is in the log");
+  assert.equal(status, "SUCCESS", failure?.message ?? "");
+});
+
+row("G14: an output that failed in a former life has not failed in this one", async (command) => {
+  // At this level nobody says that a new life begins.
+  const config = (sink: string) => "<system>\n  log_level warn\n</system>\n" + tcp(port) + sink;
+  const port = freePort();
+  const away =
+    `<match **>\n  @type forward\n  <server>\n    host 127.0.0.1\n    port ${freePort()}\n` +
+    "  </server>\n  <buffer>\n    @type memory\n    flush_mode immediate\n    retry_type periodic\n" +
+    "    retry_wait 0.2\n  </buffer>\n</match>\n";
+  await using fluentd = await TestFluentd.open(config(away), { command });
+  const { service } = fluentd;
+  await service.start();
+  {
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+    await connection.write(new TextEncoder().encode("lost\n"));
+  }
+  await until("DEGRADED", async () => (await service.status()).health === "DEGRADED" || undefined);
+  await refused(service.stop(), "FAILED_PRECONDITION", "UNSENT_IN_MEMORY");
+  await service.stop({ acceptLoss: true });
+  await fluentd.write(config(NOWHERE));
+  const { status, after } = await service.start();
+  assert.match(await logOf(fluentd), /failed to flush the buffer/, "naive: it is in the log");
+  assert.deepEqual([status, codes(after!)], ["SUCCESS", []]);
+  assert.deepEqual(codes(await healthy(fluentd)), []);
+  assert.equal((await service.stop()).status, "SUCCESS");
+});
+
 row("G14: a dry run finds what a daemon's workers print to nowhere", async (command) => {
   await using fluentd = await TestFluentd.open(simpleConfig({ port: freePort() }), {});
   const mute = `${fluentd.dir}/mute.sh`;

@@ -29,7 +29,7 @@ function evidence(
 ): Evidence {
   return {
     seen: { supervisors: [], workers: [], others: [], ...seen },
-    facts: { ...new LogStory().facts({ supervisors: [] }, NOW), ...facts },
+    facts: { ...new LogStory().facts({ supervisors: [], workers: [] }, NOW), ...facts },
     history: new History(),
     expected: { listening: [], closed: [], socketsSeen: false },
     failing: [],
