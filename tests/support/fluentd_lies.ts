@@ -84,6 +84,8 @@ export class LieDetector {
   readonly bites = new Map<string, number>();
   readonly #scene: FluentdScene;
   readonly #options: LieDetectorOptions;
+  /** It was said of a Fluentd that it does not collect, before the time was over. */
+  #gaveUp: Answer | undefined;
 
   constructor(scene: FluentdScene, options: LieDetectorOptions = {}) {
     this.#scene = scene;
@@ -135,6 +137,7 @@ export class LieDetector {
     this.#count(`GetStatus ${after.health}`);
     if (isSame(before, after)) await this.#compareStill(after, tries.at(-1)!.found);
     else await this.#compareMoving(tries);
+    this.#gaveUp = undefined;
     const moved = tries.length > 1 ? ` (${tries.length} tries)` : "";
     const why = after.health === "DEGRADED" || after.health === "CRASH_LOOP"
       ? ` because ${after.reasons?.join("; ").slice(0, 200)}`
@@ -168,6 +171,9 @@ export class LieDetector {
   async #compareStill(state: FluentdState, found: Found): Promise<void> {
     await this.#compareProcesses(state, found);
     const { health } = state;
+    if (health === "HEALTHY" && this.#gaveUp !== undefined) {
+      await this.#lie("FAILED, and soon HEALTHY by itself", this.#gaveUp);
+    }
     if (health === "HEALTHY" && found.deaf.length > 0) await this.#mustBeTold(found.deaf, state);
     if (health !== "HEALTHY" && found.deaf.length === 0) await this.#mustBeIll(state);
   }
@@ -301,6 +307,7 @@ export class LieDetector {
     }
     // The old one may serve on.
     if (["TAKEOVER_FAILED", "STILL_RUNNING"].includes(failure?.reason ?? "")) return;
+    if (failure?.reason === "DEGRADED") this.#gaveUp = answer;
     const found = await this.#find(COMES_MS);
     if (found.deaf.length === 0 && !this.#isExcused(after ?? {}, found)) {
       await this.#lie(`${status} ${failure?.reason}, and all records arrive`, answer);
