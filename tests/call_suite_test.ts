@@ -47,6 +47,14 @@ Deno.test("the call suite holds for the client of this project, on a direct conn
   await callSuite(t, ownPath(plainPath("direct", address!), address!));
 });
 
+Deno.test("the call suite holds for the server of this project, for grpc-js and for our client", async (t) => {
+  await using echo = Process.deno("echo", source("tests/support/own_echo_server.ts"));
+  const [, address] = await echo.line(/^echo ready address=(\S+)$/);
+  const path = { ...plainPath("own server", address!), compresses: false };
+  await callSuite(t, path);
+  await callSuite(t, ownPath(path, address!));
+});
+
 Deno.test("the call suite holds for the client of this project, through the hub", async (t) => {
   await using world = await World.start();
   await callSuite(t, ownPath(world.path("edge-1"), world.callAddress));

@@ -7,8 +7,11 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { Status } from "../shared/grpc/status.ts";
+import { denoStream } from "../shared/grpc_client/byte_stream.ts";
+import { Channel } from "../shared/grpc_client/channel.ts";
 import { EchoClient, type Headers } from "./support/echo_client.ts";
-import { Process } from "./support/process.ts";
+import { Process, source } from "./support/process.ts";
+import { PATIENCE_MS } from "./support/until.ts";
 import { World } from "./support/world.ts";
 
 const PYTHON = "/usr/bin/python3";
@@ -79,6 +82,69 @@ Deno.test({
         await run([world.callAddress, "x-hub-server=edge-3/echo"]),
         { ...EXPECTED, hop: "server" },
       );
+    });
+  },
+});
+
+Deno.test({
+  name: "grpcio calls the server of this project",
+  ignore: !hasClient(),
+  fn: async () => {
+    await using echo = Process.deno("echo", source("tests/support/own_echo_server.ts"));
+    const [, address = ""] = await echo.line(/^echo ready address=(\S+)$/);
+    assert.deepEqual(await run([address]), { ...EXPECTED, hop: null });
+  },
+});
+
+Deno.test({
+  name: "the client of this project calls grpcio",
+  ignore: !hasClient(),
+  fn: async (t) => {
+    await using server = Process.start("grpcio", PYTHON, [SERVER]);
+    const [, address = ""] = await server.line(/^ready (\S+)$/);
+    const { hostname, port } = new URL(`tcp://${address}`);
+    const socket = await Deno.connect({ hostname, port: Number(port) });
+    await using channel = new Channel(denoStream(socket), { authority: address });
+    const call = async (method: string, words: readonly string[], timeoutMs = PATIENCE_MS) => {
+      const call = channel.call({ path: `/test.Any/${method}`, timeoutMs });
+      const sending = (async () => {
+        for (const word of words) await call.send(new TextEncoder().encode(word));
+        await call.endSending();
+      })();
+      const got: string[] = [];
+      for await (const bytes of call.messages()) got.push(new TextDecoder().decode(bytes));
+      await sending;
+      return { call, got, error: (await call.ended).error };
+    };
+    const big = "x".repeat(3 << 20);
+    const table: [method: string, words: string[], got: string[]][] = [
+      ["One", ["hello"], ["hello"]],
+      ["One", [""], [""]],
+      ["One", [big], [big]],
+      ["Gzip", [big], [big]],
+      ["ServerStream", ["x"], ["x", "x", "x", "x", "x"]],
+      ["ClientStream", ["a", "b", "c"], ["abc"]],
+      ["Bidi", ["a", "b", "c"], ["a", "b", "c"]],
+    ];
+    for (const [method, words, expected] of table) {
+      await t.step(`${method} of ${words.join().length} bytes`, async () => {
+        const { got, error } = await call(method, words);
+        assert.equal(error, undefined);
+        assert.ok(got.join() === expected.join());
+      });
+    }
+    await t.step("metadata, both ways", async () => {
+      assert.deepEqual((await call("One", ["x"])).call.headers?.get("echo-text"), [
+        "there and back",
+      ]);
+      const { call: failed, error } = await call("Fail", ["x"]);
+      assert.deepEqual([error?.code, error?.message], [Status.FAILED_PRECONDITION, "größer"]);
+      assert.deepEqual(failed.trailers?.get("trail-some-bin"), [Uint8Array.of(0, 1, 255)]);
+    });
+    await t.step("a deadline", async () => {
+      const { error } = await call("Hang", ["x"], 300);
+      assert.equal(error?.code, Status.DEADLINE_EXCEEDED);
+      await call("Go", [""]);
     });
   },
 });

@@ -66,9 +66,9 @@ export class CallMetadata {
     return [...this.#entries.keys()];
   }
 
-  /** As header fields. */
+  /** As header fields, without those of gRPC itself. */
   fields(): [name: string, value: string][] {
-    return [...this.#entries].flatMap(([name, values]) =>
+    return [...this.#entries].filter(([name]) => !OWN_FIELDS.has(name)).flatMap(([name, values]) =>
       values.map((
         value,
       ): [string, string] => [name, typeof value === "string" ? value : encodeBase64(value)])

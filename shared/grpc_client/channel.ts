@@ -17,7 +17,7 @@ import { turns } from "../async/turns.ts";
 import { release } from "../bytes/out_buffer.ts";
 import { Connection, type ConnectionEvents } from "../http2/connection.ts";
 import { ErrorCode, type Http2Error } from "../http2/frames.ts";
-import type { StreamEvents } from "../http2/stream.ts";
+import { SILENT } from "../http2/stream.ts";
 import type { ByteStream } from "./byte_stream.ts";
 import { ClientCall, type ClientCallOptions } from "./client_call.ts";
 import { goawayText } from "./failures.ts";
@@ -257,11 +257,3 @@ export class Channel implements AsyncDisposable {
     return `The other side ended the connection with ${goawayText(code, debug)}`;
   }
 }
-
-const SILENT: StreamEvents = {
-  onHeaders() {},
-  onData() {},
-  onReset() {},
-  onCredit() {},
-  onDrained() {},
-};

@@ -3,18 +3,18 @@
  *
  * @module
  */
+import { CallMetadata } from "../grpc/call_metadata.ts";
 import { formatTimeout } from "../grpc/timeout.ts";
-import { prefixMessage } from "../grpc/message_prefix.ts";
 import { RpcError } from "../grpc/rpc_error.ts";
 import { Status } from "../grpc/status.ts";
+import { MessageStream } from "../grpc_stream/message_stream.ts";
+import { ACCEPTED_ENCODINGS } from "../grpc_stream/unpack.ts";
 import type { Connection } from "../http2/connection.ts";
 import { ErrorCode } from "../http2/frames.ts";
 import { type Field, firstValue, type HeaderList, headerListBytes } from "../http2/header_list.ts";
 import { encodeHeaderList } from "../http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../http2/stream.ts";
 import { HttpAnswerError, isGrpc, resetError, statusOf } from "./failures.ts";
-import { ACCEPTED_ENCODINGS, MessageAssembler, type Packed, unpack } from "./message_assembler.ts";
-import { CallMetadata } from "../grpc/call_metadata.ts";
 
 export interface ClientCallOptions {
   /** `/package.Service/Method`. */
@@ -27,9 +27,11 @@ export interface ClientCallOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What the channel gives its calls. */
+/** What its connection gives a call. */
 export interface ClientCallContext {
   readonly connection: Connection;
+  /** How its stream is reset. @default at once */
+  readonly reset?: (stream: Stream, code: number) => void;
   readonly maxMessageBytes: number;
   readonly head: {
     readonly authority: string;
@@ -40,10 +42,6 @@ export interface ClientCallContext {
 
 /** What a reader that does not read may leave lying here; the peer stops then. */
 const WINDOW_BYTES = 1 << 20;
-/** The window that each stream has from the start. */
-const FIRST_WINDOW_BYTES = 65_535;
-/** Bytes that may wait to be sent before `send()` waits. */
-const SEND_BYTES = 64 << 10;
 /** `setTimeout` takes no more. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -57,30 +55,25 @@ export interface End {
 export class ClientCall implements StreamEvents {
   readonly #options: ClientCallOptions;
   readonly #context: ClientCallContext;
-  readonly #assembler: MessageAssembler;
+  readonly #messages: MessageStream;
   readonly #startMs = performance.now();
   readonly #ended = Promise.withResolvers<End>();
   readonly #opened = Promise.withResolvers<void>();
+  readonly #answered = Promise.withResolvers<void>();
   #stream: Stream | undefined;
   #end: End | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #headers: CallMetadata | undefined;
   #trailers: CallMetadata | undefined;
-  #encoding = "identity";
   #refused = false;
-  #queue: Packed[] = [];
-  #queuedBytes = 0;
-  /** Credit that the peer gets when there is room again. */
-  #owed = 0;
-  #wakeReader = () => {};
-  #wakeWriter = () => {};
   readonly #onAbort = () => this.cancel();
 
-  /** Made by {@linkcode Channel.call} alone. */
+  /** Made by {@linkcode Channel.call}, or by who has a connection of its own and calls `start()`. */
   constructor(options: ClientCallOptions, context: ClientCallContext) {
     this.#options = options;
     this.#context = context;
-    this.#assembler = new MessageAssembler(context.maxMessageBytes);
+    const { connection, maxMessageBytes } = context;
+    this.#messages = new MessageStream(connection, { maxMessageBytes, windowBytes: WINDOW_BYTES });
     const { signal, timeoutMs = Infinity } = options;
     if (signal?.aborted) this.#finish({ error: cancelled() });
     else {
@@ -92,6 +85,16 @@ export class ClientCall implements StreamEvents {
   /** Resolves with the status, as soon as it is known; messages may still wait to be read. */
   get ended(): Promise<End> {
     return this.#ended.promise;
+  }
+
+  /** Resolves when the initial metadata is there, or the call has ended. */
+  get answered(): Promise<void> {
+    return this.#answered.promise;
+  }
+
+  /** Bytes that came and wait for the reader. */
+  get heldBytes(): number {
+    return this.#messages.heldBytes;
   }
 
   get isOver(): boolean {
@@ -116,20 +119,13 @@ export class ClientCall implements StreamEvents {
   /** Sends a message, when the peer takes it. Does nothing once the call has ended. */
   async send(message: Uint8Array): Promise<void> {
     await this.#opened.promise;
-    const stream = this.#stream;
-    if (stream === undefined || this.#end !== undefined) return;
-    this.#context.connection.data(stream, prefixMessage(message), false);
-    while (stream.queuedBytes > SEND_BYTES && this.#end === undefined) {
-      await new Promise<void>((resolve) => this.#wakeWriter = resolve);
-    }
+    await this.#messages.send(message);
   }
 
   /** Says that no more messages follow. */
   async endSending(): Promise<void> {
     await this.#opened.promise;
-    const stream = this.#stream;
-    if (stream === undefined || this.#end !== undefined) return;
-    this.#context.connection.data(stream, new Uint8Array(), true);
+    this.#messages.sendEnd();
   }
 
   /**
@@ -139,16 +135,11 @@ export class ClientCall implements StreamEvents {
    * @throws {RpcError} If a message cannot be unpacked.
    */
   async *messages(): AsyncGenerator<Uint8Array, void, undefined> {
-    const { maxMessageBytes: maxBytes } = this.#context;
     try {
       for (;;) {
-        const packed = this.#queue.shift();
-        if (packed !== undefined) {
-          yield await unpack(packed, { encoding: this.#encoding, maxBytes });
-          this.#queuedBytes -= packed.bytes.length;
-          this.#grant();
-        } else if (this.#end !== undefined) return;
-        else await new Promise<void>((resolve) => this.#wakeReader = resolve);
+        const message = await this.#messages.next();
+        if (message === undefined) return;
+        yield message;
       }
     } finally {
       this.cancel();
@@ -160,7 +151,7 @@ export class ClientCall implements StreamEvents {
     this.#fail(cancelled());
   }
 
-  /** Called by the channel: opens the stream. */
+  /** Called by who made it: opens the stream. */
   start(): void {
     const { connection } = this.#context;
     const head = this.#head();
@@ -169,7 +160,7 @@ export class ClientCall implements StreamEvents {
       return this.refuse(`The metadata is too large: ${most}`, Status.RESOURCE_EXHAUSTED);
     }
     this.#stream = connection.request(encodeHeaderList(head), false, this);
-    connection.grant(this.#stream, WINDOW_BYTES - FIRST_WINDOW_BYTES);
+    this.#messages.open(this.#stream);
     this.#opened.resolve();
   }
 
@@ -197,12 +188,13 @@ export class ClientCall implements StreamEvents {
     const metadata = CallMetadata.received(fields);
     if (!endStream) {
       this.#headers = metadata;
-      this.#encoding = firstValue(fields, "grpc-encoding") ?? "identity";
+      this.#messages.encoding = firstValue(fields, "grpc-encoding") ?? "identity";
+      this.#answered.resolve();
       return;
     }
     this.#trailers = metadata;
     const error = statusOf(fields);
-    if (error === undefined && this.#assembler.isInside) {
+    if (error === undefined && this.#messages.isInside) {
       return this.#fail(new RpcError(Status.INTERNAL, "The last message has no end"));
     }
     this.#finish(error === undefined ? {} : { error });
@@ -210,21 +202,11 @@ export class ClientCall implements StreamEvents {
   }
 
   onData(_stream: Stream, piece: Uint8Array, endStream: boolean): void {
-    const { connection } = this.#context;
-    // The connection's window is for all calls: each has one of its own that it must not exceed.
-    connection.consumed(piece.length);
-    if (this.#end !== undefined) return;
     try {
-      for (const packed of this.#assembler.push(piece)) {
-        this.#queue.push(packed);
-        this.#queuedBytes += packed.bytes.length;
-      }
+      this.#messages.receive(piece);
     } catch (error) {
       return this.#fail(RpcError.from(error));
     }
-    this.#owed += piece.length;
-    this.#grant();
-    this.#wakeReader();
     if (endStream) this.#fail(new RpcError(Status.UNKNOWN, "The call ended without a status"));
   }
 
@@ -238,13 +220,7 @@ export class ClientCall implements StreamEvents {
   onCredit(): void {}
 
   onDrained(): void {
-    this.#wakeWriter();
-  }
-
-  #grant(): void {
-    if (this.#queuedBytes > WINDOW_BYTES || this.#owed === 0 || this.#stream === undefined) return;
-    this.#context.connection.grant(this.#stream, this.#owed);
-    this.#owed = 0;
+    this.#messages.drained();
   }
 
   #head(): Field[] {
@@ -281,16 +257,20 @@ export class ClientCall implements StreamEvents {
   #fail(error: RpcError): void {
     if (this.#end !== undefined) return;
     this.#finish({ error });
-    if (this.#stream !== undefined) {
-      this.#context.connection.reset(this.#stream, ErrorCode.CANCEL);
-    }
+    if (this.#stream !== undefined) this.#reset(this.#stream, ErrorCode.CANCEL);
   }
 
   /** The peer has said all: it need not hear the rest of ours. */
   #leave(): void {
     const stream = this.#stream;
     if (stream === undefined || stream.localEnd) return;
-    this.#context.connection.reset(stream, ErrorCode.NO_ERROR);
+    this.#reset(stream, ErrorCode.NO_ERROR);
+  }
+
+  #reset(stream: Stream, code: number): void {
+    const { connection, reset } = this.#context;
+    if (reset === undefined) connection.reset(stream, code);
+    else reset(stream, code);
   }
 
   #finish(end: End): void {
@@ -299,9 +279,10 @@ export class ClientCall implements StreamEvents {
     clearTimeout(this.#timer);
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     this.#opened.resolve();
+    this.#answered.resolve();
     this.#ended.resolve(end);
-    this.#wakeReader();
-    this.#wakeWriter();
+    this.#messages.endReceiving();
+    this.#messages.endSending();
   }
 }
 

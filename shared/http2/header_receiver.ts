@@ -11,7 +11,7 @@ import { contentLength, requestProblem, responseProblem, trailersProblem } from 
 import { HpackDecoder } from "./hpack/decoder.ts";
 import { HeaderListTooLargeError } from "./hpack/errors.ts";
 import type { ReceiverParts } from "./receiver_parts.ts";
-import type { Stream, StreamEvents } from "./stream.ts";
+import { SILENT, type Stream } from "./stream.ts";
 
 export interface HeaderReceiverOptions {
   readonly maxConcurrentStreams: number;
@@ -125,6 +125,7 @@ export class HeaderReceiver {
     if (dependsOnItself || length === undefined || (length > 0 && endStream)) {
       return faults.refuse(id, ErrorCode.PROTOCOL_ERROR);
     }
+    // Until `onRequest` has said who hears of it.
     const stream = streams.open(id, SILENT);
     stream.headersReceived = true;
     stream.expectedBytes = length;
@@ -182,15 +183,6 @@ export class HeaderReceiver {
     return length;
   }
 }
-
-/** Hears a stream's events before `onRequest` has said who does. */
-const SILENT: StreamEvents = {
-  onHeaders() {},
-  onData() {},
-  onReset() {},
-  onCredit() {},
-  onDrained() {},
-};
 
 /** Whether a valid response is only a forerunner of the real one. */
 function isInformational(fields: HeaderList): boolean {

@@ -26,6 +26,15 @@ export interface StreamEvents {
   onDrained(stream: Stream): void;
 }
 
+/** Hears nothing of a stream, where something must. */
+export const SILENT: StreamEvents = {
+  onHeaders() {},
+  onData() {},
+  onReset() {},
+  onCredit() {},
+  onDrained() {},
+};
+
 /** State of an open or half-closed stream; written by the connection only. */
 export class Stream {
   readonly id: number;

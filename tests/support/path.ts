@@ -19,6 +19,8 @@ export interface Path {
   dial(): Promise<net.Socket>;
   /** What its client calls itself. @default grpc-js */
   readonly userAgent?: RegExp;
+  /** Whether its Echo compresses what it is asked to. @default true */
+  readonly compresses?: boolean;
   /** What the path itself needs in the headers of a call. */
   readonly metadata: Headers;
 }
