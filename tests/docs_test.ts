@@ -14,7 +14,7 @@ function documents(): string[] {
     .map(({ name }) => `docs/decisions/${name}`);
   const docs = [...Deno.readDirSync(`${REPOSITORY}docs`)].filter(({ isFile }) => isFile)
     .map(({ name }) => `docs/${name}`);
-  return ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", ...docs, ...decisions];
+  return ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", ...docs, ...decisions];
 }
 
 Deno.test("each documented command is run by a test, or there is a reason why not", () => {
@@ -46,6 +46,47 @@ Deno.test("each link within the documents leads to a file", () => {
       const file = normalize(join(dirname(path), target));
       assert.ok(Deno.statSync(`${REPOSITORY}${file}`), `${path} → ${target}`);
     }
+  }
+});
+
+/** How GitHub and its kin name a heading in a link. */
+function anchorOf(heading: string): string {
+  return heading.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-");
+}
+
+Deno.test("each link to a heading within the documents leads to one", () => {
+  const anchors = (path: string) =>
+    new Set([...read(path).matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) => anchorOf(heading)));
+  assert.equal(anchorOf("14. `Bounds`, in short"), "14-bounds-in-short");
+  let links = 0;
+  for (const path of documents()) {
+    for (const [, target = "", anchor = ""] of read(path).matchAll(/\]\(([^)#:\s]*)#([^)]+)\)/g)) {
+      links++;
+      const file = target === "" ? path : normalize(join(dirname(path), target));
+      assert.ok(anchors(file).has(anchor), `${path} → ${target}#${anchor}`);
+    }
+  }
+  assert.ok(links > 10, "found no links");
+});
+
+Deno.test("each number in the FAQ stands in the page that it is from", () => {
+  const rows = [
+    ...read("docs/faq.md").matchAll(/^\|([^|]+)\|([^|]+)\|[^|]*\]\((\w+\.md)\) *\|$/gm),
+  ];
+  assert.ok(rows.length >= 5, "found no numbers");
+  for (const [, what = "", numbers = "", page = ""] of rows) {
+    const text = read(`docs/${page}`).replaceAll(/\s+/g, " ");
+    const named = [...numbers.matchAll(/`([^`]+)`/g)].map(([, number = ""]) => number);
+    assert.ok(named.length > 0, what);
+    for (const number of named) assert.ok(text.includes(number), `${what.trim()}: ${number}`);
+  }
+});
+
+Deno.test("each page of docs/ has its line in docs/README.md", () => {
+  const index = read("docs/README.md");
+  for (const path of documents().filter((path) => /^docs\/\w+\.md$/.test(path))) {
+    const name = path.slice("docs/".length);
+    if (name !== "README.md") assert.ok(index.includes(`](${name})`), name);
   }
 });
 

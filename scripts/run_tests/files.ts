@@ -31,11 +31,13 @@ const WITHOUT_PROGRAMS: ReadonlySet<string> = new Set([
   "tests/compile_test.ts",
   "tests/demo_test.ts",
   "tests/docs_test.ts",
+  "tests/first_change_test.ts",
   "tests/house_test.ts",
   "tests/lock_test.ts",
   "tests/permissions_test.ts",
   "tests/self_extracting_test.ts",
   "tests/reliability/table_test.ts",
+  "tests/where_test.ts",
 ]);
 
 /** An example in a doc comment that is run. */

@@ -29,6 +29,8 @@ const GRPCURL = "needs grpcurl; reflection, metadata and plaintext calls have te
 export const COVERAGE: Readonly<Record<string, Coverage>> = {
   "npx -y deno@2.9.6 task demo": { by: "tests/demo_test.ts" },
   "npx -y deno@2.9.6 task test": { not: "it runs this very test" },
+  "npx -y deno@2.9.6 task test client/call/failure_test.ts": { by: "tests/first_change_test.ts" },
+  "npx -y deno@2.9.6 task ok": { not: "it runs this very test" },
   "npx -y deno@2.9.6 task build": { run: "to its end", shows: /^Wrote \.\/gclient /m },
   "npx -y deno@2.9.6 task gencert": { run: "to its end", shows: /^Wrote test.crt and test.key$/m },
   "./ghub --tls-cert test.crt": {
