@@ -38,6 +38,7 @@ const WITHOUT_PROGRAMS: ReadonlySet<string> = new Set([
   "tests/self_extracting_test.ts",
   "tests/reliability/table_test.ts",
   "tests/where_test.ts",
+  "tests/workflow_test.ts",
 ]);
 
 /** An example in a doc comment that is run. */
