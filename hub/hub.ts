@@ -10,7 +10,6 @@
 import { getLogger } from "@logtape/logtape";
 import type { ReloadPart } from "../shared/cli/reload.ts";
 import { duration } from "../shared/grpc/proto_time.ts";
-import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { VERSION } from "../shared/version.ts";
 import { acceptLoop } from "./net/accept_loop.ts";
 import { statSync } from "node:fs";
@@ -20,13 +19,10 @@ import { lockState } from "../shared/files/state_lock.ts";
 import { ActivityFeed } from "./observe/activity_feed.ts";
 import { openAudit, STDERR } from "./audit/mod.ts";
 import type { Audit } from "./audit/record.ts";
-import type { Answer, Auth, Identity } from "./auth/identity.ts";
+import type { Auth, Identity } from "./auth/identity.ts";
 import { openAuth } from "./auth/mod.ts";
 import { CallListener, MAX_CALLERS } from "./calls/call_listener.ts";
-import { callPlace } from "./calls/call_place.ts";
 import { Deadlines } from "./relay/deadlines.ts";
-import type { Route } from "./access/director.ts";
-import type { Exchange } from "./relay/relayed_call.ts";
 import { Gatekeeper } from "./access/gatekeeper.ts";
 import type { HubOptions, RunningHub } from "./hub_options.ts";
 import type { TlsIdentity } from "./net/listen_options.ts";
@@ -40,15 +36,13 @@ import { OwnUpstream } from "./own/in_process_target.ts";
 import { createOwnServices } from "./own/hub_service.ts";
 import { Registry } from "./registry/registry.ts";
 import type { RelayContext } from "./relay/caller_connection.ts";
-import { type CallIdentity, callIdentity } from "./access/call_identity.ts";
-import type { RequestHead } from "./access/call_head.ts";
 import { RefusedCalls } from "./limits/refused_calls.ts";
 import { reloadParts } from "./reload_parts.ts";
-import type { Peer } from "./net/peer.ts";
 import { MAX_HANDSHAKES, type RefusedServer, TunnelListener } from "./tunnels/tunnel_listener.ts";
 import { LOOK_MS, TunnelSweep } from "./tunnels/keepalive.ts";
 import { Vouchers } from "./access/vouchers.ts";
 import { welcome } from "./tunnels/welcome.ts";
+import { CallRouter } from "./access/call_router.ts";
 
 /** How often everything but tunnels is looked at that has no event of its own. */
 const SWEEP_MS = 1_000;
@@ -337,50 +331,21 @@ class Hub implements RunningHub {
   }
 
   #relayContext(): RelayContext {
+    const [gate, limits] = [this.#gate, this.#limits];
     return {
+      router: new CallRouter({
+        gate,
+        limits,
+        registry: this.#registry,
+        own: () => this.#openOwn(),
+      }),
+      observers: [gate, limits, this.#journal],
       deadlines: this.#deadlines,
+      limits,
       refused: this.#refusedCalls,
       maxStreams: this.#options.maxStreamsPerConnection ?? 1_000,
       isReady: () => this.isReady,
-      // The hub's own services have no server's name, and no limit: they show what is going on.
-      meter: !this.#limits.metered
-        ? undefined
-        : ({ account, server }) =>
-          account && server !== "" ? this.#limits.meter(account, server) : undefined,
-      own: () => this.#openOwn(),
-      authorize: (head, peer) => this.#authorize(head, peer),
-      direct: (head, identity) => this.#direct(head, identity),
-      pick: (name) => this.#registry.pick(name),
-      waitFor: (call, options) => this.#waitFor(call, options),
-      onRefused: (head, peer, error) => this.#journal.callRefused(head, peer, error),
-      onBroken: (peer, error) => this.#journal.callerBroke(peer, error),
-      onCallStarted: (call) => {
-        this.#gate.keepCall(call);
-        call.account = this.#limits.enter(call.identity.name, call.server);
-      },
-      onCallEnded: (call, status, reason) => {
-        this.#gate.dropCall(call);
-        if (call.account !== undefined) this.#limits.ended(call.account, call.server);
-        this.#journal.callEnded(call, status, reason);
-      },
-      onCallLeft: ({ account }) => {
-        if (account !== undefined) this.#limits.leave(account);
-      },
     };
-  }
-
-  #direct(head: RequestHead, identity: CallIdentity): Route | RpcError {
-    const route = this.#gate.direct(head, identity);
-    if (route instanceof RpcError) return route;
-    if (route.to === "hub") return this.#limits.ownRefusal(identity.name) ?? route;
-    const server = route.name;
-    const place = callPlace(server, this.#registry.pick(server), identity.name);
-    return this.#limits.refusal(identity.name, place) ?? route;
-  }
-
-  #authorize(head: RequestHead, peer: Peer): Answer<CallIdentity | RpcError> {
-    const answer = this.#gate.authorizeCall(head, peer);
-    return answer instanceof Promise ? answer.then(callIdentity) : callIdentity(answer);
   }
 
   /** The hub's own services, on a new connection if they have ended the last one. */
@@ -389,26 +354,6 @@ class Hub implements RunningHub {
       this.#own = new OwnUpstream(this.#ownServices.connect());
     }
     return this.#own;
-  }
-
-  /** Whose labels were not known before may be another one than the caller is allowed to call. */
-  async #waitFor(
-    { head, server, identity }: Exchange,
-    { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal },
-  ): Promise<OpenTunnel> {
-    const over = new AbortController();
-    const timer = setTimeout(() => over.abort(this.#gate.notHere(server)), waitMs);
-    try {
-      const tunnel = await this.#registry.waitFor(server, {
-        signal: AbortSignal.any([signal, over.signal]),
-        operator: identity.name,
-      });
-      const error = this.#gate.permit(head, { operator: identity, server });
-      if (error !== undefined) throw error;
-      return tunnel;
-    } finally {
-      clearTimeout(timer);
-    }
   }
 
   #load(): Load {

@@ -310,14 +310,13 @@ export class Gatekeeper {
     void tunnel.closed.then(() => this.#tunnels.delete(tunnel));
   }
 
-  /** A call that goes on from now. */
-  keepCall(call: LiveCall): void {
+  /** A call goes on from now. */
+  callStarted(call: LiveCall): void {
     call.admission = call.head.admission;
     if (call.admission !== undefined) this.#calls.add(call);
   }
 
-  /** It has ended. */
-  dropCall(call: LiveCall): void {
+  callEnded(call: LiveCall): void {
     this.#calls.delete(call);
   }
 

@@ -14,7 +14,7 @@ import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { networkOf } from "../net/network.ts";
 import type { CallRequest, Operator } from "../auth/identity.ts";
-import { callPlace } from "./call_place.ts";
+import { loadOf } from "../access/call_router.ts";
 import { shownNames } from "../access/director.ts";
 import type { Gatekeeper, LiveRaw } from "../access/gatekeeper.ts";
 import {
@@ -267,7 +267,7 @@ export class CallListener {
       const [name = "", expose = ""] = server.split("/");
       const tunnel = registry.pick(name);
       if (tunnel === undefined) throw parentAway(server, name);
-      const place = callPlace(name, tunnel, identity.name);
+      const place = loadOf(name, tunnel, identity.name);
       const full = this.#context.limits.refusal(identity.name, place);
       if (full !== undefined) throw full;
       admitted.enter(identity.name, name);

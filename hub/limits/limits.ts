@@ -106,6 +106,15 @@ export interface CallPlace {
   readonly ending?: number;
 }
 
+/** A call that counts, as far as limits look at it. */
+export interface CountedCall {
+  readonly identity: { readonly name: string };
+  /** Name of its server; empty for the hub's own services. */
+  readonly server: string;
+  /** Whom it counts for; written by the limits. */
+  account: Account | undefined;
+}
+
 /** See the module's head. */
 export class Limits {
   readonly #maxCallsPerOperator: number;
@@ -202,6 +211,27 @@ export class Limits {
   leave(account: Account): void {
     this.#calls--;
     if (--account.calls === 0 && !this.metered) this.#accounts.delete(account.name);
+  }
+
+  callStarted(call: CountedCall): void {
+    call.account = this.enter(call.identity.name, call.server);
+  }
+
+  callEnded({ account, server }: CountedCall): void {
+    if (account !== undefined) this.ended(account, server);
+  }
+
+  callLeft({ account }: CountedCall): void {
+    if (account !== undefined) this.leave(account);
+  }
+
+  /**
+   * For one direction of a call; `undefined` if nothing limits its bytes. The hub's own services have
+   * no limit: they show what is going on.
+   */
+  meterOf({ account, server }: CountedCall): Meter | undefined {
+    if (!this.metered || account === undefined || server === "") return undefined;
+    return this.meter(account, server);
   }
 
   /** Ends all waits for bytes. */

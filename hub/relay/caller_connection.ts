@@ -13,10 +13,9 @@ import { ErrorCode, errorName, Http2Error } from "../../shared/http2/frames.ts";
 import { firstValue, type HeaderList } from "../../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
-import type { Answer } from "../auth/identity.ts";
 import { NOTHING } from "../../shared/rules/rules.ts";
-import type { Route } from "../access/director.ts";
-import { type CallContext, Exchange } from "./relayed_call.ts";
+import { type CallContext, type CallObserver, Exchange } from "./relayed_call.ts";
+import type { CallRouter, Routed } from "../access/call_router.ts";
 import { errorBlock } from "./answer_headers.ts";
 import { Link, type LinkProtocol, type Socket } from "../peer/socket_pump.ts";
 import { HealthProbe, isHealthProbe, probeAnswer } from "./probes.ts";
@@ -27,32 +26,23 @@ import type { Peer } from "../net/peer.ts";
 import type { Upstream } from "../peer/call_target.ts";
 import { CallIdentity } from "../access/call_identity.ts";
 
+/** Is told what becomes of callers and of their calls. */
+export interface CallerObserver extends CallObserver {
+  /** Called for each call whose caller was not let in. */
+  callRefused?(head: RequestHead, remoteAddress: string, error: RpcError): void;
+  /** Called when a caller has broken HTTP/2, or asked too much. */
+  callerBroke?(remoteAddress: string, error: Http2Error): void;
+}
+
 /** What the relay needs of the hub. */
 export interface RelayContext extends CallContext {
+  readonly router: Pick<CallRouter, "identify" | "route" | "waitFor">;
+  readonly observers: readonly CallerObserver[];
+  /** Calls that are refused, by address: see `limits/refused_calls.ts`. */
+  readonly refused: RefusedCalls;
   readonly maxStreams: number;
   /** Whether the hub takes new calls: it does not drain. */
   isReady(): boolean;
-  /** Who calls, or why they may not. */
-  authorize(head: RequestHead, peer: Peer): Answer<CallIdentity | RpcError>;
-  /** Where a call goes, or why its caller may not go there. */
-  direct(head: RequestHead, identity: CallIdentity): Route | RpcError;
-  /** The open tunnel of a server that `direct` has named. */
-  pick(name: string): Upstream | undefined;
-  /** The tunnel of a call's server, once it is here and the caller still may use it. */
-  waitFor(
-    call: Exchange,
-    options: { readonly waitMs: number; readonly signal: AbortSignal },
-  ): Promise<Upstream>;
-  /** The hub's own services. */
-  own(): Upstream;
-  /** Calls that are refused, by address: see `limits/refused_calls.ts`. */
-  readonly refused: RefusedCalls;
-  /** Called for each call whose caller was not let in. */
-  onRefused(head: RequestHead, remoteAddress: string, error: RpcError): void;
-  /** Called when a caller has broken HTTP/2, or asked too much. */
-  onBroken(remoteAddress: string, error: Http2Error): void;
-  /** Called for each other call when it goes on. */
-  onCallStarted(call: Exchange): void;
 }
 
 /** Answers that are no gRPC: the caller speaks something else. */
@@ -190,22 +180,21 @@ export class Caller implements ConnectionEvents, LinkProtocol {
   }
 
   onRequest(stream: Stream, fields: HeaderList | undefined, endStream: boolean): StreamEvents {
-    const { remoteAddress } = this.#peer;
     if (fields === undefined) {
       const error = new RpcError(Status.RESOURCE_EXHAUSTED, "Metadata is larger than 32 KiB");
       // Who called what stood in what was not kept.
-      this.#context.onRefused(new RequestHead([]), remoteAddress, error);
+      this.#tellRefused(new RequestHead([]), error);
       return this.#refuse(stream, error);
     }
     const head = this.#readHead(fields);
     if (!head.isGrpc) return this.#answerProbe(stream, fields) ?? this.#refuseOther(stream);
-    const answer = this.#context.authorize(head, this.#peer);
+    const answer = this.#context.router.identify(head, this.#peer);
     if (answer instanceof RpcError) {
       if (!endStream && isHealthProbe(head, head.wish)) {
         this.#countRefusal(fail);
         return new HealthProbe(this.#connection, () => this.#context.isReady());
       }
-      this.#context.onRefused(head, remoteAddress, answer);
+      this.#tellRefused(head, answer);
       return this.#refuse(stream, answer);
     }
     const identity: CallIdentity = answer instanceof Promise
@@ -216,7 +205,7 @@ export class Caller implements ConnectionEvents, LinkProtocol {
       stream,
       head,
       identity,
-      remoteAddress,
+      remoteAddress: this.#peer.remoteAddress,
     });
     call.watchDeadline();
     if (answer instanceof Promise) this.#routeLater(call, answer, endStream);
@@ -234,7 +223,9 @@ export class Caller implements ConnectionEvents, LinkProtocol {
   }
 
   onError(error: Http2Error): void {
-    this.#context.onBroken(this.#peer.remoteAddress, error);
+    for (const observer of this.#context.observers) {
+      observer.callerBroke?.(this.#peer.remoteAddress, error);
+    }
     this.close();
   }
 
@@ -266,10 +257,10 @@ export class Caller implements ConnectionEvents, LinkProtocol {
   }
 
   #route(call: Exchange, endStream: boolean): void {
-    const upstream = this.#choose(call);
-    if (upstream instanceof RpcError) call.fail(upstream);
-    else if (typeof upstream === "function") call.hold(upstream, endStream);
-    else call.forward(upstream, endStream);
+    const routed = this.#start(call);
+    if (routed instanceof RpcError) call.fail(routed);
+    else if (routed.target !== undefined) call.forward(routed.target, endStream);
+    else call.hold((signal) => this.#waitFor(call, routed, signal), endStream);
   }
 
   /** For a credential that has to be asked about elsewhere. */
@@ -282,22 +273,31 @@ export class Caller implements ConnectionEvents, LinkProtocol {
         throw identity;
       }
       Object.assign(call.identity, identity);
-      const upstream = this.#choose(call);
-      if (upstream instanceof RpcError) throw upstream;
-      return typeof upstream === "function" ? await upstream(signal) : upstream;
+      const routed = this.#start(call);
+      if (routed instanceof RpcError) throw routed;
+      return routed.target ?? await this.#waitFor(call, routed, signal);
     }, endStream);
   }
 
-  /** Where a call goes, or how to wait for that. */
-  #choose(call: Exchange): Upstream | ((signal: AbortSignal) => Promise<Upstream>) | RpcError {
-    const context = this.#context;
-    const route = context.direct(call.head, call.identity);
-    if (route instanceof RpcError) return route;
-    if (route.to === "server") call.server = route.name;
-    context.onCallStarted(call);
-    if (route.to === "hub") return context.own();
-    const { name, waitMs = 0 } = route;
-    return context.pick(name) ?? ((signal) => context.waitFor(call, { waitMs, signal }));
+  /** Where a call goes; from here on it counts. */
+  #start(call: Exchange): Routed | RpcError {
+    const { router, observers } = this.#context;
+    const routed = router.route(call.head, call.identity);
+    if (routed instanceof RpcError) return routed;
+    call.server = routed.server;
+    for (const observer of observers) observer.callStarted?.(call);
+    return routed;
+  }
+
+  #waitFor(call: Exchange, { waitMs }: Routed, signal: AbortSignal): Promise<Upstream> {
+    return this.#context.router.waitFor(call, { waitMs, signal });
+  }
+
+  #tellRefused(head: RequestHead, error: RpcError): void {
+    const { remoteAddress } = this.#peer;
+    for (const observer of this.#context.observers) {
+      observer.callRefused?.(head, remoteAddress, error);
+    }
   }
 
   /** Counts a refused call; `tooMany` is called with the error that ends the connection. */

@@ -12,7 +12,6 @@ import { Recorder } from "../../shared/http2/testing/recorder.ts";
 import * as wire from "../../shared/http2/testing/wire.ts";
 import { NOTHING } from "../../shared/rules/rules.ts";
 import { Deadlines } from "./deadlines.ts";
-import type { Exchange } from "./relayed_call.ts";
 import {
   MAX_REFUSED_PER_ADDRESS,
   MAX_REFUSED_PER_CONNECTION,
@@ -54,7 +53,10 @@ function silentServer(): Upstream & { readonly connection: Connection } {
 }
 
 /** A caller that is served, and how its calls ended. */
-async function begin(change: Partial<RelayContext> = {}) {
+async function begin(
+  change: Partial<RelayContext["router"]> = {},
+  refusedCalls = new RefusedCalls(),
+) {
   const server = silentServer();
   const ended: { status: number; reason: string }[] = [];
   const refused: RpcError[] = [];
@@ -63,18 +65,18 @@ async function begin(change: Partial<RelayContext> = {}) {
     deadlines,
     isReady: () => true,
     maxStreams: 100,
-    authorize: () => ({ name: "olga", how: "token", grant: NOTHING, credentialUsed: true }),
-    direct: () => ({ to: "server", name: "edge-1" }),
-    pick: () => server,
-    waitFor: () => assert.fail("Nobody waits here"),
-    own: () => server,
-    refused: new RefusedCalls(),
-    onRefused: (_head, _address, error) => refused.push(error),
-    onBroken() {},
-    onCallStarted() {},
-    onCallEnded: (_call: Exchange, status, reason) => ended.push({ status, reason }),
-    onCallLeft() {},
-    ...change,
+    router: {
+      identify: () => ({ name: "olga", how: "token", grant: NOTHING, credentialUsed: true }),
+      route: () => ({ server: "edge-1", target: server, waitMs: 0 }),
+      waitFor: () => assert.fail("Nobody waits here"),
+      ...change,
+    },
+    refused: refusedCalls,
+    limits: { meterOf: () => undefined },
+    observers: [{
+      callRefused: (_head, _address, error) => void refused.push(error),
+      callEnded: (_call, status, reason) => void ended.push({ status, reason }),
+    }],
   };
   const socket = new FakeSocket();
   const caller = new Caller(context, socket, { remoteAddress: "192.0.2.1:1", encrypted: false });
@@ -102,20 +104,22 @@ async function begin(change: Partial<RelayContext> = {}) {
 }
 
 Deno.test("Caller refuses, and says why", async (t) => {
-  const rows: Readonly<Record<string, readonly [Partial<RelayContext>, HeaderList, RegExp]>> = {
+  const rows: Readonly<
+    Record<string, readonly [Partial<RelayContext["router"]>, HeaderList, RegExp]>
+  > = {
     "who may not call": [
-      { authorize: () => new RpcError(Status.UNAUTHENTICATED, "No credential") },
+      { identify: () => new RpcError(Status.UNAUTHENTICATED, "No credential") },
       CALL,
       /grpc-status=16 grpc-message=No credential.* x-hub-hop=hub x-hub-forwarded=0 end/,
     ],
     "whose credential turns out bad later": [
-      { authorize: () => Promise.resolve(new RpcError(Status.UNAUTHENTICATED, "No credential")) },
+      { identify: () => Promise.resolve(new RpcError(Status.UNAUTHENTICATED, "No credential")) },
       CALL,
       /grpc-status=16 .*x-hub-forwarded=0 end/,
     ],
     "a call that leads nowhere": [
       {
-        direct: () =>
+        route: () =>
           new RpcError(Status.NOT_FOUND, "No such server", { details: [errorInfo("X", "ghub")] }),
       },
       CALL,
@@ -236,7 +240,7 @@ Deno.test("Caller asks a silent peer for a sign of life, and gives it up", async
 
 Deno.test("Caller that asks and never reads is not read either, once its answers are many", async () => {
   const { caller, running, socket, peer } = await begin({
-    direct: () => new RpcError(Status.NOT_FOUND, "No such server, ".repeat(60)),
+    route: () => new RpcError(Status.NOT_FOUND, "No such server, ".repeat(60)),
   });
   socket.takes = 0;
   peer.take();
@@ -321,8 +325,8 @@ async function leave({ socket, caller, running }: Awaited<ReturnType<typeof begi
   await running;
 }
 
-const NOBODY: Partial<RelayContext> = {
-  authorize: () => new RpcError(Status.UNAUTHENTICATED, "No credential"),
+const NOBODY: Partial<RelayContext["router"]> = {
+  identify: () => new RpcError(Status.UNAUTHENTICATED, "No credential"),
 };
 
 Deno.test("B2: a connection whose calls are refused again and again is told to calm down", async () => {
@@ -339,16 +343,16 @@ Deno.test("B2: an address is told to calm down, over all its connections", async
   const refused = new RefusedCalls();
   let calm = 0;
   for (let asked = 0; asked < MAX_REFUSED_PER_ADDRESS; asked += 400) {
-    const world = await begin({ ...NOBODY, refused });
+    const world = await begin(NOBODY, refused);
     if (await ask(world, 400) !== undefined) calm++;
     await leave(world);
   }
   assert.equal(calm, 1);
-  const honest = await begin({ refused });
+  const honest = await begin({}, refused);
   assert.equal(await ask(honest, 50), undefined, "calls that are let in do not count");
   await leave(honest);
   refused.tick();
-  const later = await begin({ ...NOBODY, refused });
+  const later = await begin(NOBODY, refused);
   assert.equal(await ask(later, 50), undefined, "the next second");
   await leave(later);
 });

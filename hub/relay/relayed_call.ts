@@ -76,18 +76,28 @@ export interface IncomingCall {
   readonly remoteAddress: string;
 }
 
+/** Is told what becomes of calls. */
+export interface CallObserver {
+  /** Called for each call whose caller was let in, when it is known where it goes. */
+  callStarted?(call: Exchange): void;
+  /** Called once for each call: how it ended is known. */
+  callEnded?(call: Exchange, status: StatusCode, reason: string): void;
+  /** Called once for each call, then or later: nothing waits any more for its caller to read. */
+  callLeft?(call: Exchange): void;
+}
+
 /** What a call needs of the hub. */
 export interface CallContext {
   readonly deadlines: Deadlines;
-  /** What limits the bytes of one direction of a call; not there if nothing does. */
-  readonly meter?: ((call: Exchange) => Meter | undefined) | undefined;
-  /** Called once for each call that went on: how it ended is known. */
-  onCallEnded(call: Exchange, status: StatusCode, reason: string): void;
-  /** Called once for each of them, then or later: nothing waits any more for its caller to read. */
-  onCallLeft(call: Exchange): void;
+  /** Are told in this order. */
+  readonly observers: readonly CallObserver[];
+  readonly limits: {
+    /** What limits the bytes of one direction of a call; `undefined` if nothing does. */
+    meterOf(call: Exchange): Meter | undefined;
+  };
 }
 
-/** Guarantee: `onCallEnded`, then `onCallLeft` is called once, whatever happens in whatever order. */
+/** Guarantee: `callEnded`, then `callLeft` is told once, whatever happens in whatever order. */
 export class Exchange implements StreamEvents, Expiring {
   readonly head: RequestHead;
   readonly identity: CallIdentity;
@@ -252,9 +262,9 @@ export class Exchange implements StreamEvents, Expiring {
     upstream.callsTotal++;
     this.#upstream = upstream;
     this.#farStream = farStream;
-    const { meter } = this.#context;
-    this.#up = new Flow(near.connection, this.#nearStream, far, farStream, meter?.(this));
-    this.#down = new Flow(far.connection, farStream, near, this.#nearStream, meter?.(this));
+    const { limits } = this.#context;
+    this.#up = new Flow(near.connection, this.#nearStream, far, farStream, limits.meterOf(this));
+    this.#down = new Flow(far.connection, farStream, near, this.#nearStream, limits.meterOf(this));
   }
 
   /** Why the call's metadata cannot be sent there. Most peers take more than the hub does. */
@@ -345,7 +355,7 @@ export class Exchange implements StreamEvents, Expiring {
     this.#stopCaller();
     this.#update();
     this.#context.deadlines.remove(this);
-    this.#context.onCallEnded(this, status, reason);
+    for (const observer of this.#context.observers) observer.callEnded?.(this, status, reason);
     this.#leave();
   }
 
@@ -353,6 +363,6 @@ export class Exchange implements StreamEvents, Expiring {
   #leave(): void {
     if (!this.#ended || this.#left || !this.#nearStream.closed) return;
     this.#left = true;
-    this.#context.onCallLeft(this);
+    for (const observer of this.#context.observers) observer.callLeft?.(this);
   }
 }

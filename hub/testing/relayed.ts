@@ -15,9 +15,8 @@ import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
 import { Recorder } from "../../shared/http2/testing/recorder.ts";
 import { NOTHING } from "../../shared/rules/rules.ts";
 import { Deadlines } from "../relay/deadlines.ts";
-import { Exchange } from "../relay/relayed_call.ts";
-import type { RelayContext } from "../relay/caller_connection.ts";
-import { RefusedCalls } from "../limits/refused_calls.ts";
+import { type CallContext, Exchange } from "../relay/relayed_call.ts";
+import type { Meter } from "../limits/meter.ts";
 import { RequestHead } from "../access/call_head.ts";
 import { PacedResets } from "../peer/reset_pacer.ts";
 import { Side } from "../peer/receive_budget.ts";
@@ -72,7 +71,7 @@ export interface RelayedOptions {
   /** The same of the server. @default {32 KiB} */
   readonly serverListBytes?: number;
   /** What limits bytes. @default nothing */
-  readonly meter?: RelayContext["meter"];
+  readonly meter?: ((call: Exchange) => Meter | undefined) | undefined;
 }
 
 /** Knows the streams that it has opened. */
@@ -101,7 +100,7 @@ export class Relayed implements Disposable {
   callsLeft = 0;
   readonly faults: unknown[] = [];
   readonly deadlines: Deadlines = new Deadlines();
-  readonly #meter: RelayContext["meter"];
+  readonly #meter: ((call: Exchange) => Meter | undefined) | undefined;
   /** Nobody takes what the hub has for the caller, or the server. */
   readonly stalled = { caller: false, server: false };
 
@@ -192,28 +191,16 @@ export class Relayed implements Disposable {
     this.deadlines.close();
   }
 
-  get context(): RelayContext {
-    const unused = () => {
-      throw new Error("No exchange asks for this");
-    };
+  get context(): CallContext {
     return {
       deadlines: this.deadlines,
-      maxStreams: 1000,
-      isReady: () => true,
-      meter: this.#meter,
-      authorize: unused,
-      direct: unused,
-      pick: unused,
-      waitFor: unused,
-      own: unused,
-      refused: new RefusedCalls(),
-      onRefused: unused,
-      onBroken: unused,
-      onCallStarted: unused,
-      onCallEnded: ({ bytesUp, bytesDown }, status, reason) => {
-        this.ended.push({ status, reason, bytesUp, bytesDown });
-      },
-      onCallLeft: () => this.callsLeft++,
+      limits: { meterOf: (call) => this.#meter?.(call) },
+      observers: [{
+        callEnded: ({ bytesUp, bytesDown }, status, reason) => {
+          this.ended.push({ status, reason, bytesUp, bytesDown });
+        },
+        callLeft: () => void this.callsLeft++,
+      }],
     };
   }
 

@@ -1,0 +1,122 @@
+/**
+ * From the headers of a call to where it goes: who calls, what it may do, whether there is room.
+ *
+ *     headers ─▶ identify ─▶ CallIdentity ─▶ route ─▶ Routed { target }
+ *                    │                          │         └─ the server is away ─▶ waitFor ─▶ target
+ *                    ▼                          ▼
+ *                 RpcError                   RpcError: nothing was delivered
+ *
+ * @module
+ */
+import { RpcError } from "../../shared/grpc/rpc_error.ts";
+import type { Answer } from "../auth/identity.ts";
+import type { CallPlace, Limits } from "../limits/limits.ts";
+import type { Peer } from "../net/peer.ts";
+import type { Upstream } from "../peer/call_target.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { ServerName, Tunnel } from "../registry/tunnel.ts";
+import type { RequestHead } from "./call_head.ts";
+import { type CallIdentity, callIdentity } from "./call_identity.ts";
+import type { Gatekeeper } from "./gatekeeper.ts";
+
+/** Where a call goes. */
+export interface Routed {
+  /** Name of its server; empty for the hub's own services. */
+  readonly server: ServerName;
+  /** `undefined` while its server is away. */
+  readonly target: Upstream | undefined;
+  /** How long the call may wait for its server, inside its deadline. */
+  readonly waitMs: number;
+}
+
+export interface CallRouterOptions {
+  readonly gate: Pick<Gatekeeper, "authorizeCall" | "direct" | "notHere" | "permit">;
+  readonly registry: Pick<Registry<Tunnel & Upstream>, "pick" | "waitFor">;
+  readonly limits: Pick<Limits, "ownRefusal" | "refusal">;
+  /** The hub's own services. */
+  readonly own: () => Upstream;
+}
+
+/** See {@linkcode Routed}. It keeps nothing of a call. */
+export class CallRouter {
+  readonly #gate: CallRouterOptions["gate"];
+  readonly #registry: CallRouterOptions["registry"];
+  readonly #limits: CallRouterOptions["limits"];
+  readonly #own: CallRouterOptions["own"];
+
+  constructor({ gate, registry, limits, own }: CallRouterOptions) {
+    this.#gate = gate;
+    this.#registry = registry;
+    this.#limits = limits;
+    this.#own = own;
+  }
+
+  /** Who calls, or why it may not. */
+  identify(head: RequestHead, peer: Peer): Answer<CallIdentity | RpcError> {
+    const answer = this.#gate.authorizeCall(head, peer);
+    return answer instanceof Promise ? answer.then(callIdentity) : callIdentity(answer);
+  }
+
+  /** Where the call goes, or why it goes nowhere. */
+  route(head: RequestHead, identity: CallIdentity): Routed | RpcError {
+    const route = this.#gate.direct(head, identity);
+    if (route instanceof RpcError) return route;
+    if (route.to === "hub") {
+      return this.#limits.ownRefusal(identity.name) ??
+        { server: "", target: this.#own(), waitMs: 0 };
+    }
+    const { name: server, waitMs = 0 } = route;
+    const target = this.#registry.pick(server);
+    return this.#limits.refusal(identity.name, loadOf(server, target, identity.name)) ??
+      { server, target, waitMs };
+  }
+
+  /**
+   * Waits for a server that is away.
+   *
+   * @throws {RpcError} If it does not come in time, or if the caller may not call what has come: its
+   * labels were not known before.
+   */
+  async waitFor(
+    { head, server, identity }: {
+      readonly head: RequestHead;
+      readonly server: ServerName;
+      readonly identity: CallIdentity;
+    },
+    { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal },
+  ): Promise<Upstream> {
+    const over = new AbortController();
+    const timer = setTimeout(() => over.abort(this.#gate.notHere(server)), waitMs);
+    try {
+      const target = await this.#registry.waitFor(server, {
+        signal: AbortSignal.any([signal, over.signal]),
+        operator: identity.name,
+      });
+      const error = this.#gate.permit(head, { operator: identity, server });
+      if (error !== undefined) throw error;
+      return target;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/**
+ * How full a server is, and who has filled it.
+ *
+ * @param target A server that is away has none, and is not full.
+ */
+export function loadOf(
+  server: ServerName,
+  target: Upstream | undefined,
+  operator: string,
+): CallPlace {
+  if (target === undefined) return { server, callsAtServer: 0 };
+  const { side: { connection }, resets } = target;
+  return {
+    server,
+    callsAtServer: connection.streamCount,
+    serverTakes: connection.maxRequests,
+    ending: resets.waitingOf(operator),
+  };
+}
