@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { generateCertificate } from "../../shared/tls/generate.ts";
 import { hasTool, run } from "../../tests/support/executable.ts";
 import { listen } from "./listen.ts";
@@ -40,15 +41,22 @@ class Pairs implements AsyncDisposable {
     return (this.#listener.addr as Deno.NetAddr).port;
   }
 
+  /** The next that dials. */
+  async accept(): Promise<PeerConn> {
+    const near = await this.#listener.accept();
+    this.#conns.push(near);
+    return near;
+  }
+
   async open(): Promise<Pair> {
-    const accepted = this.#listener.accept();
+    const accepted = this.accept();
     const tcp = await Deno.connect({ hostname: "127.0.0.1", port: this.port });
     tcp.setNoDelay(true);
     const farPort = (tcp.localAddr as Deno.NetAddr).port;
     const far = await Deno.startTls(tcp, { hostname: "localhost", caCerts: [pair.cert] });
     await far.handshake();
     const near = await accepted;
-    this.#conns.push(near, far);
+    this.#conns.push(far);
     return { near, far, farPort };
   }
 
@@ -112,6 +120,32 @@ async function segmentsFrom(port: number, to: number): Promise<number> {
   return Number(/data_segs_out:(\d+)/.exec(stdout)?.[1] ?? 0);
 }
 
+Deno.test("every byte comes through TLS in its place, whatever is written and read at once", async () => {
+  await using pairs = new Pairs();
+  const { near, far } = await pairs.open();
+  // Around the sizes of a small read, a record, a read of several, and what is encrypted at once.
+  const sizes = [1, 700, 1 << 10, 16 << 10, (16 << 10) + 1, 33_333, 48 << 10, 64 << 10, 200_000];
+  const bytes = Uint8Array.from({ length: 3 << 20 }, (_, i) => (i * 2_654_435_761) >>> 24);
+  const send = async (conn: Pick<PeerConn, "write">) => {
+    for (let at = 0, i = 0; at < bytes.length; i++) {
+      const size = sizes[(i * 7 + 3) % sizes.length]!;
+      await writeAll(conn, bytes.subarray(at, at += size));
+    }
+  };
+  const receive = async (conn: Pick<PeerConn, "read">) => {
+    for (let at = 0, i = 0; at < bytes.length; i++) {
+      const into = new Uint8Array(sizes[(i * 5 + 1) % sizes.length]!);
+      const n = await conn.read(into) ?? 0;
+      assert.ok(n > 0 && n <= into.length, `${n} of ${into.length} bytes were read`);
+      if (Buffer.compare(into.subarray(0, n), bytes.subarray(at, at + n)) !== 0) {
+        assert.fail(`Other bytes came at ${at}`);
+      }
+      at += n;
+    }
+  };
+  await Promise.all([send(near), receive(far), send(far), receive(near)]);
+});
+
 Deno.test("a write with TLS waits for a peer that does not read", async () => {
   await using pairs = new Pairs();
   const { near, far } = await pairs.open();
@@ -150,4 +184,38 @@ Deno.test("the end of a peer with TLS is seen behind all that it sent, also afte
   // The other half is still good.
   await near.write(PIECE.subarray(0, 5));
   await readBytes(far, 5);
+});
+
+Deno.test("a peer with TLS may change its keys, and the hub then changes its own", async () => {
+  await using pairs = new Pairs();
+  const accepted = pairs.accept();
+  const client = new Deno.Command("openssl", {
+    args: ["s_client", "-connect", `127.0.0.1:${pairs.port}`, "-tls1_3", "-msg"],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const near = await accepted;
+  const writer = client.stdin.getWriter();
+  const say = (text: string) => writer.write(new TextEncoder().encode(text));
+  const buffer = new Uint8Array(5);
+  // "K" alone on a line: new keys, and the peer's new keys too; what follows is said with them.
+  await say("K\n");
+  let said = "";
+  const reader = client.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const hear = async (what: RegExp) => {
+    while (!what.test(said)) said += (await reader.read()).value ?? assert.fail(said);
+  };
+  await hear(/>>> TLS 1\.3, Handshake [^\n]*KeyUpdate/);
+  await say("sent\n");
+  assert.equal(
+    new TextDecoder().decode(buffer.subarray(0, await near.read(buffer) ?? 0)),
+    "sent\n",
+  );
+  await near.write(new TextEncoder().encode("answer"));
+  await hear(/<<< TLS 1\.3, Handshake [^\n]*KeyUpdate[^]*answer/);
+  await writer.close();
+  await reader.cancel();
+  client.kill();
+  await client.status;
 });

@@ -21,6 +21,7 @@ import { ClientAuthorities } from "./client_authorities.ts";
 import type { ListenAddress, TlsIdentity } from "./listen_options.ts";
 import { closeQuietly, hostOf, type PeerConn, remoteAddressOf } from "./peer.ts";
 import { TlsConn } from "./tls_conn.ts";
+import { TlsEngine } from "./tls_engine.ts";
 
 /** A client that has not ended its handshake by then is closed. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -188,5 +189,9 @@ function logFailure(conn: Deno.TcpConn, error: unknown): void {
 /** Checks a certificate and its key, and makes them ready. */
 function tlsContext({ cert, key, clientCa }: TlsIdentity): tls.SecureContext {
   const ca = clientCa === undefined ? {} : { ca: clientCa };
-  return tls.createSecureContext({ cert, key, minVersion: "TLSv1.2", ...ca });
+  const context = tls.createSecureContext({ cert, key, minVersion: "TLSv1.2", ...ca });
+  // What would make each handshake fail is told here, once.
+  const requestCert = clientCa !== undefined;
+  new TlsEngine({ context, alpn: [], requestCert, onClear() {} }).destroy();
+  return context;
 }

@@ -13,8 +13,8 @@
 /** Free bytes in front of what `take()` hands out: the longest unmasked frame header of RFC 6455 §5.2. */
 export const HEADROOM = 10;
 
-/** Bytes that one segment can gather. */
-export const SEGMENT_BYTES = 1 << 16;
+/** Bytes that one segment can gather: with its headroom 64 KiB, which are four TLS records and no fifth. */
+export const SEGMENT_BYTES = (1 << 16) - HEADROOM;
 
 /** Segments kept for reuse; more are left to the garbage collector. */
 const MAX_POOLED = 64;
