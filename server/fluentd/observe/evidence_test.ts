@@ -476,6 +476,34 @@ row("G16: a monitor on a wrong port is a wrong port, not an ill Fluentd", async 
   assert.equal((await service.start()).status, "NOCHANGE");
 });
 
+row(
+  "G16: a monitor that is silent for a moment is a busy machine, not an ill Fluentd",
+  async (command) => {
+    const monitor = freePort();
+    await using fluentd = await TestFluentd.open(
+      simpleConfig({ port: freePort(), monitor }),
+      { command, monitor: `127.0.0.1:${monitor}` },
+    );
+    const { service } = fluentd;
+    const { after } = await service.start();
+    await healthy(fluentd);
+    const { pid } = after!.workers![0]!;
+    Deno.kill(pid!, "SIGSTOP");
+    const state = await service.status();
+    assert.ok(!state.sources?.includes("monitor"), "naive: it does not answer");
+    assert.equal(state.health, "HEALTHY");
+    const hung = await until("DEGRADED", async () => {
+      const state = await service.status();
+      return state.health === "DEGRADED" ? state : undefined;
+    });
+    assert.match(said(hung), /monitor of worker 0 does not answer/);
+    Deno.kill(pid!, "SIGCONT");
+    await healthy(fluentd);
+  },
+  // It takes its time, and is not Fluentd's doing.
+  ({ label }) => label === "",
+);
+
 row("C2: a Stop ends a Start that only waits", async (command) => {
   await using fluentd = await TestFluentd.open(simpleConfig({ port: freePort() }), { command });
   const { service } = fluentd;

@@ -4,8 +4,8 @@
  * | the worker's port                            | then                                              |
  * | -------------------------------------------- | ------------------------------------------------- |
  * | is answered by it                            | it runs                                           |
- * | it listens there and does not answer         | hung                                              |
- * | it answered there before, in this life       | hung: its inputs are closed                       |
+ * | it listens there and does not answer         | hung, after `HUNG_MS`                             |
+ * | it answered there before, in this life       | hung: its inputs are closed; after `HUNG_MS`      |
  * | another process answers, or nobody listens   | `--fluentd-monitor` names a wrong address         |
  *
  * @module
@@ -16,6 +16,11 @@ import type { Observation } from "../manager/manager.ts";
 import type { MonitorIdentity } from "./monitor.ts";
 import type { Listener } from "../system/sockets.ts";
 
+/**
+ * A monitor that is silent for so long hangs. On a busy machine one request takes longer than we wait
+ * for it, while log and sockets say that the worker runs.
+ */
+export const HUNG_MS = 10_000;
 /** Lives of workers that are remembered. */
 const MAX_REMEMBERED = 100;
 
@@ -31,17 +36,21 @@ export interface MonitorLook {
   readonly port: number;
   readonly config: ConfigFacts | undefined;
   readonly listeners: ReadonlyMap<number, readonly Listener[]>;
+  readonly nowMs: number;
 }
 
-/** Remembers which workers have answered. */
+/** Remembers which workers have answered, and since when one that should does not. */
 export class MonitorMemory {
   readonly #answered = new Set<string>();
+  /** Of workers that live and should answer. */
+  #silentSinceMs = new Map<string, number>();
 
   /** Call it with each look that asked. */
-  note({ seen, identities, port, config, listeners }: MonitorLook): MonitorFacts {
+  note({ seen, identities, port, config, listeners, nowMs }: MonitorLook): MonitorFacts {
+    const silent = new Map<string, number>();
     const pids = identities.map(({ pid }) => pid);
     const own = seen.workers.filter(({ pid }) => pids.includes(pid));
-    const hung = seen.workers.filter((worker) => {
+    const mute = seen.workers.filter((worker) => {
       const key = `${worker.pid}/${worker.startTicks}`;
       if (pids.includes(worker.pid)) {
         this.#answered.add(key);
@@ -54,9 +63,15 @@ export class MonitorMemory {
       const holds = listeners.get(worker.pid)?.some((place) =>
         place.proto === "tcp" && place.at === at
       );
-      return holds === true || this.#answered.has(key);
-    }).map(({ workerId }) => workerId);
-    if (own.length > 0 || hung.length > 0 || seen.workers.length === 0) return { pids, hung };
+      if (holds !== true && !this.#answered.has(key)) return false;
+      silent.set(key, this.#silentSinceMs.get(key) ?? nowMs);
+      return true;
+    });
+    this.#silentSinceMs = silent;
+    const hung = mute.filter(({ pid, startTicks }) =>
+      nowMs - silent.get(`${pid}/${startTicks}`)! >= HUNG_MS
+    ).map(({ workerId }) => workerId);
+    if (own.length > 0 || mute.length > 0 || seen.workers.length === 0) return { pids, hung };
     const [stranger] = pids;
     const named = config?.listening.filter(({ type }) => type === "monitor_agent")
       .map(({ at }) => at).join(", ");

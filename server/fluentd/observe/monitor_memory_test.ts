@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { ConfigFacts } from "../config/reader.ts";
 import type { WorkerProcess } from "../system/proc.ts";
-import { type MonitorLook, MonitorMemory } from "./monitor_memory.ts";
+import { HUNG_MS, type MonitorLook, MonitorMemory } from "./monitor_memory.ts";
 import type { Listener } from "../system/sockets.ts";
 
 const PORT = 24220;
@@ -29,6 +29,7 @@ function look(
   answering: readonly number[],
   ports: Record<number, number> = {},
   configured = config(String(PORT)),
+  nowMs = 0,
 ): MonitorLook {
   const listeners = Object.entries(ports).map(([pid, port]): [number, Listener[]] => [
     Number(pid),
@@ -40,6 +41,7 @@ function look(
     port: PORT,
     config: configured,
     listeners: new Map(listeners),
+    nowMs,
   };
 }
 
@@ -71,7 +73,8 @@ Deno.test("MonitorMemory tells a hung worker from a wrong address", async (t) =>
   for (const [name, [looks, hung, elsewhere]] of Object.entries(LOOKS)) {
     await t.step(name, () => {
       const memory = new MonitorMemory();
-      const facts = looks.map((each) => memory.note(each)).at(-1)!;
+      for (const each of looks) memory.note(each);
+      const facts = memory.note({ ...looks.at(-1)!, nowMs: HUNG_MS });
       assert.deepEqual(facts.hung, hung);
       if (elsewhere === undefined) assert.equal(facts.elsewhere, undefined);
       else assert.match(facts.elsewhere ?? "", elsewhere);
@@ -83,6 +86,19 @@ Deno.test("MonitorMemory remembers MAX_REMEMBERED lives, those that answered las
   const memory = new MonitorMemory();
   const lives = Array.from({ length: 101 }, (_, i) => worker(100 + i));
   for (const life of lives) memory.note(look([life], [life.pid]));
-  assert.deepEqual(memory.note(look([lives[1]!], [])).hung, [0]);
-  assert.deepEqual(memory.note(look([lives[0]!], [])).hung, [], "forgotten");
+  const hungAfter = (life: WorkerProcess) => {
+    memory.note(look([life], []));
+    return memory.note({ ...look([life], []), nowMs: HUNG_MS }).hung;
+  };
+  assert.deepEqual(hungAfter(lives[1]!), [0]);
+  assert.deepEqual(hungAfter(lives[0]!), [], "forgotten");
+});
+
+Deno.test("MonitorMemory gives a busy machine HUNG_MS to answer, from each silence's first look", () => {
+  const memory = new MonitorMemory();
+  const hungAt = (nowMs: number, answering: readonly number[] = []) =>
+    memory.note({ ...look(one, answering, { 10: PORT }), nowMs }).hung;
+  assert.deepEqual([hungAt(0), hungAt(HUNG_MS - 1), hungAt(HUNG_MS)], [[], [], [0]]);
+  assert.deepEqual(hungAt(HUNG_MS + 1, [10]), []);
+  assert.deepEqual([hungAt(HUNG_MS + 2), hungAt(2 * HUNG_MS + 2)], [[], [0]]);
 });

@@ -316,7 +316,14 @@ export class Observer {
   ): MonitorFacts | undefined {
     if (this.monitor === undefined || identities === undefined) return undefined;
     const { port } = this.monitor;
-    return this.#monitorMemory.note({ seen, identities, port, config, listeners });
+    return this.#monitorMemory.note({
+      seen,
+      identities,
+      port,
+      config,
+      listeners,
+      nowMs: performance.now(),
+    });
   }
 
   /** Files that need room. */
