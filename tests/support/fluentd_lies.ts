@@ -135,8 +135,12 @@ export class LieDetector {
     const { looks, found: { deaf } } = tries.at(-1)!;
     const [before, after] = looks as [FluentdState, FluentdState];
     this.#count(`GetStatus ${after.health}`);
-    if (isSame(before, after)) await this.#compareStill(after, tries.at(-1)!.found);
-    else await this.#compareMoving(tries);
+    if (isSame(before, after)) {
+      await this.#eachMustAgree(tries.slice(0, -1));
+      await this.#compareStill(after, tries.at(-1)!.found);
+    } else {
+      await this.#compareMoving(tries);
+    }
     this.#gaveUp = undefined;
     const moved = tries.length > 1 ? ` (${tries.length} tries)` : "";
     const why = after.health === "DEGRADED" || after.health === "CRASH_LOOP"
@@ -179,7 +183,7 @@ export class LieDetector {
   }
 
   /** Several looks are never weaker than one: each try must have one that agrees with what was found. */
-  async #compareMoving(tries: readonly Try[]): Promise<void> {
+  async #eachMustAgree(tries: readonly Try[]): Promise<void> {
     for (const { looks, found } of tries) {
       const agrees = looks.some((look) =>
         (found.deaf.length === 0) === (look.health === "HEALTHY") ||
@@ -188,7 +192,11 @@ export class LieDetector {
       );
       if (!agrees) await this.#lie(`No look agrees with ${describe(found)}`, looks);
     }
-    // What never works for long is not well between two lives.
+  }
+
+  /** Nothing stands still: and yet what never works in all tries is not well between two lives. */
+  async #compareMoving(tries: readonly Try[]): Promise<void> {
+    await this.#eachMustAgree(tries);
     const deaf = tries.every(({ found }) => found.deaf.length > 0);
     const well = tries.flatMap(({ looks }) => looks).find((look) =>
       look.health === "HEALTHY" && !this.#isTold(look)
