@@ -61,7 +61,10 @@ class Member {
   }
 }
 
-/** See the module's head. Disposing of it ends all of them. */
+/**
+ * Many lean servers in one process, which come back by gserver's own policy. Disposing of it ends
+ * all of them.
+ */
 export class Fleet implements AsyncDisposable {
   readonly members: readonly Member[];
   readonly #stop = new AbortController();

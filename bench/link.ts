@@ -4,7 +4,7 @@
  * @module
  */
 
-/** See the module's head. Disposing of it closes everything. */
+/** A TCP link that can lose every byte, and that can be down. Disposing of it closes everything. */
 export class Link implements Disposable {
   readonly address: string;
   /** New connections are closed at once. */

@@ -132,6 +132,17 @@ Deno.test("the table in docs/architecture.md names each part that there is, and 
   assert.deepEqual([...table.keys()].sort(), [...parts].sort());
 });
 
+Deno.test("each room has its line in docs/architecture.md, and no other folder has one", () => {
+  const rooms = new Set(
+    sources.filter((path) => !IS_TEST.test(path) || path === "shared/testing/property.ts")
+      .filter((path) => PROGRAMS.has(path.split("/")[0]!) || path.startsWith("shared/"))
+      .map(partOf).filter((part) => !/\.ts$|\/$/.test(part)),
+  );
+  const [, section = ""] = architecture.split("\n## Folders\n");
+  const named = [...section.split("\n## ")[0]!.matchAll(/^\| `(\w+\/\w+)` +\| \w/gm)];
+  assert.deepEqual(named.map(([, room]) => room).sort(), [...rooms].sort());
+});
+
 Deno.test("mayImport would notice a wrong import", () => {
   assert.equal(mayImport(table, "shared/grpc", "hub"), false);
   assert.equal(mayImport(table, "hub/relay", "server/dial"), false);
@@ -258,5 +269,11 @@ Deno.test("A2: no program of ours speaks TLS on sockets that cannot be told not 
   const delayed = /\bDeno\.(listenTls|connectTls|serve)\b\(/;
   const wrong = sources.filter((path) => /^(hub|server|client|shared)\//.test(path))
     .filter((path) => !IS_TEST.test(path) && delayed.test(read(path)));
+  assert.deepEqual(wrong, []);
+});
+
+Deno.test("a doc comment says what its thing is, and does not send its reader elsewhere", () => {
+  const wrong = sources.filter((path) => path !== "tests/house_test.ts")
+    .filter((path) => /See the module's head/.test(read(path)));
   assert.deepEqual(wrong, []);
 });

@@ -90,7 +90,7 @@ export interface GatekeeperOptions {
   readonly trustLoopback?: boolean;
 }
 
-/** See the module's head. */
+/** Decides who may register, see and call what, and ends what is no longer permitted. */
 export class Gatekeeper {
   readonly #auth: Auth;
   readonly #registry: View;

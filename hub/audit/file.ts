@@ -25,7 +25,7 @@ export interface AuditFileOptions {
   readonly maxFiles: number;
 }
 
-/** See the module's head. */
+/** The file of the audit, which is renamed when it has grown. */
 export class AuditFile implements AuditSink {
   readonly #path: string;
   readonly #options: AuditFileOptions;

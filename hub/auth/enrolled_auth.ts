@@ -60,7 +60,7 @@ export interface EnrolledAuthOptions {
   readonly pollMs?: number | undefined;
 }
 
-/** See the module's head. */
+/** Lets enrolled servers in by their own tokens, and asks another `Auth` about all others. */
 export class EnrolledAuth implements Auth {
   readonly #other: Auth;
   readonly #stateDir: string;

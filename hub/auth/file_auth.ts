@@ -51,7 +51,7 @@ const ANSWER_TO: Record<
 /** When an issuer's keys may be there again. */
 const RETRY_S = 5;
 
-/** See the module's head. */
+/** The answers of one version of an auth file. */
 export class FileAuth {
   readonly #allowLoopback: boolean;
   /** The file lets loopback in, but it is no proof here: loopback_trust.ts. */

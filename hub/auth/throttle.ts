@@ -52,7 +52,10 @@ export type Verdict =
   /** It is refused: so long should its sender wait. */
   | { readonly answer: "too many"; readonly waitMs: number };
 
-/** See the module's head. Disposing of it ends all waits. */
+/**
+ * Delays the answers to wrong credentials, by the address that they come from. Disposing of it ends
+ * all waits.
+ */
 export class Throttle implements Disposable {
   readonly #buckets = new Map<string, Bucket>();
   readonly #burst: number;

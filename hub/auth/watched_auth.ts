@@ -45,7 +45,7 @@ export function* loadAuthFile(
   return { file, auth: new FileAuth(path, file, trust), fingerprint };
 }
 
-/** See the module's head. */
+/** Answers by the auth file that is in force now. */
 export class WatchedAuth implements Auth {
   readonly #file: WatchedFile<LoadedAuthFile>;
   readonly #listeners = new Set<() => void>();

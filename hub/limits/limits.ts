@@ -115,7 +115,7 @@ export interface CountedCall {
   account: Account | undefined;
 }
 
-/** See the module's head. */
+/** Limits on what one server, one operator, and all together may use of the hub. */
 export class Limits {
   readonly #maxCallsPerOperator: number;
   readonly #maxCallsPerServer: number;

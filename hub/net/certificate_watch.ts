@@ -57,7 +57,10 @@ export interface WatchOptions {
   readonly now?: () => number;
 }
 
-/** See the module's head. Disposing of it ends the watch. */
+/**
+ * Watches the certificate's files, and says when a renewed one is good. Disposing of it ends the
+ * watch.
+ */
 export class CertificateWatch implements Disposable {
   readonly #options: WatchOptions;
   readonly #timer: ReturnType<typeof setInterval>;

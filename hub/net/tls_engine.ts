@@ -63,7 +63,7 @@ export interface EngineOptions {
   onClear(bytes: Uint8Array): void;
 }
 
-/** See the module's head. */
+/** The server's part of TLS on one connection: encrypted bytes on one side, plain ones on the other. */
 export class TlsEngine {
   /** The handshake is done. */
   established = false;

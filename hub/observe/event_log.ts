@@ -39,7 +39,7 @@ export interface JournalOptions {
   nextId(): string;
 }
 
-/** See the module's head. Nothing here waits or throws. */
+/** Tells the audit, the activity feed and the log what happened. Nothing here waits or throws. */
 export class Journal {
   readonly #activity: ActivityFeed;
   readonly #audit: Audit;

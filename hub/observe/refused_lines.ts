@@ -50,7 +50,7 @@ export interface RefusedLinesOptions {
   readonly now?: () => number;
 }
 
-/** See the module's head. */
+/** Decides which refusals get a line of their own, and sums up the others. */
 export class RefusedLines {
   readonly #onSum: (sum: RefusedSum) => void;
   readonly #now: () => number;

@@ -14,7 +14,10 @@ import { PacedResets } from "../peer/reset_pacer.ts";
 import { Side } from "../peer/receive_budget.ts";
 import type { Upstream } from "../peer/call_target.ts";
 
-/** See the module's head. When it is lost, the hub makes a new one for the next call. */
+/**
+ * The hub's own services as a target of calls, in this process. When it is lost, the hub makes a
+ * new one for the next call.
+ */
 export class OwnUpstream implements Upstream, ConnectionEvents {
   readonly name = "hub";
   readonly hop = "hub";

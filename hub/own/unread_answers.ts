@@ -18,7 +18,7 @@ export interface EndingCall {
   once(event: "cancelled", listener: () => void): unknown;
 }
 
-/** See the module's head. */
+/** Counts the bytes of answers that callers asked for and have not read. */
 export class UnreadAnswers {
   readonly #of = new Map<string, number>();
   #bytes = 0;

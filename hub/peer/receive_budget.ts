@@ -22,7 +22,7 @@ export const STREAM_BYTES = DEFAULT_WINDOW;
 /** What all streams to one receiver may hold beyond that. */
 export const SHARED_BYTES = 16 << 20;
 
-/** See the module's head. */
+/** One connection of a call's two, with the account of what it may hold as the receiver. */
 export class Side {
   readonly connection: Connection;
   #lent = 0;

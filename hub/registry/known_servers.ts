@@ -87,7 +87,7 @@ export interface DepartureView {
   pick(name: ServerName): Tunnel | undefined;
 }
 
-/** See the module's head. */
+/** The servers that the hub knows, kept in a file over its restarts. */
 export class KnownServers implements Disposable {
   /** Who was known when the file was opened, the one that left first at the front. */
   readonly departures: readonly Departure[];

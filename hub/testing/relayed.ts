@@ -85,7 +85,7 @@ class Far extends Connection {
   }
 }
 
-/** See the module's head. */
+/** A caller, a hub and a server, joined in memory. */
 export class Relayed implements Disposable {
   readonly caller: Recorder;
   readonly server: Recorder;

@@ -42,7 +42,7 @@ export interface TunnelSweepOptions {
   readonly now?: () => number;
 }
 
-/** See the module's head. */
+/** Pings tunnels, closes those that are silent, and calls `tick()` of each once a second. */
 export class TunnelSweep {
   readonly #pingIntervalMs: number;
   readonly #noticeMs: number;

@@ -49,7 +49,10 @@ export interface OpenTunnelOptions {
   readonly vouchers?: TunnelVouchers | undefined;
 }
 
-/** See the module's head. `run()` it once, right after it was registered. */
+/**
+ * A tunnel that is open: HTTP/2 in WebSocket frames, with the hub as the client. `run()` it once,
+ * right after it was registered.
+ */
 export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, LinkProtocol, Swept {
   readonly hop = "server";
   readonly id: string;

@@ -41,7 +41,7 @@ interface Counts {
   readonly ignored: number;
 }
 
-/** See the module's head. */
+/** Runs files of tests, several at once, and prints a line for each. */
 export class Runner {
   readonly #options: RunnerOptions;
   readonly #print: (line: string) => void;

@@ -18,7 +18,7 @@ const MIN_LINE = 6;
 /** A longer one is no password. */
 const MAX_HEAD = 500;
 
-/** See the module's head. */
+/** Replaces secrets by a mask in all that leaves this machine. */
 export class Mask {
   /** What was known last is last. */
   readonly #secrets = new Set<string>();

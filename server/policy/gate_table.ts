@@ -23,7 +23,7 @@
  */
 import { FrameType } from "../../shared/http2/frames.ts";
 
-/** See the module's head. */
+/** The state of one stream between the hub and an upstream (RFC 9113 §5.1). */
 export type StreamState =
   | "idle"
   | "open"
@@ -32,7 +32,7 @@ export type StreamState =
   | "refused"
   | "closed";
 
-/** See the module's head. */
+/** What the gate does with a frame. */
 export type Action = "judge" | "forward" | "drop" | "close";
 
 const STATES: readonly StreamState[] = [

@@ -52,7 +52,7 @@ export interface Introduction extends Tunnel {
   readonly keys: string | undefined;
 }
 
-/** See the module's head. */
+/** Checks each call against the policy file that is in force now. */
 export class Guard implements Disposable {
   readonly #path: string;
   readonly #hubs: KnownHubs;

@@ -28,7 +28,10 @@ export class HubKeyChangedError extends Error {
   override readonly name = "HubKeyChangedError";
 }
 
-/** See the module's head. Read anew at each dial, so that an edit needs no restart. */
+/**
+ * The file of the hubs whose keys this server has pinned. Read anew at each dial, so that an edit
+ * needs no restart.
+ */
 export class KnownHubs {
   readonly path: string;
 

@@ -63,7 +63,7 @@ interface Stream {
   readonly kept: Disposable | undefined;
 }
 
-/** See the module's head. */
+/** Lets only those calls through to an upstream that its judge permits. */
 export class UpstreamGate implements FrameSink, Disposable {
   readonly #options: UpstreamGateOptions;
   readonly #reader = new FrameReader(this);

@@ -21,7 +21,7 @@ import type { Caller } from "../policy/policy_file.ts";
 
 const TUNNEL_SERVICE = "/ghub.v1.Tunnel/";
 
-/** See the module's head. */
+/** Where a connection comes from, which decides who calls on it. */
 export interface Origin {
   /**
    * Looks at a call that begins, and writes into its headers who it is.

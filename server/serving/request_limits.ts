@@ -24,7 +24,7 @@ export const CHUNK_REQUEST_BYTES = (1 << 20) + 64;
 /** Unfinished requests of all calls of services with small ones. */
 export const MAX_UNFINISHED_BYTES = 16 << 20;
 
-/** See the module's head. */
+/** Limits the bytes of requests that have begun and not ended, by service and in sum. */
 export class RequestLimits {
   readonly #byService = new Map<string, number>();
   #unfinished = 0;

@@ -62,7 +62,7 @@ export interface AgentOptions<T = void> {
 /** The same trouble is said again at least this often. */
 const MOST_SILENT_MS = 3_600_000;
 
-/** See the module's head. `run()` it once. */
+/** Keeps one name registered at the hub: dials, serves, waits, dials again. `run()` it once. */
 export class Agent<T = void> {
   readonly name: string;
   readonly #options: AgentOptions<T>;

@@ -35,7 +35,10 @@ export interface TurnsOptions {
   readonly now?: () => number;
 }
 
-/** See the module's head. A turn begins when somebody first asks in it. */
+/**
+ * Says who must wait so that others get their share of the event loop. A turn begins when somebody
+ * first asks in it.
+ */
 export class Turns {
   readonly #now: () => number;
   /** Of the turn that goes on; `undefined` while nobody has asked. */

@@ -48,7 +48,7 @@ export interface WatchedFileOptions<T extends LoadedFile> {
   readonly pollMs?: number | undefined;
 }
 
-/** See the module's head. */
+/** The content of a file as it stands on disk now; a broken new one is not applied. */
 export class WatchedFile<T extends LoadedFile> implements Disposable {
   readonly #options: WatchedFileOptions<T>;
   readonly #timer: ReturnType<typeof setInterval>;

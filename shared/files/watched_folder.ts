@@ -17,7 +17,10 @@ export interface WatchedFolderOptions {
   readonly pollMs?: number | undefined;
 }
 
-/** See the module's head. A folder that is not there is one without files. */
+/**
+ * Tells when an entry of a folder is added, replaced or removed, once a second. A folder that is
+ * not there is one without files.
+ */
 export class WatchedFolder implements Disposable {
   readonly #path: string;
   readonly #timer: ReturnType<typeof setInterval>;

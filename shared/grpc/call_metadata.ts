@@ -18,7 +18,10 @@ const NAME = /^[0-9a-z_.-]+$/;
 /** What a value of text may have; blanks at its ends would not arrive. */
 const TEXT = /^[\x20-\x7e]*$/;
 
-/** See the module's head. Keeps the order in which names came first. */
+/**
+ * The metadata of one call: text, or bytes for names that end in `-bin`. Keeps the order in which
+ * names came first.
+ */
 export class CallMetadata {
   readonly #entries = new Map<string, MetadataEntry[]>();
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** See the module's head. One reader and one writer at a time. */
+/** Bytes both ways, as a channel needs them of a socket. One reader and one writer at a time. */
 export interface ByteStream {
   /** The next bytes, good until the next read; `undefined` at the end. */
   read(): Promise<Uint8Array | undefined>;

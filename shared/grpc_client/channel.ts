@@ -62,7 +62,7 @@ export interface Goaway {
   readonly debug: string;
 }
 
-/** See the module's head. */
+/** A gRPC client on one HTTP/2 connection, which makes any number of calls. */
 export class Channel implements AsyncDisposable {
   readonly #stream: ByteStream;
   readonly #options: ChannelOptions & typeof DEFAULTS;

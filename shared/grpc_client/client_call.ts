@@ -51,7 +51,7 @@ export interface End {
   readonly error?: RpcError;
 }
 
-/** See the module's head. */
+/** One call on a channel: it sends requests, and gives responses, headers and trailers. */
 export class ClientCall implements StreamEvents {
   readonly #options: ClientCallOptions;
   readonly #context: ClientCallContext;

@@ -36,7 +36,10 @@ const HEADERS_TOO_LARGE = new RpcError(
   "The call has more metadata than is accepted",
 );
 
-/** See the module's head. Its owner calls `tick()` once a second. */
+/**
+ * One connection to a gRPC server: its calls, and the bytes that they hold. Its owner calls
+ * `tick()` once a second.
+ */
 export class ServedConnection implements ConnectionEvents {
   readonly #options: ServedConnectionOptions;
   readonly #connection: Connection;

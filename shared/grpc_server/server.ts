@@ -30,7 +30,7 @@ export interface GrpcServerOptions {
 
 const DEFAULTS = { maxMessageBytes: 4 << 20, maxConcurrentStreams: 1000 };
 
-/** See the module's head. */
+/** A gRPC server on HTTP/2 without I/O: it makes a connection for bytes that its owner moves. */
 export class GrpcServer implements ServiceHost {
   readonly #options: Required<GrpcServerOptions>;
   readonly #methods = new Map<string, ServedMethod>();

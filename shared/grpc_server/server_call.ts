@@ -56,7 +56,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const NONE = new CallMetadata();
 
-/** See the module's head. */
+/** One call that is served, of any of the four kinds. */
 export class ServerCall implements StreamEvents, CallContext {
   readonly metadata: CallMetadata;
   readonly trailers: CallMetadata = new CallMetadata();

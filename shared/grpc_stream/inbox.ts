@@ -28,7 +28,10 @@ export interface InboxOptions {
   readonly windowBytes: number;
 }
 
-/** See the module's head. Holds no more than a window, or one message and its prefix if that is longer. */
+/**
+ * Turns the bytes of a stream into messages. Holds no more than a window, or one message and its
+ * prefix if that is longer.
+ */
 export class Inbox {
   readonly #options: InboxOptions;
   readonly #queue = new ByteQueue();

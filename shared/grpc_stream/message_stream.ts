@@ -17,7 +17,7 @@ const SEND_BYTES = 64 << 10;
 
 const NOTHING = new Uint8Array();
 
-/** See the module's head. One reader and one writer at a time. */
+/** Messages both ways on one stream of HTTP/2. One reader and one writer at a time. */
 export class MessageStream {
   /** `grpc-encoding` of what comes. */
   encoding = "identity";

@@ -65,7 +65,10 @@ const DEFAULT_MAX_HEADER_LIST_BYTES = 32 << 10;
 /** A client gives up a connection whose ids are nearly used up, in time for a new one. */
 const LAST_COMFORTABLE_ID = 2 ** 30;
 
-/** See the module's head. Methods do nothing once the connection has failed or the stream is closed. */
+/**
+ * One HTTP/2 connection without I/O, client or server: bytes in, events and bytes out. Methods do
+ * nothing once the connection has failed or the stream is closed.
+ */
 export class Connection {
   readonly #events: ConnectionEvents;
   readonly #options: Required<ConnectionOptions>;

@@ -16,7 +16,9 @@ const FIRST_PLACES = 16;
 /** 8 KiB. */
 const MAX_PLACES = 1024;
 
-/** See the module's head. An idle connection's table has no places. */
+/**
+ * The open streams of a connection, found by their ids. An idle connection's table has no places.
+ */
 export class StreamTable {
   #places: (Stream | undefined)[] = [];
   #others: Map<number, Stream> | undefined;

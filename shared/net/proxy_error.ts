@@ -12,7 +12,7 @@
  * @module
  */
 
-/** See the module's head. */
+/** What is wrong at a proxy, by who can change it. */
 export type ProxyFault = "credentials" | "forbidden" | "target" | "away" | "broken";
 
 /** Options of {@linkcode ProxyError}. */

@@ -65,7 +65,7 @@ interface Saw {
   readonly headers: IncomingHttpHeaders;
 }
 
-/** See the module's head. */
+/** A hub and servers that make each row of a table a real request. */
 export class AuthTable implements AsyncDisposable {
   readonly world: World;
   readonly #dir: string;

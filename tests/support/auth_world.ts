@@ -136,7 +136,7 @@ const OWNERS: Record<Server, string> = {
   "secret": "vault",
 };
 
-/** See the module's head. */
+/** A hub with an auth file, servers that witness, and callers of each kind, in this process. */
 export class AuthWorld implements AsyncDisposable {
   readonly hub: RunningHub;
   readonly dir: string;

@@ -79,7 +79,10 @@ class Holder implements AsyncDisposable {
   }
 }
 
-/** See the module's head. Disposing of it ends every process on its bare hosts. */
+/**
+ * Hosts of a hub, an operator and a customer, in namespaces of this machine. Disposing of it ends
+ * every process on its bare hosts.
+ */
 export class Field implements AsyncDisposable {
   readonly #stack: AsyncDisposableStack;
   readonly #networks: Holder;

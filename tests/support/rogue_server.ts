@@ -23,7 +23,7 @@ export interface Misdeed {
   onCall?(rogue: RogueServer, streamId: number): void;
 }
 
-/** See the module's head. */
+/** A registered server that sends whatever frames a test wants. */
 export class RogueServer implements AsyncDisposable {
   /** Resolves when its tunnel has ended. */
   readonly closed: Promise<void>;

@@ -10,7 +10,7 @@ const KEY_LINE = /^[\w+/=-]{40,}$/gm;
 /** Larger files are not written in a test. */
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
 
-/** See the module's head. */
+/** The secrets of a run, and the search for them where they must not be. */
 export class Secrets {
   /** Secret → how it is called. */
   readonly #names = new Map<string, string>();

@@ -82,7 +82,7 @@ export interface JournalLine {
 }
 
 /**
- * See the module's head. Guarantee: whatever happens to the test, every process of the machine ends
+ * A machine with a real systemd, in namespaces. Guarantee: whatever happens to the test, every process of the machine ends
  * with it, and nothing of its files stays.
  */
 export class SystemdMachine implements AsyncDisposable {

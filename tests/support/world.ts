@@ -62,7 +62,10 @@ const PROGRAMS = {
   foreign: "tests/support/witness_server.ts",
 } as const;
 
-/** See the module's head. Disposing of it ends every process, and throws if one had crashed. */
+/**
+ * A hub and its servers as processes. Disposing of it ends every process, and throws if one had
+ * crashed.
+ */
 export class World implements AsyncDisposable {
   /** A folder of this world's own: state, certificates, whatever a test writes. */
   readonly dir: string;

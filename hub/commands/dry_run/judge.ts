@@ -67,7 +67,7 @@ interface Grants {
 /** Remembered as an object: grants remember their answers by it. */
 const NO_LABELS = Object.freeze({});
 
-/** See the module's head. */
+/** Says what another auth file would have answered to a line of the audit. */
 export class Judge {
   readonly #file: AuthFile;
   /** The file in force, if it is there to be compared with. */
