@@ -30,6 +30,7 @@ import { Journal } from "./observe/event_log.ts";
 import { KnownServers } from "./registry/known_servers.ts";
 import { Limits, type Load, type Usage } from "./limits/limits.ts";
 import { type HubListener, listen } from "./net/listen.ts";
+import { MAX_TLS_HANDSHAKES } from "./net/tls_listener.ts";
 import { ConnectionPlaces } from "./limits/open_files.ts";
 import type { OpenTunnel } from "./tunnels/open_tunnel.ts";
 import { OwnUpstream } from "./own/in_process_target.ts";
@@ -80,15 +81,17 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     }),
   );
   const { tunnelListen, callListen, tunnelTls, callTls } = options;
-  const tunnels = stack.adopt(
-    listen({ ...tunnelListen, tls: tunnelTls, alpn: ["http/1.1"], flag: "--tunnel-listen" }),
-    close,
-  );
-  const calls = stack.adopt(
-    listen({ ...callListen, tls: callTls, alpn: ["h2"], flag: "--call-listen" }),
-    close,
-  );
-  const hub = new Hub(options, { auth, audit, vouchers, tunnels, calls, locks });
+  const places = new ConnectionPlaces(options.openFiles ?? Infinity, {
+    maxCallers: MAX_CALLERS,
+    maxHandshakes: MAX_HANDSHAKES,
+    maxTlsHandshakes: MAX_TLS_HANDSHAKES,
+  });
+  const takePlace = (network: string) => places.tlsHandshake(network);
+  const tunnelPort = { ...tunnelListen, tls: tunnelTls, alpn: ["http/1.1"], takePlace };
+  const tunnels = stack.adopt(listen({ ...tunnelPort, flag: "--tunnel-listen" }), close);
+  const callPort = { ...callListen, tls: callTls, alpn: ["h2"], takePlace };
+  const calls = stack.adopt(listen({ ...callPort, flag: "--call-listen" }), close);
+  const hub = new Hub(options, { auth, audit, vouchers, places, tunnels, calls, locks });
   stack.move();
   return hub;
 }
@@ -111,6 +114,7 @@ interface Parts {
   readonly auth: Auth;
   readonly audit: Audit;
   readonly vouchers: Vouchers;
+  readonly places: ConnectionPlaces;
   readonly tunnels: HubListener;
   readonly calls: HubListener;
   /** That no other hub writes the same files. */
@@ -156,14 +160,14 @@ class Hub implements RunningHub {
   #state: HubState = "serving";
   #closing: Promise<void> | undefined;
 
-  constructor(options: HubOptions, { auth, audit, vouchers, tunnels, calls, locks }: Parts) {
+  constructor(
+    options: HubOptions,
+    { auth, audit, vouchers, places, tunnels, calls, locks }: Parts,
+  ) {
     this.#options = options;
     this.#auth = auth;
     this.#limits = new Limits(options);
-    this.#places = new ConnectionPlaces(options.openFiles ?? Infinity, {
-      maxCallers: MAX_CALLERS,
-      maxHandshakes: MAX_HANDSHAKES,
-    });
+    this.#places = places;
     const { stateDir } = options;
     this.#known = stateDir === undefined ? undefined : KnownServers.open(stateDir);
     this.#registry = new Registry({ departures: this.#known?.departures ?? [] });

@@ -10,6 +10,7 @@
  * | 64               | the hub's own                                                  |
  * | half of the rest | callers, shared by their addresses                             |
  * | an eighth        | servers' handshakes, shared by their addresses                 |
+ * | an eighth        | TLS handshakes at either port, shared by their addresses       |
  * | all of the rest  | the same, and tunnels, shared by the entries that have them    |
  *
  * @module
@@ -43,16 +44,27 @@ export class ConnectionPlaces {
   readonly #all: SharedPlaces;
   readonly #callers: SharedPlaces;
   readonly #handshakes: SharedPlaces;
+  readonly #tlsHandshakes: SharedPlaces;
 
   /** @param openFiles Those that may be open beside what is open already. */
   constructor(
     openFiles: number,
-    { maxCallers, maxHandshakes }: { readonly maxCallers: number; readonly maxHandshakes: number },
+    { maxCallers, maxHandshakes, maxTlsHandshakes }: {
+      readonly maxCallers: number;
+      readonly maxHandshakes: number;
+      readonly maxTlsHandshakes: number;
+    },
   ) {
     const files = Math.max(0, openFiles - OWN_FILES);
     this.#all = new SharedPlaces(files);
     this.#callers = new SharedPlaces(Math.min(maxCallers, Math.ceil(files / 2)));
     this.#handshakes = new SharedPlaces(Math.min(maxHandshakes, Math.ceil(files / 8)));
+    this.#tlsHandshakes = new SharedPlaces(Math.min(maxTlsHandshakes, Math.ceil(files / 8)));
+  }
+
+  /** For a connection that shakes hands by TLS; after that it takes one of the other places. */
+  tlsHandshake(network: string): Disposable | undefined {
+    return both(this.#tlsHandshakes.take(network), () => this.#all.take(network));
   }
 
   /** For a connection of a caller. `undefined` if its network has its share. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ConnectionPlaces, openFileLimit } from "./open_files.ts";
 
-const MAX = { maxCallers: 10_000, maxHandshakes: 512 };
+const MAX = { maxCallers: 10_000, maxHandshakes: 512, maxTlsHandshakes: 1_000 };
 
 /** Takes as many places as there are for this one. */
 function takeAll(take: () => Disposable | undefined): Disposable[] {
@@ -28,6 +28,16 @@ Deno.test("B12: with a limit of 1024 open files one address, or one token, leave
   }
   for (const place of tunnels) place[Symbol.dispose]();
   assert.ok(takeAll(() => places.tunnel("another")).length > 200, "what was given back can be had");
+});
+
+Deno.test("B12: TLS handshakes that are never ended leave files to all others", () => {
+  const places = new ConnectionPlaces(1024, MAX);
+  assert.equal(takeAll(() => places.tlsHandshake("192.0.2.7")).length, 90);
+  const others = Array.from({ length: 100 }, (_, i) => `198.51.100.${i}`);
+  const all = others.flatMap((network) => takeAll(() => places.tlsHandshake(network)));
+  assert.equal(90 + all.length, 120, "an eighth, whoever dials");
+  assert.ok(takeAll(() => places.caller("192.0.2.8")).length > 300);
+  assert.ok(takeAll(() => places.tunnel("fleet")).length > 100);
 });
 
 Deno.test("ConnectionPlaces leaves the bounds as they are where files are many", () => {

@@ -6,7 +6,7 @@
 import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
 import type { ListenAddress, TlsIdentity } from "./listen_options.ts";
 import type { PeerConn } from "./peer.ts";
-import { TlsListener } from "./tls_listener.ts";
+import { type TakePlace, TlsListener } from "./tls_listener.ts";
 
 /** Where peers are accepted. */
 export interface HubListener extends Disposable {
@@ -23,15 +23,17 @@ export interface ListenOptions extends ListenAddress {
   readonly tls?: TlsIdentity | undefined;
   /** What TLS offers, such as `h2`. */
   readonly alpn: readonly string[];
+  /** Where its TLS handshakes take their places. @default places of this listener alone */
+  readonly takePlace?: TakePlace;
 }
 
 /** @throws {Error} That says which address it is, why, and what to do. */
 export function listen(options: ListenOptions): HubListener {
-  const { hostname, port, tls, alpn, flag } = options;
+  const { hostname, port, tls, alpn, takePlace, flag } = options;
   try {
     return tls === undefined
       ? Deno.listen({ hostname, port })
-      : new TlsListener({ hostname, port, alpn, tls });
+      : new TlsListener({ hostname, port, alpn, takePlace, tls });
   } catch (cause) {
     const address = formatHostPort({ host: hostname, port });
     const why = reasonOf(cause as Error, options);

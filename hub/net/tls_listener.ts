@@ -25,12 +25,21 @@ import { TlsEngine } from "./tls_engine.ts";
 
 /** A client that has not ended its handshake by then is closed. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
-/** Handshakes under way, shared by the addresses that dial; more clients are closed at once. */
-export const MAX_HANDSHAKES = 1_000;
+/** Handshakes under way at all ports, shared by the addresses that dial; more are closed at once. */
+export const MAX_TLS_HANDSHAKES = 1_000;
+
+/** Gives a place to a client that dials from a network; `undefined` if that has its share. */
+export type TakePlace = (network: string) => Disposable | undefined;
 
 export interface TlsListenOptions extends ListenAddress {
   readonly tls: TlsIdentity;
   readonly alpn: readonly string[];
+  /**
+   * Asked for each connection that is accepted; given back when its handshake is over.
+   *
+   * @default MAX_TLS_HANDSHAKES places of this listener
+   */
+  readonly takePlace?: TakePlace | undefined;
   /** Asked for each handshake. @default HANDSHAKE_TIMEOUT_MS */
   readonly handshakeTimeoutMs?: () => number;
 }
@@ -88,14 +97,16 @@ export class TlsListener implements Disposable {
   #clientCa: string | undefined;
   #authorities: ClientAuthorities | undefined;
   readonly #handshakes = new Set<Deno.TcpConn>();
-  readonly #places = new SharedPlaces(MAX_HANDSHAKES);
+  readonly #takePlace: TakePlace;
   readonly #arrivals = new Arrivals();
 
   /** @throws {Error} As `Deno.listen` does, or if the certificate cannot be used. */
   constructor(options: TlsListenOptions) {
-    const { hostname, port, tls: identity, alpn } = options;
+    const { hostname, port, tls: identity, alpn, takePlace } = options;
     const { handshakeTimeoutMs = () => HANDSHAKE_TIMEOUT_MS } = options;
     this.#alpn = alpn;
+    const places = new SharedPlaces(MAX_TLS_HANDSHAKES);
+    this.#takePlace = takePlace ?? ((network) => places.take(network));
     this.#timeoutMs = handshakeTimeoutMs;
     this.#context = tlsContext(identity);
     this.#take(identity.clientCa);
@@ -144,7 +155,7 @@ export class TlsListener implements Disposable {
         // While others dial without a pause, an accept is ready at once.
         if (accepted % ACCEPTED_AT_ONCE === 0 && turns.isOver()) await turns.next();
         const conn = await this.#listener.accept();
-        const place = this.#places.take(networkOf(hostOf(remoteAddressOf(conn))));
+        const place = this.#takePlace(networkOf(hostOf(remoteAddressOf(conn))));
         if (place === undefined) closeQuietly(conn);
         else void this.#shakeHands(conn, place);
       } catch (error) {

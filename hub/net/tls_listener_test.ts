@@ -5,7 +5,7 @@ import tls from "node:tls";
 import { generateCertificate } from "../../shared/tls/generate.ts";
 import { PATIENCE_MS, within } from "../../tests/support/until.ts";
 import type { Dial } from "../testing/tls_dialler.ts";
-import { MAX_HANDSHAKES, TlsListener } from "./tls_listener.ts";
+import { MAX_TLS_HANDSHAKES, TlsListener } from "./tls_listener.ts";
 
 const server = await generateCertificate(["localhost", "127.0.0.1"]);
 const renewed = await generateCertificate(["localhost"], { commonName: "renewed" });
@@ -216,7 +216,7 @@ Deno.test("TlsListener closes handshakes beyond its bound, and takes others agai
   };
   // Shares fall as others come: one address alone gets no more than a part of the places.
   while (!silent.some(({ closed }) => closed)) {
-    assert.ok(silent.length <= MAX_HANDSHAKES);
+    assert.ok(silent.length <= MAX_TLS_HANDSHAKES);
     await dialSilent();
   }
   for (const socket of silent) await hangUp(socket);
