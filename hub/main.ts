@@ -182,7 +182,7 @@ function quickStartOf({ hub: options, certificate }: Config, hub: RunningHub): s
     allowPlaintextCalls: allowPlaintextCalls ?? true,
     stateDir,
     machine: machineName(Deno.hostname(), certificate?.cert),
-    caFile: certificate?.selfSigned ? certificate.files.certFile : undefined,
+    authority: certificate?.authority,
   });
 }
 

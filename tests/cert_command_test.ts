@@ -68,6 +68,8 @@ Deno.test("F14: the hub's executable makes and shows certificates, with its own 
     const before = await Promise.all(
       ["hub.crt", "hub.key", "ca.key"].map((name) => desk.read(name)),
     );
+    await Deno.writeTextFile(`${desk.dir}/notes.txt`, "hub.crt is renewed in May\n");
+    await Deno.writeFile(`${desk.dir}/program`, Uint8Array.of(0x7f, 0x45, 0x4c, 0x46, 0, 1, 2));
     const cases: [args: string[], code: number, message: RegExp][] = [
       [["make"], 2, /Cannot write "hub\.\w+": it exists already\. Add --force/],
       [["ca"], 2, /Cannot write "ca\.\w+": it exists already\. Add --force/],
@@ -87,6 +89,16 @@ Deno.test("F14: the hub's executable makes and shows certificates, with its own 
       [["make", "--ca", "ca.crt", "--ca-key", "hub.key", "--force"], 1, /"hub\.key" belongs to/],
       [["ca", "--name", " ", "--out", "x.crt"], 2, /expected a name of 1 to 64 characters/],
       [["read", "hub.key"], 1, /Cannot read certificate "hub\.key": .*this is a private key/],
+      [
+        ["read", "notes.txt"],
+        1,
+        /Cannot read certificate "notes\.txt": there is no certificate in it: this is other text; give a certificate in PEM .* or DER, such as hub\.crt/,
+      ],
+      [
+        ["read", "program"],
+        1,
+        /Cannot read certificate "program": there is no certificate in it: these are bytes of some other kind; give /,
+      ],
       [["read", "none"], 1, /Cannot read certificate "none": there is no such file/],
     ];
     for (const [args, code, message] of cases) {

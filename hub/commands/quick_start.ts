@@ -6,6 +6,7 @@
  */
 import { isLoopbackHost } from "../../shared/net/loopback.ts";
 import { tokenFiles } from "../auth/hub_tokens.ts";
+import type { AuthorityFile } from "./authority_file.ts";
 
 export interface QuickStartOptions {
   /** `wss://127.0.0.1:8080/ws` and the address that it listens on. */
@@ -20,13 +21,19 @@ export interface QuickStartOptions {
   readonly stateDir: string;
   /** What other machines may call this one. */
   readonly machine: string;
-  /** The certificate's file, if it is its own authority and peers need it to trust the hub. */
-  readonly caFile?: string | undefined;
+  /** By whom peers trust the hub's certificate, if they do not do so anyway. */
+  readonly authority?: AuthorityFile;
 }
 
 /** None if nobody from elsewhere can reach the hub. */
 export function quickStart(options: QuickStartOptions): string[] {
-  const { tunnelAddress, tunnelHost, callAddress, callHost, callTls, stateDir, caFile } = options;
+  const { tunnelAddress, tunnelHost, callAddress, callHost, callTls, stateDir } = options;
+  const { authority } = options;
+  const caFile = authority && ("file" in authority ? authority.file : "CA.crt");
+  // Nobody can find it but whoever made the certificate.
+  const note = authority !== undefined && "unknown" in authority
+    ? ` (CA.crt: the certificate of its authority, ${authority.unknown})`
+    : "";
   const files = tokenFiles(stateDir);
   const lines: string[] = [];
   const reachable = (address: string, host: string) =>
@@ -40,7 +47,7 @@ export function quickStart(options: QuickStartOptions): string[] {
     const ca = uri.startsWith("wss:") && caFile !== undefined ? ` --ca ${caFile}` : "";
     lines.push(
       "To add a server, run here what gives it a token of its own: " +
-        `ghub enroll NAME --state-dir ${stateDir} --hub-uri ${uri}${ca}`,
+        `ghub enroll NAME --state-dir ${stateDir} --hub-uri ${uri}${ca}${ca === "" ? "" : note}`,
     );
   }
   if (!isLoopbackHost(callHost) && !callTls && !options.allowPlaintextCalls) {
@@ -53,7 +60,7 @@ export function quickStart(options: QuickStartOptions): string[] {
     lines.push(
       `To call from elsewhere, copy ${copies(files.operator, callTls)} there and run: ` +
         `gclient hub servers -s ${address} --token-file ${baseName(files.operator)}` +
-        `${callTls ? " --tls" : ""}${trust(callTls)}`,
+        `${callTls ? " --tls" : ""}${trust(callTls)}${trust(callTls) === "" ? "" : note}`,
     );
   }
   return lines;

@@ -20,12 +20,19 @@ Deno.test("quickStart() gives lines to paste, with files in the place of tokens"
       "To call from elsewhere, copy /var/lib/ghub/operator.token there and run: " +
       "gclient hub servers -s soc-1:9090 --token-file operator.token",
     ]],
-    ["a certificate that nobody knows", { caFile: "/etc/hub.crt", callTls: true }, [
+    ["a certificate that nobody knows", { authority: { file: "/etc/hub.crt" }, callTls: true }, [
       "To add a server, run here what gives it a token of its own: " +
       "ghub enroll NAME --state-dir /var/lib/ghub --hub-uri wss://soc-1:8080/ws --ca /etc/hub.crt",
       "To call from elsewhere, copy /var/lib/ghub/operator.token and /etc/hub.crt there and run: " +
       "gclient hub servers -s soc-1:9090 --token-file operator.token --tls " +
       "--tls-ca-cert-file hub.crt",
+    ]],
+    ["an authority that is not beside it", { authority: { unknown: "CN=Example" } }, [
+      "To add a server, run here what gives it a token of its own: " +
+      "ghub enroll NAME --state-dir /var/lib/ghub --hub-uri wss://soc-1:8080/ws --ca CA.crt " +
+      "(CA.crt: the certificate of its authority, CN=Example)",
+      "To call from elsewhere, copy /var/lib/ghub/operator.token there and run: " +
+      "gclient hub servers -s soc-1:9090 --token-file operator.token",
     ]],
     [
       "one address",

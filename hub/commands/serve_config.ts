@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { X509Certificate } from "node:crypto";
 import type { HostPort } from "../../shared/cli/parse_host_port.ts";
 import type { Env } from "../../shared/cli/command.ts";
 import { UsageError } from "../../shared/cli/usage_error.ts";
@@ -17,12 +16,14 @@ import {
 } from "../net/certificate_watch.ts";
 import type { HubOptions } from "../hub_options.ts";
 import type { ListenAddress } from "../net/listen_options.ts";
+import { type AuthorityFile, authorityFile } from "./authority_file.ts";
 import type { Values } from "./serve_options.ts";
 
 /** A certificate in use, and where it comes from. */
 export interface Certificate extends LoadedIdentity {
   readonly files: CertificateFiles & Pick<LoadedCertificate, "certFile">;
-  readonly selfSigned: boolean;
+  /** What peers need to trust it. */
+  readonly authority: AuthorityFile;
 }
 
 /** What the options mean, and what is to be told about it. */
@@ -140,8 +141,7 @@ async function loadTls(values: TlsValues): Promise<Config["certificate"]> {
   }
   const files = { certFile, keyFile: tlsKeyFile, clientCaFile: clientCa };
   const loaded = await loadIdentity(files);
-  const leaf = new X509Certificate(loaded.cert);
-  return { ...loaded, files, selfSigned: leaf.issuer === leaf.subject };
+  return { ...loaded, files, authority: await authorityFile(loaded.cert, certFile) };
 }
 
 function toListen({ host, port }: HostPort, wildcard: string): ListenAddress {

@@ -108,7 +108,7 @@ Deno.test("toConfig() encrypts what was asked for, and nothing by accident", asy
       assert.ok(typeof config === "object", world.stderr);
       assert.equal(config.hub.tunnelTls !== undefined, tunnel);
       assert.equal(config.hub.callTls !== undefined, call);
-      if (tunnel || call) assert.equal(config.certificate?.selfSigned, true);
+      if (tunnel || call) assert.deepEqual(config.certificate?.authority, { file: crt });
     });
   }
 });

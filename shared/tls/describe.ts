@@ -43,7 +43,7 @@ export const MAX_CERTIFICATES = 1000;
  */
 export async function describeCertificates(pem: string): Promise<CertificateInfo[]> {
   const blocks = certificateBlocks(pem);
-  if (blocks.length === 0) throw new SyntaxError(`Cannot find a certificate: ${whatItIs(pem)}`);
+  if (blocks.length === 0) throw new SyntaxError(`there is no certificate in it: ${whatItIs(pem)}`);
   if (blocks.length > MAX_CERTIFICATES) {
     throw new SyntaxError(
       `Cannot read ${blocks.length} certificates: at most ${MAX_CERTIFICATES} are allowed`,

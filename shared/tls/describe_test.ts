@@ -40,7 +40,7 @@ Deno.test("describeCertificates tells what a file without certificate is", async
     ["a key", key, /this is a private key/],
     ["a request", "-----BEGIN CERTIFICATE REQUEST-----\n", /a request for a certificate/],
     ["half a certificate", cert.slice(0, 200), /certificate's end is missing/],
-    ["prose", "hello", /expected PEM text/],
+    ["prose", "hello", /this is other text; give a certificate in PEM/],
     [
       "a damaged certificate",
       `${cert}${cert.replace(/\nMI.{40}/, "\nMIIB")}`,

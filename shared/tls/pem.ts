@@ -84,7 +84,9 @@ export function keyBlock(pem: string): string | undefined {
 /** What a text without a certificate is instead, and what to do: files get mixed up. */
 export function whatItIs(pem: string): string {
   if (pem.trim() === "") return "the file is empty";
-  if (pem.includes("PRIVATE KEY-----")) return "this is a private key";
+  if (pem.includes("PRIVATE KEY-----")) {
+    return "this is a private key; give the certificate that belongs to it, such as hub.crt";
+  }
   if (pem.includes("CERTIFICATE REQUEST-----")) {
     return "this is a request for a certificate, not yet signed";
   }
@@ -97,5 +99,9 @@ export function whatItIs(pem: string): string {
   if (pem.includes("-----BEGIN PKCS7-----")) {
     return "this is PKCS #7; convert it with: openssl pkcs7 -print_certs -in FILE -out FILE.crt";
   }
-  return 'expected PEM text with a line "-----BEGIN CERTIFICATE-----"';
+  // deno-lint-ignore no-control-regex -- they tell bytes from text
+  const what = /[\x00-\x08]/.test(pem)
+    ? "these are bytes of some other kind"
+    : "this is other text";
+  return `${what}; give a certificate in PEM ("-----BEGIN CERTIFICATE-----") or DER, such as hub.crt`;
 }
