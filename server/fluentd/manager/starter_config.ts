@@ -54,14 +54,20 @@ export async function configOrStarter(options: StarterOptions): Promise<string |
     if (await exists(path)) return path;
   }
   const starter = join(stateDir, "fluent.conf");
+  const log = getLogger(["fluentd"]);
   try {
     await Deno.writeTextFile(starter, STARTER, { createNew: true, mode: 0o600 });
+    log.info(
+      "No config of Fluentd was named or found: a starter was written to {starter}, which takes " +
+        "events from this machine alone. Replace it, or name yours by --fluentd-config",
+      { starter },
+    );
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    log.info("Fluentd gets the config {starter}, as before: no other was named or found", {
+      starter,
+    });
   }
-  getLogger(["fluentd"]).warn("No config of Fluentd was named or found: it gets {starter}", {
-    starter,
-  });
   return starter;
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { configureLog, resetLog } from "../../../shared/cli/log.ts";
 import { configOrStarter } from "./starter_config.ts";
 
 Deno.test("configOrStarter() makes a config only where there is none", async (t) => {
@@ -33,7 +34,13 @@ Deno.test("configOrStarter() makes a config only where there is none", async (t)
     );
     await t.step("nowhere: a starter, which a change survives", async () => {
       const starter = join(stateDir, "fluent.conf");
+      const lines: string[] = [];
+      await configureLog({ write: (line) => lines.push(line) });
       assert.equal(await configOrStarter(none), starter);
+      assert.equal(await configOrStarter(none), starter);
+      await resetLog();
+      assert.match(lines[0]!, / INFO .*a starter was written to \S*fluent\.conf/);
+      assert.match(lines[1]!, / INFO .*gets the config \S*fluent\.conf, as before/);
       assert.match(await Deno.readTextFile(starter), /bind 127\.0\.0\.1/);
       await Deno.writeTextFile(starter, "# mine\n");
       assert.equal(await configOrStarter(none), starter);
