@@ -3,6 +3,8 @@
  * square. Steps are counted and not seconds; regexp_test.ts judges what happens inside expressions.
  */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, connect as connectTo, createServer } from "node:net";
 import { looksLikeJwt } from "../hub/auth/jwt.ts";
 import { HandshakeReader } from "../hub/calls/raw_handshake.ts";
 import { parseMeta } from "../hub/tunnels/registration_headers.ts";
@@ -14,6 +16,8 @@ import { readJson } from "../shared/codec/json.ts";
 import { percentDecode, percentEncode } from "../shared/grpc/percent.ts";
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { parseTimeout } from "../shared/grpc/timeout.ts";
+import { httpConnect } from "../shared/net/http_connect.ts";
+import { socks5Connect } from "../shared/net/socks5.ts";
 import { glob } from "../shared/rules/glob.ts";
 import { printable } from "../shared/text/printable.ts";
 import { parseLabels } from "../shared/registration/labels.ts";
@@ -68,6 +72,13 @@ const CASES: readonly Case[] = [
   ],
   ["an answer of control characters", (n) => "\x1b ".repeat(n / 2), messageOf],
   ["Retry-After", (n) => "9".repeat(n), (text) => parseRetryAfter(text, 0)],
+  ["a proxy's answer without an end", (n) => `HTTP/1.1 200 OK\r\nA: ${"x".repeat(n)}`, httpProxy],
+  ["a proxy's answer of line breaks", (n) => `HTTP/1.1 200 OK${"\r\n\r".repeat(n / 3)}`, httpProxy],
+  ["a proxy's answer of blanks", (n) => `HTTP/1.1 ${" ".repeat(n)}x\r\n\r\n`, httpProxy],
+  ["a proxy's refusal in many fields", (n) => refused("Server: x\r\n".repeat(n / 11)), httpProxy],
+  ["a proxy's refusal of commas", (n) => refused(`Proxy-Authenticate:${",".repeat(n)}`), httpProxy],
+  ["a SOCKS5 proxy's bytes behind its answer", (n) => `\x05\x00${"\x05".repeat(n)}`, socksProxy],
+  ["a SOCKS5 proxy's address", (n) => `\x05\x00\x05\x00\x00\x03${"\xff".repeat(n)}`, socksProxy],
   ["a text for a terminal", (n) => "\x1b\u202e".repeat(n / 2), printable],
   ["a name for a glob", (n) => "a".repeat(n), (text) => glob("*a*a*a*a*b").matches(text)],
 ];
@@ -120,6 +131,39 @@ function json(text: string): void {
 
 function xml(text: string): void {
   quiet(() => readElements(text));
+}
+
+function refused(fields: string): string {
+  return `HTTP/1.1 407 No\r\n${fields}\r\n\r\n`;
+}
+
+function httpProxy(text: string): Promise<void> {
+  return answeredBy(text, httpConnect);
+}
+
+function socksProxy(text: string): Promise<void> {
+  return answeredBy(text, socks5Connect);
+}
+
+/** Asks a proxy that says this, whatever it is asked. */
+async function answeredBy(text: string, ask: typeof httpConnect): Promise<void> {
+  const server = createServer((socket) => {
+    socket.on("error", () => {}).once("data", () => socket.end(text, "latin1"));
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const socket = connectTo({ host: "127.0.0.1", port });
+  socket.on("error", () => {});
+  try {
+    await once(socket, "connect");
+    const target = { host: "hub.example", port: 443 };
+    const { signal } = new AbortController();
+    await ask(socket, { target, credentials: undefined, signal }).catch(() => {});
+  } finally {
+    socket.destroy();
+    server.close();
+    await once(server, "close");
+  }
 }
 
 /** What is refused has been read all the same. */
