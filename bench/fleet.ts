@@ -51,7 +51,7 @@ class Member {
       if (signal.aborted) return answer.wire.close();
       this.wire = answer.wire;
       this.registeredMs = performance.now();
-      await serveEcho(answer.wire, this.#onCall).ended.catch(() => {});
+      await serveEcho(answer.wire, { onCall: this.#onCall }).ended.catch(() => {});
       this.wire = undefined;
       const ageMs = performance.now() - this.registeredMs;
       const next = nextTry(failures, { kind: "lost", ageMs, spreadMs: SPREAD_MS });

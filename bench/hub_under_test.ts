@@ -24,11 +24,13 @@ export interface HubUnderTestOptions {
   readonly args?: readonly string[];
   /** @default false */
   readonly inspect?: boolean;
+  /** How many files it may have open. @default as this process may */
+  readonly maxFiles?: number;
 }
 
 /** Starts ghub from source on free ports, as its executable would run. */
 export async function startHub(options: HubUnderTestOptions = {}): Promise<RunningHub> {
-  const { again, args = [], inspect = false } = options;
+  const { again, args = [], inspect = false, maxFiles } = options;
   const stateDir = await Deno.makeTempDir({ prefix: "ghub-bench-" });
   const any = "127.0.0.1:0";
   const { program, match } = await Program.start("hub/main.ts", [
@@ -46,6 +48,7 @@ export async function startHub(options: HubUnderTestOptions = {}): Promise<Runni
     ready: /^ghub ready tunnel=(\S+) call=(\S+)(?: metrics=(\S+))?$/m,
     flags: [HUB_V8_FLAGS],
     inspect,
+    maxFiles,
   });
   return {
     program,

@@ -31,6 +31,8 @@ export interface ProgramOptions {
   readonly flags?: readonly string[];
   /** With an inspector, which costs it some megabytes. */
   readonly inspect?: boolean;
+  /** How many files it may have open, as `ulimit -n` sets it. @default as this process may */
+  readonly maxFiles?: number | undefined;
   /** After which it is killed. @default READY_WITHIN_MS */
   readonly readyWithinMs?: number;
 }
@@ -63,13 +65,19 @@ export class Program implements AsyncDisposable {
   static async start(
     file: string,
     args: readonly string[],
-    { ready, flags = [], inspect = false, readyWithinMs = READY_WITHIN_MS }: ProgramOptions,
+    { ready, flags = [], inspect = false, maxFiles, readyWithinMs = READY_WITHIN_MS }:
+      ProgramOptions,
   ): Promise<{ program: Program; match: RegExpExecArray }> {
     const inspector = inspect ? "127.0.0.1:0" : undefined;
     const { command, args: words, env } = await Program.executables?.commandLine(file, inspector) ??
       fromSource(file, flags, inspector);
-    const child = new Deno.Command(command, {
-      args: [...words, ...args],
+    const line = [command, ...words, ...args];
+    // A limit is what a shell can set for what it becomes.
+    const limited = maxFiles === undefined
+      ? line
+      : ["/bin/sh", "-c", `ulimit -n ${maxFiles} && exec "$@"`, "sh", ...line];
+    const child = new Deno.Command(limited[0]!, {
+      args: limited.slice(1),
       env,
       stdin: "null",
       stdout: "piped",

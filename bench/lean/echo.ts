@@ -12,7 +12,7 @@ import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
 import { root } from "../../shared/grpc/root.ts";
 import { decodeMessage, encodeMessage } from "../../shared/grpc/service.ts";
 import type { echo_v1_EchoRequest as EchoRequest } from "../../shared/gen/types.ts";
-import { Peer } from "./peer.ts";
+import { Peer, type PeerOptions } from "./peer.ts";
 import type { Wire } from "./wire.ts";
 
 const HEAD = encodeHeaderList([[":status", "200"], ["content-type", "application/grpc"]]);
@@ -34,15 +34,17 @@ export function frameMessage(message: Uint8Array): Uint8Array {
   return framed;
 }
 
-/**
- * Serves Echo on a wire until it ends.
- *
- * @param onCall Hears the headers of each call of Unary that came this far.
- */
-export function serveEcho(wire: Wire, onCall?: (fields: HeaderList) => void): Peer {
+export interface EchoOptions extends Pick<PeerOptions, "maxHeaderListBytes"> {
+  /** Hears the headers of each call of Unary that came this far. */
+  readonly onCall?: ((fields: HeaderList) => void) | undefined;
+}
+
+/** Serves Echo on a wire until it ends. */
+export function serveEcho(wire: Wire, { onCall, maxHeaderListBytes }: EchoOptions = {}): Peer {
   const pumps = new Set<Pump>();
   return new Peer(wire, {
     role: "server",
+    maxHeaderListBytes,
     onRoom() {
       for (const pump of pumps) pump.pump();
     },

@@ -16,6 +16,8 @@ const MAX_STREAMS = 10_000;
 
 export interface PeerOptions {
   readonly role: "client" | "server";
+  /** The largest header list that it takes. @default what Connection has */
+  readonly maxHeaderListBytes?: number | undefined;
   /** Server role: who answers a request. */
   onRequest?(peer: Peer, stream: Stream, fields: HeaderList): StreamEvents;
   /** All that was made has been handed to the wire: room for more. */
@@ -36,8 +38,10 @@ export class Peer implements ConnectionEvents {
   constructor(wire: Wire, options: PeerOptions) {
     this.#wire = wire;
     this.#options = options;
+    const { role, maxHeaderListBytes } = options;
     this.connection = new Connection(this, {
-      role: options.role,
+      role,
+      ...(maxHeaderListBytes !== undefined && { maxHeaderListBytes }),
       connectionWindow: CONNECTION_WINDOW,
       maxConcurrentStreams: MAX_STREAMS,
     });
