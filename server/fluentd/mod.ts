@@ -199,7 +199,9 @@ async function tend(observer: Observer, { signal }: WaitOptions): Promise<void> 
 async function learn(observer: Observer, { signal }: WaitOptions): Promise<void> {
   while (!signal.aborted) {
     try {
-      await observer.learn({ signal });
+      if (await observer.learn({ signal })) {
+        log.debug("Fluentd's plugins have told which of their parameters are secret");
+      }
     } catch (error) {
       if (!signal.aborted) log.warn("Cannot ask fluentd's plugins: {error}", { error });
     }

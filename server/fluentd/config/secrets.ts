@@ -7,7 +7,7 @@
  * | a parameter of the config           | what its plugin declares as secret (plugin_schema.ts)       |
  * |                                     | … what its name or form says (redact.ts)                    |
  * |                                     | … of a plugin that is not known: what looks generated, too  |
- * | `#{ENV['NAME']}` in such a value    | the variable's value                                        |
+ * | `#{ENV['NAME']}` in such a value    | the variable's value; of another one, if it looks generated |
  * | the service's environment           | variables whose names say so                                |
  * | the command line, `--inline-config` | as in a config                                              |
  *
@@ -110,7 +110,10 @@ class SecretSet {
       }
       this.addByForm(`${name} ${value}`);
       this.#addLeaves(parsed(value), false);
-      if (plugin !== undefined && !known && looksGenerated(value)) this.#add(value);
+      const unknown = plugin !== undefined && !known ? [value] : [];
+      for (const text of [...unknown, ...this.#variablesIn(value)]) {
+        if (looksGenerated(text)) this.#add(text);
+      }
     }
     for (const child of element.children) {
       const within = schemas.map(({ sections }) => sections.get(child.name))
@@ -136,9 +139,7 @@ class SecretSet {
   #addValue(value: string): void {
     const hash = parsed(value);
     if (hash !== undefined) this.#addLeaves(hash, true);
-    for (const [, name = ""] of value.matchAll(/ENV(?:\.fetch\(|\[)\s{0,4}["']([^"']+)["']/g)) {
-      this.#add(this.#launch?.env?.[name] ?? Deno.env.get(name) ?? "");
-    }
+    this.#variablesIn(value).forEach((text) => this.#add(text));
     // Of what only Ruby can tell, the words around it may still be read by it alone.
     if (value.includes("#{")) {
       this.addByForm(value);
@@ -147,6 +148,15 @@ class SecretSet {
     this.#add(value);
     // As it is meant, where it is written with escapes.
     if (value.includes("\\")) this.#add(value.replace(/\\(.)/g, "$1"));
+  }
+
+  /** What Ruby in a value takes from the environment. */
+  #variablesIn(value: string): string[] {
+    const names = value.matchAll(/ENV(?:\.fetch\(|\[)\s{0,4}["']([^"']{1,200})["']/g);
+    const { env = {}, cleanEnv = false } = this.#launch ?? {};
+    return [...names].map(([, name = ""]) =>
+      env[name] ?? (cleanEnv ? undefined : Deno.env.get(name)) ?? ""
+    );
   }
 
   #addLeaves(value: unknown, secret: boolean, depth = 0): void {

@@ -234,11 +234,15 @@ export class Observer {
   /**
    * Asks the plugins of the config what is secret, as far as that is not known. It takes seconds, and
    * no call waits for it.
+   *
+   * @returns Whether something has been learned.
    */
-  async learn(options: WaitOptions): Promise<void> {
+  async learn(options: WaitOptions): Promise<boolean> {
     const { root, launch } = this.#configured ?? {};
-    if (root === undefined || launch === undefined) return;
-    if (await this.#schemas.learn(pluginsOf(root), launch, options)) this.#maskAgain();
+    if (root === undefined || launch === undefined) return false;
+    const learned = await this.#schemas.learn(pluginsOf(root), launch, options);
+    if (learned) this.#maskAgain();
+    return learned;
   }
 
   /** Reads the log on, wherever the manager and the config say that it is. */
