@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { FULL_BELOW_BYTES, onFullDisk } from "./disk.ts";
+import { FULL_BELOW_BYTES, onFullDisk, STATFS_MS } from "./disk.ts";
 import { tempDir } from "../testing/kit.ts";
 
 Deno.test("onFullDisk() takes for full neither a disk with room nor what is no disk", async () => {
@@ -53,5 +53,62 @@ Deno.test({
         assert.deepEqual(await onFullDisk(places), full ? places.slice(1) : []);
       });
     }
+  },
+});
+
+/** Mounts a file system whose daemon says nothing, as one of a server that has died. */
+const SILENT = `
+exec 3<>/dev/fuse
+mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 silent "$1" && echo mounted
+read -r _
+`;
+
+/** Whoever asks it waits until this is disposed of; `undefined` where there is no FUSE. */
+async function silentDisk(path: string): Promise<AsyncDisposable | undefined> {
+  const daemon = new Deno.Command("sh", {
+    args: ["-c", SILENT, "sh", path],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const reader = daemon.stdout.getReader();
+  const { value } = await reader.read();
+  const end = async () => {
+    // Its descriptor is closed with it, which ends all that waits.
+    await daemon.stdin.close();
+    await daemon.status;
+    await reader.cancel();
+    await new Deno.Command("umount", { args: ["-l", path], stderr: "null" }).output();
+  };
+  if (value !== undefined) return { [Symbol.asyncDispose]: end };
+  await end();
+  return undefined;
+}
+
+Deno.test({
+  name: "onFullDisk() waits STATFS_MS for a disk that does not answer, once and for no other one",
+  ignore: !MAY_MOUNT,
+  async fn(t) {
+    await using dir = await tempDir();
+    await using disk = await silentDisk(dir.path);
+    if (disk === undefined) {
+      console.warn("SKIPPED: a disk that does not answer, because there is no FUSE");
+      return;
+    }
+    await using other = await tempDir();
+    await using _full = await mounted(other.path, "size=16k");
+    const places = [join(dir.path, "file"), other.path];
+    await t.step("what else is full is told", async () => {
+      assert.deepEqual(await onFullDisk(places), [other.path]);
+    });
+    await t.step(
+      "it is not asked again while it is silent: that would keep a thread each time",
+      async () => {
+        const times = 10;
+        const beganMs = performance.now();
+        for (let i = 0; i < times; i++) await onFullDisk(places);
+        assert.ok(performance.now() - beganMs < times / 2 * STATFS_MS);
+      },
+    );
   },
 });
