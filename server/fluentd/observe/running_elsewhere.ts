@@ -13,7 +13,7 @@ import { basename, resolve } from "node:path";
 import { fluentdError } from "../failures.ts";
 import { DEFAULT_CONFIG_PATH, readLaunch } from "../manager/launch.ts";
 import { isWorker } from "../manager/manager.ts";
-import { listStats, type ProcessInfo, readEnv, readProcesses } from "../system/proc.ts";
+import { findByCommand, type ProcessInfo, readEnv } from "../system/proc.ts";
 
 /** One that runs and is not ours. */
 export interface Elsewhere {
@@ -37,14 +37,16 @@ export interface ElsewhereOptions {
 const USUAL_PLACES = ["/etc/fluent/", "/etc/td-agent/", "/etc/fluentd/"];
 /** They end at once. */
 const SHORT_RUNS = new Set(["--dry-run", "--version", "-h", "--help"]);
+/** What the command line of each has: only those are looked at closely. */
+const NAMED_SO = /fluentd|td-agent|supervisor:/;
 /** What one answer names. */
 const MAX_NAMED = 3;
 
 /** Those that count, oldest first. */
 export async function findElsewhere(options: ElsewhereOptions): Promise<Elsewhere[]> {
   const { own, configPath, implicit } = options;
-  const pids = (await listStats()).map(({ pid }) => pid).filter((pid) => !own.has(pid));
-  const supervisors = (await readProcesses(pids)).filter(isSupervisor)
+  const likely = await findByCommand(NAMED_SO);
+  const supervisors = likely.filter((process) => !own.has(process.pid) && isSupervisor(process))
     .toSorted((a, b) => a.startTicks - b.startTicks);
   const ours = await realPath(configPath);
   const found: Elsewhere[] = [];

@@ -9,6 +9,7 @@
  * @see https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
  * @module
  */
+import { setImmediate } from "node:timers/promises";
 
 /** One process, at one moment. */
 export interface ProcessInfo {
@@ -126,11 +127,48 @@ export async function hasEnded(pid: number): Promise<boolean> {
 
 /** All living processes that this user may see. */
 export async function listStats(): Promise<ProcessStat[]> {
-  const pids: number[] = [];
-  for await (const { name } of Deno.readDir("/proc")) {
-    if (/^\d+$/.test(name)) pids.push(Number(name));
+  const stats: ProcessStat[] = [];
+  for await (const [text] of withPids("stat")) {
+    const stat = parseStat(text);
+    if (stat !== undefined && !ENDED.has(stat.state)) stats.push(stat);
   }
-  return (await inBatches(pids, (pid) => readStat(pid))).filter((stat) => stat !== undefined);
+  return stats;
+}
+
+/** All living processes whose command line, as far as the kernel gives it in one piece, fits. */
+export async function findByCommand(pattern: RegExp): Promise<ProcessInfo[]> {
+  const pids: number[] = [];
+  for await (const [text, pid] of withPids("cmdline")) if (pattern.test(text)) pids.push(pid);
+  return await readProcesses(pids);
+}
+
+/** Bytes of a file of `/proc` that are read at once: a line of `stat` is far shorter. */
+const PIECE = 4096;
+/** Files that are read before others have their turn. */
+const FILES_PER_TURN = 256;
+
+/**
+ * One file of each process. Each is opened and read at once, without a thread: these files are made
+ * by the kernel as they are read, so nothing has to be waited for, and a pool of threads would cost
+ * several times as much as the reading does.
+ */
+async function* withPids(file: string): AsyncGenerator<[text: string, pid: number]> {
+  const piece = new Uint8Array(PIECE);
+  const decoder = new TextDecoder();
+  let count = 0;
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    if (++count % FILES_PER_TURN === 0) await setImmediate();
+    let text: string;
+    try {
+      using opened = Deno.openSync(`/proc/${name}/${file}`);
+      text = decoder.decode(piece.subarray(0, opened.readSync(piece) ?? 0));
+    } catch {
+      // It ended between two looks, or it is another user's.
+      continue;
+    }
+    if (text !== "") yield [text, Number(name)];
+  }
 }
 
 /**
