@@ -68,11 +68,13 @@ export async function start(
   scope: OperationScope,
 ): Promise<StartOutcome> {
   const beganMs = performance.now();
+  const sinceMs = Date.now();
   const untilMs = beganMs + rules.waitMs;
   const before = await observer.look(scope);
   const end = async (status: StartOutcome["status"], failure?: Failure): Promise<StartOutcome> => {
     const after = await observer.look(scope);
-    const told = failure && await withCause(failure, { ...scope, untilMs, observer, look: after });
+    const options = { ...scope, untilMs, observer, look: after, sinceMs };
+    const told = failure && await withCause(failure, options);
     return {
       status,
       before,
@@ -181,6 +183,7 @@ export async function restart(
 ): Promise<RestartOutcome> {
   const { manager } = observer;
   const beganMs = performance.now();
+  const sinceMs = Date.now();
   const untilMs = beganMs + rules.waitMs;
   const before = await observer.look(scope);
   const running = isRunning(before.seen);
@@ -207,7 +210,8 @@ export async function restart(
   });
   const after = await observer.look(scope);
   const failed = isRunning(after.seen) ? "FAILED_STARTED" : "FAILED_STOPPED";
-  const told = failure && await withCause(failure, { ...scope, untilMs, observer, look: after });
+  const options = { ...scope, untilMs, observer, look: after, sinceMs };
+  const told = failure && await withCause(failure, options);
   return {
     status: failure === undefined ? "SUCCESS" : failed,
     before,

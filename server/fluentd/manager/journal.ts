@@ -4,7 +4,7 @@
  * @see https://www.freedesktop.org/software/systemd/man/journalctl.html
  * @module
  */
-import type { FluentdLog, LogMark, LogPart } from "../log/tail.ts";
+import { type FluentdLog, type LogMark, type LogPart, TAIL_LINES } from "../log/tail.ts";
 import { run, type WaitOptions } from "../system/run.ts";
 
 const JOURNALCTL_TIMEOUT_MS = 10_000;
@@ -23,7 +23,8 @@ export class JournalLog implements FluentdLog {
 
   async read({ cursor }: LogMark = {}, options: WaitOptions): Promise<LogPart> {
     const since = cursor === undefined ? [] : [`--after-cursor=${cursor}`];
-    const words = [`--lines=${MAX_LINES}`, "--show-cursor", ...since];
+    const unit = `--unit=${this.#unit}`;
+    const words = [unit, `--lines=${MAX_LINES}`, "--show-cursor", ...since];
     const lines = await this.#read(words, options);
     const next = CURSOR.exec(lines.at(-1) ?? "")?.[1];
     if (next !== undefined) lines.pop();
@@ -31,9 +32,16 @@ export class JournalLog implements FluentdLog {
     return { lines, mark: mark === undefined ? {} : { cursor: mark }, unreadable: [] };
   }
 
+  /** What the unit's processes wrote since then, without what systemd says of them. */
+  async wordsSince(sinceMs: number, options: WaitOptions): Promise<string[]> {
+    const since = `--since=@${Math.floor(sinceMs / 1000)}`;
+    const words = [`_SYSTEMD_UNIT=${this.#unit}`, `--lines=${TAIL_LINES}`, since];
+    return await this.#read(words, options);
+  }
+
   /** No journal, or no right to read it, is an empty log: others are witnesses then. */
   async #read(args: readonly string[], { signal }: WaitOptions): Promise<string[]> {
-    const fixed = ["--output=cat", "--no-pager", "--quiet", `--unit=${this.#unit}`];
+    const fixed = ["--output=cat", "--no-pager", "--quiet"];
     try {
       const options = { timeoutMs: JOURNALCTL_TIMEOUT_MS, signal };
       const { code, stdout } = await run([...this.#command, ...fixed, ...args], options);

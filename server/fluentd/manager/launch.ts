@@ -309,3 +309,14 @@ export function dryRunObstacle({ argv }: Launch): string | undefined {
   }
   return undefined;
 }
+
+/** Arguments that a zero-downtime restart, which joins them for a shell, would break. */
+const NEEDS_QUOTES = /[^A-Za-z0-9_\-+=:,.\/@%]/;
+
+/** Why a supervisor could not start itself again as it was started; `undefined` if it could. */
+export function quotingObstacle({ argv }: Launch): string | undefined {
+  const arg = argv.find((arg) => NEEDS_QUOTES.test(arg));
+  return arg === undefined
+    ? undefined
+    : `fluentd would join its arguments for a shell, which breaks "${arg}"`;
+}

@@ -47,6 +47,12 @@ export interface FluentdManager extends AsyncDisposable {
   /** Fluentd's own log. */
   log(options: WaitOptions): Promise<FluentdLog>;
   /**
+   * What it wrote elsewhere than to its log since then, such as before that was open.
+   *
+   * @param sinceMs Milliseconds since the epoch.
+   */
+  lastWords(sinceMs: number, options: WaitOptions): Promise<readonly string[]>;
+  /**
    * Whether a start could be asked for at all.
    *
    * @throws {RpcError} If not: no such unit, a masked unit, no rights.

@@ -15,7 +15,7 @@ import { getLogger } from "@logtape/logtape";
 import { comesWithin } from "../../../shared/async/deadline.ts";
 import { BACKUP_DIR, backupObstacle } from "./backup_dir.ts";
 import { fluentdError } from "../failures.ts";
-import { type Launch, readLaunch } from "./launch.ts";
+import { type Launch, quotingObstacle, readLaunch } from "./launch.ts";
 import { FileLog, type FluentdLog } from "../log/tail.ts";
 import {
   everyProcess,
@@ -51,8 +51,6 @@ const RECORD_MS = 60_000;
 const THREADS_MS = 2000;
 /** The captured output is cut when it is longer; one older part of this size is kept. */
 const MAX_CAPTURE_BYTES = 8 * 1024 * 1024;
-/** Arguments that a zero-downtime restart, which joins them for a shell, would break. */
-const NEEDS_QUOTES = /[^A-Za-z0-9_\-+=:,.\/@%]/;
 
 /** What must survive our restart. */
 interface SpawnState {
@@ -250,6 +248,11 @@ export class SpawnManager implements FluentdManager {
     return Promise.resolve(this.#log);
   }
 
+  /** All that it writes is caught, and a part of the log. */
+  lastWords(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
   checkStart(): Promise<void> {
     return Promise.resolve();
   }
@@ -334,12 +337,9 @@ export class SpawnManager implements FluentdManager {
   }
 
   async zeroDowntimeObstacle(): Promise<string | undefined> {
-    const arg = this.#launch.argv.find((arg) => NEEDS_QUOTES.test(arg));
-    if (arg !== undefined) {
-      return `fluentd would join its arguments for a shell, which breaks "${arg}"`;
-    }
     const { leader } = this.#state;
-    return leader && await backupObstacle(leader.pid, readLaunch(this.#launch).configPath);
+    return quotingObstacle(this.#launch) ??
+      (leader && await backupObstacle(leader.pid, readLaunch(this.#launch).configPath));
   }
 
   async tend(): Promise<void> {

@@ -32,6 +32,7 @@ export const PROPERTIES = [
   "ExecMainExitTimestamp",
   "NRestarts",
   "NeedDaemonReload",
+  "Job",
   "ControlGroup",
   "ExecStart",
   "Environment",
@@ -44,10 +45,13 @@ export type UnitProperties = Readonly<Record<(typeof PROPERTIES)[number], string
 export class Systemctl {
   readonly #command: readonly string[];
   readonly unit: string;
+  /** Its own name, once systemd has told that it was given by an alias. */
+  #id: string;
 
   constructor(command: readonly string[], unit: string) {
     this.#command = command;
     this.unit = unit;
+    this.#id = unit;
   }
 
   /** Everything we ask about the unit; a unit that does not exist has `LoadState=not-found`. */
@@ -58,7 +62,9 @@ export class Systemctl {
     let result = await this.#run(["show", "--timestamp=unix", "-p", list], options);
     if (result.code !== 0) result = await this.#run(["show", "-p", list], options);
     if (result.code !== 0) throw this.#error("show", result);
-    return parseProperties(result.stdout);
+    const properties = parseProperties(result.stdout);
+    this.#id = properties.Id || this.#id;
+    return properties;
   }
 
   start(options: WaitOptions): Promise<void> {
@@ -107,7 +113,7 @@ export class Systemctl {
         "AGENT_PRIVILEGE",
         `This gserver may not ${verb} ${this.unit}: ${said}. Let its user manage this unit by a ` +
           `polkit rule for org.freedesktop.systemd1.manage-units (docs/fluentd.md has one, and it must ` +
-          `name ${this.unit}), or run gserver as root`,
+          `name ${this.#id}), or run gserver as root`,
         { metadata },
       );
     }

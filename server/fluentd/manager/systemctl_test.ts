@@ -49,6 +49,18 @@ Deno.test("Systemctl tells the kinds of refusal apart", async (t) => {
       assert.ok(error.message.includes(said));
     });
   }
+  await t.step("by an alias: polkit asks about the unit itself", async () => {
+    const say =
+      `case "$0" in show) echo Id=fluentd.service ;; *) echo "Access denied" >&2; exit 1; esac`;
+    const systemctl = new Systemctl(["/bin/sh", "-c", say], "td-agent.service");
+    await systemctl.show({ signal });
+    const error = await refused(
+      systemctl.start({ signal }),
+      "PERMISSION_DENIED",
+      "AGENT_PRIVILEGE",
+    );
+    assert.match(error.message, /it must name fluentd\.service\)/);
+  });
   await t.step("no such program", async () => {
     const systemctl = new Systemctl(["/nonexistent/systemctl"], "fluentd.service");
     await refused(systemctl.show({ signal }), "UNAVAILABLE", "SYSTEMD_UNREACHABLE");

@@ -9,7 +9,7 @@
 import { join } from "node:path";
 import { fluentdError } from "../failures.ts";
 import { backupObstacle } from "./backup_dir.ts";
-import { type Launch, readLaunch } from "./launch.ts";
+import { type Launch, quotingObstacle, readLaunch } from "./launch.ts";
 import { JournalLog } from "./journal.ts";
 import { FileLog, type FluentdLog } from "../log/tail.ts";
 import {
@@ -89,7 +89,7 @@ export class SystemdManager implements FluentdManager {
       ...(lastExit === undefined ? {} : { lastExit }),
       unit: {
         id: unit.Id,
-        activeState: unit.ActiveState,
+        activeState: activeStateOf(unit),
         subState: unit.SubState,
         result: unit.Result,
         restarts: Number(unit.NRestarts) || 0,
@@ -135,6 +135,12 @@ export class SystemdManager implements FluentdManager {
     return named === undefined
       ? new JournalLog(journalctl, unit.Id || this.#options.unit)
       : new FileLog([named]);
+  }
+
+  async lastWords(sinceMs: number, options: WaitOptions): Promise<readonly string[]> {
+    const { journalctl = ["journalctl"] } = this.#options;
+    const { Id } = await this.#systemctl.show(options);
+    return await new JournalLog(journalctl, Id).wordsSince(sinceMs, options);
   }
 
   async #known(options: WaitOptions): Promise<UnitProperties> {
@@ -191,8 +197,9 @@ export class SystemdManager implements FluentdManager {
   async zeroDowntimeObstacle(options: WaitOptions): Promise<string | undefined> {
     const { Type, MainPID } = await this.#systemctl.show(options);
     if (REPLACEABLE_TYPES.has(Type)) {
-      const { configPath } = readLaunch(await this.launch(options));
-      return await backupObstacle(Number(MainPID), configPath);
+      const launch = await this.launch(options);
+      const { configPath } = readLaunch(launch);
+      return quotingObstacle(launch) ?? await backupObstacle(Number(MainPID), configPath);
     }
     return `the unit's Type=${Type} ends the service together with the old supervisor; ` +
       `it needs Type=forking with a PIDFile`;
@@ -205,6 +212,15 @@ export class SystemdManager implements FluentdManager {
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
   }
+}
+
+/**
+ * Between two of its lives a unit is inactive for a moment, while the job that starts it again waits.
+ * Whoever looks then must not be told that it has been given up.
+ */
+function activeStateOf({ ActiveState, Job }: UnitProperties): string {
+  const between = Job !== "" && (ActiveState === "inactive" || ActiveState === "failed");
+  return between ? "activating" : ActiveState;
 }
 
 function exitOf(unit: UnitProperties): ExitStatus | undefined {

@@ -92,7 +92,7 @@ function judge(evidence: Evidence): Judgement {
   const loading = (whileLoading: number): Health =>
     whileLoading < LOADING_MS ? "STARTING" : "DEGRADED";
 
-  if (all.length === 0 && unit?.activeState !== "activating") {
+  if (all.length === 0 && !["activating", "deactivating"].includes(unit?.activeState ?? "")) {
     // Whatever died before: nobody starts it again.
     const failed = unit?.activeState === "failed" ? [`Unit failed: ${unit.result}`] : [];
     return judgement("STOPPED", ...failed);
@@ -101,6 +101,12 @@ function judge(evidence: Evidence): Judgement {
   if (deaths >= CRASH_LOOP_DEATHS && !settled) {
     const said = facts.lastError === undefined ? "" : `; the log says: ${facts.lastError}`;
     return judgement("CRASH_LOOP", `It died ${deaths} times in ${CRASH_WINDOW_MS / 1000} s${said}`);
+  }
+  if (all.length === 0 && unit?.activeState === "deactivating") {
+    return judgement(
+      "DEGRADED",
+      "It has ended, and systemd has yet to say whether it starts it again",
+    );
   }
   if (all.length === 0) return judgement("STARTING", "systemd starts it");
   if (supervisors.length === 0) {

@@ -241,6 +241,12 @@ Deno.test("assess() calls nothing healthy that is not", async (t) => {
       /start-limit-hit/,
     ],
     [
+      "G12 between two lives",
+      evidence({ unit: { ...unit, activeState: "deactivating", result: "exit-code" } }),
+      "DEGRADED",
+      /has yet to say/,
+    ],
+    [
       "systemd starts it again and again",
       evidence(
         { unit: { ...unit, activeState: "activating" } },
