@@ -48,13 +48,13 @@ export interface HubOptions {
    */
   readonly auditLog?: string | undefined;
   /**
-   * An audit file of this size is put aside.
+   * An audit file of this size is renamed, and a new one begun.
    *
    * @default 67108864
    */
   readonly auditMaxBytes?: number;
   /**
-   * Audit files that are kept beside the current one.
+   * How many renamed audit files are kept.
    *
    * @default 10
    */
@@ -109,8 +109,8 @@ export interface HubOptions {
    */
   readonly maxMemoryBytes?: number;
   /**
-   * Bytes that the calls of one operator may move in a second, both ways together. Who is faster
-   * is slowed by HTTP/2's windows.
+   * Bytes that the calls of one operator may move in a second, both ways together. Faster calls
+   * are slowed by HTTP/2's windows.
    *
    * @default no limit
    */
@@ -155,7 +155,7 @@ export interface RunningHub {
   usage(): Usage;
   /** Whether it takes new tunnels and calls: it does not drain. */
   readonly isReady: boolean;
-  /** What can be taken anew while it runs. */
+  /** What can be reloaded while it runs. */
   readonly reloadParts: readonly ReloadPart[];
   /** Takes nothing new and lets the calls in flight end, until `signal` fires. */
   drain(signal?: AbortSignal): Promise<void>;

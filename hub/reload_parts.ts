@@ -1,5 +1,5 @@
 /**
- * What the hub takes anew at SIGHUP, beside its options: auth file, certificate, audit file. The
+ * What the hub reloads at SIGHUP in addition to its options: auth file, certificate, audit file. The
  * first two are watched anyway; SIGHUP looks at once, and says what it saw.
  *
  * @module

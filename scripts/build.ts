@@ -28,7 +28,7 @@ Writes the executables ghub, gserver and gclient, or only those that are named.
 
 const ROOT = new URL("..", import.meta.url).pathname;
 
-/** Besides the code and the data, what `deno run` must not look for on the machine it comes to. */
+/** What `deno run` must not look for on the machine it comes to, other than code and data. */
 const RUN_FLAGS = ["--no-config", "--no-lock", "--no-npm", "--cached-only"];
 
 /** A program and its bundle. */

@@ -35,7 +35,7 @@ const BAD_CONFIG = GOOD_CONFIG.replace("@type null", "@type no_such_plugin");
 const OUTCOME_FAILED = 3;
 const FAILED_PRECONDITION = 73;
 
-/** Of a long output, so many lines at its beginning and at its end are shown. */
+/** Of a long output, this many lines at its beginning and at its end are shown. */
 const KEPT_LINES = 6;
 const MAX_LINE = 160;
 

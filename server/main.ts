@@ -28,7 +28,7 @@ import { defaultStateDir, makeStateDir } from "./commands/state_dir.ts";
 
 /** What a program made of this one may add. */
 export interface ProgramOptions {
-  /** Served beside the server's own. @default [] */
+  /** Served in addition to the server's own. @default [] */
   readonly services?: readonly Service[];
 }
 
@@ -39,7 +39,7 @@ export function createProgram({ services = [] }: ProgramOptions = {}): Program {
     summary: "Registers this machine at a hub and serves calls from there",
     description:
       "Dials the hub, registers this machine under a name, and serves gRPC on that connection: " +
-      "Fluentd control, health, reflection, and whatever --expose names. It reconnects for ever.",
+      "Fluentd control, health, reflection, and whatever --expose names. It always reconnects.",
     examples: [
       "gserver serve edge-1 --hub-uri wss://hub.example:8080/ws --token-file join.token",
       "gserver serve --tls-insecure-skip-verify --hub-uri wss://localhost:8080/ws",
@@ -48,7 +48,7 @@ export function createProgram({ services = [] }: ProgramOptions = {}): Program {
     ],
     notes: `The hub's join token may be given in ${TOKEN_VARIABLE} too. ` +
       "SIGTERM and SIGINT let the calls in flight end (--drain-timeout), a second one exits at " +
-      "once. SIGHUP reads token, certificates, policy and log level anew, and logs what became of each. " +
+      "once. SIGHUP reloads token, certificates, policy and log level, and logs what became of each. " +
       "A token, certificate or policy file that is not there or not good is waited for. " +
       "Exit codes: 0 ended by a signal, 1 cannot run, 2 wrong command line.",
     args: [{
@@ -130,7 +130,7 @@ async function runServer(
     onStart: () => void systemd.notify({ RELOADING: 1 }),
     onEnd: ({ failed }) => {
       void systemd.notify(reloadedState(`${config.server.name} serves`, failed));
-      // Who was refused need not wait for its minute to pass: the reason may be mended.
+      // A server that was refused need not wait for its minute to pass: the reason may be mended.
       server.dialNow();
     },
   });

@@ -60,7 +60,7 @@ export interface ServerOptions {
   readonly backoff?: BackoffOptions;
   /** How often files of credentials are looked at. @default 5 s */
   readonly lookMs?: number;
-  /** What it serves beside health, reflection and `ghub.v1.Tunnel`; not closed by it. @default [] */
+  /** What it serves in addition to health, reflection and `ghub.v1.Tunnel`; not closed by it. @default [] */
   readonly services?: readonly Service[];
   /** The server's own policy; not closed by it. @default none */
   readonly guard?: Guard | undefined;
@@ -72,7 +72,7 @@ export interface ServerOptions {
 export interface RunningServer extends AsyncDisposable {
   /** The first one is the server's own, the others are its upstreams'. */
   readonly agents: readonly Pick<Agent, "name" | "state" | "renew">[];
-  /** What can be taken anew while it runs. */
+  /** What can be reloaded while it runs. */
   readonly reloadParts: readonly ReloadPart[];
   /** Has agents dial that wait for their next try. */
   dialNow(): void;

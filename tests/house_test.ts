@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { dirname, join, normalize } from "node:path";
+import { PHRASES, phrasesIn } from "./support/english.ts";
 import { REPOSITORY } from "./support/process.ts";
 
 /** The alarm for a file that is two things is its second class, not its length. */
@@ -272,8 +273,20 @@ Deno.test("A2: no program of ours speaks TLS on sockets that cannot be told not 
   assert.deepEqual(wrong, []);
 });
 
-Deno.test("a doc comment says what its thing is, and does not send its reader elsewhere", () => {
-  const wrong = sources.filter((path) => path !== "tests/house_test.ts")
-    .filter((path) => /See the module's head/.test(read(path)));
+/** What people read of this project, but for its past: changelog and decisions stay as they were. */
+const READ_BY_PEOPLE =
+  /^(README|CONTRIBUTING|SECURITY)\.md$|^docs\/\w+\.md$|^systemd\/|\.proto$|^(hub|server|client|shared|scripts)\/.*\.ts$/;
+
+Deno.test("sentences are read once: no phrase of tests/support/english.ts is used", () => {
+  const texts = [...walk("")].filter((path) => READ_BY_PEOPLE.test(path) && !IS_TEST.test(path))
+    .filter((path) => !path.startsWith(GENERATED) && !path.startsWith("proto/google/"));
+  assert.ok(texts.length > 300, "found no texts");
+  const wrong = texts.flatMap((path) => phrasesIn(read(path)).map((found) => `${path}: ${found}`));
   assert.deepEqual(wrong, []);
+});
+
+Deno.test("phrasesIn() would notice each phrase, and takes what is right", () => {
+  for (const { example, write } of PHRASES) assert.equal(phrasesIn(example).length, 1, write);
+  assert.deepEqual(phrasesIn("A caller registers so many names that the hub forgets others."), []);
+  assert.deepEqual(phrasesIn("/** Who calls. */\nTests stand beside it. A caller who waits."), []);
 });

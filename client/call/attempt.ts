@@ -31,7 +31,7 @@ export interface CallPlan {
   readonly token: string | undefined;
   /** Through the JSON handshake instead of by metadata. */
   readonly raw: boolean;
-  /** The hub waits so long for the server; 0 for not at all. */
+  /** How long the hub waits for the server; 0 for not at all. */
   readonly waitForServerMs: number;
   readonly headers: readonly Header[];
   /** `Date.now()` at which all must have ended. */

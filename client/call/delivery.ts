@@ -23,7 +23,7 @@ export type Delivery = "not-delivered" | "answered" | "unknown";
 /** Who said no: also the end of the way that was lost. */
 export type Hop = "client → hub" | "proxy" | "hub" | "hub → server" | "server" | undefined;
 
-/** What is known about a failed call beside its error. */
+/** What is known about a failed call in addition to its error. */
 export interface Way {
   /** Was there ever a connection on which it could have been sent? */
   readonly connected: boolean;

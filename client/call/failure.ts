@@ -33,7 +33,7 @@ export interface Failure extends Way {
 
 export const ERROR_INFO = "google.rpc.ErrorInfo";
 
-/** The details of this type; they are what the peer says of its error beside the message. */
+/** The details of this type; they are what the peer says of its error in addition to the message. */
 export function errorInfoOf(error: RpcError): ErrorInfo | undefined {
   return error.details.find(({ type }) => type === ERROR_INFO)?.value;
 }

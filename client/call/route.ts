@@ -27,7 +27,7 @@ export const serverOptions = {
     parse: parseDuration,
     default: 0,
     defaultText: "not at all",
-    help: "Lets the hub wait so long for a server that is away; the timeout grows by it",
+    help: "Lets the hub wait this long for a server that is away; the timeout grows by it",
     group: "Connection",
   },
 } as const satisfies Record<string, Option>;

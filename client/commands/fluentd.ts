@@ -107,7 +107,7 @@ const change = { ...common, onceById: true } as const;
 
 export const fluentdCommand: Command = {
   name: "fluentd",
-  summary: "Controls the Fluentd beside a server",
+  summary: "Controls the Fluentd on a server's machine",
   commands: [
     rpcCommand<StartResponse>({
       ...change,

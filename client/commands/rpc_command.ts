@@ -46,7 +46,7 @@ export interface RpcCommand<Response> {
   readonly description: string;
   readonly examples: readonly string[];
   readonly args?: readonly Argument[];
-  /** Options beside those that all have. */
+  /** Options in addition to those that all have. */
   readonly options?: Options;
   /** As people call it: "fluentd.start". */
   readonly title: string | ((context: Context) => string);

@@ -56,7 +56,7 @@ export const connectionOptions = {
   tlsKeyFile: {
     flag: "--tls-key-file",
     value: "FILE",
-    help: "Its private key; without it, x.key beside x.crt",
+    help: "Its private key; without it, x.key next to x.crt",
     complete: "file",
     group,
   },

@@ -5,7 +5,7 @@
  */
 import type { StatusCode } from "../../shared/grpc/status.ts";
 
-/** Exit codes beside 64 + gRPC code. */
+/** Exit codes other than 64 + gRPC code. */
 export const Exit = {
   OK: 0,
   UNEXPECTED: 1,

@@ -36,7 +36,7 @@ export const processStdin: Stdin = {
   read: ({ signal, timeoutMs }) => readAll(Deno.stdin.readable, { signal, timeoutMs }),
 };
 
-/** Reads a stream to its end. A pipe that stays open without end must not hold the program for ever. */
+/** Reads a stream to its end. A pipe that stays open must not keep the program waiting without limit. */
 export async function readAll(
   stream: ReadableStream<Uint8Array>,
   { signal, timeoutMs }: { readonly signal: AbortSignal; readonly timeoutMs: number },

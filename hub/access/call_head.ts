@@ -30,7 +30,7 @@ export interface Sender {
   readonly credentialUsed: boolean;
 }
 
-/** What an audit record says of a call beside its outcome. */
+/** What an audit record says of a call in addition to its outcome. */
 export interface AuditedCall {
   readonly server: string;
   readonly who: string;

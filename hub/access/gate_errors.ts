@@ -51,7 +51,7 @@ export function plaintextError({ fromLoopback }: { readonly fromLoopback: boolea
   );
 }
 
-/** What whoever is put out is told. */
+/** What an operator or a server is told whose connection the hub ends. */
 export function ended({ name }: Identity, why: string): string {
   return `The hub no longer lets "${name}" in: ${why}`;
 }

@@ -1,6 +1,6 @@
 /**
  * Stands between those who ask and what they ask for: lets in, directs within what may be
- * seen, and puts out whose credential or permission has ended.
+ * seen, and ends what has lost its credential or permission.
  *
  *     call ─▶ authorize ─▶ direct (sees only what the operator may see) ─▶ permit ─▶ leaves the hub
  *     auth file changes, credential expires ─▶ look at everything that is open again
@@ -175,7 +175,7 @@ export class Gatekeeper {
     return this.#slowly(answer, { remote, isWrong, tooMany: tooManyError });
   }
 
-  /** Who is let in is told so at once; who is not, the later the more often it tried. */
+  /** A good credential is accepted at once; a wrong one is answered later with each failed try. */
   #slowly<T>(
     answer: Answer<T>,
     { remote, isWrong, tooMany }: {
@@ -302,7 +302,7 @@ export class Gatekeeper {
     return { name, labels: this.#registry.labelsOf(name) ?? NO_LABELS };
   }
 
-  // ---- Putting out
+  // ---- Ending
 
   /** A tunnel that is registered now. */
   keepTunnel(tunnel: LiveTunnel, request: TunnelRequest, identity: Identity): void {
@@ -344,7 +344,7 @@ export class Gatekeeper {
     if (over) void this.#lookAgain();
   }
 
-  /** Asks again for all that is open. A change in the middle of it makes it begin anew. */
+  /** Asks again for all that is open. A change in the middle of it makes it begin again. */
   #lookAgain(): Promise<void> {
     return this.#looking ??= this.#look().catch((error) =>
       getLogger(["hub", "auth"]).error("Cannot look at what is open again: {error}", { error })

@@ -44,7 +44,7 @@ function open(...names: string[]) {
   return { auth, gate, tunnels, tick };
 }
 
-Deno.test("Gatekeeper puts out whose JWT is by a key that its issuer has withdrawn meanwhile", async () => {
+Deno.test("Gatekeeper ends what came by a JWT whose key its issuer has withdrawn meanwhile", async () => {
   const { auth, gate, tunnels: [byJwt, byToken], tick } = open("by-jwt", "by-token");
   auth.refusal = { status: 401, code: "UNAUTHENTICATED", message: "Not signed by its issuer" };
   await tick(LOOK_AT_JWTS_S - 1);

@@ -25,11 +25,11 @@ import type { Refusal } from "../registry/refusal.ts";
 import { openSecret } from "../auth/token_file.ts";
 import { quote } from "../../shared/text/quote.ts";
 
-/** A voucher is good for so long, or as long as the operator's credential. */
+/** A voucher is good for this long, or as long as the operator's credential. */
 export const VOUCHER_LIFE_MS = 5 * 60_000;
-/** It is made anew when no more than this is left: a call must not meet its end on the way. */
+/** A new one is made when no more than this is left: a call must not meet its end on the way. */
 const RENEW_MS = VOUCHER_LIFE_MS / 2;
-/** Vouchers kept for one tunnel; one more, and all are made anew. */
+/** Vouchers kept for one tunnel; one more, and all are made again. */
 export const MAX_VOUCHERS = 1_000;
 
 /** In the state folder. */

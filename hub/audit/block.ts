@@ -1,8 +1,8 @@
 /**
  * Lines of the audit that are written together: see `chain.ts`.
  *
- * They become bytes at once. As strings they would live until they are written, and what lives so
- * long keeps the garbage collector busy.
+ * They become bytes at once. As strings they would live until they are written, and what lives
+ * that long keeps the garbage collector busy.
  *
  * @module
  */
@@ -49,7 +49,7 @@ export class AuditBlock {
    * Adds a line.
    *
    * @param json An object's JSON text.
-   * @param dropped So many lines, it says, were dropped before it.
+   * @param dropped How many lines were dropped before it, as it says.
    * @returns False if there is no room for it.
    */
   add(json: string, dropped = 0): boolean {

@@ -1,5 +1,5 @@
 /**
- * The audit's file, put aside when it has grown:
+ * The audit's file, renamed when it has grown:
  *
  *     audit.jsonl  →  audit.jsonl.1  →  audit.jsonl.2  →  …  →  removed
  *
@@ -107,7 +107,7 @@ export class AuditFile implements AuditSink {
   }
 
   async #rotate(): Promise<void> {
-    // Else it was put aside already, and only the new one could not be opened: once is enough.
+    // Else it was renamed already, and only the new one could not be opened: once is enough.
     if (isAt(this.#path, this.#file)) await this.#putAside();
     this.#goOnIn(openFile(this.#path));
   }

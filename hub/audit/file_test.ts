@@ -318,5 +318,5 @@ Deno.test("verifyAudit() finds that an end was cut off, by a head that was noted
     }
     await Deno.remove(path);
     await write(path, ids(1, 8));
-    await assert.rejects(verifyAudit([path], { head }), /written anew/);
+    await assert.rejects(verifyAudit([path], { head }), /written again/);
   }));

@@ -16,9 +16,9 @@ import { AuditWriter } from "./writer.ts";
 import { Audit } from "./record.ts";
 
 export interface OpenAuditOptions {
-  /** A file is put aside, and a new one begun, when it would become larger. @default 64 MiB */
+  /** A file is renamed, and a new one begun, when it would become larger. @default 64 MiB */
   readonly maxBytes?: number;
-  /** Files that are kept beside the current one. @default 10 */
+  /** Older files that are kept. @default 10 */
   readonly maxFiles?: number;
 }
 

@@ -25,7 +25,7 @@ export interface AuditRecord {
   readonly bytesUp?: number;
   readonly bytesDown?: number;
   readonly durationMs?: number;
-  /** So many refusals of strangers have this line together, since then: see `observe/refused_lines.ts`. */
+  /** How many refusals of strangers this line stands for, since `since`: `observe/refused_lines.ts`. */
   readonly times?: number;
   readonly since?: string;
   /** Why it did not end well, in the hub's words; absent where the server's answer is all there is. */
@@ -51,7 +51,7 @@ export interface Audit extends AsyncDisposable {
 /** Where lines go: the part of a `Deno.FsFile` that is needed. */
 export interface AuditSink {
   write(bytes: Uint8Array): Promise<number>;
-  /** Called before whole lines of so many bytes. */
+  /** Called before whole lines of this many bytes. */
   begin?(bytes: number): Promise<void>;
   /** Called when they could not be written as a whole. */
   undo?(): Promise<void>;

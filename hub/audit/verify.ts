@@ -2,7 +2,7 @@
  * Checks that an audit is whole: `ghub audit verify`.
  *
  * What it cannot show by itself is that the end was cut off, that the last block was changed, or that
- * all of it was written anew: give it a head that it once printed, and that was kept elsewhere.
+ * all of it was written again: give it a head that it once printed, and that was kept elsewhere.
  *
  * @module
  */
@@ -65,7 +65,7 @@ export async function verifyAudit(
   const ordered = inOrder(parts);
   if (head !== undefined && head !== NO_BLOCK && !ordered.some(({ hasHead }) => hasHead)) {
     throw new BrokenAuditError(
-      `head sha256:${head} is not in it: its end was cut off, or it was written anew`,
+      `head sha256:${head} is not in it: its end was cut off, or it was written again`,
     );
   }
   const [first] = ordered;

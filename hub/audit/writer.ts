@@ -16,7 +16,7 @@ import { blockHash, NO_BLOCK } from "./chain.ts";
 /** Bytes that wait for the disk; lines beyond are dropped. */
 export const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 const GATHER_MS = 25;
-/** How long the end of the hub waits for a disk that does not write: so many looks at it. */
+/** How often the hub, at its end, looks whether a slow disk has written. */
 const FLUSH_LOOKS = 20;
 const FLUSH_LOOK_MS = 100;
 

@@ -176,7 +176,7 @@ export class HubTokens implements Auth {
 
   close(): void {
     this.#watch?.[Symbol.dispose]();
-    // Who removes the join token and restarts the hub is faster than the watch.
+    // An operator who removes the join token and restarts the hub is faster than the watch.
     try {
       this.#source?.inForce(this.#join);
     } catch {

@@ -54,7 +54,7 @@ export interface CallRequest {
   readonly forwarded?: boolean;
 }
 
-/** Who was let in, for what it asked, and for how long that may be taken for granted. */
+/** A positive answer: who was let in, for which request, and until when it may be used again. */
 export interface Admission {
   readonly request: CallRequest;
   readonly operator: Operator;

@@ -30,7 +30,7 @@ export const MAX_REMEMBERED = 10_000;
 const REMEMBER_MS = 60_000;
 /** For an answer of an issuer's key set. */
 const FETCH_TIMEOUT_MS = 5_000;
-/** An unknown key id makes the hub fetch the key set anew, at most this often. */
+/** An unknown key id makes the hub fetch the key set again, at most this often. */
 const FETCH_COOLDOWN_MS = 30_000;
 const KEYS_MAX_AGE_MS = 600_000;
 const MAX_KEYS_BYTES = 1024 * 1024;
@@ -205,7 +205,7 @@ function fileKeys(path: string, issuer: Issuer): KeyObject | JWTVerifyGetKey {
 
 const ONLY_PUBLIC = "it holds a private key; the hub needs only the public one";
 
-/** Who could put another key there could let in whom it likes. */
+/** A user who could put another key there could let in anybody. */
 function readText(path: string): string {
   const info = Deno.statSync(path);
   const fault = rulesFault(info, path);

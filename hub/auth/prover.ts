@@ -4,7 +4,7 @@
  *     authorization ─▶ token's hash ─▶ entry            certificate ─▶ first entry that it fits
  *                   └▶ JWT ─▶ issuer, claims ─▶ first entry that they fit
  *
- * Who sends `Authorization` is judged by it alone; a certificate counts for who sends none.
+ * A call with `Authorization` is judged by it alone; a certificate counts for a call without.
  *
  * @module
  */

@@ -49,7 +49,7 @@ export interface ThrottleOptions {
 export type Verdict =
   | { readonly answer: "now" }
   | { readonly answer: "later"; readonly waitMs: number; readonly until: Promise<void> }
-  /** It is refused: so long should its sender wait. */
+  /** It is refused: how long its sender should wait. */
   | { readonly answer: "too many"; readonly waitMs: number };
 
 /**

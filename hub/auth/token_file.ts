@@ -1,5 +1,5 @@
 /**
- * A secret in a file: made at the first start, kept for ever, readable by its owner alone.
+ * A secret in a file: made at the first start and kept, readable by its owner alone.
  * docs/protocol.md §12.
  *
  * @module

@@ -39,7 +39,7 @@ const READS_AT_ONCE = 8;
 /** The largest chunk that a server may send. */
 const MAX_CHUNK_BYTES = 1 << 20;
 
-/** After the end, a caller has so long to take what came before it. */
+/** After the end, a caller has this long to take what came before it. */
 const LINGER_MS = 30_000;
 
 const CHUNK = root.lookupType("ghub.v1.Chunk");
@@ -235,7 +235,7 @@ export class RawConnection implements StreamEvents, Disposable {
     this.#wake();
   }
 
-  /** A caller that never takes the rest must not stay for ever. */
+  /** A caller that never takes the rest must not stay without limit. */
   #startLinger(): void {
     this.#linger ??= setTimeout(() => this.#closeSocket(), LINGER_MS);
   }

@@ -12,7 +12,7 @@ import { loadAuthFile } from "../auth/watched_auth.ts";
 /** Groups of one kind that are shown; the rest is counted. */
 const MAX_SHOWN = 20;
 
-/** Exit codes beside 0, for scripts that put a file in place only if nothing changes. */
+/** Exit codes other than 0, for scripts that put a file in place only if nothing changes. */
 const EXIT_CHANGES = 3;
 const EXIT_UNKNOWN = 4;
 

@@ -146,7 +146,7 @@ const enroll = defineCommand({
   },
 });
 
-/** Older tokens that a server may have besides its newest one. */
+/** Older tokens that a server may have in addition to its newest one. */
 const MAX_OLDER = 3;
 
 interface Lines {

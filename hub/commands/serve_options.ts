@@ -65,7 +65,7 @@ export const options = {
   tlsCert: {
     flag: "--tls-cert",
     value: "FILE",
-    help: "Serves tunnels with TLS, with this certificate and the key beside it (x.crt: x.key)",
+    help: "Serves tunnels with TLS, with this certificate and the key next to it (x.crt: x.key)",
     group: TLS,
     complete: "file",
   },
@@ -242,7 +242,7 @@ export const options = {
     parse: parseSize,
     default: DEFAULT_MAX_BYTES,
     defaultText: "64MiB",
-    help: "An audit file that has this size is put aside",
+    help: "An audit file that has this size is renamed, and a new one begun",
     group: LOG,
   },
   auditFiles: {
@@ -250,7 +250,7 @@ export const options = {
     value: "NUMBER",
     parse: parseFiles,
     default: DEFAULT_MAX_FILES,
-    help: "Audit files that are kept beside the current one; older ones are removed",
+    help: "How many renamed audit files are kept; older ones are removed",
     group: LOG,
   },
   logLevel: {

@@ -21,7 +21,7 @@ const BURST_S = 0.25;
 
 /** Somebody who takes tokens. */
 export interface Taker {
-  /** There may be some. Who still finds none waits again. */
+  /** There may be some. A taker that still finds none waits again. */
   onTokens(): void;
 }
 
@@ -46,7 +46,7 @@ export class ByteRate {
     this.#filledMs = now();
   }
 
-  /** Takes up to so many bytes' tokens; who gets none is called when there are some. */
+  /** Takes tokens for up to `bytes`; a taker that gets none is called when there are some. */
   take(bytes: number, taker: Taker): number {
     this.#fill();
     const inLine = this.#waiting.size > 0 && ByteRate.#turn !== taker;

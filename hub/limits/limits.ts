@@ -1,6 +1,7 @@
 /**
- * What one server, one operator and all together may take of the hub. Who is over a limit is told
- * `RESOURCE_EXHAUSTED`, that nothing was delivered, and when to try again: docs/protocol.md §14.
+ * What one server, one operator and all together may use of the hub. A call over a limit fails with
+ * `RESOURCE_EXHAUSTED`; the error says that nothing was delivered, and when to try again:
+ * docs/protocol.md §14.
  *
  * | what                     | counted                            | when         |
  * | ------------------------ | ---------------------------------- | ------------ |
@@ -14,7 +15,7 @@
  * | memory of the whole hub  | buffers, tunnels, callers, calls   | each second  |
  *
  * Bytes are limited by credit first: a fast sender gets no WINDOW_UPDATE until it is its turn, see
- * `meter.ts`. Only new calls of who is far over its limit are refused. These limits are off unless
+ * `meter.ts`. Only an operator that is far over its limit makes no new calls. These limits are off unless
  * they are set, and cost nothing then.
  *
  * The memory is what the hub accounts for, not what the system reports: that holds what was
@@ -42,7 +43,7 @@ export const MAX_OWN_CALLS = 1_000;
 /** What all together may hold. */
 export const MAX_MEMORY_BYTES = 2 ** 31;
 
-/** A server that takes so many calls keeps a part of them from whoever has most. */
+/** A server that takes this many calls keeps a part of them from the operator that has most. */
 const SHARED_FROM = 16;
 
 /** The program itself. */
@@ -54,7 +55,10 @@ const CALL_BYTES = 8 << 10;
 /** Shedding that has begun ends below this share of the budget, so that it does not flutter. */
 const RECOVERED = 0.9;
 
-/** Who has moved so much too much, by calls too short to be slowed, makes no new ones. */
+/**
+ * An operator whose calls have moved the bytes of this time too many makes no new ones. Credit cannot
+ * slow down calls that are very short.
+ */
 const MAX_DEBT_MS = 1_000;
 
 export interface LimitsOptions {
@@ -303,7 +307,7 @@ export class Limits {
     return rate;
   }
 
-  /** Forgets who would be the same if it came anew. */
+  /** Forgets each operator and server that would be the same if it came again. */
   #forgetIdle(): void {
     for (const [name, { calls, bufferedBytes, rate }] of this.#accounts) {
       if (calls === 0 && bufferedBytes === 0 && rate?.isIdle !== false) this.#accounts.delete(name);

@@ -11,7 +11,7 @@ import type { ByteRate, Taker } from "./byte_rate.ts";
 import type { Account } from "./account.ts";
 import { STREAM_BYTES } from "../peer/receive_budget.ts";
 
-/** A sender gets credit for so much of a second's bytes in advance; at least a first window. */
+/** A sender gets credit for this part of a second's bytes in advance; at least a first window. */
 const AHEAD_S = 0.25;
 
 export interface MeterOptions {
@@ -45,7 +45,7 @@ export class Meter implements Taker {
   }
 
   /**
-   * How much more credit its sender may have, beside the `unused` that it has: in all twice what it
+   * How much more credit its sender may have, in addition to the `unused` that it has: in all twice what it
    * has sent, so that a short call reserves nothing; and a quarter of what the operator has left
    * of what may be kept, of which `held` is used (as `Side.share`).
    */

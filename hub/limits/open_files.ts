@@ -46,7 +46,7 @@ export class ConnectionPlaces {
   readonly #handshakes: SharedPlaces;
   readonly #tlsHandshakes: SharedPlaces;
 
-  /** @param openFiles Those that may be open beside what is open already. */
+  /** @param openFiles Those that may be open in addition to what is open already. */
   constructor(
     openFiles: number,
     { maxCallers, maxHandshakes, maxTlsHandshakes }: {

@@ -133,8 +133,8 @@ export class CertificateWatch implements Disposable {
     this.#fingerprint = fingerprint;
     if (identity.clientCa !== clientCa) {
       getLogger(["hub", "tls"]).info(
-        "The authorities in {file} have changed and are in force: who is here by one that is gone " +
-          "is put out",
+        "The authorities in {file} have changed and are in force: connections with a certificate " +
+          "of one that was removed are closed",
         { file: files.clientCaFile },
       );
     }

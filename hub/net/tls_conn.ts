@@ -19,7 +19,7 @@ import { MAX_RECEIVED, TlsEngine } from "./tls_engine.ts";
 
 /** Read buffer of a handshake: a client's first words are 2 KiB at most, but for odd ones. */
 const HANDSHAKE_READ = 4 << 10;
-/** A TLS record of full size on the wire (RFC 8446 §5.2): so much can wait in the engine for its rest. */
+/** A TLS record of full size on the wire (RFC 8446 §5.2): this much can wait in the engine for its rest. */
 const RECORD_BYTES = (16 << 10) + 256 + 5;
 
 /**

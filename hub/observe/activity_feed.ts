@@ -1,8 +1,8 @@
 /**
  * What happens at the hub, for those who watch: `ghub.v1.Hub/WatchActivity`, docs/protocol.md §10.2.
  *
- * The hub never waits for a watcher. Who is too slow loses the oldest of its events, and is
- * told so by a `GAP` that stands where they are missing.
+ * The hub never waits for a watcher. One that is too slow loses the oldest of its events, and gets
+ * a `GAP` where they are missing.
  *
  * @module
  */
@@ -76,7 +76,7 @@ export interface ActivityOptions {
 
 /**
  * As it is kept. Most events are never looked at, and each call makes one: its place in the past
- * is written over, for objects that live so long would keep the garbage collector busy.
+ * is written over, for objects that live long keep the garbage collector busy.
  */
 class Happened {
   seq = 0;

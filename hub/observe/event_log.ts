@@ -242,7 +242,7 @@ const ACTIVITY_OF = {
 
 /**
  * The beginning of a call's audit record. Callers repeat their calls, and with them the head: making
- * the whole record anew costs a twentieth of what a call costs.
+ * the whole record again costs a twentieth of what a call costs.
  */
 function whatOf({ head, server, identity: { name: who, subject }, remoteAddress: peer }: Exchange) {
   const known = head.audited;

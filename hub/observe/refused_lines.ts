@@ -5,7 +5,7 @@
  *     {"kind":"call","who":"","peer":"192.0.2.7","status":"UNAUTHENTICATED","times":4711,
  *      "since":"…","reason":"…of the first of them", …}
  *
- * Else a stranger would write the audit, at no cost, until it is put aside with all that is in it of
+ * Else a stranger would write the audit, at no cost, until it is renamed, with all that is in it of
  * those who were let in. A server that was let in and may not have its name is counted by its entry.
  *
  * @module

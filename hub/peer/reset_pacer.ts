@@ -61,7 +61,7 @@ export class PacedResets {
     this.#waitingOf.set(operator, this.waitingOf(operator) + 1);
   }
 
-  /** Once a second. Who had to wait hears `onReset` by "us". */
+  /** Once a second. A stream that had to wait hears `onReset` by "us". */
   tick(): void {
     this.#left = Math.min(RESET_BURST, this.#left + RESETS_PER_S);
     if (this.#waiting === undefined) return;

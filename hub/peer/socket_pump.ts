@@ -47,7 +47,7 @@ const MAX_POOLED_READS = 32;
 const QUIET_READS = 16;
 
 /**
- * After so many bytes a link asks whether its turn is over. They are 300 of the smallest calls, or
+ * After this many bytes a link asks whether its turn is over. They are 300 of the smallest calls, or
  * as much work as the largest frames make in twenty reads.
  */
 const LOOK_BYTES = 4 << 10;

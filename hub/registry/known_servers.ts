@@ -4,8 +4,8 @@
  *     registry ──event──▶ dirty names ──new ones at once, else each second──▶ servers.db
  *     registry ◀──────────────── at start: all of them, as away ───────── servers.db
  *
- * Who was here when the hub died was last seen when the hub was last alive: so the file holds that
- * time too, and nothing is written for servers that just stay.
+ * A server that was here when the hub died was last seen when the hub was last alive. So the file
+ * holds that time too, and nothing is written for servers that just stay.
  *
  * The file is a memory, not a duty: a hub that cannot read or write it says so and serves.
  *
@@ -124,7 +124,7 @@ export class KnownServers implements Disposable {
   }
 
   /**
-   * Opens the file, and makes it if it is not there. One that is damaged is put aside.
+   * Opens the file, and makes it if it is not there. One that is damaged is renamed.
    *
    * @returns `undefined` if there can be no file; the log says why.
    */

@@ -58,15 +58,15 @@ const NOT_GRPC_TEXT = new TextEncoder().encode(
 /** Frames that are dealt with before others may have their turn: a millisecond of work at most. */
 const MAX_FRAMES_AT_ONCE = 16;
 
-/** A caller that is silent for so many seconds is asked for a sign of life. */
+/** A caller that is silent for this many seconds is asked for a sign of life. */
 export const PING_AFTER_S = 60;
-/** A caller that gives none is closed when it has been silent for so long. */
+/** A caller that gives none is closed when it has been silent for this long. */
 export const DEAD_AFTER_S = 80;
-/** A caller's socket that takes no byte of what waits for so long is closed. */
+/** A caller's socket is closed when it has taken no byte of what waits for this long. */
 export const MAX_STALL_S = 60;
 /** A caller whose header section is not complete by then is closed: nothing else may come meanwhile. */
 export const MAX_SECTION_S = 10;
-/** A draining caller gets the last word after so many seconds, if it does not answer our ping. */
+/** A draining caller gets the last word after this many seconds, if it does not answer our ping. */
 const MAX_DRAIN_PING_S = 5;
 
 /** One connection of a caller. */
@@ -182,7 +182,7 @@ export class Caller implements ConnectionEvents, LinkProtocol {
   onRequest(stream: Stream, fields: HeaderList | undefined, endStream: boolean): StreamEvents {
     if (fields === undefined) {
       const error = new RpcError(Status.RESOURCE_EXHAUSTED, "Metadata is larger than 32 KiB");
-      // Who called what stood in what was not kept.
+      // The headers were dropped because they were too large: caller and method are unknown here.
       this.#tellRefused(new RequestHead([]), error);
       return this.#refuse(stream, error);
     }

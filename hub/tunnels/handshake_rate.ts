@@ -27,7 +27,7 @@ export const MAX_RETRY_S = 120;
 const SECOND_MS = 1_000;
 /** Of the places of a second, these are promised; the others are for those who come unasked. */
 const PROMISED_SHARE = 0.8;
-/** Who has not asked for so long is not there, and leaves its share to the others. */
+/** One that has not asked for this long is not there, and leaves its share to the others. */
 const FORGET_MS = MAX_RETRY_S * SECOND_MS;
 
 export interface AdmissionOptions {

@@ -12,7 +12,7 @@ import type { CloseReason } from "../registry/tunnel.ts";
 
 /** How often all are looked at: how exactly silence and pings are kept. */
 export const LOOK_MS = 100;
-/** Silence is noticed so much early: a look later, and its time would be over. */
+/** Silence is noticed this much early: a look later, and its time would be over. */
 const SPARE_MS = 2 * LOOK_MS;
 /** … and by no more than this part of it, where it is short. */
 const MAX_SPARE = 0.1;

@@ -29,7 +29,7 @@ import type { Swept } from "./keepalive.ts";
 import type { OwnCall, Welcomed } from "./welcome.ts";
 import type { TunnelVouchers } from "../access/vouchers.ts";
 
-/** A tunnel whose socket takes no byte of what waits for so long is closed. */
+/** A tunnel is closed when its socket has taken no byte of what waits for this long. */
 export const MAX_STALL_S = 15;
 /**
  * Unsent bytes beyond which a tunnel is closed. Calls and DATA wait long before; only a server that

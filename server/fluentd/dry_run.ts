@@ -27,8 +27,8 @@ import { TAIL_LINES, tailOf } from "./log/tail.ts";
 import type { RunResult, WaitOptions } from "./system/run.ts";
 
 /**
- * A third of a second is usual, ten on a busy machine; a dry run that hangs is called invalid. Who
- * gives the whole operation more time gives it to this part of it too.
+ * A third of a second is usual, ten on a busy machine; a dry run that hangs is called invalid. More
+ * time for the whole operation is more time for this part of it too.
  */
 const RUN_TIMEOUT_MS = 30_000;
 /** Characters of the output that go into the error's details: peers refuse 8 KiB of headers. */

@@ -115,7 +115,7 @@ export async function endProcesses(
         const reason = force ? "KILL_FAILED" : "STILL_RUNNING";
         return { killed, failure: { reason, message, logTail } };
       }
-      // Each time anew: what forked meanwhile has to go as well.
+      // Each time again: what forked meanwhile has to go as well.
       killed = await manager.kill(scope) || killed;
       if (killUntilMs === Infinity) killUntilMs = nowMs + KILL_WAIT_MS;
     }

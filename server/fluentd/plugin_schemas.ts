@@ -34,7 +34,7 @@ export const MAX_KNOWN = 200;
 const KEEP_MS = 12 * 3600_000;
 /** The same where there was no answer. */
 const RETRY_MS = 600_000;
-/** After so many questions without an answer, nothing is asked for `RETRY_MS`. */
+/** After this many questions without an answer, nothing is asked for `RETRY_MS`. */
 export const MAX_FAILURES = 5;
 
 /** A plugin, as fluentd's registry has it: `output http`. */

@@ -4,8 +4,8 @@
  *
  *     wss://hub.example:8080/ws ed25519:4eUg…xQ0 ed25519:9dFq…Lk2
  *
- * Each line is a hub, its key and the one that will follow it. Who removes a line lets the server
- * believe whoever answers there next.
+ * Each line is a hub, its key and the one that will follow it. If you remove a line, the server
+ * believes whatever hub answers there next.
  *
  * @module
  */
@@ -29,7 +29,7 @@ export class HubKeyChangedError extends Error {
 }
 
 /**
- * The file of the hubs whose keys this server has pinned. Read anew at each dial, so that an edit
+ * The file of the hubs whose keys this server has pinned. Read at each dial, so that an edit
  * needs no restart.
  */
 export class KnownHubs {
@@ -53,7 +53,9 @@ export class KnownHubs {
     if (pinned !== undefined && !pinned.includes(shown[0]!)) {
       throw new HubKeyChangedError(
         `The hub at ${hub} has another key (${shown[0]}) than the one that ${this.path} knows ` +
-          `(${pinned.join(", ")}): it was set up anew, or somebody poses as it. If you know that ` +
+          `(${
+            pinned.join(", ")
+          }): it was set up again, or somebody poses as it. If you know that ` +
           `it is the right one, remove its line from ${this.path} and restart gserver`,
       );
     }

@@ -30,7 +30,7 @@ import { type ProofKind, PROOFS } from "../../shared/vouchers/voucher.ts";
 
 /** Larger files are refused. */
 export const MAX_FILE_BYTES = 1024 * 1024;
-/** Operators whose rules are kept ready; one more, and all are worked out anew. */
+/** Operators whose rules are kept ready; one more, and all are worked out again. */
 const MAX_CALLERS = 1_000;
 
 /** Who calls. */

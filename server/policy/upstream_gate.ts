@@ -2,7 +2,7 @@
  * Stands between the hub and an upstream, in the HTTP/2 that the hub speaks with it: only calls that
  * were judged go through, and nothing but HTTP/2.
  *
- *     hub ──HEADERS──▶ judge ──▶ HEADERS, encoded anew ──▶ upstream
+ *     hub ──HEADERS──▶ judge ──▶ HEADERS, encoded again ─▶ upstream
  *     hub ◀─trailers── refused   (the rest of that stream is dropped)
  *
  * What is done with each frame is decided by gate_table.ts: a stream passes because it was opened here,

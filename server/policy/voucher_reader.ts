@@ -9,7 +9,7 @@ import type { PublicKey } from "../../shared/vouchers/jws.ts";
 import { readVoucher, type Tunnel, type Voucher } from "../../shared/vouchers/voucher.ts";
 import { ERROR_DOMAIN } from "./errors.ts";
 
-/** Vouchers remembered on one tunnel; one more, and all are looked at anew. */
+/** Vouchers remembered on one tunnel; one more, and all are checked again. */
 export const MAX_REMEMBERED = 1_000;
 
 /** What a tunnel's vouchers are judged by. */

@@ -70,7 +70,7 @@ export function createGrpcServer(options: GrpcServerOptions = {}): GrpcServer {
     "grpc.max_receive_message_length": maxMessageBytes,
     "grpc.max_send_message_length": -1,
     "grpc.max_concurrent_streams": MAX_CONCURRENT_STREAMS,
-    // Liveness is the tunnel's own matter; HTTP/2 pings beside it would only cost.
+    // Liveness is the tunnel's own matter; HTTP/2 pings in addition to it would only cost.
     "grpc.enable_channelz": 0,
   });
   const limits = new RequestLimits();

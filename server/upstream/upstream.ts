@@ -90,7 +90,7 @@ function parseNamed(
   });
 }
 
-/** What the options beside `--expose` say. */
+/** What the options that go with `--expose` say. */
 export interface UpstreamOptions {
   readonly expose: readonly Upstream[];
   readonly upstreamCaFile: readonly Named[];

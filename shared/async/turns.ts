@@ -5,7 +5,7 @@
  *
  * A read that is ready at once does not go back to the event loop: whoever reads from a peer that
  * sends without a pause would keep everybody else waiting, for as long as the peer likes. So such a
- * loop asks now and then whether this turn has had its share of work. It asks after so many bytes,
+ * loop asks now and then whether this turn has had its share of work. It asks after a number of bytes,
  * not after each read: a clock costs as much as a small frame does.
  *
  * Those who wait for the next turn go on one after the other, one in each turn: what everybody else
@@ -77,7 +77,7 @@ export class Turns {
     this.#turning = false;
   }
 
-  /** Who never lets the loop turn never meets its end. */
+  /** A caller that never lets the loop turn never meets the turn's end. */
   #begin(now: number): void {
     this.#begunMs = now;
     if (this.#isMarked) return;

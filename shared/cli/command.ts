@@ -14,7 +14,7 @@ export interface Context<O extends Options = Options> {
   /** The arguments, in the order of the table. */
   readonly args: readonly string[];
   readonly options: OptionValues<O>;
-  /** Fires at SIGINT and SIGTERM, with a SignalError. Who never looks at it is ended at once by them. */
+  /** Fires at SIGINT and SIGTERM, with a SignalError. A command that never looks at it is ended at once by them. */
   readonly signal: AbortSignal;
   readonly io: Io;
   readonly env: Env;

@@ -7,7 +7,7 @@
  * @module
  */
 
-/** For the process as a whole, and for ever. */
+/** For the process as a whole, until its end. */
 export function dropPermissions(...names: readonly Deno.PermissionName[]): void {
   for (const name of names) Deno.permissions.revokeSync({ name });
 }

@@ -11,7 +11,7 @@ import { getLogger } from "@logtape/logtape";
 import { configureLog, type LogOptions } from "./log.ts";
 import type { Options } from "./option.ts";
 
-/** Something that can be taken anew. */
+/** Something that can be reloaded. */
 export interface ReloadPart {
   /** As the log names it: `auth file /etc/ghub/auth.yaml`. */
   readonly what: string;
@@ -107,8 +107,8 @@ type LogValues = { readonly [key: string]: unknown } & {
 };
 
 /**
- * The options, where a config file may have changed: what is logged is taken anew, of the others it
- * is said that they wait for a restart.
+ * The options, where a config file may have changed: the log's are in force at once, and the log
+ * names the others, which wait for a restart.
  */
 export function optionsPart<V extends LogValues>(
   table: Options,

@@ -3,8 +3,8 @@
  * XML a comment that says what may stand there. Made from the descriptor, without any server.
  *
  * Numbers are 0, texts are empty, enums have their first name: what a field means that is not
- * given. Only for messages and optional fields does it make a difference to leave them out. Who
- * knows what a message means gives better values for some of its fields.
+ * given. Only for messages and optional fields does it make a difference to leave them out. A
+ * caller that knows what a message means gives better values for some of its fields.
  *
  * @module
  */

@@ -15,7 +15,7 @@ import { type CallContext, serverStream, type ServiceHost, unary } from "./handl
 import { RpcError } from "./rpc_error.ts";
 import { Status } from "./status.ts";
 
-/** More watchers than this are refused with `RESOURCE_EXHAUSTED`: each holds a stream for ever. */
+/** More watchers than this are refused with `RESOURCE_EXHAUSTED`: each holds a stream without limit. */
 export const MAX_WATCHERS = 1000;
 
 export interface Health extends Disposable {

@@ -32,7 +32,7 @@ export interface ChannelOptions {
   /** The longest message that is accepted. @default 64 MiB */
   readonly maxMessageBytes?: number;
   /**
-   * Asks the peer for a sign of life after so long without one. Many servers end connections that
+   * Asks the peer for a sign of life after this long without one. Many servers end connections that
    * ask more often than every five minutes.
    *
    * @default Infinity, never

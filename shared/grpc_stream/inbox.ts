@@ -137,7 +137,7 @@ export class Inbox {
   }
 }
 
-/** A message over the limit, whether it says so or is unpacked to so much. */
+/** A message over the limit, by what it says or by what it unpacks to. */
 export function tooLarge(bytes: number | string, maxBytes: number): RpcError {
   return new RpcError(
     Status.RESOURCE_EXHAUSTED,

@@ -185,7 +185,7 @@ export class Connection {
   /**
    * Takes the peer's bytes, cut anywhere. Never throws for what a peer sent.
    *
-   * @param maxFrames So many frames at most, for whoever has others to serve meanwhile.
+   * @param maxFrames How many frames at most, for a caller that has others to serve meanwhile.
    * @returns How many of the bytes were taken; the others are to be given again.
    */
   receive(bytes: Uint8Array, maxFrames: number = Infinity): number {

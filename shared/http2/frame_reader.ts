@@ -54,7 +54,7 @@ export class FrameReader {
   /**
    * Takes bytes as they come; calls the sink for each frame or piece.
    *
-   * @param maxSteps So many frames or pieces at most.
+   * @param maxSteps How many frames or pieces at most.
    * @returns How many of the bytes it has taken; the others are to be given again.
    */
   push(input: Uint8Array, maxSteps: number = Infinity): number {

@@ -4,7 +4,7 @@
  *     isLoopback("127.0.0.1")         an address, as a socket tells it
  *     isLoopbackHost("localhost")     a host that somebody wrote: an address, or a reserved name
  *
- * `127.evil.example` is neither: it is a name that may lead anywhere.
+ * `127.evil.example` is none of them: it is a name that may lead anywhere.
  *
  * @see https://www.rfc-editor.org/rfc/rfc6761#section-6.3
  * @module

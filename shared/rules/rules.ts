@@ -72,7 +72,7 @@ export const NOTHING: Grant = {
 const PLAIN_PATH = /^\/[A-Za-z0-9_.]{1,255}\/[A-Za-z0-9_]{1,255}$/;
 const MAX_PATH_LENGTH = 512;
 
-/** Decisions remembered for one server's registration; a caller that invents methods starts anew. */
+/** Decisions remembered for one server's registration; a caller that invents methods makes it start again. */
 const MAX_REMEMBERED = 1_000;
 
 /** The grant of a list of rules. */

@@ -25,10 +25,10 @@ const PIECE_MEMBERS = 32;
 const MAX_DEPTH = 64;
 /** What the parser holds of them: a member may be a mapping without brackets in a list. */
 const MAX_STACK = 2 * MAX_DEPTH;
-/** Between two values, beside blanks and comments: a comma, an anchor, a tag and the like. */
+/** Between two values, in addition to blanks and comments: a comma, an anchor, a tag and the like. */
 const MAX_MARKS = 16;
 const BLANKS: ReadonlySet<string> = new Set(["space", "newline", "comment"]);
-/** Who is told of so many mistakes needs no more of them. */
+/** A person who is told of this many mistakes needs no more of them. */
 const MAX_PROBLEMS = 50;
 
 const OPTIONS = {

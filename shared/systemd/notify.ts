@@ -4,7 +4,7 @@
  *
  *     READY=1       it serves                      WATCHDOG=1   its event loop turns
  *     STOPPING=1    it has begun to end            STATUS=…     a line for `systemctl status`
- *     RELOADING=1   it takes its files anew, until the next READY=1
+ *     RELOADING=1   it reloads its files, until the next READY=1
  *
  * @see https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html
  * @module

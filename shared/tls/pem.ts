@@ -24,7 +24,7 @@ const DER_LONG = 0x80;
 /**
  * A file's bytes as text. A certificate or a key in DER becomes PEM.
  *
- * @throws {SyntaxError} If the bytes are binary and hold neither.
+ * @throws {SyntaxError} If the bytes are binary, but no certificate and no key.
  */
 export function pemText(bytes: Uint8Array): string {
   const [first = 0, second = 0] = bytes;

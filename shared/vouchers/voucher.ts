@@ -35,7 +35,7 @@ export const PROOFS = ["loopback", "token", "jwt", "certificate"] as const;
 export type ProofKind = typeof PROOFS[number];
 
 const NONCE = /^[A-Za-z0-9_-]{22,64}$/;
-export const NONCE_RULE = "22 to 64 of A-Z a-z 0-9 _ -, made anew for each dial";
+export const NONCE_RULE = "22 to 64 of A-Z a-z 0-9 _ -, a new one for each dial";
 const KEYS_TYPE = "ghub-keys";
 const VOUCHER_TYPE = "ghub-voucher";
 /** A hub has one key that it signs with, and one that comes after it. */
@@ -83,7 +83,7 @@ export function signKeys(
 }
 
 /**
- * Reads a key statement. Who may be trusted it does not say: only that the hub has the first key.
+ * Reads a key statement. It proves only that the hub has the first key, not that the hub may be trusted.
  *
  * @throws {SyntaxError} That says what is wrong with it.
  */

@@ -4,7 +4,7 @@
  *     line ─▶ who is it there? ─▶ is its credential still good? ─▶ what may it do there?
  *
  * An audit holds no credentials and not everything that rules look at, so that there is a third
- * answer beside yes and no: what cannot be told, and why. It is never guessed.
+ * answer in addition to yes and no: what cannot be told, and why. It is never guessed.
  *
  * @module
  */
@@ -91,7 +91,7 @@ export class Judge {
     return kind === "registration" ? this.#registration(entry) : this.#call(entry, labelsOf);
   }
 
-  /** Who was not let in could be let in by a credential that is new. */
+  /** A call that the audit shows as refused may succeed now if the new file adds a credential. */
   #stranger(): Judgement {
     if (this.#old !== undefined) {
       const before = new Set(allCredentials(this.#old));

@@ -107,7 +107,7 @@ async function recordEnd(
 export class SpawnManager implements FluentdManager {
   readonly kind = "SPAWN";
   readonly #launch: Launch;
-  /** Set for it beside what we have ourselves. */
+  /** Set for it in addition to what we have ourselves. */
   readonly #env: Readonly<Record<string, string>>;
   readonly #capture: string;
   readonly #log: FileLog;

@@ -1,5 +1,5 @@
 /**
- * What should be there: so many workers, and sockets on which they listen. Remembered from look to
+ * What should be there: how many workers, and the sockets on which they listen. Remembered from look to
  * look, because the config on disk tells it only as long as the running Fluentd has read it:
  *
  * | the config was changed last …             | then                                                     |

@@ -17,7 +17,7 @@ import { everyProcess, type Observation } from "../manager/manager.ts";
 import type { WorkerProcess } from "../system/proc.ts";
 import { cannotDeliver } from "./warnings.ts";
 
-/** So many deaths of workers … */
+/** This many deaths of workers … */
 export const CRASH_LOOP_DEATHS = 3;
 /** … within this time are a crash loop, … */
 export const CRASH_WINDOW_MS = 120_000;

@@ -17,7 +17,7 @@ import type { MonitorIdentity } from "./monitor.ts";
 import type { Listener } from "../system/sockets.ts";
 
 /**
- * A monitor that is silent for so long hangs. On a busy machine one request takes longer than we wait
+ * A monitor that is silent for this long hangs. On a busy machine one request takes longer than we wait
  * for it, while log and sockets say that the worker runs.
  */
 export const HUNG_MS = 10_000;

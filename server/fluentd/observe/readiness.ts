@@ -29,7 +29,7 @@ const APPEAR_MS = 5000;
 const CONFIRM_MS = 300;
 /** After a takeover the new workers start most of what they have only when the old ones are gone. */
 const TAKEOVER_SETTLE_MS = 2000;
-/** Inputs of a worker that no longer loads do not open by themselves when they are closed for so long. */
+/** Inputs of a worker that no longer loads do not open by themselves when they have been closed for this long. */
 const CLOSED_MS = 10_000;
 
 export interface ReadinessOptions {

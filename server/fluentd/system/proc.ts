@@ -111,7 +111,7 @@ export async function readProcesses(pids: Iterable<number>): Promise<ProcessInfo
 
 /**
  * Whether nothing of this process runs. One whose first thread alone has ended is a zombie in
- * `/proc` just as well, and may go on for ever.
+ * `/proc` just as well, and may go on without limit.
  */
 export async function hasEnded(pid: number): Promise<boolean> {
   const stats: Promise<ProcessStat | undefined>[] = [];

@@ -9,7 +9,7 @@
  */
 import type { Field } from "../header_list.ts";
 
-/** Bytes that a field counts for besides its name and value (RFC 7541 §4.1, RFC 9113 §6.5.2). */
+/** Bytes that a field counts for in addition to its name and value (RFC 7541 §4.1, RFC 9113 §6.5.2). */
 export const FIELD_OVERHEAD = 32;
 
 /** Slots of the first ring; doubling keeps it a power of two. */

@@ -10,7 +10,7 @@
  * It has no dynamic table: what a list encodes to depends on nothing but the list. So a relay
  * encodes a list once and sends the bytes for each call that repeats it, to any peer; calls need no
  * order among each other; a connection costs no memory. Nor does it Huffman-code: the 30 bytes that
- * it would take off a request's 140 are nothing beside the frames and packets around them, but both
+ * it would take off a request's 140 are nothing compared with the frames and packets around them, but both
  * ends would work for them at each call.
  *
  * @module
@@ -31,7 +31,7 @@ export const TABLE_SIZE_ZERO: number = TABLE_SIZE.pattern;
 /** Fields that must not enter a compression state anywhere on their way (§7.1.3). */
 const SECRETS: ReadonlySet<string> = new Set(["authorization", "proxy-authorization", "cookie"]);
 
-/** What a field takes at most besides name and value: an index or three integers. */
+/** What a field takes at most in addition to name and value: an index or three integers. */
 const MAX_FIELD_OVERHEAD = 1 + 2 * MAX_INTEGER_BYTES;
 
 /** A name that the static table knows. */
@@ -66,7 +66,7 @@ export function encodeHeaderList(fields: HeaderList): Uint8Array {
  * Encodes a list as one block into `into`, from `offset` on.
  *
  * @returns The offset behind the block; or −1 if the block might not fit (up to 11 bytes a field
- * are asked for besides its name and value), in which case what `into` holds from `offset` on is
+ * are asked for in addition to its name and value), in which case what `into` holds from `offset` on is
  * of no use.
  * @throws {RangeError} If a name or value has a character over U+00FF.
  */

@@ -6,7 +6,7 @@
  *     peer ◀───────────────── filter ◀────────────────────────────────  client
  *
  * Streams up to `last` go on to their end. Those above it the peer has not looked at and never will,
- * so a client that waits for them would wait for ever.
+ * so a client that waits for them would wait without limit.
  *
  * @module
  */
