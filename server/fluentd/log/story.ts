@@ -12,6 +12,11 @@ import type { Processes } from "../system/proc.ts";
 const MAX_REMEMBERED = 100;
 /** What is told of an output that refused events counts for this long: it never says that it can again. */
 const REFUSED_MS = 30_000;
+/**
+ * A worker that cannot start what it was reloaded with says so while it starts, which takes less. What
+ * it says later is of another reload, which it refused: nothing says that one went well.
+ */
+export const REBUILD_MS = 3000;
 /** The log's times have full seconds. */
 const RESOLUTION_MS = 1000;
 
@@ -86,7 +91,6 @@ export class LogStory {
   #errors: ErrorLine[] = [];
   #takeover: LogFacts["takeover"];
   readonly #broken = new Map<number, Said>();
-  readonly #rebuilding = new Set<number>();
   readonly #rebuiltMs = new Map<number, number>();
   #refused: Said | undefined;
   readonly #troubles = new Map<string, OutputTrouble & Said & { readonly untilMs: number }>();
@@ -134,7 +138,6 @@ export class LogStory {
         break;
       case "rebuild":
         this.#forget(event.worker);
-        this.#rebuilding.add(event.worker);
         this.#rebuiltMs.set(event.worker, Number.isNaN(event.timeMs) ? readMs : event.timeMs);
         this.#refused = undefined;
         break;
@@ -143,7 +146,8 @@ export class LogStory {
         const said = { message, worker, saidMs: whenSaid(timeMs, readMs) };
         this.#addError(message, timeMs, readMs);
         // A worker refuses a config before it closes anything, too: then the old pipeline runs on.
-        if (this.#rebuilding.delete(worker) || /source only/.test(message)) {
+        const sinceMs = said.saidMs - (this.#rebuiltMs.get(worker) ?? -Infinity);
+        if (sinceMs < REBUILD_MS || /source only/.test(message)) {
           this.#broken.set(worker, said);
         } else {
           this.#refused = said;
@@ -175,7 +179,6 @@ export class LogStory {
   /** What a worker's former life, or former pipeline, had. */
   #forget(worker: number): void {
     this.#broken.delete(worker);
-    this.#rebuilding.delete(worker);
     for (const [key, trouble] of this.#troubles) {
       if (trouble.worker === worker) this.#troubles.delete(key);
     }

@@ -95,6 +95,16 @@ Deno.test("G2: LogStory tells a reload that was refused from one that failed hal
   assert.equal(story.facts(supervisor(1), AT_MS).broken.size, 0);
 });
 
+Deno.test("G2: LogStory takes no later refusal for the failure of a reload that went well", () => {
+  const later = "2026-11-23 06:20:47 +0000";
+  const story = storyOf([
+    `${AT} [info]: #0 restart fluentd worker worker=0`,
+    `${later} [error]: #0 failed to reload config: Unknown input plugin`,
+  ]);
+  const { broken, refused } = story.facts(supervisor(1), AT_MS);
+  assert.deepEqual([broken.size, refused], [0, "failed to reload config: Unknown input plugin"]);
+});
+
 Deno.test("G15: LogStory counts failures of an output until it can deliver", () => {
   const failed =
     `${AT} [warn]: #0 [siem] failed to flush the buffer. retry_times=0 error="refused"`;

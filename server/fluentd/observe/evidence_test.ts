@@ -12,6 +12,7 @@ import {
   simpleConfig,
 } from "../../../tests/support/fluentd.ts";
 import { parseEvent } from "../log/events.ts";
+import { REBUILD_MS } from "../log/story.ts";
 import { readProcess } from "../system/proc.ts";
 import { eachAsTest, refused, type Story, TestFluentd, until } from "../testing/kit.ts";
 
@@ -139,6 +140,32 @@ row("G2: the sockets tell of a failed reload where the log may not", async (comm
   assert.doesNotMatch(await logOf(fluentd), /failed to reload/, "naive: nothing is said");
   assert.match(said(state), new RegExp(`tcp ${lost} \\(tcp\\)`));
 });
+
+row(
+  "G2: a reload that is refused some time after a good one has broken nothing",
+  async (command) => {
+    const port = freePort();
+    await using fluentd = await TestFluentd.open(tcp(port) + NOWHERE, { command });
+    const { service } = fluentd;
+    const { after } = await service.start();
+    const { pid } = after!.workers![0]!;
+    Deno.kill(pid!, "SIGUSR2");
+    const saidMs = async (type: "rebuild" | "rebuildFailed") => {
+      const events = (await logOf(fluentd)).split("\n").map(parseEvent);
+      for (const event of events) {
+        if (event?.type === type && "timeMs" in event) return event.timeMs;
+      }
+    };
+    const reloadedMs = await until("reload", () => saidMs("rebuild"));
+    await fluentd.write("<source>\n  @type tcp\n");
+    await until("some time", () => Date.now() - reloadedMs > REBUILD_MS + 1000);
+    Deno.kill(pid!, "SIGUSR2");
+    await until("refusal", () => saidMs("rebuildFailed"));
+    const state = await healthy(fluentd);
+    assert.ok(codes(state).includes("RELOAD_REFUSED"), "naive: the reload failed");
+    assert.deepEqual(state.workers?.[0]?.listens, [`tcp ${port}`]);
+  },
+);
 
 row("G3: a worker that never comes is asked for", async (command) => {
   using busy = Deno.listen({ hostname: "127.0.0.1", port: 0 });
