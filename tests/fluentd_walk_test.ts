@@ -13,7 +13,7 @@ import { LieDetector } from "./support/fluentd_lies.ts";
 import { FluentdScene, type Place } from "./support/fluentd_scene.ts";
 
 /** Short walks, one beside the other, unless one is asked to be long. */
-const SHORT_STEPS = 7;
+const SHORT_STEPS = 5;
 const SHORT_WALKS = 4;
 const LONG_STEPS = Number(Deno.env.get("GHUB_WALK_STEPS") ?? 0);
 const WAIT = { seconds: 60 };

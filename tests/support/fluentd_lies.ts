@@ -15,6 +15,7 @@
  * | HEALTHY, and an output that fails has not said so yet        | `SAID_MS`          |
  * | DEGRADED, and an output that delivers has not said so yet    | `HEALS_MS`         |
  * | CRASH_LOOP, and the workers that live now deliver            | `LOOP_MS` of a life |
+ * | DEGRADED by a reload that was refused right after another one | until the next life |
  * | a record on its way                                          | `ARRIVES_MS`       |
  *
  * Where what is said changes during each of `TRIES` looks, each try must have a look that was right.
@@ -261,7 +262,7 @@ export class LieDetector {
     // An input that has no place among those that are judged.
     if (this.#scene.mayHaveRead(living).has("busy")) return true;
     const isHalf = /inputs and outputs do not/.test(reasons.join());
-    if (isHalf && this.#scene.mayBeHalfReloaded(living)) return true;
+    if (isHalf && this.#scene.wasReloadedTwiceAtOnce(living)) return true;
     const bornMs = Math.max(...living.workers.map(({ startedAtMs }) => startedAtMs));
     return health === "CRASH_LOOP" && !(Date.now() - bornMs > LOOP_MS);
   }

@@ -7,6 +7,7 @@
  */
 import { join } from "node:path";
 import { TestFluentd } from "../../server/fluentd/testing/kit.ts";
+import { REBUILD_MS } from "../../server/fluentd/log/story.ts";
 import { type FluentdVersion, freePort } from "./fluentd.ts";
 import { FluentdJudge, type Input, type Living } from "./fluentd_judge.ts";
 
@@ -15,6 +16,8 @@ const IS_ROOT = Deno.uid() === 0;
 const WITHOUT_RIGHTS = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"];
 /** A process has read its config when it has lived for this long, on a slow machine too. */
 const READS_MS = 5000;
+/** Reloads that may be taken for one: the time that one has to fail, in a log with full seconds. */
+const AT_ONCE_MS = REBUILD_MS + 2000;
 /** Times in `/proc` have full ticks. */
 const TICK_MS = 20;
 /** Writes and reloads that are remembered: more than happen in one life of a worker. */
@@ -151,12 +154,14 @@ export class FluentdScene implements AsyncDisposable {
     return new Set(readings.flatMap((ms) => this.#configsIn(ms - TICK_MS, ms + READS_MS)));
   }
 
-  /** Whether one of these workers was told to reload a config that cannot work, or beside a stranger. */
-  mayBeHalfReloaded({ workers }: Living): boolean {
+  /**
+   * Whether one of these workers was told to reload twice within `AT_ONCE_MS`: nobody can tell then
+   * which of the two the log's line about a failure means.
+   */
+  wasReloadedTwiceAtOnce({ workers }: Living): boolean {
     const firstMs = Math.min(...workers.map(({ startedAtMs }) => startedAtMs));
-    return this.#reloads.some((ms) =>
-      ms >= firstMs &&
-      this.#configsIn(ms - TICK_MS, ms + READS_MS).some((config) => config !== "good")
+    return this.#reloads.some((ms, i) =>
+      ms >= firstMs && ms - (this.#reloads[i - 1] ?? -Infinity) < AT_ONCE_MS
     );
   }
 
