@@ -13,7 +13,7 @@
 import type tls from "node:tls";
 import { ByteQueue } from "../../shared/bytes/byte_queue.ts";
 import * as x509 from "../../shared/tls/x509.ts";
-import { type ClientCertificate, closeQuietly, type PeerConn, writeAll } from "./peer.ts";
+import { type ClientCertificate, closeQuietly, type PeerConn } from "./peer.ts";
 import { type ClientAuthorities, MAX_CHAIN } from "./client_authorities.ts";
 import { MAX_RECEIVED, TlsEngine } from "./tls_engine.ts";
 
@@ -161,7 +161,8 @@ export class TlsConn implements PeerConn {
     this.#into = into;
     this.#filled = 0;
     for (let at = 0; at < encrypted.length && !this.#closed; at += MAX_RECEIVED) {
-      const part = encrypted.subarray(at, at + MAX_RECEIVED);
+      const isAll = encrypted.length <= MAX_RECEIVED;
+      const part = isAll ? encrypted : encrypted.subarray(at, at + MAX_RECEIVED);
       const isLast = at + part.length === encrypted.length;
       const end = part.byteOffset + part.length - into.byteOffset;
       // What the engine does not have yet must stay.
@@ -178,7 +179,7 @@ export class TlsConn implements PeerConn {
     let n = 0;
     if (this.#into !== undefined && this.#rest === undefined) {
       n = Math.min(bytes.length, this.#room - this.#filled);
-      this.#into.set(bytes.subarray(0, n), this.#filled);
+      this.#into.set(n === bytes.length ? bytes : bytes.subarray(0, n), this.#filled);
       this.#filled += n;
     }
     if (n < bytes.length) (this.#rest ??= new ByteQueue()).push(bytes.subarray(n));
@@ -202,7 +203,10 @@ export class TlsConn implements PeerConn {
   async #sendAll(first: Uint8Array<ArrayBuffer>): Promise<void> {
     try {
       for (let next: typeof first | undefined = first; next !== undefined;) {
-        await writeAll(this.#conn, next);
+        // As `writeAll()` does, without a promise of its own for each small write.
+        for (let at = 0; at < next.length;) {
+          at += await this.#conn.write(at === 0 ? next : next.subarray(at));
+        }
         free(next);
         next = this.#closed ? undefined : this.#engine.take();
       }
