@@ -196,7 +196,7 @@ class Hub implements RunningHub {
       sees: (operator, server) => this.#gate.sees(operator, server),
       permissions: this.#gate,
     });
-    this.#own = new OwnUpstream(this.#ownServices.connect());
+    this.#own = new OwnUpstream(this.#ownServices.server);
     this.#journal = new Journal({
       activity: this.#activity,
       audit,
@@ -287,7 +287,7 @@ class Hub implements RunningHub {
     this.#limits.close();
     this.#known?.[Symbol.dispose]();
     await Promise.all(tunnels.map((tunnel) => tunnel[Symbol.asyncDispose]()));
-    await this.#ownServices.close();
+    this.#ownServices.close();
     this.#journal.close();
     await this.#audit[Symbol.asyncDispose]();
     this.#locks[Symbol.dispose]();
@@ -355,7 +355,7 @@ class Hub implements RunningHub {
   /** The hub's own services, on a new connection if they have ended the last one. */
   #openOwn(): OwnUpstream {
     if (this.#own.lost !== undefined || this.#own.isLeaving) {
-      this.#own = new OwnUpstream(this.#ownServices.connect());
+      this.#own = new OwnUpstream(this.#ownServices.server);
     }
     return this.#own;
   }
@@ -363,7 +363,7 @@ class Hub implements RunningHub {
   #load(): Load {
     const { callers, raws } = this.#callListener;
     let connections = callers.size + raws.size;
-    let bufferedBytes = this.#own.heldBytes + this.#ownServices.unreadBytes;
+    let bufferedBytes = this.#own.side.connection.waitingBytes + this.#ownServices.heldBytes;
     for (const { side } of this.#registry.tunnels()) {
       connections++;
       bufferedBytes += side.connection.waitingBytes + side.connection.unfinishedBytes;

@@ -225,6 +225,27 @@ Deno.test(`no file exports more than ${MAX_EXPORTED_CLASSES} classes`, () => {
   assert.deepEqual(drawers, []);
 });
 
+/** All that a program is made of: files and packages. */
+function madeOf(main: string): Set<string> {
+  const found = new Set([main]);
+  for (const path of found) {
+    if (path.endsWith(".ts")) { for (const target of importsOf(path)) found.add(target); }
+  }
+  return found;
+}
+
+Deno.test("neither ghub nor gclient is made of grpc-js or node:http2 (decision 20)", () => {
+  const isForeign = (name: string) => name === "@grpc/grpc-js" || name === "node:http2";
+  for (const main of ["hub/main.ts", "client/main.ts"]) {
+    assert.deepEqual([...madeOf(main)].filter(isForeign), [], main);
+  }
+  // It would be noticed.
+  assert.deepEqual([...madeOf("server/main.ts")].filter(isForeign).sort(), [
+    "@grpc/grpc-js",
+    "node:http2",
+  ]);
+});
+
 Deno.test("packages come from npm, pinned exactly, and by way of deno.json", () => {
   const { imports } = JSON.parse(read("deno.json")) as { imports: Record<string, string> };
   for (const [name, target] of Object.entries(imports)) {

@@ -1,15 +1,11 @@
 /**
  * What the hub answers itself: `ghub.v1.Hub`, health and reflection; docs/protocol.md §10.2.
  *
- * It is an ordinary gRPC server on the far end of an in-memory connection, so that the relay
+ * It is an ordinary gRPC server at the far end of a connection in memory, so that the relay
  * sends calls to it as it sends them to a tunnel.
  *
  * @module
  */
-import { type handleUnaryCall, Server, ServerCredentials } from "@grpc/grpc-js";
-import type { Buffer } from "node:buffer";
-import type { Duplex } from "node:stream";
-import { duplexPair } from "../../shared/bytes/duplex_pair.ts";
 import type {
   ghub_v1_Activity as Activity,
   ghub_v1_CanIRequest as CanIRequest,
@@ -22,13 +18,11 @@ import type {
   ghub_v1_WhoAmIResponse as WhoAmIResponse,
   ServiceName,
 } from "../../shared/gen/types.ts";
-import type { CallMetadata } from "../../shared/grpc/call_metadata.ts";
-import { adapted, hostOf, implementationOf } from "../../shared/grpc_js/implementation.ts";
 import { serverStream, unary } from "../../shared/grpc/handlers.ts";
 import { addHealth, type Health } from "../../shared/grpc/health.ts";
 import { duration, timestamp } from "../../shared/grpc/proto_time.ts";
 import { addReflection } from "../../shared/grpc/reflection.ts";
-import { serviceDefinition } from "../../shared/grpc_js/service_definition.ts";
+import { GrpcServer } from "../../shared/grpc_server/server.ts";
 import type { ActivityFeed } from "../observe/activity_feed.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
@@ -36,18 +30,22 @@ import { isServerName, NAME_RULE } from "../../shared/registration/server_name.t
 import type { Gatekeeper } from "../access/gatekeeper.ts";
 import { HUB_SERVICE } from "../relay/probes.ts";
 import type { Departure, Registry } from "../registry/registry.ts";
-import { OPERATOR_FIELD } from "../../shared/vouchers/voucher.ts";
 import type { Tunnel } from "../registry/tunnel.ts";
-import { UnreadAnswers } from "./unread_answers.ts";
+import { MAX_OWN_CALLS } from "../limits/limits.ts";
+import { MAX_WAITING_RESETS_OF_ALL } from "../peer/reset_pacer.ts";
+import { checkUnread, operatorOf } from "./unread_answers.ts";
 
 const HUB = "ghub.v1.Hub";
 const SERVICES: readonly ServiceName[] = [HUB, "grpc.health.v1.Health"];
 
 /**
  * The largest request: labels and names of servers. What is not complete waits in memory, for each
- * open call, and grpc-js would take 4 MiB of it.
+ * open call.
  */
 export const MAX_OWN_REQUEST_BYTES = 64 << 10;
+
+/** Open calls, and those whose reset waits for its turn. */
+const MAX_OWN_STREAMS = MAX_OWN_CALLS + MAX_WAITING_RESETS_OF_ALL;
 
 /** Why the answer of `CanI` is yes. */
 const EVERYTHING = "Every method of every server is allowed";
@@ -74,12 +72,10 @@ export interface OwnServicesOptions {
 }
 
 export interface OwnServices {
-  readonly server: Server;
+  readonly server: GrpcServer;
   readonly health: Health;
-  /** Bytes of long answers that callers have not read. */
-  readonly unreadBytes: number;
-  /** A new connection to the services: our end of it, on which to speak HTTP/2 as a client. */
-  connect(): Duplex;
+  /** What requests and answers occupy that are not complete, or wait to be read. */
+  readonly heldBytes: number;
   /** To be called when the hub begins to drain: says NOT_SERVING, and ends all that watch. */
   drain(): void;
   /** Ends all connections and calls at once. */
@@ -92,93 +88,61 @@ const ALL = { canCall: () => undefined, mayEverything: () => true };
 export function createOwnServices(
   { registry, activity, sees = () => true, permissions = ALL }: OwnServicesOptions,
 ): OwnServices {
-  const server = new Server({ "grpc.max_receive_message_length": MAX_OWN_REQUEST_BYTES });
-  const unread = new UnreadAnswers();
-  const { ListServers: listing, ...others } = serviceDefinition(HUB);
-  if (listing === undefined) throw new Error("Cannot find ListServers");
-  // The handler makes the bytes itself, because it counts them.
-  const asBytes = { ...listing, responseSerialize: (bytes: Buffer) => bytes };
-  const list: handleUnaryCall<ListServersRequest, Buffer> = (call, respond) =>
-    (adapted(unary((request: ListServersRequest, { metadata }) => {
-      const operator = operatorOf(metadata);
-      unread.check(operator);
-      const answer = listServers(request, registry, (server) => sees(operator, server));
-      const bytes = listing.responseSerialize(answer);
-      unread.hold(operator, bytes.length, call);
-      return bytes;
-    })) as typeof list)(call, respond);
-  server.addService({ ...others, ListServers: asBytes }, {
-    ListServers: list,
-    ...implementationOf({
-      WhoAmI: unary((_request: WhoAmIRequest, { metadata }): WhoAmIResponse => {
-        const operator = operatorOf(metadata);
-        return { operator, everything: permissions.mayEverything(operator) };
-      }),
-      CanI: unary(({ server = "", method = "" }: CanIRequest, { metadata }): CanIResponse => {
-        if (!isServerName(server)) {
-          throw new RpcError(Status.INVALID_ARGUMENT, `Bad server name: it must be ${NAME_RULE}`);
-        }
-        const operator = operatorOf(metadata);
-        const error = permissions.canCall(operator, { server, path: method });
-        if (error !== undefined) return { allowed: false, reason: error.message };
-        return {
-          allowed: true,
-          reason: permissions.mayEverything(operator) ? EVERYTHING : ALLOWED,
-        };
-      }),
-      WatchActivity: serverStream<WatchActivityRequest, Activity>(
-        ({ servers = [], history = 0 }, { signal, metadata }) => {
-          const operator = operatorOf(metadata);
-          const seen = (server: string) => sees(operator, server);
-          return activity.watch({ signal, servers, history, sees: seen, operator });
-        },
-      ),
-    }),
+  const server = new GrpcServer({
+    maxMessageBytes: MAX_OWN_REQUEST_BYTES,
+    maxConcurrentStreams: MAX_OWN_STREAMS,
   });
-  const health = addHealth(hostOf(server));
+  const { connections } = server;
+  server.addService(HUB, {
+    ListServers: unary((request: ListServersRequest, { metadata }): ListServersResponse => {
+      const operator = operatorOf(metadata);
+      checkUnread(operator, connections);
+      return listServers(request, registry, (server) => sees(operator, server));
+    }),
+    WhoAmI: unary((_request: WhoAmIRequest, { metadata }): WhoAmIResponse => {
+      const operator = operatorOf(metadata);
+      return { operator, everything: permissions.mayEverything(operator) };
+    }),
+    CanI: unary(({ server = "", method = "" }: CanIRequest, { metadata }): CanIResponse => {
+      if (!isServerName(server)) {
+        throw new RpcError(Status.INVALID_ARGUMENT, `Bad server name: it must be ${NAME_RULE}`);
+      }
+      const operator = operatorOf(metadata);
+      const error = permissions.canCall(operator, { server, path: method });
+      if (error !== undefined) return { allowed: false, reason: error.message };
+      return {
+        allowed: true,
+        reason: permissions.mayEverything(operator) ? EVERYTHING : ALLOWED,
+      };
+    }),
+    WatchActivity: serverStream<WatchActivityRequest, Activity>(
+      ({ servers = [], history = 0 }, { signal, metadata }) => {
+        const operator = operatorOf(metadata);
+        const seen = (server: string) => sees(operator, server);
+        return activity.watch({ signal, servers, history, sees: seen, operator });
+      },
+    ),
+  });
+  const health = addHealth(server);
   for (const name of [HUB, HUB_SERVICE]) health.set(name, "SERVING");
-  addReflection(hostOf(server), SERVICES);
-  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const ends = new Set<Duplex>();
-  let closed = false;
+  addReflection(server, SERVICES);
   return {
     server,
     health,
-    get unreadBytes() {
-      return unread.bytes;
-    },
-    connect() {
-      const [ours, theirs] = duplexPair();
-      if (closed) {
-        ours.destroy();
-        return ours;
-      }
-      ends.add(ours);
-      ours.once("close", () => {
-        ends.delete(ours);
-        // The far end may have read no further than its own answer.
-        theirs.destroy();
-      });
-      injector.injectConnection(theirs);
-      return ours;
+    get heldBytes() {
+      let bytes = 0;
+      for (const { heldBytes } of connections) bytes += heldBytes;
+      return bytes;
     },
     drain() {
       health.close();
       activity.close();
     },
     close() {
-      closed = true;
       health.close();
-      injector.destroy();
-      server.forceShutdown();
-      for (const end of ends) end.destroy();
+      for (const connection of [...connections]) connection.close();
     },
   };
-}
-
-/** The relay writes this field, whatever a caller has sent. */
-function operatorOf(metadata: CallMetadata): string {
-  return String(metadata.get(OPERATOR_FIELD)[0] ?? "");
 }
 
 /** Answers `ListServers`. */

@@ -8,6 +8,7 @@ import type {
 } from "../../shared/gen/types.ts";
 import { root } from "../../shared/grpc/root.ts";
 import { decodeMessage, encodeMessage } from "../../shared/grpc/service.ts";
+import { serveTcp } from "../../shared/grpc_server/testing/serve_tcp.ts";
 import { ActivityFeed } from "../observe/activity_feed.ts";
 import { FakeTunnel } from "../testing/fake_tunnel.ts";
 import { createOwnServices, listServers } from "./hub_service.ts";
@@ -18,8 +19,8 @@ class World implements AsyncDisposable {
   readonly registry = new Registry();
   readonly activity = new ActivityFeed();
   readonly services = createOwnServices(this);
-  readonly end = this.services.connect();
-  readonly session = http2.connect("http://hub", { createConnection: () => this.end });
+  readonly served = serveTcp(this.services.server);
+  readonly session = http2.connect(`http://${this.served.address}`);
 
   /** Sends one message and no more; the caller reads the answer. */
   call(path: string, type: string, request: object): http2.ClientHttp2Stream {
@@ -41,6 +42,7 @@ class World implements AsyncDisposable {
     this.services.close();
     this.session.destroy();
     await closed;
+    await this.served[Symbol.asyncDispose]();
   }
 }
 
@@ -192,11 +194,17 @@ Deno.test("createOwnServices() serves health and reflection", async () => {
   assert.equal(await check(""), "NOT_SERVING");
 });
 
-Deno.test("createOwnServices() gives no connection once it is closed", async () => {
-  const services = createOwnServices({ registry: new Registry(), activity: new ActivityFeed() });
-  const open = services.connect();
-  const closed = once(open, "close");
-  services.close();
-  await closed;
-  assert.equal(services.connect().destroyed, true);
+Deno.test("createOwnServices() ends all calls when it is closed", async () => {
+  await using world = new World();
+  const stream = world.call(
+    "/grpc.health.v1.Health/Watch",
+    "grpc.health.v1.HealthCheckRequest",
+    {},
+  );
+  stream.on("error", () => {});
+  await once(stream, "data");
+  assert.equal(world.services.server.connections.size, 1);
+  world.services.close();
+  assert.equal(world.services.server.connections.size, 0);
+  assert.equal(world.services.heldBytes, 0);
 });

@@ -5,11 +5,11 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import type { Duplex } from "node:stream";
 import { Connection, type ConnectionEvents } from "../../shared/http2/connection.ts";
 import { ErrorCode, errorName, type Http2Error } from "../../shared/http2/frames.ts";
 import { release } from "../../shared/bytes/out_buffer.ts";
-import { MAX_OWN_REQUEST_BYTES } from "./hub_service.ts";
+import type { ServedConnection } from "../../shared/grpc_server/served_connection.ts";
+import type { GrpcServer } from "../../shared/grpc_server/server.ts";
 import { PacedResets } from "../peer/reset_pacer.ts";
 import { Side } from "../peer/receive_budget.ts";
 import type { Upstream } from "../peer/call_target.ts";
@@ -28,31 +28,21 @@ export class OwnUpstream implements Upstream, ConnectionEvents {
   /** It takes no new calls. */
   isLeaving = false;
   readonly #connection: Connection;
-  readonly #duplex: Duplex;
+  readonly #served: ServedConnection;
   #awake = false;
 
-  /** @param duplex Its other end is served. */
-  constructor(duplex: Duplex) {
-    this.#duplex = duplex;
+  constructor(server: GrpcServer) {
     this.#connection = new Connection(this, { role: "client" });
     this.side = new Side(this.#connection);
     this.resets = new PacedResets(this.#connection);
-    duplex.on("data", (bytes: Uint8Array) => this.#connection.receive(bytes));
-    duplex.on("end", () => this.close());
-    duplex.on("close", () => this.close());
-    // `close` follows, and says all that there is to say.
-    duplex.on("error", () => {});
+    this.#served = server.connect({ peer: "hub", onOutput: () => this.onOutput() });
     this.#connection.start();
-  }
-
-  /** What its open calls may hold in the server's memory: their requests, complete or not. */
-  get heldBytes(): number {
-    return this.#connection.streamCount * MAX_OWN_REQUEST_BYTES;
   }
 
   /** Once a second. */
   tick(): void {
     this.#connection.tick();
+    this.#served.tick();
     this.resets.tick();
     // Its stream ids are nearly used up: calls in flight end, the next one goes to a new connection.
     if (this.#connection.isWornOut) this.isLeaving = true;
@@ -63,7 +53,7 @@ export class OwnUpstream implements Upstream, ConnectionEvents {
     if (this.lost !== undefined) return;
     this.lost = "The hub's own services closed the connection";
     this.#connection.abort(ErrorCode.CANCEL);
-    this.#duplex.destroy();
+    this.#served.close();
   }
 
   onOutput(): void {
@@ -71,11 +61,21 @@ export class OwnUpstream implements Upstream, ConnectionEvents {
     this.#awake = true;
     queueMicrotask(() => {
       this.#awake = false;
-      for (const view of this.#connection.take()) {
-        if (!this.#duplex.destroyed) this.#duplex.write(view.slice());
-        release(view);
-      }
+      this.#move();
     });
+  }
+
+  /** What one end has to say, the other one hears; what it answers is moved by the next turn. */
+  #move(): void {
+    for (const view of this.#connection.take()) {
+      this.#served.receive(view);
+      release(view);
+    }
+    for (const view of this.#served.take()) {
+      this.#connection.receive(view);
+      release(view);
+    }
+    if (this.#served.broken !== undefined) this.close();
   }
 
   onRequest(): never {

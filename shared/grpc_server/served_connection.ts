@@ -25,6 +25,8 @@ export interface ServedConnectionOptions {
   method(path: string): ServedMethod | undefined;
   /** There is something to `take()`. */
   onOutput(): void;
+  /** Its calls have ended, and there will be no more. */
+  onClosed(): void;
 }
 
 /** Our messages are those of protobuf. */
@@ -98,6 +100,7 @@ export class ServedConnection implements ConnectionEvents {
   /** Ends all calls: their handlers are told. */
   close(): void {
     this.#connection.abort(ErrorCode.CANCEL);
+    this.#options.onClosed();
   }
 
   // ---- ConnectionEvents
@@ -144,7 +147,7 @@ export class ServedConnection implements ConnectionEvents {
 
   onError(error: Http2Error): void {
     this.#broken = error;
-    this.#connection.abort(ErrorCode.CANCEL);
+    this.close();
   }
 
   onFault(error: unknown): void {

@@ -34,9 +34,15 @@ const DEFAULTS = { maxMessageBytes: 4 << 20, maxConcurrentStreams: 1000 };
 export class GrpcServer implements ServiceHost {
   readonly #options: Required<GrpcServerOptions>;
   readonly #methods = new Map<string, ServedMethod>();
+  readonly #connections = new Set<ServedConnection>();
 
   constructor(options: GrpcServerOptions = {}) {
     this.#options = { ...DEFAULTS, ...options };
+  }
+
+  /** Those that go on. */
+  get connections(): ReadonlySet<ServedConnection> {
+    return this.#connections;
   }
 
   addService(name: ServiceName, handlers: Handlers): void {
@@ -58,7 +64,9 @@ export class GrpcServer implements ServiceHost {
       ...this.#options,
       ...options,
       method: (path) => this.#methods.get(path),
+      onClosed: () => this.#connections.delete(served),
     });
+    this.#connections.add(served);
     served.start();
     return served;
   }

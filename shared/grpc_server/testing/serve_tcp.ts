@@ -5,7 +5,6 @@
  */
 import { release } from "../../bytes/out_buffer.ts";
 import { type ByteStream, denoStream } from "../../grpc_client/byte_stream.ts";
-import type { ServedConnection } from "../served_connection.ts";
 import type { GrpcServer } from "../server.ts";
 
 /** Output of one connection, beyond which its caller is not read. */
@@ -14,13 +13,11 @@ const TICK_MS = 1000;
 
 export interface Served extends AsyncDisposable {
   readonly address: string;
-  readonly connections: ReadonlySet<ServedConnection>;
 }
 
 /** Serves until it is disposed of, which ends all calls. */
 export function serveTcp(server: GrpcServer): Served {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const connections = new Set<ServedConnection>();
   const streams = new Set<ByteStream>();
   const serving = new Set<Promise<void>>();
   const accepting = (async () => {
@@ -29,7 +26,7 @@ export function serveTcp(server: GrpcServer): Served {
       const stream = denoStream(connection);
       streams.add(stream);
       const peer = `${connection.remoteAddr.hostname}:${connection.remoteAddr.port}`;
-      const done = serve(server, stream, { peer, connections });
+      const done = serve(server, stream, peer);
       serving.add(done);
       done.finally(() => {
         serving.delete(done);
@@ -39,7 +36,6 @@ export function serveTcp(server: GrpcServer): Served {
   })();
   return {
     address: `127.0.0.1:${listener.addr.port}`,
-    connections,
     async [Symbol.asyncDispose]() {
       listener.close();
       await accepting;
@@ -49,13 +45,9 @@ export function serveTcp(server: GrpcServer): Served {
   };
 }
 
-async function serve(server: GrpcServer, stream: ByteStream, { peer, connections }: {
-  readonly peer: string;
-  readonly connections: Set<ServedConnection>;
-}): Promise<void> {
+async function serve(server: GrpcServer, stream: ByteStream, peer: string): Promise<void> {
   let writing: Promise<void> | undefined;
   const served = server.connect({ peer, onOutput: () => writing ??= write() });
-  connections.add(served);
   const timer = setInterval(() => served.tick(), TICK_MS);
   async function write(): Promise<void> {
     await Promise.resolve();
@@ -83,7 +75,6 @@ async function serve(server: GrpcServer, stream: ByteStream, { peer, connections
   } finally {
     clearInterval(timer);
     served.close();
-    connections.delete(served);
     stream.close();
   }
 }
