@@ -329,7 +329,7 @@ class Hub implements RunningHub {
           deadAfter: duration(this.#deadAfterMs),
           reconnectSpread: duration(this.#options.reconnectSpreadMs ?? 1_000),
         };
-        welcome(tunnel, { request, deadlines: this.#deadlines });
+        void welcome(tunnel, request);
       },
     };
   }
