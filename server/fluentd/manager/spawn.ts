@@ -116,6 +116,11 @@ export class SpawnManager implements FluentdManager {
   /** The process that we started ourselves, until its exit status is recorded. */
   #child: Child | undefined;
   #closed = false;
+  /**
+   * PID and start of those that have not our mark: they are not asked again, because nobody gets one
+   * later. As many as there are processes.
+   */
+  #strangers: ReadonlySet<string> = new Set();
   /** What the last look found. */
   #known: readonly ProcessInfo[] = [];
 
@@ -216,12 +221,19 @@ export class SpawnManager implements FluentdManager {
   async #mine(stats: readonly ProcessStat[]): Promise<Set<number>> {
     const { leader } = this.#state;
     const mine = new Set<number>();
+    const strangers = new Set<string>();
     for (const stat of stats) {
       if (leader !== undefined && isSameProcess(stat, leader)) mine.add(stat.pid);
       // Who may carry our mark: its session, and those whose parent has died.
       const candidate = stat.sid === leader?.pid || stat.ppid === 1 || stat.ppid === Deno.pid;
-      if (candidate && await this.#isMarked(stat)) mine.add(stat.pid);
+      if (!candidate) continue;
+      const { pid, startTicks } = stat;
+      const key = `${pid}/${startTicks}`;
+      const marked = this.#strangers.has(key) ? false : await this.#isMarked(stat);
+      if (marked === true) mine.add(pid);
+      else if (marked === false) strangers.add(key);
     }
+    this.#strangers = strangers;
     // A parent may stand behind its child in the list, so until nothing is added.
     for (let before = -1; before !== mine.size;) {
       before = mine.size;
@@ -231,13 +243,15 @@ export class SpawnManager implements FluentdManager {
     return mine;
   }
 
-  async #isMarked({ pid, sid, startTicks }: ProcessStat): Promise<boolean> {
+  /** @returns `undefined` if it is none of ours, as far as can be seen now. */
+  async #isMarked({ pid, sid, startTicks }: ProcessStat): Promise<boolean | undefined> {
     const { mark, leader } = this.#state;
     const value = await readEnv(pid, MARK);
     if (value !== undefined) return value === mark;
     // Fluentd changed its user, and we may not look: then its session tells. A session's id is
     // not given to a new process while one member lives.
-    return leader !== undefined && sid === leader.pid && startTicks >= leader.startTicks;
+    return leader !== undefined && sid === leader.pid && startTicks >= leader.startTicks ||
+      undefined;
   }
 
   launch(): Promise<Launch> {

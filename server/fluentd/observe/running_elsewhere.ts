@@ -13,7 +13,7 @@ import { basename, resolve } from "node:path";
 import { fluentdError } from "../failures.ts";
 import { DEFAULT_CONFIG_PATH, readLaunch } from "../manager/launch.ts";
 import { isWorker } from "../manager/manager.ts";
-import { findByCommand, type ProcessInfo, readEnv } from "../system/proc.ts";
+import { type ProcessInfo, readEnv, readProcesses, recentStats } from "../system/proc.ts";
 
 /** One that runs and is not ours. */
 export interface Elsewhere {
@@ -37,16 +37,20 @@ export interface ElsewhereOptions {
 const USUAL_PLACES = ["/etc/fluent/", "/etc/td-agent/", "/etc/fluentd/"];
 /** They end at once. */
 const SHORT_RUNS = new Set(["--dry-run", "--version", "-h", "--help"]);
-/** What the command line of each has: only those are looked at closely. */
-const NAMED_SO = /fluentd|td-agent|supervisor:/;
+/** Programs that are looked at closely. A title does not change by which file it was started. */
+const PROGRAMS = /^(?:ruby|fluentd|td-agent)/;
+/** The list of the same look may be used. */
+const MAX_AGE_MS = 200;
 /** What one answer names. */
 const MAX_NAMED = 3;
 
 /** Those that count, oldest first. */
 export async function findElsewhere(options: ElsewhereOptions): Promise<Elsewhere[]> {
   const { own, configPath, implicit } = options;
-  const likely = await findByCommand(NAMED_SO);
-  const supervisors = likely.filter((process) => !own.has(process.pid) && isSupervisor(process))
+  const likely = (await recentStats(MAX_AGE_MS)).filter(({ pid, comm }) =>
+    !own.has(pid) && PROGRAMS.test(comm)
+  );
+  const supervisors = (await readProcesses(likely.map(({ pid }) => pid))).filter(isSupervisor)
     .toSorted((a, b) => a.startTicks - b.startTicks);
   const ours = await realPath(configPath);
   const found: Elsewhere[] = [];

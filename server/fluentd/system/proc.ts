@@ -28,7 +28,11 @@ export interface ProcessInfo {
 }
 
 /** A process without its command line, which costs a second file to read. */
-export type ProcessStat = Omit<ProcessInfo, "argv" | "startedAtMs"> & { readonly state: string };
+export interface ProcessStat extends Omit<ProcessInfo, "argv" | "startedAtMs"> {
+  readonly state: string;
+  /** The name of its program's file, as it was started: 15 bytes at most. */
+  readonly comm: string;
+}
 
 /** `sysconf(_SC_CLK_TCK)`: 100 on every Linux that Deno runs on, whatever the kernel's own tick. */
 const TICKS_PER_SECOND = 100;
@@ -43,15 +47,16 @@ export function parseStat(text: string): ProcessStat | undefined {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   // Numbers of proc_pid_stat(5), which counts from 1 and calls `state` field 3.
   const number = (field: number) => Number(fields[field - 3]);
-  const stat = {
+  const numbers = {
     pid,
-    state: fields[0] ?? "",
     ppid: number(4),
     pgid: number(5),
     sid: number(6),
     startTicks: number(22),
   };
-  return Object.values(stat).some((value) => Number.isNaN(value)) ? undefined : stat;
+  if (Object.values(numbers).some((value) => Number.isNaN(value))) return undefined;
+  const comm = text.slice(text.indexOf("(") + 1, text.lastIndexOf(")"));
+  return { ...numbers, state: fields[0] ?? "", comm };
 }
 
 async function readText(path: string): Promise<string | undefined> {
@@ -87,7 +92,9 @@ function bootMs(): number {
   return knownBootMs;
 }
 
-async function withDetails({ state: _, ...stat }: ProcessStat): Promise<ProcessInfo> {
+async function withDetails(
+  { state: _state, comm: _comm, ...stat }: ProcessStat,
+): Promise<ProcessInfo> {
   const cmdline = await readText(`/proc/${stat.pid}/cmdline`) ?? "";
   return {
     ...stat,
@@ -125,50 +132,44 @@ export async function hasEnded(pid: number): Promise<boolean> {
   return (await Promise.all(stats)).every((stat) => stat === undefined);
 }
 
-/** All living processes that this user may see. */
-export async function listStats(): Promise<ProcessStat[]> {
-  const stats: ProcessStat[] = [];
-  for await (const [text] of withPids("stat")) {
-    const stat = parseStat(text);
-    if (stat !== undefined && !ENDED.has(stat.state)) stats.push(stat);
-  }
-  return stats;
-}
-
-/** All living processes whose command line, as far as the kernel gives it in one piece, fits. */
-export async function findByCommand(pattern: RegExp): Promise<ProcessInfo[]> {
-  const pids: number[] = [];
-  for await (const [text, pid] of withPids("cmdline")) if (pattern.test(text)) pids.push(pid);
-  return await readProcesses(pids);
-}
-
-/** Bytes of a file of `/proc` that are read at once: a line of `stat` is far shorter. */
-const PIECE = 4096;
+/** Bytes of a line of `stat`; it is far shorter. */
+const MAX_STAT_BYTES = 4096;
 /** Files that are read before others have their turn. */
 const FILES_PER_TURN = 256;
 
+let listed: { readonly stats: readonly ProcessStat[]; readonly atMs: number } | undefined;
+
 /**
- * One file of each process. Each is opened and read at once, without a thread: these files are made
- * by the kernel as they are read, so nothing has to be waited for, and a pool of threads would cost
- * several times as much as the reading does.
+ * All living processes that this user may see.
+ *
+ * Each file is opened and read at once, without a thread: it is made by the kernel as it is read, so
+ * that nothing has to be waited for, and a pool of threads costs several times as much as the reading.
  */
-async function* withPids(file: string): AsyncGenerator<[text: string, pid: number]> {
-  const piece = new Uint8Array(PIECE);
+export async function listStats(): Promise<readonly ProcessStat[]> {
+  const atMs = performance.now();
+  const line = new Uint8Array(MAX_STAT_BYTES);
   const decoder = new TextDecoder();
+  const stats: ProcessStat[] = [];
   let count = 0;
   for (const { name } of Deno.readDirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
     if (++count % FILES_PER_TURN === 0) await setImmediate();
-    let text: string;
     try {
-      using opened = Deno.openSync(`/proc/${name}/${file}`);
-      text = decoder.decode(piece.subarray(0, opened.readSync(piece) ?? 0));
+      using file = Deno.openSync(`/proc/${name}/stat`);
+      const stat = parseStat(decoder.decode(line.subarray(0, file.readSync(line) ?? 0)));
+      if (stat !== undefined && !ENDED.has(stat.state)) stats.push(stat);
     } catch {
       // It ended between two looks, or it is another user's.
-      continue;
     }
-    if (text !== "") yield [text, Number(name)];
   }
+  listed = { stats, atMs };
+  return stats;
+}
+
+/** The same, if need be as it was shortly before: for those who look closer at a few of them. */
+export async function recentStats(maxAgeMs: number): Promise<readonly ProcessStat[]> {
+  const isRecent = listed !== undefined && performance.now() - listed.atMs <= maxAgeMs;
+  return isRecent ? listed!.stats : await listStats();
 }
 
 /**

@@ -19,6 +19,7 @@ Deno.test("parseStat() reads a line whatever the program calls itself", async (t
   for (const comm of ["fluentd", "a b", "x) R 1 2 3", "((", ")"]) {
     await t.step(comm, () =>
       assert.deepEqual(parseStat(`42 (${comm}) ${tail}`), {
+        comm,
         pid: 42,
         state: "S",
         ppid: 6720,
