@@ -39,7 +39,7 @@ export function createProgram({ services = [] }: ProgramOptions = {}): Program {
     summary: "Registers this machine at a hub and serves calls from there",
     description:
       "Dials the hub, registers this machine under a name, and serves gRPC on that connection: " +
-      "Fluentd control, health, reflection, and whatever --expose names. It always reconnects.",
+      "Fluentd control, health, reflection, and whatever --expose names. It reconnects after each loss.",
     examples: [
       "gserver serve edge-1 --hub-uri wss://hub.example:8080/ws --token-file join.token",
       "gserver serve --tls-insecure-skip-verify --hub-uri wss://localhost:8080/ws",
@@ -49,7 +49,7 @@ export function createProgram({ services = [] }: ProgramOptions = {}): Program {
     notes: `The hub's join token may be given in ${TOKEN_VARIABLE} too. ` +
       "SIGTERM and SIGINT let the calls in flight end (--drain-timeout), a second one exits at " +
       "once. SIGHUP reloads token, certificates, policy and log level, and logs what became of each. " +
-      "A token, certificate or policy file that is not there or not good is waited for. " +
+      "gserver waits for a token, certificate or policy file that is missing or not valid. " +
       "Exit codes: 0 ended by a signal, 1 cannot run, 2 wrong command line.",
     args: [{
       name: "name",

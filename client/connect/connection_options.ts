@@ -56,7 +56,7 @@ export const connectionOptions = {
   tlsKeyFile: {
     flag: "--tls-key-file",
     value: "FILE",
-    help: "Its private key; without it, x.key next to x.crt",
+    help: "The certificate's private key; without this, x.key next to x.crt",
     complete: "file",
     group,
   },
@@ -65,8 +65,8 @@ export const connectionOptions = {
     value: "URL|direct",
     help:
       "Reaches the hub through this proxy: http://, https://, socks5:// or socks5h://; direct " +
-      "uses none. By default HTTPS_PROXY (with --tls), HTTP_PROXY, ALL_PROXY and NO_PROXY tell, " +
-      "and this machine is always reached without",
+      "uses none. By default HTTPS_PROXY (with --tls), HTTP_PROXY, ALL_PROXY and NO_PROXY " +
+      "decide, and this machine itself is always reached directly",
     group,
   },
   tokenFile: {
@@ -99,7 +99,7 @@ export const connectionOptions = {
     parse: parseRetries,
     default: 0,
     help:
-      "Tries again up to N times when that does nothing twice: the call was not delivered, changes " +
+      "Tries up to N more times where nothing can happen twice: the call was not delivered, changes " +
       "nothing, or carries a request id (given to each fluentd start, stop and restart with --retry)",
     group,
   },

@@ -22,7 +22,7 @@ const MAX_HANDSHAKES = 10_000;
 
 const LISTEN = "Addresses";
 const TLS = "TLS";
-const AUTH = "Who may get in";
+const AUTH = "Access";
 const TIMES = "Times and limits";
 const LOG = "Log";
 
@@ -34,7 +34,7 @@ export const options = {
     parse: (text: string) => parseHostPort(text, { usualPort: 8080 }),
     default: { host: "", port: 8080 },
     defaultText: ":8080",
-    help: "Where servers dial in; port 0 takes a free one",
+    help: "The address on which servers dial in; port 0 takes a free port",
     group: LISTEN,
   },
   tunnelPath: {
@@ -51,7 +51,7 @@ export const options = {
     parse: (text: string) => parseHostPort(text),
     default: { host: "", port: 9090 },
     defaultText: ":9090",
-    help: "Where operators call; port 0 takes a free one",
+    help: "The address on which operators call; port 0 takes a free port",
     group: LISTEN,
   },
   metricsListen: {
@@ -59,7 +59,7 @@ export const options = {
     value: "ADDRESS",
     parse: (text: string) => parseHostPort(text, { usualPort: 9464 }),
     defaultText: "nowhere",
-    help: "Where Prometheus finds /metrics, in plain text for whoever can reach it",
+    help: "The address that serves /metrics to Prometheus, in plain text and without a credential",
     group: LISTEN,
   },
   tlsCert: {
@@ -103,7 +103,7 @@ export const options = {
   authFile: {
     flag: "--auth-file",
     value: "FILE",
-    help: "Who may register and who may call, as YAML; it is watched (ghub auth check FILE)",
+    help: "YAML file of who may register and call; the hub watches it (ghub auth check FILE)",
     group: AUTH,
     complete: "file",
   },
@@ -117,14 +117,14 @@ export const options = {
     value: "WHEN",
     choices: LOOPBACK_CHOICES,
     default: "auto",
-    help: "Lets in without a token who comes from 127.0.0.1; auto: not in podman and Kubernetes",
+    help: "Accepts connections from 127.0.0.1 without a token; auto: not in podman and Kubernetes",
     group: AUTH,
   },
   stateDir: {
     flag: "--state-dir",
     value: "FOLDER",
     defaultText: "$XDG_STATE_HOME/ghub",
-    help: "Where the join and the operator token are kept",
+    help: "The folder for tokens, keys, the audit, and what the hub remembers of its servers",
     complete: "directory",
   },
   pingIntervalMs: {
@@ -168,7 +168,7 @@ export const options = {
     value: "NUMBER",
     parse: parseHandshakes,
     default: 200,
-    help: "Tunnels that may be opened in any second; more are told when to come back",
+    help: "Tunnels that may open in one second; the hub tells other servers when to come back",
     group: TIMES,
   },
   maxCallsPerOperator: {
@@ -192,7 +192,7 @@ export const options = {
     value: "SIZE",
     parse: parseRate,
     defaultText: "no limit",
-    help: "What the calls of one operator may move in a second; who is faster is slowed down",
+    help: "Byte rate of one operator, both directions together; faster calls are slowed down",
     group: TIMES,
   },
   maxBytesPerSPerServer: {
@@ -200,7 +200,7 @@ export const options = {
     value: "SIZE",
     parse: parseRate,
     defaultText: "no limit",
-    help: "What all calls at one server may move in a second",
+    help: "Byte rate of one server, all its calls and both directions together",
     group: TIMES,
   },
   maxBufferedBytesPerOperator: {
@@ -208,7 +208,7 @@ export const options = {
     value: "SIZE",
     parse: parseBuffered,
     defaultText: "no limit",
-    help: "What the hub keeps for one operator whose calls are not read",
+    help: "Bytes that the hub stores for one operator that does not read its answers",
     group: TIMES,
   },
   maxMemoryBytes: {
@@ -217,7 +217,7 @@ export const options = {
     parse: parseMemory,
     default: 2 ** 31,
     defaultText: "2GiB",
-    help: "What tunnels, calls and buffers may take together; calls beyond are refused",
+    help: "Memory for tunnels, calls and buffers together; the hub refuses calls over it",
     group: TIMES,
   },
   maxStreamsPerConnection: {
@@ -258,7 +258,7 @@ export const options = {
     value: "LEVEL",
     choices: LOG_LEVELS,
     default: "info",
-    help: "What is less severe is not logged",
+    help: "Leaves out what is less severe",
     group: LOG,
   },
   logFormat: {

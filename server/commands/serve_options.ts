@@ -47,7 +47,8 @@ export const options = {
   tokenFile: {
     flag: "--token-file",
     value: "FILE",
-    help: `The hub's join token, read again for each dial; or give the token in ${TOKEN_VARIABLE}`,
+    help:
+      `File with this server's token or the join token, read at each dial; or set ${TOKEN_VARIABLE}`,
     complete: "file",
     group: HUB,
   },
@@ -118,7 +119,7 @@ export const options = {
     isSecret: hasPassword,
     help:
       "Proxy to dial through (http://, https://, socks5://, socks5h://), or direct; default from " +
-      "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY. One with a password belongs into the " +
+      "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY. A URL with a password belongs in the " +
       "environment (GSERVER_PROXY), not on the command line",
     group: HUB,
   },
@@ -175,7 +176,8 @@ export const options = {
     value: "WHO",
     choices: ["auto", "systemd", "spawn", "none"],
     default: "auto",
-    help: "Who keeps Fluentd: auto is systemd where that knows the unit, else spawn; none: not we",
+    help:
+      "What keeps Fluentd running: auto is systemd if it has the unit, else spawn; none: no control",
     group: FLUENTD,
   },
   fluentdCommand: {
@@ -233,7 +235,7 @@ export const options = {
     parse: parseDuration,
     default: HEARTBEAT.pingIntervalMs,
     defaultText: "5s",
-    help: "How often to ping the hub; what the hub says when it welcomes us wins",
+    help: "How often to ping the hub; a number from the hub takes precedence",
     group: LIMITS,
   },
   deadAfter: {
@@ -242,7 +244,7 @@ export const options = {
     parse: parseDuration,
     default: HEARTBEAT.deadAfterMs,
     defaultText: "15s",
-    help: "Silence of this length ends a tunnel; what the hub says wins",
+    help: "Silence of this length ends a tunnel; a number from the hub takes precedence",
     group: LIMITS,
   },
   handshakeTimeout: {
