@@ -76,13 +76,14 @@ class Walk {
       { weight: 1, name: "the config is closed", take: () => scene.closeConfig() },
       ...(["out", "log"] as const).flatMap((place) => this.#harm(place)),
       {
-        weight: 1,
+        weight: 6,
         name: "a stranger takes a port",
-        fits: () => !scene.hasStranger && this.#said !== "HEALTHY",
+        // A Fluentd that runs has them all.
+        fits: () => !scene.hasStranger && this.#isIdle,
         take: () => scene.come(),
       },
       {
-        weight: 1,
+        weight: 3,
         name: "the stranger leaves",
         fits: () => scene.hasStranger,
         take: () => {
@@ -137,7 +138,7 @@ class Walk {
         take: () => scene.fill(place),
       },
       {
-        weight: 1,
+        weight: 3,
         name: `${place}: room on the disk`,
         fits: () => scene.full.has(place),
         take: async () => {
@@ -155,7 +156,7 @@ class Walk {
         },
       },
       {
-        weight: 1,
+        weight: 3,
         name: `${place}: folder open`,
         fits: () => scene.closed.has(place),
         take: async () => {
