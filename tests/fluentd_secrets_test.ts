@@ -256,7 +256,7 @@ config:
       const missing = Object.keys(PLACES).filter((place) =>
         place !== "exception" && !found.has(place)
       );
-      assert.deepEqual(missing, []);
+      assert.deepEqual(missing, [], "naive: Fluentd itself tells each");
     });
     await t.step("and nothing of it is found anywhere", async () => {
       seen.push(["metrics", await world.metrics()]);

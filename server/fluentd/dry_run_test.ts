@@ -12,6 +12,8 @@ const command = fluentdCommand();
 const ignore = command === undefined;
 /** No run of the naive command may take longer: it would never end. */
 const NAIVE_MS = 20_000;
+/** A check takes a third of a second, and much longer on the slowest machine. */
+const SLOW_MS = 240_000;
 /** A user of every machine who is nobody's. */
 const USER = "daemon";
 
@@ -89,6 +91,11 @@ Deno.test({
     await using fluentd = await TestFluentd.open("<match **>\n  @type bad\n</match>\n", {
       command: [...command!, "-p", folder.path],
     });
+    const check = [...command!, "-p", folder.path, "-c", fluentd.configPath, "--dry-run"];
+    const { signal } = new AbortController();
+    const { stdout, stderr } = await run(check, { timeoutMs: SLOW_MS, signal });
+    const naive = `${stdout}\n${stderr}`.trimEnd().split("\n").at(-1) ?? "";
+    assert.doesNotMatch(naive, /no_such_gem/);
     const error = await refused(fluentd.service.start(), "FAILED_PRECONDITION", "CONFIG_INVALID");
     assert.match(error.message, /is invalid: cannot load such file -- no_such_gem/);
   },

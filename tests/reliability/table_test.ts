@@ -25,24 +25,35 @@ Deno.test("each row of docs/reliability.md has a test that is named after it", (
   }
 });
 
-/** Rows of each section of what was seen in the field. */
-const FIELD = { A: 7, B: 12, C: 11, D: 5, E: 8, F: 15 };
+/** Sections of what was seen in the field, and how many rows each has. */
+const FIELD: readonly (readonly [document: string, sections: Readonly<Record<string, number>>])[] =
+  [
+    ["docs/reliability.md", { A: 7, B: 12, C: 11, D: 5, E: 8, F: 15 }],
+    ["docs/fluentd.md", { G: 16 }],
+  ];
 
-Deno.test("each fault that was seen in the field has tests that are named after it", () => {
-  const rows = [...read("docs/reliability.md").matchAll(/^\| ([A-F]\d+) +\|.*\| ([^|]*) \|$/gm)];
-  assert.deepEqual(
-    rows.map(([, row]) => row),
-    Object.entries(FIELD).flatMap(([section, length]) =>
-      Array.from({ length }, (_, i) => `${section}${i + 1}`)
-    ),
-  );
-  for (const [, row = "", tests = ""] of rows) {
-    const files = [...tests.matchAll(/`([^`]+)`/g)].map(([, file = ""]) => file);
-    assert.ok(files.length > 0, `row ${row} names no test`);
-    const named = new RegExp(`[ "\`]${row}(, [A-G]\\d+)*: `);
-    for (const file of files) assert.match(read(file), named, `row ${row} in ${file}`);
-  }
-});
+for (const [document, sections] of FIELD) {
+  const names = Object.keys(sections).join("");
+  Deno.test(`each fault in ${document} that was seen in the field has tests that are named after it`, () => {
+    const line = new RegExp(`^\\| ([${names}]\\d+) +\\|.*\\| ([^|]*) \\|$`, "gm");
+    const rows = [...read(document).matchAll(line)];
+    assert.deepEqual(
+      rows.map(([, row]) => row),
+      Object.entries(sections).flatMap(([section, length]) =>
+        Array.from({ length }, (_, i) => `${section}${i + 1}`)
+      ),
+    );
+    for (const [, row = "", tests = ""] of rows) {
+      const files = [...tests.matchAll(/`([^`]+)`/g)].map(([, file = ""]) => file);
+      assert.ok(files.length > 0, `row ${row} names no test`);
+      const named = new RegExp(`[ "\`]${row}(, [A-G]\\d+)*: `);
+      for (const file of files) assert.match(read(file), named, `row ${row} in ${file}`);
+      // Of Fluentd's, the naive answer is asserted to be another one.
+      if (document !== "docs/fluentd.md") continue;
+      assert.ok(files.some((file) => /naive/i.test(read(file))), `row ${row} is not naive`);
+    }
+  });
+}
 
 Deno.test("what decides about life, deadlines and retries reads no wall clock", () => {
   const files = [
