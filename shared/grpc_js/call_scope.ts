@@ -42,9 +42,13 @@ export class CallScope implements Disposable {
   constructor(call: SurfaceCall) {
     this.#call = call;
     const deadline = Number(call.getDeadline());
+    let metadata: CallMetadata | undefined;
     this.context = {
       signal: this.#controller.signal,
-      metadata: fromGrpcJs(call.metadata),
+      // Most handlers never look at it.
+      get metadata() {
+        return metadata ??= fromGrpcJs(call.metadata);
+      },
       ...(Number.isFinite(deadline) ? { deadlineMs: deadline } : {}),
       peer: call.getPeer(),
       trailers: new CallMetadata(),
