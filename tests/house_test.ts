@@ -294,6 +294,18 @@ Deno.test("A2: no program of ours speaks TLS on sockets that cannot be told not 
   assert.deepEqual(wrong, []);
 });
 
+Deno.test("each decision has its line in docs/decisions/README.md, by its title", () => {
+  const index = read("docs/decisions/README.md");
+  const wrong = [...walk("docs/decisions")].filter((path) => /\/\d{4}-/.test(path)).filter(
+    (path) => {
+      const [, number, title] = /^# (\d+)\. (.+)$/m.exec(read(path)) ?? [];
+      const line = `[${title}](${path.slice("docs/decisions/".length)})`;
+      return !path.includes(`/${number?.padStart(4, "0")}-`) || !index.includes(line);
+    },
+  );
+  assert.deepEqual(wrong, []);
+});
+
 /** What people read of this project, but for its past: changelog and decisions stay as they were. */
 const READ_BY_PEOPLE =
   /^(README|CONTRIBUTING|SECURITY)\.md$|^docs\/\w+\.md$|^systemd\/|\.proto$|^(hub|server|client|shared|scripts)\/.*\.ts$/;
