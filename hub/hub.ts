@@ -72,7 +72,9 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
       await lockState(`${auditLog}.lock`, { what: `audit ${auditLog}`, flag: "--audit-log" }),
     );
   }
-  const auth = stack.adopt(openAuth(options), close);
+  let hub: Hub | undefined;
+  const ownerOf = (name: string) => hub?.ownerOf(name);
+  const auth = stack.adopt(openAuth({ ...options, ownerOf }), close);
   const vouchers = Vouchers.open(options.stateDir);
   const audit = stack.use(
     openAudit(options.auditLog, {
@@ -91,7 +93,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
   const tunnels = stack.adopt(listen({ ...tunnelPort, flag: "--tunnel-listen" }), close);
   const callPort = { ...callListen, tls: callTls, alpn: ["h2"], takePlace };
   const calls = stack.adopt(listen({ ...callPort, flag: "--call-listen" }), close);
-  const hub = new Hub(options, { auth, audit, vouchers, places, tunnels, calls, locks });
+  hub = new Hub(options, { auth, audit, vouchers, places, tunnels, calls, locks });
   stack.move();
   return hub;
 }
@@ -232,6 +234,11 @@ class Hub implements RunningHub {
       setInterval(() => sweep.look(this.#registry.tunnels()), LOOK_MS),
       setInterval(() => this.#sweep(), SWEEP_MS),
     ];
+  }
+
+  /** By whose credential a name was registered last. */
+  ownerOf(name: string): string | undefined {
+    return this.#registry.pick(name)?.owner ?? this.#registry.departure(name)?.owner;
   }
 
   usage(): Usage {

@@ -124,6 +124,17 @@ Deno.test("F13: a site that has the join token cannot take the name of an enroll
     await thief.stop();
     await world.startServer(join("edge-2"));
   });
+  await t.step(
+    "a name that was never registered is reserved as soon as it is enrolled",
+    async () => {
+      await enroll(world, "edge-3");
+      await world.hub.says(/2 servers are enrolled/);
+      const thief = world.spawnServer(join("edge-3"));
+      await thief.says(/403: "edge-3" is enrolled with a token of its own/);
+      await thief.stop();
+      await world.startServer(withToken(world, "edge-3", "edge-3.token"));
+    },
+  );
   await t.step("also after a restart of the hub", async () => {
     await world.server("edge-1").stop();
     await world.hub.stop();

@@ -3,10 +3,10 @@
  *
  *     token of an enrolled server ─▶ its own name, its own labels      else ─▶ the other one
  *
- * Once a server has used its own token, its name is out of reach for the join token: a site that
- * holds the join token cannot take the name of another site. Not before: a server that is enrolled
- * while it still has the join token goes on until its new token has arrived. Which ones have is kept
- * in a file, because a restart must not open that door again.
+ * From the moment of its enrolment a name is out of reach for the join token: a site that holds the
+ * join token cannot take the name of another site. One that has registered this name with the join
+ * token before goes on until its own token has arrived and is used for the first time. Which ones
+ * have used theirs is kept in a file, because a restart must not open that door again.
  *
  * @module
  */
@@ -56,6 +56,8 @@ interface Loaded {
 }
 
 export interface EnrolledAuthOptions {
+  /** By whose credential a name was registered last: `Tunnel.owner`. @default nobody's */
+  readonly ownerOf?: ((name: string) => string | undefined) | undefined;
   /** @default once a second */
   readonly pollMs?: number | undefined;
 }
@@ -64,6 +66,7 @@ export interface EnrolledAuthOptions {
 export class EnrolledAuth implements Auth {
   readonly #other: Auth;
   readonly #stateDir: string;
+  readonly #ownerOf: (name: string) => string | undefined;
   readonly #watch: WatchedFolder;
   readonly #listeners = new Set<() => void>();
   readonly #complaint = new Complaint();
@@ -73,8 +76,10 @@ export class EnrolledAuth implements Auth {
   #entries = new Map<string, Enrolled>();
   #byHash = new Map<string, Known>();
 
-  constructor(other: Auth, stateDir: string, { pollMs }: EnrolledAuthOptions = {}) {
+  constructor(other: Auth, stateDir: string, options: EnrolledAuthOptions = {}) {
+    const { pollMs, ownerOf = () => undefined } = options;
     this.#other = other;
+    this.#ownerOf = ownerOf;
     this.#stateDir = stateDir;
     this.#used = readUsed(stateDir);
     this.#watch = new WatchedFolder(enrolledFolder(stateDir), {
@@ -150,7 +155,8 @@ export class EnrolledAuth implements Auth {
   #isTaken(answer: Identity | Refusal, { info: { name } }: TunnelRequest): boolean {
     if ("status" in answer || answer.name !== JOIN_TOKEN || answer.how !== "token") return false;
     const [server = ""] = name.split("/");
-    return this.#entries.has(server) && this.#used.has(server);
+    if (!this.#entries.has(server)) return false;
+    return this.#used.has(server) || this.#ownerOf(server) !== JOIN_TOKEN;
   }
 
   #note(name: string): void {

@@ -16,12 +16,15 @@ export interface AuthOptions {
   readonly stateDir?: string | undefined;
   /** Who comes from loopback is on this machine: loopback_trust.ts. @default true */
   readonly trustLoopback?: boolean;
+  /** By whose credential a name was registered last. @default nobody's */
+  readonly ownerOf?: (name: string) => string | undefined;
 }
 
 /** @throws {Error} If the file cannot be used, or the tokens cannot be made or are not safe. */
-export function openAuth({ authFile, stateDir, trustLoopback = true }: AuthOptions): Auth {
+export function openAuth(options: AuthOptions): Auth {
+  const { authFile, stateDir, trustLoopback = true, ownerOf } = options;
   const auth = authFile === undefined
     ? openHubTokens(stateDir, { trustLoopback })
     : new WatchedAuth(authFile, { trustLoopback });
-  return stateDir === undefined ? auth : new EnrolledAuth(auth, stateDir);
+  return stateDir === undefined ? auth : new EnrolledAuth(auth, stateDir, { ownerOf });
 }
