@@ -74,6 +74,23 @@ issuers: [{ id: corp, issuer: x, audience: ghub, algorithms: ES256, keysUrl: htt
       assert.match(stdout, /operator alice:\n {2}deny \/a\.B\/\* of \*\* env=prod/);
       assert.match(stderr, /warning: "alice" has a deny rule with labels/);
     });
+    await t.step("check tells who is enrolled besides, and what loopback counts", async () => {
+      const path = `${folder}/local.yaml`;
+      await Deno.writeTextFile(path, "version: 1\nallowLoopback: true\n");
+      const state = `${folder}/state`;
+      await Deno.mkdir(`${state}/enrolled`, { recursive: true, mode: 0o755 });
+      await Deno.writeTextFile(
+        `${state}/enrolled/edge-9.yaml`,
+        `version: 1\nservers: [{ id: edge-9, tokens: ["sha256:${
+          "a".repeat(64)
+        }"], names: edge-9 }]\n`,
+      );
+      const hub = ["--state-dir", state, "--trust-loopback", "no"];
+      const { code, stdout, stderr } = await auth(["check", path, ...hub]);
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /to come from loopback counts for nothing here/);
+      assert.match(stdout, /^enrolled, with tokens of their own: edge-9$/m);
+    });
     await t.step("check says what is wrong, and where", async () => {
       const path = `${folder}/broken.yaml`;
       await Deno.writeTextFile(path, "version: 1\nserver: []\n");

@@ -13,6 +13,7 @@ import { defineCommand } from "../../shared/cli/command.ts";
 import { isToken, randomToken, readSecretFile, TOKEN_RULE } from "../auth/token_file.ts";
 import type { AuthFile } from "../auth/auth_file.ts";
 import { dryRunCommand } from "./auth_dry_run.ts";
+import { asHubMeans, type HubAround, hubAround, hubOptions } from "./judged_as_hub.ts";
 import { loadAuthFile } from "../auth/watched_auth.ts";
 import { whyUnusable } from "../../shared/files/why_unusable.ts";
 
@@ -28,15 +29,18 @@ const ENTERS: readonly number[] = [10, 13];
 const check = defineCommand({
   name: "check",
   summary: "Tells what is wrong with an auth file, or what it means",
-  description: "Reads an auth file and the key files that it names, as the hub does. Nothing is " +
-    "changed and no hub is asked.",
+  description: "Reads an auth file and the key files that it names, as the hub does, and who is " +
+    "enrolled besides. Nothing is changed and no hub is asked.",
   examples: ["ghub auth check auth.yaml"],
   notes: "Exit codes: 0 it can be used, 1 it cannot.",
   args: [{ name: "file", summary: "The auth file", complete: "file" }],
-  run: async ({ args: [path = ""], io }) => {
+  options: hubOptions,
+  run: async ({ args: [path = ""], options, io, env }) => {
     const { file } = atOnce(loadAuthFile(path));
-    await io.stdout.write(describe(path, file));
-    for (const warning of warningsOf(file)) await io.stderr.write(`warning: ${warning}\n`);
+    const around = hubAround(options, env);
+    await io.stdout.write(describe(path, file, around));
+    const warnings = [...around.faults, ...warningsOf(asHubMeans(file, around))];
+    for (const warning of warnings) await io.stderr.write(`warning: ${warning}\n`);
     return 0;
   },
 });
@@ -99,13 +103,28 @@ function hashOf(text: string): string {
   return `sha256:${createHash("sha256").update(text).digest("hex")}`;
 }
 
-function describe(path: string, { allowLoopback, issuers, servers, operators }: AuthFile): string {
+/** Enrolled servers that are named; more are counted. */
+const MAX_NAMED = 20;
+
+function describe(
+  path: string,
+  { allowLoopback, issuers, servers, operators }: AuthFile,
+  { enrolled, trustLoopback }: HubAround,
+): string {
   const lines = [
     `${path} can be used.`,
-    allowLoopback
+    !allowLoopback
+      ? "Nobody gets in without a credential, not even from the hub's own machine."
+      : trustLoopback
       ? "From the hub's own machine, everybody may do everything without a credential."
-      : "Nobody gets in without a credential, not even from the hub's own machine.",
+      : "Nobody gets in without a credential: the file lets the hub's own machine in, but to come " +
+        "from loopback counts for nothing here (--trust-loopback).",
   ];
+  if (enrolled.length > 0) {
+    const named = enrolled.slice(0, MAX_NAMED).map(({ id }) => id).join(" ");
+    const more = enrolled.length > MAX_NAMED ? ` and ${enrolled.length - MAX_NAMED} more` : "";
+    lines.push(`enrolled, with tokens of their own: ${named}${more}`);
+  }
   for (const { id, issuer, algorithms } of issuers) {
     lines.push(`issuer ${id}: ${issuer}, ${algorithms.join(" ")}`);
   }

@@ -8,6 +8,7 @@ import { defineCommand } from "../../shared/cli/command.ts";
 import { quote } from "../../shared/text/quote.ts";
 import { type Change, type DryRun, dryRun, type Group } from "./dry_run/replay.ts";
 import { loadAuthFile } from "../auth/watched_auth.ts";
+import { asHubMeans, hubAround, hubOptions } from "./judged_as_hub.ts";
 
 /** Groups of one kind that are shown; the rest is counted. */
 const MAX_SHOWN = 20;
@@ -30,6 +31,7 @@ export const dryRunCommand = defineCommand({
     "newly allowed if the new auth file were in force. Nothing is changed and no hub is asked. " +
     "The audit holds no credentials: who is known there by a name is looked for by that name in " +
     "the new file. With --auth-file, the one that is in force, changed credentials are seen too. " +
+    "Enrolled servers (ghub enroll) count as they do for the hub, whatever the file says. " +
     "Where the audit does not hold what a rule looks at, that is said.",
   examples: [
     "ghub auth dry-run new.yaml audit.jsonl*",
@@ -48,12 +50,14 @@ export const dryRunCommand = defineCommand({
       help: "The auth file that is in force, to compare credentials with",
       complete: "file",
     },
+    ...hubOptions,
   },
-  run: async ({ args: [path = "", ...logs], options, io }) => {
-    const { file } = atOnce(loadAuthFile(path));
-    const old = options.authFile === undefined
-      ? undefined
-      : atOnce(loadAuthFile(options.authFile)).file;
+  run: async ({ args: [path = "", ...logs], options, io, env }) => {
+    const around = hubAround(options, env);
+    for (const fault of around.faults) await io.stderr.write(`warning: ${fault}\n`);
+    const load = (name: string) => asHubMeans(atOnce(loadAuthFile(name)).file, around);
+    const file = load(path);
+    const old = options.authFile === undefined ? undefined : load(options.authFile);
     const result = await dryRun(logs, { file, old });
     const { badLines, badCount, dropped, counts } = result;
     await io.stdout.write(textOf(result));

@@ -187,7 +187,7 @@ function usableFolder(
   }
 }
 
-function isThere(path: string): boolean {
+export function isThere(path: string): boolean {
   try {
     Deno.lstatSync(path);
     return true;
