@@ -29,8 +29,8 @@ const ENTERS: readonly number[] = [10, 13];
 const check = defineCommand({
   name: "check",
   summary: "Tells what is wrong with an auth file, or what it means",
-  description: "Reads an auth file and the key files that it names, as the hub does, and who is " +
-    "enrolled besides. Nothing is changed and no hub is asked.",
+  description: "Reads an auth file and the key files that it names, as the hub does, and also " +
+    "who is enrolled. Nothing is changed and no hub is asked.",
   examples: ["ghub auth check auth.yaml"],
   notes: "Exit codes: 0 it can be used, 1 it cannot.",
   args: [{ name: "file", summary: "The auth file", complete: "file" }],
