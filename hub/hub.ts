@@ -72,7 +72,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
       await lockState(`${auditLog}.lock`, { what: `audit ${auditLog}`, flag: "--audit-log" }),
     );
   }
-  let hub: Hub | undefined;
+  let hub: Hub | undefined = undefined;
   const ownerOf = (name: string) => hub?.ownerOf(name);
   const auth = stack.adopt(openAuth({ ...options, ownerOf }), close);
   const vouchers = Vouchers.open(options.stateDir);
