@@ -22,7 +22,7 @@ import type { ActivityFeed } from "./activity_feed.ts";
 import type { Audit, AuditRecord } from "../audit/record.ts";
 import type { Identity } from "../auth/identity.ts";
 import type { RawRecord } from "../calls/call_listener.ts";
-import type { Exchange } from "../relay/relayed_call.ts";
+import type { RelayedCall } from "../relay/relayed_call.ts";
 import type { RawResult } from "../calls/raw_connection.ts";
 import { type Refused, RefusedLines, type RefusedSum } from "./refused_lines.ts";
 import type { RegistryEvent } from "../registry/registry.ts";
@@ -142,7 +142,7 @@ export class Journal {
     getLogger(["hub", "relay"]).info("Caller {peer} broke HTTP/2: {error}", { peer, error });
   }
 
-  callEnded(call: Exchange, status: StatusCode, reason: string): void {
+  callEnded(call: RelayedCall, status: StatusCode, reason: string): void {
     // Its credential had to be asked about elsewhere, and was no good.
     if (call.identity.name === "") {
       return this.callRefused(call.head, call.remoteAddress, new RpcError(status, reason));
@@ -244,7 +244,9 @@ const ACTIVITY_OF = {
  * The beginning of a call's audit record. Callers repeat their calls, and with them the head: making
  * the whole record again costs a twentieth of what a call costs.
  */
-function whatOf({ head, server, identity: { name: who, subject }, remoteAddress: peer }: Exchange) {
+function whatOf(
+  { head, server, identity: { name: who, subject }, remoteAddress: peer }: RelayedCall,
+) {
   const known = head.audited;
   if (known?.server === server && known.who === who && known.subject === subject) return known.text;
   const record: Omit<AuditRecord, "status" | "id"> = {

@@ -3,7 +3,7 @@ import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { ActivityFeed } from "./activity_feed.ts";
 import { AuditWriter } from "../audit/writer.ts";
-import type { Exchange } from "../relay/relayed_call.ts";
+import type { RelayedCall } from "../relay/relayed_call.ts";
 import { Journal } from "./event_log.ts";
 import { RequestHead } from "../access/call_head.ts";
 
@@ -26,7 +26,7 @@ function begin() {
 }
 
 /** The part of a call that the journal looks at. */
-function call(head: RequestHead, more: Partial<Exchange> = {}): Exchange {
+function call(head: RequestHead, more: Partial<RelayedCall> = {}): RelayedCall {
   return {
     head,
     server: "edge-1",
@@ -36,7 +36,7 @@ function call(head: RequestHead, more: Partial<Exchange> = {}): Exchange {
     bytesDown: 2,
     startedMs: performance.now(),
     ...more,
-  } as Exchange;
+  } as RelayedCall;
 }
 
 const head = (path: string) => new RequestHead([[":path", path]]);
@@ -47,7 +47,7 @@ Deno.test("Journal.callEnded() writes down each call as it was, also of one head
   journal.callEnded(call(one), Status.OK, "");
   journal.callEnded(call(one, { bytesUp: 7 }), Status.CANCELLED, 'a "reason"\nof \u2028 two lines');
   journal.callEnded(call(one, { server: "edge-2" }), Status.OK, "");
-  const bob = { name: 'b"ob', subject: "Bob\u0000" } as Exchange["identity"];
+  const bob = { name: 'b"ob', subject: "Bob\u0000" } as RelayedCall["identity"];
   journal.callEnded(call(one, { identity: bob }), Status.OK, "");
   journal.callEnded(call(one), Status.OK, "");
   const lines = await written();

@@ -14,7 +14,7 @@ import { firstValue, type HeaderList } from "../../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
 import { NOTHING } from "../../shared/rules/rules.ts";
-import { type CallContext, type CallObserver, Exchange } from "./relayed_call.ts";
+import { type CallContext, type CallObserver, RelayedCall } from "./relayed_call.ts";
 import type { CallRouter, Routed } from "../access/call_router.ts";
 import { errorBlock } from "./answer_headers.ts";
 import { Link, type LinkProtocol, type Socket } from "../peer/socket_pump.ts";
@@ -200,7 +200,7 @@ export class Caller implements ConnectionEvents, LinkProtocol {
     const identity: CallIdentity = answer instanceof Promise
       ? { name: "", how: "token", grant: NOTHING, credentialUsed: true }
       : answer;
-    const call = new Exchange(this.#context, {
+    const call = new RelayedCall(this.#context, {
       near: this.#side,
       stream,
       head,
@@ -256,7 +256,7 @@ export class Caller implements ConnectionEvents, LinkProtocol {
     return head;
   }
 
-  #route(call: Exchange, endStream: boolean): void {
+  #route(call: RelayedCall, endStream: boolean): void {
     const routed = this.#start(call);
     if (routed instanceof RpcError) call.fail(routed);
     else if (routed.target !== undefined) call.forward(routed.target, endStream);
@@ -264,7 +264,11 @@ export class Caller implements ConnectionEvents, LinkProtocol {
   }
 
   /** For a credential that has to be asked about elsewhere. */
-  #routeLater(call: Exchange, answer: Promise<CallIdentity | RpcError>, endStream: boolean): void {
+  #routeLater(
+    call: RelayedCall,
+    answer: Promise<CallIdentity | RpcError>,
+    endStream: boolean,
+  ): void {
     call.hold(async (signal) => {
       const identity = await answer;
       signal.throwIfAborted();
@@ -280,7 +284,7 @@ export class Caller implements ConnectionEvents, LinkProtocol {
   }
 
   /** Where a call goes; from here on it counts. */
-  #start(call: Exchange): Routed | RpcError {
+  #start(call: RelayedCall): Routed | RpcError {
     const { router, observers } = this.#context;
     const routed = router.route(call.head, call.identity);
     if (routed instanceof RpcError) return routed;
@@ -289,7 +293,7 @@ export class Caller implements ConnectionEvents, LinkProtocol {
     return routed;
   }
 
-  #waitFor(call: Exchange, { waitMs }: Routed, signal: AbortSignal): Promise<Upstream> {
+  #waitFor(call: RelayedCall, { waitMs }: Routed, signal: AbortSignal): Promise<Upstream> {
     return this.#context.router.waitFor(call, { waitMs, signal });
   }
 

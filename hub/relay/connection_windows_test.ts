@@ -11,7 +11,7 @@ import { DEFAULT_WINDOW, ErrorCode, MAX_WINDOW } from "../../shared/http2/frames
 import type { Stream } from "../../shared/http2/stream.ts";
 import * as wire from "../../shared/http2/testing/wire.ts";
 import { fc } from "../../shared/testing/property.ts";
-import type { Exchange } from "./relayed_call.ts";
+import type { RelayedCall } from "./relayed_call.ts";
 import { CALL, Relayed } from "../testing/relayed.ts";
 import type { Upstream } from "../peer/call_target.ts";
 
@@ -150,7 +150,7 @@ class Scene implements Disposable {
     for (const peer of [this.caller, this.server, this.caller, this.server]) peer.read();
   }
 
-  #route(call: Exchange, endStream: boolean): void {
+  #route(call: RelayedCall, endStream: boolean): void {
     if (!this.#holds) return call.forward(this.hub.upstream, endStream);
     const held = Promise.withResolvers<Upstream>();
     this.#held.push(held);

@@ -79,11 +79,11 @@ export interface IncomingCall {
 /** Is told what becomes of calls. */
 export interface CallObserver {
   /** Called for each call whose caller was let in, when it is known where it goes. */
-  callStarted?(call: Exchange): void;
+  callStarted?(call: RelayedCall): void;
   /** Called once for each call: how it ended is known. */
-  callEnded?(call: Exchange, status: StatusCode, reason: string): void;
+  callEnded?(call: RelayedCall, status: StatusCode, reason: string): void;
   /** Called once for each call, then or later: nothing waits any more for its caller to read. */
-  callLeft?(call: Exchange): void;
+  callLeft?(call: RelayedCall): void;
 }
 
 /** What a call needs of the hub. */
@@ -93,12 +93,12 @@ export interface CallContext {
   readonly observers: readonly CallObserver[];
   readonly limits: {
     /** What limits the bytes of one direction of a call; `undefined` if nothing does. */
-    meterOf(call: Exchange): Meter | undefined;
+    meterOf(call: RelayedCall): Meter | undefined;
   };
 }
 
 /** Guarantee: `callEnded`, then `callLeft` is told once, whatever happens in whatever order. */
-export class Exchange implements StreamEvents, Expiring {
+export class RelayedCall implements StreamEvents, Expiring {
   readonly head: RequestHead;
   readonly identity: CallIdentity;
   readonly remoteAddress: string;

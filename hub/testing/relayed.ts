@@ -15,7 +15,7 @@ import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
 import { Recorder } from "../../shared/http2/testing/recorder.ts";
 import { NOTHING } from "../../shared/rules/rules.ts";
 import { Deadlines } from "../relay/deadlines.ts";
-import { type CallContext, Exchange } from "../relay/relayed_call.ts";
+import { type CallContext, RelayedCall } from "../relay/relayed_call.ts";
 import type { Meter } from "../limits/meter.ts";
 import { RequestHead } from "../access/call_head.ts";
 import { PacedResets } from "../peer/reset_pacer.ts";
@@ -65,13 +65,13 @@ export interface RelayedOptions {
   /** What the hub takes over all streams, of either peer. @default as in the product */
   readonly hubWindow?: number;
   /** Where calls go. By default all are forwarded at once. */
-  readonly route?: (call: Exchange, endStream: boolean, hub: Relayed) => void;
+  readonly route?: (call: RelayedCall, endStream: boolean, hub: Relayed) => void;
   /** What the caller announces as the largest header list that it takes. @default {32 KiB} */
   readonly callerListBytes?: number;
   /** The same of the server. @default {32 KiB} */
   readonly serverListBytes?: number;
   /** What limits bytes. @default nothing */
-  readonly meter?: ((call: Exchange) => Meter | undefined) | undefined;
+  readonly meter?: ((call: RelayedCall) => Meter | undefined) | undefined;
 }
 
 /** Knows the streams that it has opened. */
@@ -93,14 +93,14 @@ export class Relayed implements Disposable {
   readonly far: Far;
   readonly nearSide: Side;
   readonly upstream: Upstream & { lost: string | undefined };
-  readonly calls: Exchange[] = [];
+  readonly calls: RelayedCall[] = [];
   readonly nearStreams: Stream[] = [];
   readonly ended: Ended[] = [];
   /** Calls of which nothing waits any more. */
   callsLeft = 0;
   readonly faults: unknown[] = [];
   readonly deadlines: Deadlines = new Deadlines();
-  readonly #meter: ((call: Exchange) => Meter | undefined) | undefined;
+  readonly #meter: ((call: RelayedCall) => Meter | undefined) | undefined;
   /** Nobody takes what the hub has for the caller, or the server. */
   readonly stalled = { caller: false, server: false };
 
@@ -119,7 +119,8 @@ export class Relayed implements Disposable {
       maxConcurrentStreams: maxStreams,
       maxHeaderListBytes: serverListBytes,
     });
-    const forward = (call: Exchange, endStream: boolean) => call.forward(this.upstream, endStream);
+    const forward = (call: RelayedCall, endStream: boolean) =>
+      call.forward(this.upstream, endStream);
     this.near = new Connection(this.#events((call, end) => (route ?? forward)(call, end, this)), {
       role: "server",
       maxConcurrentStreams: 2000,
@@ -204,7 +205,7 @@ export class Relayed implements Disposable {
     };
   }
 
-  #events(route?: (call: Exchange, endStream: boolean) => void): ConnectionEvents {
+  #events(route?: (call: RelayedCall, endStream: boolean) => void): ConnectionEvents {
     return {
       onOutput() {},
       onGoaway() {},
@@ -218,7 +219,7 @@ export class Relayed implements Disposable {
           grant: NOTHING,
           credentialUsed: true,
         } as const;
-        const call = new Exchange(this.context, {
+        const call = new RelayedCall(this.context, {
           near: this.nearSide,
           stream,
           head: new RequestHead(fields!),
