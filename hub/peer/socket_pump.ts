@@ -21,7 +21,7 @@ export interface Socket {
 }
 
 /** What speaks over a link. */
-export interface LinkProtocol {
+export interface PumpProtocol {
   /**
    * Bytes from the peer; the view is good during the call only. A throw ends the link.
    *
@@ -77,7 +77,7 @@ function wakeAllLate(): void {
 /** Reads until the socket ends, writes what `take()` gives. Its owner ticks, and looks at the counts. */
 export class Link {
   readonly #socket: Socket;
-  readonly #protocol: LinkProtocol;
+  readonly #protocol: PumpProtocol;
   /** The peer sends no more. */
   #ended = false;
   #awake = false;
@@ -89,7 +89,7 @@ export class Link {
   #quietTicks = 0;
   #writeError: unknown;
 
-  constructor(socket: Socket, protocol: LinkProtocol) {
+  constructor(socket: Socket, protocol: PumpProtocol) {
     this.#socket = socket;
     this.#protocol = protocol;
   }

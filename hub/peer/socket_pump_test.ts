@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { OutBuffer } from "../../shared/bytes/out_buffer.ts";
 import { PATIENCE_MS } from "../../tests/support/until.ts";
-import { GOODBYE_MS, Link, type LinkProtocol } from "./socket_pump.ts";
+import { GOODBYE_MS, Link, type PumpProtocol } from "./socket_pump.ts";
 import { FakeSocket, turns } from "../testing/socket.ts";
 import { wordOnItsWay } from "../testing/word.ts";
 
 /** Keeps what comes in; sends what it is told to. */
-class Protocol implements LinkProtocol {
+class Protocol implements PumpProtocol {
   readonly out = new OutBuffer();
   readonly received: Uint8Array[] = [];
   /** The length of the buffer that each piece came in. */

@@ -17,7 +17,7 @@ import { NOTHING } from "../../shared/rules/rules.ts";
 import { type CallContext, type CallObserver, RelayedCall } from "./relayed_call.ts";
 import type { CallRouter, Routed } from "../access/call_router.ts";
 import { errorBlock } from "./answer_headers.ts";
-import { Link, type LinkProtocol, type Socket } from "../peer/socket_pump.ts";
+import { Link, type PumpProtocol, type Socket } from "../peer/socket_pump.ts";
 import { HealthProbe, isHealthProbe, probeAnswer } from "./probes.ts";
 import { MAX_REFUSED_PER_CONNECTION, type RefusedCalls } from "../limits/refused_calls.ts";
 import { RequestHead } from "../access/call_head.ts";
@@ -70,7 +70,7 @@ export const MAX_SECTION_S = 10;
 const MAX_DRAIN_PING_S = 5;
 
 /** One connection of a caller. */
-export class Caller implements ConnectionEvents, LinkProtocol {
+export class Caller implements ConnectionEvents, PumpProtocol {
   readonly #context: RelayContext;
   readonly #peer: Peer;
   readonly #connection: Connection;

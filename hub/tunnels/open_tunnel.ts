@@ -21,7 +21,7 @@ import { WebSocketError } from "../../shared/websocket/web_socket_error.ts";
 import { Connection, type ConnectionEvents } from "../../shared/http2/connection.ts";
 import { RENEWING } from "../../shared/registration/renewing.ts";
 import { ErrorCode, errorName, type Http2Error } from "../../shared/http2/frames.ts";
-import { Link, type LinkProtocol, type Socket } from "../peer/socket_pump.ts";
+import { Link, type PumpProtocol, type Socket } from "../peer/socket_pump.ts";
 import { PacedResets } from "../peer/reset_pacer.ts";
 import { MAX_BACKLOG, Side } from "../peer/receive_budget.ts";
 import type { CloseReason, ServerInfo, Tunnel, TunnelStats } from "../registry/tunnel.ts";
@@ -53,7 +53,7 @@ export interface OpenTunnelOptions {
  * A tunnel that is open: HTTP/2 in WebSocket frames, with the hub as the client. `run()` it once,
  * right after it was registered.
  */
-export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, LinkProtocol, Swept {
+export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, PumpProtocol, Swept {
   readonly hop = "server";
   readonly id: string;
   readonly info: ServerInfo;
