@@ -59,8 +59,8 @@ const largeReads: Uint8Array<ArrayBuffer>[] = [];
 /** How long output that is not urgent waits for other output of its link. */
 const LATE_MS = 20;
 
-const waking: Link[] = [];
-const late = new Set<Link>();
+const waking: SocketPump[] = [];
+const late = new Set<SocketPump>();
 let lateTimer: ReturnType<typeof setTimeout> | undefined;
 
 /** Runs behind everything that the current turn does. */
@@ -75,7 +75,7 @@ function wakeAllLate(): void {
 }
 
 /** Reads until the socket ends, writes what `take()` gives. Its owner ticks, and looks at the counts. */
-export class Link {
+export class SocketPump {
   readonly #socket: Socket;
   readonly #protocol: PumpProtocol;
   /** The peer sends no more. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { OutBuffer } from "../../shared/bytes/out_buffer.ts";
 import { PATIENCE_MS } from "../../tests/support/until.ts";
-import { GOODBYE_MS, Link, type PumpProtocol } from "./socket_pump.ts";
+import { GOODBYE_MS, type PumpProtocol, SocketPump } from "./socket_pump.ts";
 import { FakeSocket, turns } from "../testing/socket.ts";
 import { wordOnItsWay } from "../testing/word.ts";
 
@@ -31,7 +31,7 @@ class Protocol implements PumpProtocol {
 
 function begin(socket = new FakeSocket()) {
   const protocol = new Protocol();
-  const link = new Link(socket, protocol);
+  const link = new SocketPump(socket, protocol);
   const send = (bytes: Uint8Array | string) => {
     protocol.out.write(typeof bytes === "string" ? Buffer.from(bytes) : bytes);
     link.wake();
@@ -256,7 +256,7 @@ Deno.test("Link carries bytes between real sockets", async () => {
   listener.close();
   const near = new Protocol();
   const far = new Protocol();
-  const [a, b] = [new Link(left, near), new Link(right, far)];
+  const [a, b] = [new SocketPump(left, near), new SocketPump(right, far)];
   const runs = [a.run(), b.run()];
   const bytes = Buffer.from(Array.from({ length: 3_000_000 }, (_, i) => i * 7 & 0xff));
   near.out.write(bytes);

@@ -17,7 +17,7 @@ import { NOTHING } from "../../shared/rules/rules.ts";
 import { type CallContext, type CallObserver, RelayedCall } from "./relayed_call.ts";
 import type { CallRouter, Routed } from "../access/call_router.ts";
 import { errorBlock } from "./answer_headers.ts";
-import { Link, type PumpProtocol, type Socket } from "../peer/socket_pump.ts";
+import { type PumpProtocol, type Socket, SocketPump } from "../peer/socket_pump.ts";
 import { HealthProbe, isHealthProbe, probeAnswer } from "./probes.ts";
 import { MAX_REFUSED_PER_CONNECTION, type RefusedCalls } from "../limits/refused_calls.ts";
 import { RequestHead } from "../access/call_head.ts";
@@ -74,7 +74,7 @@ export class Caller implements ConnectionEvents, PumpProtocol {
   readonly #context: RelayContext;
   readonly #peer: Peer;
   readonly #connection: Connection;
-  readonly #link: Link;
+  readonly #link: SocketPump;
   readonly #side: Side;
   /** A caller repeats its header blocks, and with them the lists. */
   readonly #heads = new WeakMap<HeaderList, RequestHead>();
@@ -96,7 +96,7 @@ export class Caller implements ConnectionEvents, PumpProtocol {
   constructor(context: RelayContext, socket: Socket, peer: Peer) {
     this.#context = context;
     this.#peer = peer;
-    this.#link = new Link(socket, this);
+    this.#link = new SocketPump(socket, this);
     this.#connection = new Connection(this, {
       role: "server",
       maxConcurrentStreams: context.maxStreams,

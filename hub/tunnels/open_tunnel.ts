@@ -21,7 +21,7 @@ import { WebSocketError } from "../../shared/websocket/web_socket_error.ts";
 import { Connection, type ConnectionEvents } from "../../shared/http2/connection.ts";
 import { RENEWING } from "../../shared/registration/renewing.ts";
 import { ErrorCode, errorName, type Http2Error } from "../../shared/http2/frames.ts";
-import { Link, type PumpProtocol, type Socket } from "../peer/socket_pump.ts";
+import { type PumpProtocol, type Socket, SocketPump } from "../peer/socket_pump.ts";
 import { PacedResets } from "../peer/reset_pacer.ts";
 import { MAX_BACKLOG, Side } from "../peer/receive_budget.ts";
 import type { CloseReason, ServerInfo, Tunnel, TunnelStats } from "../registry/tunnel.ts";
@@ -71,7 +71,7 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, PumpProto
   nextTickMs = 0;
   nextPingMs = 0;
   readonly #connection: Connection;
-  readonly #link: Link;
+  readonly #link: SocketPump;
   readonly #frames: FrameReader;
   readonly #resolveClosed: (reason: CloseReason) => void;
   #state: Tunnel["state"] = "open";
@@ -98,7 +98,7 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, PumpProto
     const { promise, resolve } = Promise.withResolvers<CloseReason>();
     this.closed = promise;
     this.#resolveClosed = resolve;
-    this.#link = new Link(socket, this);
+    this.#link = new SocketPump(socket, this);
     this.#connection = new Connection(this, { role: "client" });
     this.#greeting = options.greeting;
     this.#frames = new FrameReader(new TunnelFrames(this, this.#connection), FROM_SERVER);
