@@ -4,7 +4,7 @@ import { Status } from "../../shared/grpc/status.ts";
 import { Connection } from "../../shared/http2/connection.ts";
 import { EVERYTHING } from "../../shared/rules/rules.ts";
 import { Limits } from "../limits/limits.ts";
-import { Side } from "../peer/receive_budget.ts";
+import { ReceiveBudget } from "../peer/receive_budget.ts";
 import { PacedResets } from "../peer/reset_pacer.ts";
 import type { Upstream } from "../peer/call_target.ts";
 import { RequestHead } from "./call_head.ts";
@@ -24,7 +24,7 @@ function target(name: string): Target {
   const made: Upstream = {
     name,
     hop: "server",
-    side: new Side(connection),
+    side: new ReceiveBudget(connection),
     resets: new PacedResets(connection),
     lost: undefined,
     callsTotal: 0,

@@ -16,7 +16,7 @@ import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import { Recorder } from "../../shared/http2/testing/recorder.ts";
 import { RawConnection } from "./raw_connection.ts";
 import { PacedResets } from "../peer/reset_pacer.ts";
-import { Side } from "../peer/receive_budget.ts";
+import { ReceiveBudget } from "../peer/receive_budget.ts";
 import type { Upstream } from "../peer/call_target.ts";
 
 const CHUNK = root.lookupType("ghub.v1.Chunk");
@@ -28,7 +28,7 @@ class TunnelInMemory implements ConnectionEvents {
   readonly upstream: Upstream & { lost: string | undefined } = {
     name: "edge-1",
     hop: "server",
-    side: new Side(this.far),
+    side: new ReceiveBudget(this.far),
     resets: new PacedResets(this.far),
     lost: undefined,
     callsTotal: 0,

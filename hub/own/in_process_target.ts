@@ -11,7 +11,7 @@ import { release } from "../../shared/bytes/out_buffer.ts";
 import type { ServedConnection } from "../../shared/grpc_server/served_connection.ts";
 import type { GrpcServer } from "../../shared/grpc_server/server.ts";
 import { PacedResets } from "../peer/reset_pacer.ts";
-import { Side } from "../peer/receive_budget.ts";
+import { ReceiveBudget } from "../peer/receive_budget.ts";
 import type { Upstream } from "../peer/call_target.ts";
 
 /**
@@ -21,7 +21,7 @@ import type { Upstream } from "../peer/call_target.ts";
 export class OwnUpstream implements Upstream, ConnectionEvents {
   readonly name = "hub";
   readonly hop = "hub";
-  readonly side: Side;
+  readonly side: ReceiveBudget;
   readonly resets: PacedResets;
   lost: string | undefined;
   callsTotal = 0;
@@ -33,7 +33,7 @@ export class OwnUpstream implements Upstream, ConnectionEvents {
 
   constructor(server: GrpcServer) {
     this.#connection = new Connection(this, { role: "client" });
-    this.side = new Side(this.#connection);
+    this.side = new ReceiveBudget(this.#connection);
     this.resets = new PacedResets(this.#connection);
     this.#served = server.connect({ peer: "hub", onOutput: () => this.onOutput() });
     this.#connection.start();

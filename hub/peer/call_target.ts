@@ -5,7 +5,7 @@
  */
 import type { ProofKind } from "../../shared/vouchers/voucher.ts";
 import type { PacedResets } from "./reset_pacer.ts";
-import type { Side } from "./receive_budget.ts";
+import type { ReceiveBudget } from "./receive_budget.ts";
 
 /** An operator for whom the hub can vouch. */
 export interface Vouched {
@@ -27,7 +27,7 @@ export interface Upstream {
   readonly name: string;
   /** Who answers, as the caller is told. */
   readonly hop: "hub" | "server";
-  readonly side: Side;
+  readonly side: ReceiveBudget;
   /** How its streams are reset. */
   readonly resets: PacedResets;
   /** Why it is gone; `undefined` while it is here. */

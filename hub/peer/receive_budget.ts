@@ -23,7 +23,7 @@ export const STREAM_BYTES = DEFAULT_WINDOW;
 export const SHARED_BYTES = 16 << 20;
 
 /** One connection of a call's two, with the account of what it may hold as the receiver. */
-export class Side {
+export class ReceiveBudget {
   readonly connection: Connection;
   #lent = 0;
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import type { Connection } from "../../shared/http2/connection.ts";
 import { MAX_OUTPUT_DATA } from "../../shared/http2/sender.ts";
-import { MAX_BACKLOG, SHARED_BYTES, Side } from "./receive_budget.ts";
+import { MAX_BACKLOG, ReceiveBudget, SHARED_BYTES } from "./receive_budget.ts";
 
 /** A connection of which only the output matters. */
-function side(outputBytes = 0): Side {
-  return new Side({ outputBytes } as Connection);
+function side(outputBytes = 0): ReceiveBudget {
+  return new ReceiveBudget({ outputBytes } as Connection);
 }
 
 Deno.test("Side.share() is a quarter of what the others have left, and never nothing", () => {

@@ -21,7 +21,7 @@ import { type PumpProtocol, type Socket, SocketPump } from "../peer/socket_pump.
 import { HealthProbe, isHealthProbe, probeAnswer } from "./probes.ts";
 import { MAX_REFUSED_PER_CONNECTION, type RefusedCalls } from "../limits/refused_calls.ts";
 import { RequestHead } from "../access/call_head.ts";
-import { Side } from "../peer/receive_budget.ts";
+import { ReceiveBudget } from "../peer/receive_budget.ts";
 import type { Peer } from "../net/peer.ts";
 import type { Upstream } from "../peer/call_target.ts";
 import { CallIdentity } from "../access/call_identity.ts";
@@ -75,7 +75,7 @@ export class Caller implements ConnectionEvents, PumpProtocol {
   readonly #peer: Peer;
   readonly #connection: Connection;
   readonly #link: SocketPump;
-  readonly #side: Side;
+  readonly #side: ReceiveBudget;
   /** A caller repeats its header blocks, and with them the lists. */
   readonly #heads = new WeakMap<HeaderList, RequestHead>();
   /** Seconds since the drain began; `undefined` before. */
@@ -101,7 +101,7 @@ export class Caller implements ConnectionEvents, PumpProtocol {
       role: "server",
       maxConcurrentStreams: context.maxStreams,
     });
-    this.#side = new Side(this.#connection);
+    this.#side = new ReceiveBudget(this.#connection);
   }
 
   /** Calls are in flight, or their last bytes are. */

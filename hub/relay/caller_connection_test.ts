@@ -25,7 +25,7 @@ import {
   type RelayContext,
 } from "./caller_connection.ts";
 import { PacedResets } from "../peer/reset_pacer.ts";
-import { MAX_BACKLOG, Side } from "../peer/receive_budget.ts";
+import { MAX_BACKLOG, ReceiveBudget } from "../peer/receive_budget.ts";
 import { FakeSocket, turns } from "../testing/socket.ts";
 import { CALL } from "../testing/relayed.ts";
 import type { Upstream } from "../peer/call_target.ts";
@@ -45,7 +45,7 @@ function silentServer(): Upstream & { readonly connection: Connection } {
     connection,
     name: "edge-1",
     hop: "server",
-    side: new Side(connection),
+    side: new ReceiveBudget(connection),
     resets: new PacedResets(connection),
     lost: undefined,
     callsTotal: 0,

@@ -15,7 +15,7 @@ import type { Connection } from "../../shared/http2/connection.ts";
 import { DEFAULT_WINDOW } from "../../shared/http2/frames.ts";
 import type { Stream } from "../../shared/http2/stream.ts";
 import type { Meter } from "../limits/meter.ts";
-import { type Side, STREAM_BYTES } from "../peer/receive_budget.ts";
+import { type ReceiveBudget, STREAM_BYTES } from "../peer/receive_budget.ts";
 
 /** Less credit is not worth a frame, while the sender has as much left. */
 const MIN_GRANT = 8 << 10;
@@ -24,7 +24,7 @@ const MIN_GRANT = 8 << 10;
 export class Flow {
   readonly #sender: Connection;
   readonly #from: Stream;
-  readonly #receiver: Side;
+  readonly #receiver: ReceiveBudget;
   readonly #to: Stream;
   /** Where there is a limit on bytes: most hubs have none. */
   readonly #meter: Meter | undefined;
@@ -33,7 +33,13 @@ export class Flow {
   /** What it holds of the receiver's shared bytes. */
   #lent = 0;
 
-  constructor(sender: Connection, from: Stream, receiver: Side, to: Stream, meter?: Meter) {
+  constructor(
+    sender: Connection,
+    from: Stream,
+    receiver: ReceiveBudget,
+    to: Stream,
+    meter?: Meter,
+  ) {
     this.#sender = sender;
     this.#from = from;
     this.#receiver = receiver;

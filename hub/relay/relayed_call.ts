@@ -45,7 +45,7 @@ import {
   tooLargeError,
 } from "./answer_headers.ts";
 import type { RequestHead } from "../access/call_head.ts";
-import type { Side } from "../peer/receive_budget.ts";
+import type { ReceiveBudget } from "../peer/receive_budget.ts";
 import type { Upstream } from "../peer/call_target.ts";
 import { ERROR_DOMAIN } from "../errors.ts";
 import type { CallIdentity } from "../access/call_identity.ts";
@@ -69,7 +69,7 @@ export type CallState = "arrived" | "waiting" | "forwarded" | "ended";
 
 /** A caller's stream, and what the hub knows of it. */
 export interface IncomingCall {
-  readonly near: Side;
+  readonly near: ReceiveBudget;
   readonly stream: Stream;
   readonly head: RequestHead;
   readonly identity: CallIdentity;
@@ -114,7 +114,7 @@ export class RelayedCall implements StreamEvents, Expiring {
   admission: Admission | undefined;
   livePlace = -1;
   readonly #context: CallContext;
-  readonly #near: Side;
+  readonly #near: ReceiveBudget;
   readonly #nearStream: Stream;
   /** These four are there from the moment in which the call is forwarded. */
   #upstream: Upstream | undefined;

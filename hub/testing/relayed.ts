@@ -19,7 +19,7 @@ import { type CallContext, RelayedCall } from "../relay/relayed_call.ts";
 import type { Meter } from "../limits/meter.ts";
 import { RequestHead } from "../access/call_head.ts";
 import { PacedResets } from "../peer/reset_pacer.ts";
-import { Side } from "../peer/receive_budget.ts";
+import { ReceiveBudget } from "../peer/receive_budget.ts";
 import type { Upstream } from "../peer/call_target.ts";
 
 export const CALL: HeaderList = [
@@ -91,7 +91,7 @@ export class Relayed implements Disposable {
   readonly server: Recorder;
   readonly near: Connection;
   readonly far: Far;
-  readonly nearSide: Side;
+  readonly nearSide: ReceiveBudget;
   readonly upstream: Upstream & { lost: string | undefined };
   readonly calls: RelayedCall[] = [];
   readonly nearStreams: Stream[] = [];
@@ -127,8 +127,8 @@ export class Relayed implements Disposable {
       ...hub,
     });
     this.far = new Far(this.#events(), { role: "client", ...hub });
-    this.nearSide = new Side(this.near);
-    const side = new Side(this.far);
+    this.nearSide = new ReceiveBudget(this.near);
+    const side = new ReceiveBudget(this.far);
     const resets = new PacedResets(this.far);
     this.upstream = { name: "edge-1", hop: "server", side, resets, lost: undefined, callsTotal: 0 };
     for (const end of [this.caller.connection, this.near, this.far, this.server.connection]) {

@@ -23,7 +23,7 @@ import { RENEWING } from "../../shared/registration/renewing.ts";
 import { ErrorCode, errorName, type Http2Error } from "../../shared/http2/frames.ts";
 import { type PumpProtocol, type Socket, SocketPump } from "../peer/socket_pump.ts";
 import { PacedResets } from "../peer/reset_pacer.ts";
-import { MAX_BACKLOG, Side } from "../peer/receive_budget.ts";
+import { MAX_BACKLOG, ReceiveBudget } from "../peer/receive_budget.ts";
 import type { CloseReason, ServerInfo, Tunnel, TunnelStats } from "../registry/tunnel.ts";
 import type { Swept } from "./keepalive.ts";
 import type { OwnCall, Welcomed } from "./welcome.ts";
@@ -61,7 +61,7 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, PumpProto
   readonly owner: string;
   readonly vouchers: TunnelVouchers | undefined;
   readonly connectedAtMs: number = Date.now();
-  readonly side: Side;
+  readonly side: ReceiveBudget;
   readonly resets: PacedResets;
   readonly closed: Promise<CloseReason>;
   callsTotal = 0;
@@ -102,7 +102,7 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, PumpProto
     this.#connection = new Connection(this, { role: "client" });
     this.#greeting = options.greeting;
     this.#frames = new FrameReader(new TunnelFrames(this, this.#connection), FROM_SERVER);
-    this.side = new Side(this.#connection);
+    this.side = new ReceiveBudget(this.#connection);
     this.resets = new PacedResets(this.#connection);
     this.#connection.start();
   }
