@@ -21,7 +21,7 @@ import { type ReceiveBudget, STREAM_BYTES } from "../peer/receive_budget.ts";
 const MIN_GRANT = 8 << 10;
 
 /** Guarantee: what it lent of the receiver's shared bytes is back when both streams have ended. */
-export class Flow {
+export class Direction {
   readonly #sender: Connection;
   readonly #from: Stream;
   readonly #receiver: ReceiveBudget;

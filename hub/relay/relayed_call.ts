@@ -30,7 +30,7 @@ import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
 import type { Admission } from "../auth/identity.ts";
 import type { Deadlines, Expiring } from "./deadlines.ts";
 import type { Account } from "../limits/account.ts";
-import { Flow } from "./direction.ts";
+import { Direction } from "./direction.ts";
 import {
   answerBlock,
   answerTooLargeError,
@@ -119,8 +119,8 @@ export class RelayedCall implements StreamEvents, Expiring {
   /** These four are there from the moment in which the call is forwarded. */
   #upstream: Upstream | undefined;
   #farStream: Stream | undefined;
-  #up: Flow | undefined;
-  #down: Flow | undefined;
+  #up: Direction | undefined;
+  #down: Direction | undefined;
   #held: Held | undefined;
   #ended = false;
   #left = false;
@@ -263,8 +263,20 @@ export class RelayedCall implements StreamEvents, Expiring {
     this.#upstream = upstream;
     this.#farStream = farStream;
     const { limits } = this.#context;
-    this.#up = new Flow(near.connection, this.#nearStream, far, farStream, limits.meterOf(this));
-    this.#down = new Flow(far.connection, farStream, near, this.#nearStream, limits.meterOf(this));
+    this.#up = new Direction(
+      near.connection,
+      this.#nearStream,
+      far,
+      farStream,
+      limits.meterOf(this),
+    );
+    this.#down = new Direction(
+      far.connection,
+      farStream,
+      near,
+      this.#nearStream,
+      limits.meterOf(this),
+    );
   }
 
   /** Why the call's metadata cannot be sent there. Most peers take more than the hub does. */
