@@ -32,7 +32,7 @@ import { probeResponse } from "../relay/probes.ts";
 import { RawConnection, type RawMeters, type RawResult } from "./raw_connection.ts";
 import { readHead } from "../net/read_head.ts";
 import type { Registry } from "../registry/registry.ts";
-import { Caller, type RelayContext } from "../relay/caller_connection.ts";
+import { CallerConnection, type RelayContext } from "../relay/caller_connection.ts";
 import { MAX_SNIFF_BYTES, sniff, type Sniffed } from "./sniff.ts";
 import { closeQuietly, hostOf, type Peer, type PeerConn, peerOf, writeAll } from "../net/peer.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../net/listen_options.ts";
@@ -138,7 +138,7 @@ class Admitted implements Disposable {
 export class CallListener {
   readonly #context: CallListenerContext;
   /** Routed connections. */
-  readonly callers: Set<Caller> = new Set();
+  readonly callers: Set<CallerConnection> = new Set();
   readonly #connections = new Set<PeerConn>();
   /** Raw connections that stand. */
   readonly raws: Set<RawConnection> = new Set();
@@ -198,7 +198,7 @@ export class CallListener {
   }
 
   async #routed(conn: PeerConn, peer: Peer, first: Uint8Array): Promise<void> {
-    const caller = new Caller(this.#context.relay, conn, peer);
+    const caller = new CallerConnection(this.#context.relay, conn, peer);
     this.callers.add(caller);
     try {
       await caller.run(first);

@@ -70,7 +70,7 @@ export const MAX_SECTION_S = 10;
 const MAX_DRAIN_PING_S = 5;
 
 /** One connection of a caller. */
-export class Caller implements ConnectionEvents, PumpProtocol {
+export class CallerConnection implements ConnectionEvents, PumpProtocol {
   readonly #context: RelayContext;
   readonly #peer: Peer;
   readonly #connection: Connection;

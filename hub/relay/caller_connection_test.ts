@@ -18,7 +18,7 @@ import {
   RefusedCalls,
 } from "../limits/refused_calls.ts";
 import {
-  Caller,
+  CallerConnection,
   DEAD_AFTER_S,
   MAX_STALL_S,
   PING_AFTER_S,
@@ -79,7 +79,10 @@ async function begin(
     }],
   };
   const socket = new FakeSocket();
-  const caller = new Caller(context, socket, { remoteAddress: "192.0.2.1:1", encrypted: false });
+  const caller = new CallerConnection(context, socket, {
+    remoteAddress: "192.0.2.1:1",
+    encrypted: false,
+  });
   const peer = new Recorder({ role: "client" });
   peer.connection.start();
   const running = caller.run(peer.take());
@@ -197,7 +200,7 @@ Deno.test("Caller.drain() does not wait for a pong that never comes", async () =
 });
 
 Deno.test("Caller asks a silent peer for a sign of life, and gives it up", async (t) => {
-  const silent = async (seconds: number, caller: Caller) => {
+  const silent = async (seconds: number, caller: CallerConnection) => {
     for (let s = 0; s < seconds; s++) caller.tick();
     await turns();
   };
