@@ -12,7 +12,7 @@ import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import type { Answer } from "../auth/identity.ts";
 import type { CallPlace, Limits } from "../limits/limits.ts";
 import type { Peer } from "../net/peer.ts";
-import type { Upstream } from "../peer/call_target.ts";
+import type { CallTarget } from "../peer/call_target.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { ServerName, Tunnel } from "../registry/tunnel.ts";
 import type { RequestHead } from "./call_head.ts";
@@ -24,17 +24,17 @@ export interface Routed {
   /** Name of its server; empty for the hub's own services. */
   readonly server: ServerName;
   /** `undefined` while its server is away. */
-  readonly target: Upstream | undefined;
+  readonly target: CallTarget | undefined;
   /** How long the call may wait for its server, inside its deadline. */
   readonly waitMs: number;
 }
 
 export interface CallRouterOptions {
   readonly gate: Pick<Gatekeeper, "authorizeCall" | "direct" | "notHere" | "permit">;
-  readonly registry: Pick<Registry<Tunnel & Upstream>, "pick" | "waitFor">;
+  readonly registry: Pick<Registry<Tunnel & CallTarget>, "pick" | "waitFor">;
   readonly limits: Pick<Limits, "ownRefusal" | "refusal">;
   /** The hub's own services. */
-  readonly own: () => Upstream;
+  readonly own: () => CallTarget;
 }
 
 /** See {@linkcode Routed}. It keeps nothing of a call. */
@@ -84,7 +84,7 @@ export class CallRouter {
       readonly identity: CallIdentity;
     },
     { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal },
-  ): Promise<Upstream> {
+  ): Promise<CallTarget> {
     const over = new AbortController();
     const timer = setTimeout(() => over.abort(this.#gate.notHere(server)), waitMs);
     try {
@@ -108,7 +108,7 @@ export class CallRouter {
  */
 export function loadOf(
   server: ServerName,
-  target: Upstream | undefined,
+  target: CallTarget | undefined,
   operator: string,
 ): CallPlace {
   if (target === undefined) return { server, callsAtServer: 0 };

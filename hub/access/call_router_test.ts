@@ -6,7 +6,7 @@ import { EVERYTHING } from "../../shared/rules/rules.ts";
 import { Limits } from "../limits/limits.ts";
 import { ReceiveBudget } from "../peer/receive_budget.ts";
 import { PacedResets } from "../peer/reset_pacer.ts";
-import type { Upstream } from "../peer/call_target.ts";
+import type { CallTarget } from "../peer/call_target.ts";
 import { RequestHead } from "./call_head.ts";
 import type { CallIdentity } from "./call_identity.ts";
 import { CallRouter, type CallRouterOptions } from "./call_router.ts";
@@ -21,7 +21,7 @@ function target(name: string): Target {
   const nobody = { onOutput() {}, onGoaway() {}, onPong() {}, onError() {}, onFault() {} };
   const events = { ...nobody, onRequest: () => assert.fail() };
   const connection = new Connection(events, { role: "client" });
-  const made: Upstream = {
+  const made: CallTarget = {
     name,
     hop: "server",
     side: new ReceiveBudget(connection),
@@ -38,7 +38,7 @@ function router(
     readonly gate?: Partial<CallRouterOptions["gate"]>;
     readonly registry?: Partial<CallRouterOptions["registry"]>;
     readonly limits?: Partial<CallRouterOptions["limits"]>;
-    readonly own?: () => Upstream;
+    readonly own?: () => CallTarget;
   },
 ): CallRouter {
   return new CallRouter({

@@ -26,7 +26,7 @@ import { OPERATOR_FIELD, VOUCHER_FIELD } from "../../shared/vouchers/voucher.ts"
 import { lostError, resetError, statusOf, tooLargeError } from "../relay/answer_headers.ts";
 import type { Socket } from "../peer/socket_pump.ts";
 import type { Meter } from "../limits/meter.ts";
-import type { Upstream } from "../peer/call_target.ts";
+import type { CallTarget } from "../peer/call_target.ts";
 import { ERROR_DOMAIN } from "../errors.ts";
 
 /** What a server may have sent that the caller's socket has not taken. */
@@ -68,7 +68,7 @@ export interface RawResult {
 
 /** One raw connection: `open()`, then `join()`. Disposing ends it, wherever it is. */
 export class RawConnection implements StreamEvents, Disposable {
-  readonly #upstream: Upstream;
+  readonly #upstream: CallTarget;
   readonly #stream: Stream;
   readonly #operator: string;
   readonly #opened = Promise.withResolvers<void>();
@@ -87,7 +87,7 @@ export class RawConnection implements StreamEvents, Disposable {
   #bytesUp = 0;
   #bytesDown = 0;
 
-  constructor(upstream: Upstream, options: RawOptions) {
+  constructor(upstream: CallTarget, options: RawOptions) {
     this.#upstream = upstream;
     this.#operator = options.operator;
     const { connection } = upstream.side;

@@ -17,7 +17,7 @@ import { Recorder } from "../../shared/http2/testing/recorder.ts";
 import { RawConnection } from "./raw_connection.ts";
 import { PacedResets } from "../peer/reset_pacer.ts";
 import { ReceiveBudget } from "../peer/receive_budget.ts";
-import type { Upstream } from "../peer/call_target.ts";
+import type { CallTarget } from "../peer/call_target.ts";
 
 const CHUNK = root.lookupType("ghub.v1.Chunk");
 
@@ -25,7 +25,7 @@ const CHUNK = root.lookupType("ghub.v1.Chunk");
 class TunnelInMemory implements ConnectionEvents {
   readonly server = new Recorder({ role: "server" });
   readonly far = new Connection(this, { role: "client" });
-  readonly upstream: Upstream & { lost: string | undefined } = {
+  readonly upstream: CallTarget & { lost: string | undefined } = {
     name: "edge-1",
     hop: "server",
     side: new ReceiveBudget(this.far),

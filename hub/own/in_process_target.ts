@@ -12,13 +12,13 @@ import type { ServedConnection } from "../../shared/grpc_server/served_connectio
 import type { GrpcServer } from "../../shared/grpc_server/server.ts";
 import { PacedResets } from "../peer/reset_pacer.ts";
 import { ReceiveBudget } from "../peer/receive_budget.ts";
-import type { Upstream } from "../peer/call_target.ts";
+import type { CallTarget } from "../peer/call_target.ts";
 
 /**
  * The hub's own services as a target of calls, in this process. When it is lost, the hub makes a
  * new one for the next call.
  */
-export class OwnUpstream implements Upstream, ConnectionEvents {
+export class OwnUpstream implements CallTarget, ConnectionEvents {
   readonly name = "hub";
   readonly hop = "hub";
   readonly side: ReceiveBudget;

@@ -22,7 +22,7 @@ export interface VoucherSource {
 }
 
 /** The hub is the HTTP/2 client of each of them. */
-export interface Upstream {
+export interface CallTarget {
   /** For messages: a server's name, or `hub`. */
   readonly name: string;
   /** Who answers, as the caller is told. */

@@ -23,7 +23,7 @@ import { MAX_REFUSED_PER_CONNECTION, type RefusedCalls } from "../limits/refused
 import { RequestHead } from "../access/call_head.ts";
 import { ReceiveBudget } from "../peer/receive_budget.ts";
 import type { Peer } from "../net/peer.ts";
-import type { Upstream } from "../peer/call_target.ts";
+import type { CallTarget } from "../peer/call_target.ts";
 import { CallIdentity } from "../access/call_identity.ts";
 
 /** Is told what becomes of callers and of their calls. */
@@ -293,7 +293,7 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
     return routed;
   }
 
-  #waitFor(call: RelayedCall, { waitMs }: Routed, signal: AbortSignal): Promise<Upstream> {
+  #waitFor(call: RelayedCall, { waitMs }: Routed, signal: AbortSignal): Promise<CallTarget> {
     return this.#context.router.waitFor(call, { waitMs, signal });
   }
 

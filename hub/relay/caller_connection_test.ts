@@ -28,10 +28,10 @@ import { PacedResets } from "../peer/reset_pacer.ts";
 import { MAX_BACKLOG, ReceiveBudget } from "../peer/receive_budget.ts";
 import { FakeSocket, turns } from "../testing/socket.ts";
 import { CALL } from "../testing/relayed.ts";
-import type { Upstream } from "../peer/call_target.ts";
+import type { CallTarget } from "../peer/call_target.ts";
 
 /** A tunnel to a server that never says anything. */
-function silentServer(): Upstream & { readonly connection: Connection } {
+function silentServer(): CallTarget & { readonly connection: Connection } {
   const nobody = {
     onOutput() {},
     onGoaway() {},

@@ -13,7 +13,7 @@ import * as wire from "../../shared/http2/testing/wire.ts";
 import { fc } from "../../shared/testing/property.ts";
 import type { RelayedCall } from "./relayed_call.ts";
 import { CALL, Relayed } from "../testing/relayed.ts";
-import type { Upstream } from "../peer/call_target.ts";
+import type { CallTarget } from "../peer/call_target.ts";
 
 /** The hub gives its window back when half of it is consumed. */
 const STEP_BYTES = 32_768;
@@ -93,7 +93,7 @@ class Scene implements Disposable {
   readonly hub: Relayed;
   readonly caller: Peer;
   readonly server: Peer;
-  readonly #held: PromiseWithResolvers<Upstream>[] = [];
+  readonly #held: PromiseWithResolvers<CallTarget>[] = [];
   #holds = false;
   #lastId = -1;
 
@@ -152,7 +152,7 @@ class Scene implements Disposable {
 
   #route(call: RelayedCall, endStream: boolean): void {
     if (!this.#holds) return call.forward(this.hub.upstream, endStream);
-    const held = Promise.withResolvers<Upstream>();
+    const held = Promise.withResolvers<CallTarget>();
     this.#held.push(held);
     call.hold(() => held.promise, endStream);
   }

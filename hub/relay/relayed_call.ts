@@ -46,7 +46,7 @@ import {
 } from "./answer_headers.ts";
 import type { RequestHead } from "../access/call_head.ts";
 import type { ReceiveBudget } from "../peer/receive_budget.ts";
-import type { Upstream } from "../peer/call_target.ts";
+import type { CallTarget } from "../peer/call_target.ts";
 import { ERROR_DOMAIN } from "../errors.ts";
 import type { CallIdentity } from "../access/call_identity.ts";
 import type { Meter } from "../limits/meter.ts";
@@ -117,7 +117,7 @@ export class RelayedCall implements StreamEvents, Expiring {
   readonly #near: ReceiveBudget;
   readonly #nearStream: Stream;
   /** These four are there from the moment in which the call is forwarded. */
-  #upstream: Upstream | undefined;
+  #upstream: CallTarget | undefined;
   #farStream: Stream | undefined;
   #up: Direction | undefined;
   #down: Direction | undefined;
@@ -148,7 +148,7 @@ export class RelayedCall implements StreamEvents, Expiring {
   }
 
   /** Opens the call's stream on a tunnel. */
-  forward(upstream: Upstream, endStream: boolean): void {
+  forward(upstream: CallTarget, endStream: boolean): void {
     const { head, identity } = this;
     this.#open(upstream, head.block(identity, upstream.vouchers?.of(identity)), endStream);
   }
@@ -158,7 +158,7 @@ export class RelayedCall implements StreamEvents, Expiring {
    *
    * @param wait Its signal fires when the call has ended meanwhile.
    */
-  hold(wait: (signal: AbortSignal) => Promise<Upstream>, endStream: boolean): void {
+  hold(wait: (signal: AbortSignal) => Promise<CallTarget>, endStream: boolean): void {
     const abort = new AbortController();
     const held: Held = { abort, bytes: new ByteQueue(), ended: endStream };
     this.#held = held;
@@ -250,7 +250,7 @@ export class RelayedCall implements StreamEvents, Expiring {
     );
   }
 
-  #open(upstream: Upstream, block: Uint8Array, endStream: boolean): void {
+  #open(upstream: CallTarget, block: Uint8Array, endStream: boolean): void {
     const near = this.#near;
     const far = upstream.side;
     if (!far.connection.canRequest || far.isFull || upstream.resets.isFullFor(this.identity.name)) {
@@ -280,7 +280,7 @@ export class RelayedCall implements StreamEvents, Expiring {
   }
 
   /** Why the call's metadata cannot be sent there. Most peers take more than the hub does. */
-  #tooLargeFor({ name, side, vouchers }: Upstream): RpcError | undefined {
+  #tooLargeFor({ name, side, vouchers }: CallTarget): RpcError | undefined {
     const { maxHeaderListBytes: max, settingsReceived } = side.connection;
     if (max >= MAX_HEADER_LIST_BYTES) return undefined;
     const bytes = this.head.listBytes(this.identity, vouchers?.of(this.identity));
@@ -300,7 +300,7 @@ export class RelayedCall implements StreamEvents, Expiring {
     this.#update();
   }
 
-  #release(held: Held, upstream: Upstream): void {
+  #release(held: Held, upstream: CallTarget): void {
     if (this.#held !== held) return;
     this.#held = undefined;
     const { head, identity } = this;

@@ -10,11 +10,11 @@ import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import type { Stream } from "../../shared/http2/stream.ts";
 import * as wire from "../../shared/http2/testing/wire.ts";
 import { ANSWER, CALL, Relayed, trailers } from "../testing/relayed.ts";
-import type { Upstream } from "../peer/call_target.ts";
+import type { CallTarget } from "../peer/call_target.ts";
 
 /** A hub whose server is away until `back`; the wait never ends by itself. */
 function away() {
-  const { promise, resolve, reject } = Promise.withResolvers<Upstream>();
+  const { promise, resolve, reject } = Promise.withResolvers<CallTarget>();
   const signals: AbortSignal[] = [];
   const hub = new Relayed({
     route: (call, endStream) => {

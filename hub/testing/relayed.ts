@@ -20,7 +20,7 @@ import type { Meter } from "../limits/meter.ts";
 import { RequestHead } from "../access/call_head.ts";
 import { PacedResets } from "../peer/reset_pacer.ts";
 import { ReceiveBudget } from "../peer/receive_budget.ts";
-import type { Upstream } from "../peer/call_target.ts";
+import type { CallTarget } from "../peer/call_target.ts";
 
 export const CALL: HeaderList = [
   [":method", "POST"],
@@ -92,7 +92,7 @@ export class Relayed implements Disposable {
   readonly near: Connection;
   readonly far: Far;
   readonly nearSide: ReceiveBudget;
-  readonly upstream: Upstream & { lost: string | undefined };
+  readonly upstream: CallTarget & { lost: string | undefined };
   readonly calls: RelayedCall[] = [];
   readonly nearStreams: Stream[] = [];
   readonly ended: Ended[] = [];

@@ -10,7 +10,7 @@ import { root } from "../../shared/grpc/root.ts";
 import { encodeMessage } from "../../shared/grpc/service.ts";
 import { Status, statusName } from "../../shared/grpc/status.ts";
 import { ClientCall } from "../../shared/grpc_client/client_call.ts";
-import type { Upstream } from "../peer/call_target.ts";
+import type { CallTarget } from "../peer/call_target.ts";
 
 /** A server that says nothing by then is not asked again. */
 const WELCOME_TIMEOUT_MS = 10_000;
@@ -23,7 +23,7 @@ export interface OwnCall {
 }
 
 /** Where it is noted while it is open. */
-export interface Welcomed extends Upstream {
+export interface Welcomed extends CallTarget {
   ownCall: OwnCall | undefined;
 }
 
