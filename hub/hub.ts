@@ -33,7 +33,7 @@ import { type HubListener, listen } from "./net/listen.ts";
 import { MAX_TLS_HANDSHAKES } from "./net/tls_listener.ts";
 import { ConnectionPlaces } from "./limits/open_files.ts";
 import type { OpenTunnel } from "./tunnels/open_tunnel.ts";
-import { OwnUpstream } from "./own/in_process_target.ts";
+import { InProcessTarget } from "./own/in_process_target.ts";
 import { createOwnServices } from "./own/hub_service.ts";
 import { Registry } from "./registry/registry.ts";
 import type { RelayContext } from "./relay/caller_connection.ts";
@@ -146,7 +146,7 @@ class Hub implements RunningHub {
   readonly #limits: Limits;
   readonly #places: ConnectionPlaces;
   readonly #ownServices: ReturnType<typeof createOwnServices>;
-  #own: OwnUpstream;
+  #own: InProcessTarget;
   readonly #tunnelListener: TunnelListener;
   readonly #callListener: CallListener;
   /** Until the end: a draining hub tells servers when to come back. */
@@ -198,7 +198,7 @@ class Hub implements RunningHub {
       sees: (operator, server) => this.#gate.sees(operator, server),
       permissions: this.#gate,
     });
-    this.#own = new OwnUpstream(this.#ownServices.server);
+    this.#own = new InProcessTarget(this.#ownServices.server);
     this.#journal = new Journal({
       activity: this.#activity,
       audit,
@@ -360,9 +360,9 @@ class Hub implements RunningHub {
   }
 
   /** The hub's own services, on a new connection if they have ended the last one. */
-  #openOwn(): OwnUpstream {
+  #openOwn(): InProcessTarget {
     if (this.#own.lost !== undefined || this.#own.isLeaving) {
-      this.#own = new OwnUpstream(this.#ownServices.server);
+      this.#own = new InProcessTarget(this.#ownServices.server);
     }
     return this.#own;
   }

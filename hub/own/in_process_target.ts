@@ -18,7 +18,7 @@ import type { CallTarget } from "../peer/call_target.ts";
  * The hub's own services as a target of calls, in this process. When it is lost, the hub makes a
  * new one for the next call.
  */
-export class OwnUpstream implements CallTarget, ConnectionEvents {
+export class InProcessTarget implements CallTarget, ConnectionEvents {
   readonly name = "hub";
   readonly hop = "hub";
   readonly side: ReceiveBudget;

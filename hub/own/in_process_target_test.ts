@@ -7,7 +7,7 @@ import { FLOOD_LIMITS } from "../../shared/http2/flood_guard.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import { Recorder } from "../../shared/http2/testing/recorder.ts";
 import { CALL } from "../testing/relayed.ts";
-import { OwnUpstream } from "./in_process_target.ts";
+import { InProcessTarget } from "./in_process_target.ts";
 
 const HEAD = encodeHeaderList(
   CALL.map(([name, value]) => name === ":path" ? [name, "/echo.v1.Echo/Unary"] : [name, value]),
@@ -24,7 +24,7 @@ async function begin() {
       return {};
     }),
   });
-  const upstream = new OwnUpstream(server);
+  const upstream = new InProcessTarget(server);
   const call = new Recorder({ role: "client" });
   const { connection } = upstream.side;
   const stream = connection.request(HEAD, false, call);
