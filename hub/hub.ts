@@ -26,7 +26,7 @@ import { Deadlines } from "./relay/deadlines.ts";
 import { Gatekeeper } from "./access/gatekeeper.ts";
 import type { HubOptions, RunningHub } from "./hub_options.ts";
 import type { TlsIdentity } from "./net/listen_options.ts";
-import { Journal } from "./observe/event_log.ts";
+import { EventLog } from "./observe/event_log.ts";
 import { KnownServers } from "./registry/known_servers.ts";
 import { Limits, type Load, type Usage } from "./limits/limits.ts";
 import { type HubListener, listen } from "./net/listen.ts";
@@ -137,7 +137,7 @@ class Hub implements RunningHub {
   readonly #gate: Gatekeeper;
   readonly #audit: Audit;
   readonly #locks: Disposable;
-  readonly #journal: Journal;
+  readonly #journal: EventLog;
   readonly #known: KnownServers | undefined;
   readonly #registry: Registry<OpenTunnel>;
   readonly #activity = new ActivityFeed();
@@ -199,7 +199,7 @@ class Hub implements RunningHub {
       permissions: this.#gate,
     });
     this.#own = new InProcessTarget(this.#ownServices.server);
-    this.#journal = new Journal({
+    this.#journal = new EventLog({
       activity: this.#activity,
       audit,
       nextId: () => this.#makeId(),

@@ -40,7 +40,7 @@ export interface JournalOptions {
 }
 
 /** Tells the audit, the activity feed and the log what happened. Nothing here waits or throws. */
-export class Journal {
+export class EventLog {
   readonly #activity: ActivityFeed;
   readonly #audit: Audit;
   readonly #nextId: () => string;

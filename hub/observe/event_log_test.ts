@@ -4,7 +4,7 @@ import { Status } from "../../shared/grpc/status.ts";
 import { ActivityFeed } from "./activity_feed.ts";
 import { AuditWriter } from "../audit/writer.ts";
 import type { RelayedCall } from "../relay/relayed_call.ts";
-import { Journal } from "./event_log.ts";
+import { EventLog } from "./event_log.ts";
 import { RequestHead } from "../access/call_head.ts";
 
 /** A journal, and what it has written. */
@@ -17,7 +17,11 @@ function begin() {
     },
   });
   let ids = 0;
-  const journal = new Journal({ activity: new ActivityFeed(), audit, nextId: () => `id-${++ids}` });
+  const journal = new EventLog({
+    activity: new ActivityFeed(),
+    audit,
+    nextId: () => `id-${++ids}`,
+  });
   const written = async (): Promise<Record<string, unknown>[]> => {
     await audit[Symbol.asyncDispose]();
     return text.trimEnd().split("\n").map((line) => JSON.parse(line));
