@@ -36,7 +36,7 @@ import {
   tooManyRefusal,
 } from "./gate_errors.ts";
 import { NearNames } from "./near_names.ts";
-import { PlacedSet } from "../peer/slot_set.ts";
+import { SlotSet } from "../peer/slot_set.ts";
 import type { Refusal } from "../registry/refusal.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { RequestHead } from "./call_head.ts";
@@ -100,7 +100,7 @@ export class Gatekeeper {
   readonly #allowPlaintext: boolean;
   readonly #trustLoopback: boolean;
   readonly #throttle = new Throttle();
-  readonly #calls = new PlacedSet<"livePlace", LiveCall>("livePlace");
+  readonly #calls = new SlotSet<"livePlace", LiveCall>("livePlace");
   readonly #raws = new Set<LiveRaw>();
   readonly #tunnels = new Map<LiveTunnel, { request: TunnelRequest; identity: Identity }>();
   #epoch = 0;

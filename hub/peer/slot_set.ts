@@ -12,7 +12,7 @@
 type Placed<K extends string> = { [key in K]: number };
 
 /** Members that are in at most one set by the same key. */
-export class PlacedSet<K extends string, T extends Placed<K>> {
+export class SlotSet<K extends string, T extends Placed<K>> {
   readonly #key: K;
   readonly #members: T[] = [];
 

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { fc } from "../../shared/testing/property.ts";
-import { PlacedSet } from "./slot_set.ts";
+import { SlotSet } from "./slot_set.ts";
 
 Deno.test("PlacedSet is a set, whatever comes and goes", () => {
   const steps = fc.array(fc.tuple(fc.nat(9), fc.boolean()), { maxLength: 200 });
   fc.assert(fc.property(steps, (steps) => {
     const members = Array.from({ length: 10 }, (_, id) => ({ id, place: -1 }));
-    const set = new PlacedSet<"place", typeof members[0]>("place");
+    const set = new SlotSet<"place", typeof members[0]>("place");
     const expected = new Set<number>();
     for (const [id, add] of steps) {
       const member = members[id]!;
@@ -22,7 +22,7 @@ Deno.test("PlacedSet is a set, whatever comes and goes", () => {
 
 Deno.test("PlacedSet.clear() lets go of all", () => {
   const members = Array.from({ length: 4 }, (_, id) => ({ id, place: -1 }));
-  const set = new PlacedSet<"place", typeof members[0]>("place");
+  const set = new SlotSet<"place", typeof members[0]>("place");
   for (const member of members) set.add(member);
   set.clear();
   assert.equal(set.size, 0);

@@ -5,7 +5,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import { PlacedSet } from "../peer/slot_set.ts";
+import { SlotSet } from "../peer/slot_set.ts";
 
 /** Deadlines are looked at this often; a call ends at most this much late. */
 const LOOK_MS = 50;
@@ -22,7 +22,7 @@ export interface Expiring {
 
 /** Guarantee: `onDeadline` is called once, never before the time, unless `remove` was faster. */
 export class Deadlines {
-  readonly #all = new PlacedSet<"deadlinePlace", Expiring>("deadlinePlace");
+  readonly #all = new SlotSet<"deadlinePlace", Expiring>("deadlinePlace");
   readonly #now: () => number;
   #timer: ReturnType<typeof setInterval> | undefined;
 
