@@ -5,7 +5,7 @@ import { Connection } from "../../shared/http2/connection.ts";
 import { EVERYTHING } from "../../shared/rules/rules.ts";
 import { Limits } from "../limits/limits.ts";
 import { ReceiveBudget } from "../peer/receive_budget.ts";
-import { PacedResets } from "../peer/reset_pacer.ts";
+import { ResetPacer } from "../peer/reset_pacer.ts";
 import type { CallTarget } from "../peer/call_target.ts";
 import { RequestHead } from "./call_head.ts";
 import type { CallIdentity } from "./call_identity.ts";
@@ -25,7 +25,7 @@ function target(name: string): Target {
     name,
     hop: "server",
     side: new ReceiveBudget(connection),
-    resets: new PacedResets(connection),
+    resets: new ResetPacer(connection),
     lost: undefined,
     callsTotal: 0,
   };

@@ -15,7 +15,7 @@ import { ErrorCode } from "../../shared/http2/frames.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import { Recorder } from "../../shared/http2/testing/recorder.ts";
 import { RawConnection } from "./raw_connection.ts";
-import { PacedResets } from "../peer/reset_pacer.ts";
+import { ResetPacer } from "../peer/reset_pacer.ts";
 import { ReceiveBudget } from "../peer/receive_budget.ts";
 import type { CallTarget } from "../peer/call_target.ts";
 
@@ -29,7 +29,7 @@ class TunnelInMemory implements ConnectionEvents {
     name: "edge-1",
     hop: "server",
     side: new ReceiveBudget(this.far),
-    resets: new PacedResets(this.far),
+    resets: new ResetPacer(this.far),
     lost: undefined,
     callsTotal: 0,
   };

@@ -10,7 +10,7 @@ import { ErrorCode, errorName, type Http2Error } from "../../shared/http2/frames
 import { release } from "../../shared/bytes/out_buffer.ts";
 import type { ServedConnection } from "../../shared/grpc_server/served_connection.ts";
 import type { GrpcServer } from "../../shared/grpc_server/server.ts";
-import { PacedResets } from "../peer/reset_pacer.ts";
+import { ResetPacer } from "../peer/reset_pacer.ts";
 import { ReceiveBudget } from "../peer/receive_budget.ts";
 import type { CallTarget } from "../peer/call_target.ts";
 
@@ -22,7 +22,7 @@ export class InProcessTarget implements CallTarget, ConnectionEvents {
   readonly name = "hub";
   readonly hop = "hub";
   readonly side: ReceiveBudget;
-  readonly resets: PacedResets;
+  readonly resets: ResetPacer;
   lost: string | undefined;
   callsTotal = 0;
   /** It takes no new calls. */
@@ -34,7 +34,7 @@ export class InProcessTarget implements CallTarget, ConnectionEvents {
   constructor(server: GrpcServer) {
     this.#connection = new Connection(this, { role: "client" });
     this.side = new ReceiveBudget(this.#connection);
-    this.resets = new PacedResets(this.#connection);
+    this.resets = new ResetPacer(this.#connection);
     this.#served = server.connect({ peer: "hub", onOutput: () => this.onOutput() });
     this.#connection.start();
   }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { ProofKind } from "../../shared/vouchers/voucher.ts";
-import type { PacedResets } from "./reset_pacer.ts";
+import type { ResetPacer } from "./reset_pacer.ts";
 import type { ReceiveBudget } from "./receive_budget.ts";
 
 /** An operator for whom the hub can vouch. */
@@ -29,7 +29,7 @@ export interface CallTarget {
   readonly hop: "hub" | "server";
   readonly side: ReceiveBudget;
   /** How its streams are reset. */
-  readonly resets: PacedResets;
+  readonly resets: ResetPacer;
   /** Why it is gone; `undefined` while it is here. */
   readonly lost: string | undefined;
   /** Of a server that asked for them. */

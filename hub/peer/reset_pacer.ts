@@ -30,7 +30,7 @@ interface Waiting {
 }
 
 /** A token bucket for one connection. */
-export class PacedResets {
+export class ResetPacer {
   readonly #connection: Connection;
   /** Made on first use: most tunnels never need it. */
   #waiting: Map<Stream, Waiting> | undefined;

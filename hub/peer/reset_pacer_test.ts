@@ -3,7 +3,7 @@ import { Status } from "../../shared/grpc/status.ts";
 import type { Connection } from "../../shared/http2/connection.ts";
 import { ErrorCode } from "../../shared/http2/frames.ts";
 import type { Stream } from "../../shared/http2/stream.ts";
-import { MAX_WAITING_RESETS, PacedResets, RESET_BURST, RESETS_PER_S } from "./reset_pacer.ts";
+import { MAX_WAITING_RESETS, RESET_BURST, ResetPacer, RESETS_PER_S } from "./reset_pacer.ts";
 import { ANSWER, CALL, Relayed, trailers } from "../testing/relayed.ts";
 
 function resetsSeen(hub: Relayed): number {
@@ -58,7 +58,7 @@ Deno.test("PacedResets: a stream that ends meanwhile needs none", () => {
 
 Deno.test("PacedResets: some operators who leave all that they can leave some to another", () => {
   const fake = { reset: () => {} } as unknown as Connection;
-  const resets = new PacedResets(fake);
+  const resets = new ResetPacer(fake);
   const leave = (operator: string) => resets.reset({ closed: false } as Stream, 0, operator);
   for (let i = 0; i < RESET_BURST; i++) leave("first");
   for (const operator of ["a", "b", "c", "d"]) {

@@ -24,7 +24,7 @@ import {
   PING_AFTER_S,
   type RelayContext,
 } from "./caller_connection.ts";
-import { PacedResets } from "../peer/reset_pacer.ts";
+import { ResetPacer } from "../peer/reset_pacer.ts";
 import { MAX_BACKLOG, ReceiveBudget } from "../peer/receive_budget.ts";
 import { FakeSocket, turns } from "../testing/socket.ts";
 import { CALL } from "../testing/relayed.ts";
@@ -46,7 +46,7 @@ function silentServer(): CallTarget & { readonly connection: Connection } {
     name: "edge-1",
     hop: "server",
     side: new ReceiveBudget(connection),
-    resets: new PacedResets(connection),
+    resets: new ResetPacer(connection),
     lost: undefined,
     callsTotal: 0,
   };

@@ -18,7 +18,7 @@ import { Deadlines } from "../relay/deadlines.ts";
 import { type CallContext, RelayedCall } from "../relay/relayed_call.ts";
 import type { Meter } from "../limits/meter.ts";
 import { RequestHead } from "../access/call_head.ts";
-import { PacedResets } from "../peer/reset_pacer.ts";
+import { ResetPacer } from "../peer/reset_pacer.ts";
 import { ReceiveBudget } from "../peer/receive_budget.ts";
 import type { CallTarget } from "../peer/call_target.ts";
 
@@ -129,7 +129,7 @@ export class Relayed implements Disposable {
     this.far = new Far(this.#events(), { role: "client", ...hub });
     this.nearSide = new ReceiveBudget(this.near);
     const side = new ReceiveBudget(this.far);
-    const resets = new PacedResets(this.far);
+    const resets = new ResetPacer(this.far);
     this.upstream = { name: "edge-1", hop: "server", side, resets, lost: undefined, callsTotal: 0 };
     for (const end of [this.caller.connection, this.near, this.far, this.server.connection]) {
       end.start();

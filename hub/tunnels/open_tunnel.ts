@@ -22,7 +22,7 @@ import { Connection, type ConnectionEvents } from "../../shared/http2/connection
 import { RENEWING } from "../../shared/registration/renewing.ts";
 import { ErrorCode, errorName, type Http2Error } from "../../shared/http2/frames.ts";
 import { type PumpProtocol, type Socket, SocketPump } from "../peer/socket_pump.ts";
-import { PacedResets } from "../peer/reset_pacer.ts";
+import { ResetPacer } from "../peer/reset_pacer.ts";
 import { MAX_BACKLOG, ReceiveBudget } from "../peer/receive_budget.ts";
 import type { CloseReason, ServerInfo, Tunnel, TunnelStats } from "../registry/tunnel.ts";
 import type { Swept } from "./keepalive.ts";
@@ -62,7 +62,7 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, PumpProto
   readonly vouchers: TunnelVouchers | undefined;
   readonly connectedAtMs: number = Date.now();
   readonly side: ReceiveBudget;
-  readonly resets: PacedResets;
+  readonly resets: ResetPacer;
   readonly closed: Promise<CloseReason>;
   callsTotal = 0;
   ownCall: OwnCall | undefined;
@@ -103,7 +103,7 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, PumpProto
     this.#greeting = options.greeting;
     this.#frames = new FrameReader(new TunnelFrames(this, this.#connection), FROM_SERVER);
     this.side = new ReceiveBudget(this.#connection);
-    this.resets = new PacedResets(this.#connection);
+    this.resets = new ResetPacer(this.#connection);
     this.#connection.start();
   }
 
