@@ -47,7 +47,7 @@ interface Asker {
 }
 
 /** Guarantee: no second, wherever it begins, sees more than `perSecond` admissions. */
-export class Admission {
+export class HandshakeRate {
   readonly perSecond: number;
   readonly #now: () => number;
   /** The last `perSecond` admissions, as a ring: when each was, and whose. */

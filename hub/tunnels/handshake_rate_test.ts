@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { randomFrom } from "../../shared/testing/property.ts";
-import { Admission, MAX_RETRY_S } from "./handshake_rate.ts";
+import { HandshakeRate, MAX_RETRY_S } from "./handshake_rate.ts";
 
 Deno.test("Admission lets in what fits into a second, and spreads the others", () => {
   let nowMs = 0;
-  const admission = new Admission({ perSecond: 10, now: () => nowMs });
+  const admission = new HandshakeRate({ perSecond: 10, now: () => nowMs });
   const answers = Array.from({ length: 50 }, () => admission.retryAfterS("fleet"));
   assert.equal(answers.filter((answer) => answer === undefined).length, 10);
   const perSecond = Map.groupBy(answers.filter((answer) => answer !== undefined), (s) => s);
@@ -24,7 +24,7 @@ Deno.test("Admission lets in what fits into a second, and spreads the others", (
 Deno.test("Admission admits at most perSecond in any second", () => {
   let nowMs = 0;
   const random = randomFrom();
-  const admission = new Admission({ perSecond: 7, now: () => nowMs });
+  const admission = new HandshakeRate({ perSecond: 7, now: () => nowMs });
   const admitted: number[] = [];
   for (let i = 0; i < 20_000; i++) {
     nowMs += random(100_000) / 1_000;
@@ -38,14 +38,14 @@ Deno.test("Admission admits at most perSecond in any second", () => {
 });
 
 Deno.test("Admission sends nobody away for longer than its bound", () => {
-  const admission = new Admission({ perSecond: 1, now: () => 0 });
+  const admission = new HandshakeRate({ perSecond: 1, now: () => 0 });
   for (let i = 0; i < 10_000; i++) assert.ok((admission.retryAfterS("fleet") ?? 0) <= MAX_RETRY_S);
 });
 
 Deno.test("Admission: servers that obey are all in, soon after the shortest time that is possible", () => {
   let nowMs = 0;
   const random = randomFrom();
-  const admission = new Admission({ perSecond: 100, now: () => nowMs });
+  const admission = new HandshakeRate({ perSecond: 100, now: () => nowMs });
   let waiting: number[] = Array.from({ length: 1_000 }, () => random(100_000) / 1_000);
   let tries = 0;
   for (; waiting.length > 0; nowMs++) {
@@ -64,7 +64,7 @@ Deno.test("Admission: servers that obey are all in, soon after the shortest time
 
 Deno.test("B8: one entry of many names neither takes all places of a second, nor makes others wait", () => {
   let nowMs = 0;
-  const admission = new Admission({ perSecond: 20, now: () => nowMs });
+  const admission = new HandshakeRate({ perSecond: 20, now: () => nowMs });
   const seen: (number | undefined)[] = [];
   const flood: (number | undefined)[] = [];
   for (; nowMs < 60_000; nowMs += 50) {
@@ -80,7 +80,7 @@ Deno.test("B8: one entry of many names neither takes all places of a second, nor
 
 Deno.test("Admission leaves all places to who is alone again", () => {
   let nowMs = 0;
-  const admission = new Admission({ perSecond: 20, now: () => nowMs });
+  const admission = new HandshakeRate({ perSecond: 20, now: () => nowMs });
   const inOneSecond = () => {
     nowMs += 1_000;
     return Array.from({ length: 30 }, () => admission.retryAfterS("a"))

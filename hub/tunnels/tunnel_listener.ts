@@ -12,7 +12,7 @@ import { HttpError } from "../../shared/http1/http_error.ts";
 import { checkUpgrade, errorResponse, upgradeResponse } from "../../shared/websocket/upgrade.ts";
 import { KEYS_HEADER } from "../../shared/vouchers/voucher.ts";
 import { networkOf } from "../net/network.ts";
-import { Admission } from "./handshake_rate.ts";
+import { HandshakeRate } from "./handshake_rate.ts";
 import type { Identity, TunnelRequest } from "../auth/identity.ts";
 import { isForwarded } from "../auth/behind_proxy.ts";
 import type { Gatekeeper } from "../access/gatekeeper.ts";
@@ -60,14 +60,14 @@ export interface TunnelListenerContext {
 /** Serves connections of servers. */
 export class TunnelListener {
   readonly #context: TunnelListenerContext;
-  readonly #admission: Admission;
+  readonly #admission: HandshakeRate;
   /** Connections that are no tunnels yet. */
   readonly #handshakes = new Set<PeerConn>();
 
   constructor(context: TunnelListenerContext) {
     this.#context = context;
     const { maxHandshakesPerS: perSecond } = context;
-    this.#admission = new Admission(perSecond === undefined ? {} : { perSecond });
+    this.#admission = new HandshakeRate(perSecond === undefined ? {} : { perSecond });
   }
 
   /** Ends all handshakes under way; tunnels belong to the registry. */
