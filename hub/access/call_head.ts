@@ -11,7 +11,7 @@ import { parseTimeout } from "../../shared/grpc/timeout.ts";
 import { type Field, type HeaderList, headerListBytes } from "../../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import { OPERATOR_FIELD, VOUCHER_FIELD } from "../../shared/vouchers/voucher.ts";
-import type { Admission } from "../auth/identity.ts";
+import type { KnownCaller } from "../auth/identity.ts";
 import { type Wish, wishOf } from "./director.ts";
 import { isProxyField } from "../auth/behind_proxy.ts";
 import type { CallHead } from "../registry/tunnel.ts";
@@ -52,7 +52,7 @@ export class RequestHead implements CallHead {
   readonly forwarded: boolean = false;
   #wish: Wish | RpcError | undefined;
   /** Who was let in with it, on the connection that it came on. */
-  admission: Admission | undefined;
+  admission: KnownCaller | undefined;
   /** The beginning of its audit record, and for which call it was made; written by the journal. */
   audited: AuditedCall | undefined;
   /** The last block, and for whom it was made. */

@@ -13,12 +13,12 @@ import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { isLoopback } from "../../shared/net/loopback.ts";
 import {
-  type Admission,
   after,
   type Answer,
   type Auth,
   type CallRequest,
   type Identity,
+  type KnownCaller,
   type Operator,
   type TunnelRequest,
 } from "../auth/identity.ts";
@@ -60,7 +60,7 @@ export interface LiveCall {
   /** Name of its server; empty for the hub's own services. */
   readonly server: ServerName;
   /** Written by the gatekeeper, as long as it keeps the call. */
-  admission: Admission | undefined;
+  admission: KnownCaller | undefined;
   livePlace: number;
   fail(error: RpcError): void;
 }

@@ -55,7 +55,7 @@ export interface CallRequest {
 }
 
 /** A positive answer: who was let in, for which request, and until when it may be used again. */
-export interface Admission {
+export interface KnownCaller {
   readonly request: CallRequest;
   readonly operator: Operator;
   readonly untilMs: number;

@@ -27,7 +27,7 @@ import { formatTimeout } from "../../shared/grpc/timeout.ts";
 import { ErrorCode } from "../../shared/http2/frames.ts";
 import { type HeaderList, headerListBytes } from "../../shared/http2/header_list.ts";
 import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
-import type { Admission } from "../auth/identity.ts";
+import type { KnownCaller } from "../auth/identity.ts";
 import type { Deadlines, Expiring } from "./deadlines.ts";
 import type { Account } from "../limits/account.ts";
 import { Direction } from "./direction.ts";
@@ -111,7 +111,7 @@ export class RelayedCall implements StreamEvents, Expiring {
   account: Account | undefined;
   deadlineMs = 0;
   deadlinePlace = -1;
-  admission: Admission | undefined;
+  admission: KnownCaller | undefined;
   livePlace = -1;
   readonly #context: CallContext;
   readonly #near: ReceiveBudget;
