@@ -25,7 +25,7 @@ import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
 import { OPERATOR_FIELD, VOUCHER_FIELD } from "../../shared/vouchers/voucher.ts";
 import { lostError, resetError, statusOf, tooLargeError } from "../relay/answer_headers.ts";
 import type { Socket } from "../peer/socket_pump.ts";
-import type { Meter } from "../limits/meter.ts";
+import type { ByteMeter } from "../limits/meter.ts";
 import type { CallTarget } from "../peer/call_target.ts";
 import { ERROR_DOMAIN } from "../errors.ts";
 
@@ -54,8 +54,8 @@ export interface RawOptions {
 
 /** What limits the bytes of each direction, where something does. */
 export interface RawMeters {
-  readonly up: Meter;
-  readonly down: Meter;
+  readonly up: ByteMeter;
+  readonly down: ByteMeter;
 }
 
 /** How a raw connection ended. */

@@ -27,7 +27,7 @@ import { getLogger } from "@logtape/logtape";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { isWithinShare } from "../../shared/async/fair_share.ts";
 import { ByteRate } from "./byte_rate.ts";
-import { Meter } from "./meter.ts";
+import { ByteMeter } from "./meter.ts";
 import { exhausted, LIMIT_RETRY_MS } from "../errors.ts";
 import { Account } from "./account.ts";
 
@@ -177,10 +177,10 @@ export class Limits {
   }
 
   /** For one direction of a call that has entered. */
-  meter(account: Account, server: string): Meter {
+  meter(account: Account, server: string): ByteMeter {
     const rates = [account.rate, this.#serverRate(server)].filter((rate) => rate !== undefined);
     const maxBufferedBytes = this.#bytes.maxBufferedBytesPerOperator ?? Infinity;
-    return new Meter({ account, rates, maxBufferedBytes });
+    return new ByteMeter({ account, rates, maxBufferedBytes });
   }
 
   /** Counts a call that is let in; what it gives is to be given to `ended`, and then to `leave`. */
@@ -233,7 +233,7 @@ export class Limits {
    * For one direction of a call; `undefined` if nothing limits its bytes. The hub's own services have
    * no limit: they show what is going on.
    */
-  meterOf({ account, server }: CountedCall): Meter | undefined {
+  meterOf({ account, server }: CountedCall): ByteMeter | undefined {
     if (!this.metered || account === undefined || server === "") return undefined;
     return this.meter(account, server);
   }

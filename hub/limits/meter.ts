@@ -26,7 +26,7 @@ function slowest(rates: readonly ByteRate[]): number {
 }
 
 /** Guarantee: after `end()` nothing is booked any more but what still comes. */
-export class Meter implements Taker {
+export class ByteMeter implements Taker {
   readonly #account: Account;
   readonly #rates: readonly ByteRate[];
   readonly #maxBufferedBytes: number;

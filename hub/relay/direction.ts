@@ -14,7 +14,7 @@
 import type { Connection } from "../../shared/http2/connection.ts";
 import { DEFAULT_WINDOW } from "../../shared/http2/frames.ts";
 import type { Stream } from "../../shared/http2/stream.ts";
-import type { Meter } from "../limits/meter.ts";
+import type { ByteMeter } from "../limits/meter.ts";
 import { type ReceiveBudget, STREAM_BYTES } from "../peer/receive_budget.ts";
 
 /** Less credit is not worth a frame, while the sender has as much left. */
@@ -27,7 +27,7 @@ export class Direction {
   readonly #receiver: ReceiveBudget;
   readonly #to: Stream;
   /** Where there is a limit on bytes: most hubs have none. */
-  readonly #meter: Meter | undefined;
+  readonly #meter: ByteMeter | undefined;
   /** Credit that the receiver gave and the sender has not got; negative if it got more. */
   #wanted: number;
   /** What it holds of the receiver's shared bytes. */
@@ -38,7 +38,7 @@ export class Direction {
     from: Stream,
     receiver: ReceiveBudget,
     to: Stream,
-    meter?: Meter,
+    meter?: ByteMeter,
   ) {
     this.#sender = sender;
     this.#from = from;
@@ -96,7 +96,7 @@ export class Direction {
     this.#sender.grant(from, bytes);
   }
 
-  #book(meter: Meter): void {
+  #book(meter: ByteMeter): void {
     const from = this.#from;
     const over = from.closed || from.remoteEnd || this.#to.closed;
     meter.keeps(this.#to.queuedBytes, over ? 0 : from.recvWindow);

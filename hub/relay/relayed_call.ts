@@ -49,7 +49,7 @@ import type { ReceiveBudget } from "../peer/receive_budget.ts";
 import type { CallTarget } from "../peer/call_target.ts";
 import { ERROR_DOMAIN } from "../errors.ts";
 import type { CallIdentity } from "../access/call_identity.ts";
-import type { Meter } from "../limits/meter.ts";
+import type { ByteMeter } from "../limits/meter.ts";
 
 /** A call that waits for its server. */
 interface Held {
@@ -93,7 +93,7 @@ export interface CallContext {
   readonly observers: readonly CallObserver[];
   readonly limits: {
     /** What limits the bytes of one direction of a call; `undefined` if nothing does. */
-    meterOf(call: RelayedCall): Meter | undefined;
+    meterOf(call: RelayedCall): ByteMeter | undefined;
   };
 }
 

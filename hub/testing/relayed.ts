@@ -16,7 +16,7 @@ import { Recorder } from "../../shared/http2/testing/recorder.ts";
 import { NOTHING } from "../../shared/rules/rules.ts";
 import { Deadlines } from "../relay/deadlines.ts";
 import { type CallContext, RelayedCall } from "../relay/relayed_call.ts";
-import type { Meter } from "../limits/meter.ts";
+import type { ByteMeter } from "../limits/meter.ts";
 import { RequestHead } from "../access/call_head.ts";
 import { ResetPacer } from "../peer/reset_pacer.ts";
 import { ReceiveBudget } from "../peer/receive_budget.ts";
@@ -71,7 +71,7 @@ export interface RelayedOptions {
   /** The same of the server. @default {32 KiB} */
   readonly serverListBytes?: number;
   /** What limits bytes. @default nothing */
-  readonly meter?: ((call: RelayedCall) => Meter | undefined) | undefined;
+  readonly meter?: ((call: RelayedCall) => ByteMeter | undefined) | undefined;
 }
 
 /** Knows the streams that it has opened. */
@@ -100,7 +100,7 @@ export class Relayed implements Disposable {
   callsLeft = 0;
   readonly faults: unknown[] = [];
   readonly deadlines: Deadlines = new Deadlines();
-  readonly #meter: ((call: RelayedCall) => Meter | undefined) | undefined;
+  readonly #meter: ((call: RelayedCall) => ByteMeter | undefined) | undefined;
   /** Nobody takes what the hub has for the caller, or the server. */
   readonly stalled = { caller: false, server: false };
 
