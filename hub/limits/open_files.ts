@@ -15,7 +15,7 @@
  *
  * @module
  */
-import { SharedPlaces } from "../../shared/async/fair_share.ts";
+import { FairShare } from "../../shared/async/fair_share.ts";
 
 /** Nobody is counted who could take more: callers and handshakes together are fewer. */
 const ENOUGH = 12_288;
@@ -41,10 +41,10 @@ export function openFileLimit(enough: number = ENOUGH): number {
 
 /** What is shared of the files. Each connection takes its place here, and one of its kind. */
 export class ConnectionPlaces {
-  readonly #all: SharedPlaces;
-  readonly #callers: SharedPlaces;
-  readonly #handshakes: SharedPlaces;
-  readonly #tlsHandshakes: SharedPlaces;
+  readonly #all: FairShare;
+  readonly #callers: FairShare;
+  readonly #handshakes: FairShare;
+  readonly #tlsHandshakes: FairShare;
 
   /** @param openFiles Those that may be open in addition to what is open already. */
   constructor(
@@ -56,10 +56,10 @@ export class ConnectionPlaces {
     },
   ) {
     const files = Math.max(0, openFiles - OWN_FILES);
-    this.#all = new SharedPlaces(files);
-    this.#callers = new SharedPlaces(Math.min(maxCallers, Math.ceil(files / 2)));
-    this.#handshakes = new SharedPlaces(Math.min(maxHandshakes, Math.ceil(files / 8)));
-    this.#tlsHandshakes = new SharedPlaces(Math.min(maxTlsHandshakes, Math.ceil(files / 8)));
+    this.#all = new FairShare(files);
+    this.#callers = new FairShare(Math.min(maxCallers, Math.ceil(files / 2)));
+    this.#handshakes = new FairShare(Math.min(maxHandshakes, Math.ceil(files / 8)));
+    this.#tlsHandshakes = new FairShare(Math.min(maxTlsHandshakes, Math.ceil(files / 8)));
   }
 
   /** For a connection that shakes hands by TLS; after that it takes one of the other places. */

@@ -14,7 +14,7 @@
 import { getLogger } from "@logtape/logtape";
 import tls from "node:tls";
 import { turns } from "../../shared/async/turns.ts";
-import { SharedPlaces } from "../../shared/async/fair_share.ts";
+import { FairShare } from "../../shared/async/fair_share.ts";
 import { ACCEPTED_AT_ONCE, isGone } from "./accept_loop.ts";
 import { networkOf } from "./network.ts";
 import { ClientAuthorities } from "./client_authorities.ts";
@@ -105,7 +105,7 @@ export class TlsListener implements Disposable {
     const { hostname, port, tls: identity, alpn, takePlace } = options;
     const { handshakeTimeoutMs = () => HANDSHAKE_TIMEOUT_MS } = options;
     this.#alpn = alpn;
-    const places = new SharedPlaces(MAX_TLS_HANDSHAKES);
+    const places = new FairShare(MAX_TLS_HANDSHAKES);
     this.#takePlace = takePlace ?? ((network) => places.take(network));
     this.#timeoutMs = handshakeTimeoutMs;
     this.#context = tlsContext(identity);

@@ -12,7 +12,7 @@ import type {
 } from "../../shared/gen/types.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
-import { SharedPlaces } from "../../shared/async/fair_share.ts";
+import { FairShare } from "../../shared/async/fair_share.ts";
 import { duration, timestamp } from "../../shared/grpc/proto_time.ts";
 
 /** Events of the past that a new watcher can ask for. */
@@ -126,7 +126,7 @@ export class ActivityFeed {
   readonly #maxHistory: number;
   readonly #maxQueued: number;
   readonly #maxWatchers: number;
-  readonly #places: SharedPlaces;
+  readonly #places: FairShare;
   readonly #now: () => number;
   #seq = 0;
   #closed = false;
@@ -135,7 +135,7 @@ export class ActivityFeed {
     this.#maxHistory = options.maxHistory ?? MAX_HISTORY;
     this.#maxQueued = options.maxQueued ?? MAX_QUEUED;
     this.#maxWatchers = options.maxWatchers ?? MAX_WATCHERS;
-    this.#places = new SharedPlaces(this.#maxWatchers);
+    this.#places = new FairShare(this.#maxWatchers);
     this.#now = options.now ?? Date.now;
   }
 

@@ -14,7 +14,7 @@ import { Gauge, Registry } from "prom-client";
 import { HttpError } from "../../shared/http1/http_error.ts";
 import { errorResponse, okResponse } from "../../shared/websocket/upgrade.ts";
 import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
-import { SharedPlaces } from "../../shared/async/fair_share.ts";
+import { FairShare } from "../../shared/async/fair_share.ts";
 import { VERSION } from "../../shared/version.ts";
 import { networkOf } from "../net/network.ts";
 import { acceptLoop } from "../net/accept_loop.ts";
@@ -81,7 +81,7 @@ export function startMetrics(options: MetricsOptions): Metrics {
   const listener = listen({ ...options.listen, alpn: [], flag: "--metrics-listen" });
   const ending = new AbortController();
   const open = new Set<PeerConn>();
-  const places = new SharedPlaces(MAX_REQUESTS);
+  const places = new FairShare(MAX_REQUESTS);
   void acceptLoop(listener, async (conn) => {
     using place = places.take(networkOf(hostOf(remoteAddressOf(conn))));
     open.add(conn);

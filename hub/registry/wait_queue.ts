@@ -5,7 +5,7 @@
  */
 import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
-import { SharedPlaces } from "../../shared/async/fair_share.ts";
+import { FairShare } from "../../shared/async/fair_share.ts";
 import { ERROR_DOMAIN, exhausted } from "../errors.ts";
 import type { ServerName, Tunnel } from "./tunnel.ts";
 
@@ -25,13 +25,13 @@ interface Waiter<T> {
 export class WaitQueue<T extends Tunnel> {
   /** In the order in which they came. */
   readonly #waiters = new Set<Waiter<T>>();
-  readonly #places: SharedPlaces;
+  readonly #places: FairShare;
   readonly #max: number;
   #closed = false;
 
   constructor(max: number) {
     this.#max = max;
-    this.#places = new SharedPlaces(max);
+    this.#places = new FairShare(max);
   }
 
   /** Calls that wait now. */

@@ -16,7 +16,7 @@ import { durationMs } from "../../shared/grpc/proto_time.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { OPERATOR_FIELD, VOUCHER_FIELD } from "../../shared/vouchers/voucher.ts";
-import { SharedPlaces } from "../../shared/async/fair_share.ts";
+import { FairShare } from "../../shared/async/fair_share.ts";
 import { VERSION } from "../../shared/version.ts";
 import type { GrpcServer } from "./grpc_server.ts";
 import { connectLocal, pumpChunks } from "./raw_connection.ts";
@@ -53,7 +53,7 @@ export interface TunnelServiceOptions {
 
 export function tunnelService(options: TunnelServiceOptions): Handlers {
   const { grpc, upstreams, guard, tunnel } = options;
-  const places = new SharedPlaces(MAX_RAW_CONNECTIONS);
+  const places = new FairShare(MAX_RAW_CONNECTIONS);
 
   /** Who opens a raw connection, as far as the policy wants to know it. */
   function guardedBy({ peer, metadata }: CallContext) {

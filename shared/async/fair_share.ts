@@ -17,7 +17,7 @@ export function isWithinShare(own: number, free: number): boolean {
 }
 
 /** Places that are counted by who has them. */
-export class SharedPlaces {
+export class FairShare {
   readonly #total: number;
   readonly #own = new Map<string, number>();
   #taken = 0;

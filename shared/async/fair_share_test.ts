@@ -1,22 +1,22 @@
 import assert from "node:assert/strict";
-import { SharedPlaces } from "./fair_share.ts";
+import { FairShare } from "./fair_share.ts";
 
 /** Takes all that somebody gets. */
-function takeAll(places: SharedPlaces, who: string): Disposable[] {
+function takeAll(places: FairShare, who: string): Disposable[] {
   const taken: Disposable[] = [];
   for (let place; (place = places.take(who)) !== undefined;) taken.push(place);
   return taken;
 }
 
 Deno.test("SharedPlaces leaves a part to those who come later, however many took all they could", () => {
-  const places = new SharedPlaces(1000);
+  const places = new FairShare(1000);
   const counts = ["a", "b", "c", "d"].map((who) => takeAll(places, who).length);
   assert.deepEqual(counts, [750, 188, 47, 12]);
   assert.ok(places.take("e"));
 });
 
 Deno.test("SharedPlaces gives a place back once, to whoever comes next", () => {
-  const places = new SharedPlaces(4);
+  const places = new FairShare(4);
   const [first, ...others] = takeAll(places, "a");
   assert.equal(others.length, 2);
   first![Symbol.dispose]();
