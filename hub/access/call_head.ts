@@ -39,7 +39,7 @@ export interface AuditedCall {
 }
 
 /** A call's request, as far as the hub cares. */
-export class RequestHead implements CallHead {
+export class CallHeaders implements CallHead {
   readonly fields: HeaderList;
   readonly path: string = "";
   readonly authority: string = "";

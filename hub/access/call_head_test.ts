@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Field, HeaderList } from "../../shared/http2/header_list.ts";
 import { HpackDecoder } from "../../shared/http2/hpack/decoder.ts";
-import { RequestHead } from "./call_head.ts";
+import { CallHeaders } from "./call_head.ts";
 
 const CALL: HeaderList = [
   [":method", "POST"],
@@ -16,7 +16,7 @@ function decoded(block: Uint8Array): HeaderList {
 }
 
 Deno.test("RequestHead reads what the hub cares for", async (t) => {
-  const read = (...more: Field[]) => new RequestHead([...CALL, ...more]);
+  const read = (...more: Field[]) => new CallHeaders([...CALL, ...more]);
   await t.step("path and authority", () => {
     const { path, authority, isGrpc, timeoutMs, authorization } = read();
     assert.deepEqual([path, authority, isGrpc, timeoutMs, authorization], [
@@ -29,7 +29,7 @@ Deno.test("RequestHead reads what the hub cares for", async (t) => {
   });
   await t.step("host stands in for :authority, and never replaces it", () => {
     assert.equal(read(["host", "other"]).authority, "hub:9090");
-    assert.equal(new RequestHead([CALL[0]!, ["host", "other"]]).authority, "other");
+    assert.equal(new CallHeaders([CALL[0]!, ["host", "other"]]).authority, "other");
   });
   await t.step("the first authorization", () => {
     assert.equal(
@@ -66,7 +66,7 @@ Deno.test("RequestHead reads what the hub cares for", async (t) => {
         [":method", method],
         ...(type === undefined ? [] : [["content-type", type] as const]),
       ];
-      assert.equal(new RequestHead(fields).isGrpc, expected);
+      assert.equal(new CallHeaders(fields).isGrpc, expected);
     });
   }
 });
@@ -83,7 +83,7 @@ Deno.test("RequestHead.block() is what the server gets", () => {
     ["x-secret", "s", true],
     ["x-bin", "again"],
   ];
-  const head = new RequestHead(fields);
+  const head = new CallHeaders(fields);
   const kept: HeaderList = [...CALL, ["x-hub-server", "edge-1"], ["x-bin", "\x00\xff"], [
     "x-secret",
     "s",
@@ -107,7 +107,7 @@ Deno.test("RequestHead.block() is what the server gets", () => {
 });
 
 Deno.test("RequestHead.block() is made once, for one operator and one way", () => {
-  const head = new RequestHead([...CALL, ["authorization", "Bearer secret"]]);
+  const head = new CallHeaders([...CALL, ["authorization", "Bearer secret"]]);
   const block = head.block({ name: "olga", credentialUsed: true });
   assert.equal(head.block({ name: "olga", credentialUsed: true }), block);
   assert.notEqual(head.block({ name: "olga", credentialUsed: true }, "v"), block);
@@ -123,7 +123,7 @@ Deno.test("RequestHead.block() is made once, for one operator and one way", () =
 });
 
 Deno.test("RequestHead.blockWithTimeout() has the deadline that is left", () => {
-  const head = new RequestHead([...CALL, ["grpc-timeout", "30S"], ["x-hub-wait", "20s"]]);
+  const head = new CallHeaders([...CALL, ["grpc-timeout", "30S"], ["x-hub-wait", "20s"]]);
   assert.deepEqual(
     decoded(head.blockWithTimeout({ name: "olga", credentialUsed: true }, {
       voucher: "v",

@@ -15,7 +15,7 @@ import type { Peer } from "../net/peer.ts";
 import type { CallTarget } from "../peer/call_target.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { ServerName, Tunnel } from "../registry/tunnel.ts";
-import type { RequestHead } from "./call_head.ts";
+import type { CallHeaders } from "./call_head.ts";
 import { type CallIdentity, callIdentity } from "./call_identity.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
 
@@ -52,13 +52,13 @@ export class CallRouter {
   }
 
   /** Who calls, or why it may not. */
-  identify(head: RequestHead, peer: Peer): Answer<CallIdentity | RpcError> {
+  identify(head: CallHeaders, peer: Peer): Answer<CallIdentity | RpcError> {
     const answer = this.#gate.authorizeCall(head, peer);
     return answer instanceof Promise ? answer.then(callIdentity) : callIdentity(answer);
   }
 
   /** Where the call goes, or why it goes nowhere. */
-  route(head: RequestHead, identity: CallIdentity): Routed | RpcError {
+  route(head: CallHeaders, identity: CallIdentity): Routed | RpcError {
     const route = this.#gate.direct(head, identity);
     if (route instanceof RpcError) return route;
     if (route.to === "hub") {
@@ -79,7 +79,7 @@ export class CallRouter {
    */
   async waitFor(
     { head, server, identity }: {
-      readonly head: RequestHead;
+      readonly head: CallHeaders;
       readonly server: ServerName;
       readonly identity: CallIdentity;
     },

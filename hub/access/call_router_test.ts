@@ -7,11 +7,11 @@ import { Limits } from "../limits/limits.ts";
 import { ReceiveBudget } from "../peer/receive_budget.ts";
 import { ResetPacer } from "../peer/reset_pacer.ts";
 import type { CallTarget } from "../peer/call_target.ts";
-import { RequestHead } from "./call_head.ts";
+import { CallHeaders } from "./call_head.ts";
 import type { CallIdentity } from "./call_identity.ts";
 import { CallRouter, type CallRouterOptions } from "./call_router.ts";
 
-const HEAD = new RequestHead([[":path", "/echo.v1.Echo/Unary"], ["x-hub-server", "edge-1"]]);
+const HEAD = new CallHeaders([[":path", "/echo.v1.Echo/Unary"], ["x-hub-server", "edge-1"]]);
 const OLGA: CallIdentity = { name: "olga", how: "token", grant: EVERYTHING, credentialUsed: true };
 const PEER = { remoteAddress: "192.0.2.1:1", encrypted: true };
 

@@ -39,7 +39,7 @@ import { NearNames } from "./near_names.ts";
 import { SlotSet } from "../peer/slot_set.ts";
 import type { Refusal } from "../registry/refusal.ts";
 import type { Registry } from "../registry/registry.ts";
-import type { RequestHead } from "./call_head.ts";
+import type { CallHeaders } from "./call_head.ts";
 import { hostOf, type Peer } from "../net/peer.ts";
 import type { CloseReason, ServerName, Tunnel } from "../registry/tunnel.ts";
 
@@ -54,7 +54,7 @@ const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
 
 /** A call that was let in and has not ended. */
 export interface LiveCall {
-  readonly head: RequestHead;
+  readonly head: CallHeaders;
   /** Who calls; a new look may find that it may do something else. */
   readonly identity: { grant: Grant };
   /** Name of its server; empty for the hub's own services. */
@@ -137,7 +137,7 @@ export class Gatekeeper {
   }
 
   /** Who calls, or why it may not. The same metadata on the same connection is looked at once. */
-  authorizeCall(head: RequestHead, peer: Peer): Answer<Operator | RpcError> {
+  authorizeCall(head: CallHeaders, peer: Peer): Answer<Operator | RpcError> {
     const known = head.admission;
     if (known !== undefined && known.epoch === this.#epoch && Date.now() < known.untilMs) {
       return known.operator;
@@ -234,7 +234,7 @@ export class Gatekeeper {
   // ---- Where it may go
 
   /** Directs a routed call, if its operator may make it. */
-  direct(head: RequestHead, operator: Pick<Operator, "name" | "grant">): Route | RpcError {
+  direct(head: CallHeaders, operator: Pick<Operator, "name" | "grant">): Route | RpcError {
     const route = direct(head.wish, this.view(operator));
     if (route instanceof RpcError || route.to === "hub") return route;
     return this.permit(head, { operator, server: route.name }) ?? route;
@@ -249,7 +249,7 @@ export class Gatekeeper {
 
   /** Why an operator may not make this call of this server, as the server is now. */
   permit(
-    { path }: Pick<RequestHead, "path">,
+    { path }: Pick<CallHeaders, "path">,
     { operator, server }: { operator: Pick<Operator, "name" | "grant">; server: ServerName },
   ): RpcError | undefined {
     const { name, grant } = operator;

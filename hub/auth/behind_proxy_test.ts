@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { isForwarded } from "./behind_proxy.ts";
-import { RequestHead } from "../access/call_head.ts";
+import { CallHeaders } from "../access/call_head.ts";
 
 Deno.test("D2: what proxies, load balancers and CDNs add cancels the trust in loopback", async (t) => {
   const names = [
@@ -27,7 +27,7 @@ Deno.test("D2: what proxies, load balancers and CDNs add cancels the trust in lo
   for (const name of names) {
     await t.step(name, () => {
       assert.equal(isForwarded([["host", "h"], [name, ""]]), true);
-      assert.equal(new RequestHead([[":path", "/"], [name, ""]]).forwarded, true);
+      assert.equal(new CallHeaders([[":path", "/"], [name, ""]]).forwarded, true);
     });
   }
 });

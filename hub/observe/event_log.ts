@@ -26,7 +26,7 @@ import type { RelayedCall } from "../relay/relayed_call.ts";
 import type { RawResult } from "../calls/raw_connection.ts";
 import { type Refused, RefusedLines, type RefusedSum } from "./refused_lines.ts";
 import type { RegistryEvent } from "../registry/registry.ts";
-import type { RequestHead } from "../access/call_head.ts";
+import type { CallHeaders } from "../access/call_head.ts";
 import type { Tunnel } from "../registry/tunnel.ts";
 import type { RefusedServer } from "../tunnels/tunnel_listener.ts";
 
@@ -124,7 +124,7 @@ export class EventLog {
     }
   }
 
-  callRefused(head: RequestHead, peer: string, { code, message: reason }: RpcError): void {
+  callRefused(head: CallHeaders, peer: string, { code, message: reason }: RpcError): void {
     const status = statusName(code);
     if (!this.#refused.take({ kind: "call", who: "", peer, status, reason })) return;
     const method = methodOf(head);
@@ -262,7 +262,7 @@ function whatOf(
   return text;
 }
 
-function methodOf({ path }: RequestHead): string {
+function methodOf({ path }: CallHeaders): string {
   return path.length > MAX_METHOD ? path.slice(0, MAX_METHOD) : path;
 }
 

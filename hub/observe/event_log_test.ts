@@ -5,7 +5,7 @@ import { ActivityFeed } from "./activity_feed.ts";
 import { AuditWriter } from "../audit/writer.ts";
 import type { RelayedCall } from "../relay/relayed_call.ts";
 import { EventLog } from "./event_log.ts";
-import { RequestHead } from "../access/call_head.ts";
+import { CallHeaders } from "../access/call_head.ts";
 
 /** A journal, and what it has written. */
 function begin() {
@@ -30,7 +30,7 @@ function begin() {
 }
 
 /** The part of a call that the journal looks at. */
-function call(head: RequestHead, more: Partial<RelayedCall> = {}): RelayedCall {
+function call(head: CallHeaders, more: Partial<RelayedCall> = {}): RelayedCall {
   return {
     head,
     server: "edge-1",
@@ -43,7 +43,7 @@ function call(head: RequestHead, more: Partial<RelayedCall> = {}): RelayedCall {
   } as RelayedCall;
 }
 
-const head = (path: string) => new RequestHead([[":path", path]]);
+const head = (path: string) => new CallHeaders([[":path", path]]);
 
 Deno.test("Journal.callEnded() writes down each call as it was, also of one head", async () => {
   const { journal, written } = begin();

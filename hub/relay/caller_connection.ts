@@ -20,7 +20,7 @@ import { errorBlock } from "./answer_headers.ts";
 import { type PumpProtocol, type Socket, SocketPump } from "../peer/socket_pump.ts";
 import { HealthProbe, isHealthProbe, probeAnswer } from "./probes.ts";
 import { MAX_REFUSED_PER_CONNECTION, type RefusedCalls } from "../limits/refused_calls.ts";
-import { RequestHead } from "../access/call_head.ts";
+import { CallHeaders } from "../access/call_head.ts";
 import { ReceiveBudget } from "../peer/receive_budget.ts";
 import type { Peer } from "../net/peer.ts";
 import type { CallTarget } from "../peer/call_target.ts";
@@ -29,7 +29,7 @@ import { CallIdentity } from "../access/call_identity.ts";
 /** Is told what becomes of callers and of their calls. */
 export interface CallerObserver extends CallObserver {
   /** Called for each call whose caller was not let in. */
-  callRefused?(head: RequestHead, remoteAddress: string, error: RpcError): void;
+  callRefused?(head: CallHeaders, remoteAddress: string, error: RpcError): void;
   /** Called when a caller has broken HTTP/2, or asked too much. */
   callerBroke?(remoteAddress: string, error: Http2Error): void;
 }
@@ -77,7 +77,7 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
   readonly #link: SocketPump;
   readonly #side: ReceiveBudget;
   /** A caller repeats its header blocks, and with them the lists. */
-  readonly #heads = new WeakMap<HeaderList, RequestHead>();
+  readonly #heads = new WeakMap<HeaderList, CallHeaders>();
   /** Seconds since the drain began; `undefined` before. */
   #drainingS: number | undefined;
   /** The GOAWAY that draws the line is sent: no call can be on its way. */
@@ -183,7 +183,7 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
     if (fields === undefined) {
       const error = new RpcError(Status.RESOURCE_EXHAUSTED, "Metadata is larger than 32 KiB");
       // The headers were dropped because they were too large: caller and method are unknown here.
-      this.#tellRefused(new RequestHead([]), error);
+      this.#tellRefused(new CallHeaders([]), error);
       return this.#refuse(stream, error);
     }
     const head = this.#readHead(fields);
@@ -246,11 +246,11 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
     this.#lineDrawn = true;
   }
 
-  #readHead(fields: HeaderList): RequestHead {
-    if (!this.#connection.fieldsRepeated) return new RequestHead(fields);
+  #readHead(fields: HeaderList): CallHeaders {
+    if (!this.#connection.fieldsRepeated) return new CallHeaders(fields);
     let head = this.#heads.get(fields);
     if (head === undefined) {
-      head = new RequestHead(fields);
+      head = new CallHeaders(fields);
       this.#heads.set(fields, head);
     }
     return head;
@@ -297,7 +297,7 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
     return this.#context.router.waitFor(call, { waitMs, signal });
   }
 
-  #tellRefused(head: RequestHead, error: RpcError): void {
+  #tellRefused(head: CallHeaders, error: RpcError): void {
     const { remoteAddress } = this.#peer;
     for (const observer of this.#context.observers) {
       observer.callRefused?.(head, remoteAddress, error);

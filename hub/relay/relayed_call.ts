@@ -44,7 +44,7 @@ import {
   statusOf,
   tooLargeError,
 } from "./answer_headers.ts";
-import type { RequestHead } from "../access/call_head.ts";
+import type { CallHeaders } from "../access/call_head.ts";
 import type { ReceiveBudget } from "../peer/receive_budget.ts";
 import type { CallTarget } from "../peer/call_target.ts";
 import { ERROR_DOMAIN } from "../errors.ts";
@@ -71,7 +71,7 @@ export type CallState = "arrived" | "waiting" | "forwarded" | "ended";
 export interface IncomingCall {
   readonly near: ReceiveBudget;
   readonly stream: Stream;
-  readonly head: RequestHead;
+  readonly head: CallHeaders;
   readonly identity: CallIdentity;
   readonly remoteAddress: string;
 }
@@ -99,7 +99,7 @@ export interface CallContext {
 
 /** Guarantee: `callEnded`, then `callLeft` is told once, whatever happens in whatever order. */
 export class RelayedCall implements StreamEvents, Expiring {
-  readonly head: RequestHead;
+  readonly head: CallHeaders;
   readonly identity: CallIdentity;
   readonly remoteAddress: string;
   readonly startedMs: number = performance.now();

@@ -17,7 +17,7 @@ import { NOTHING } from "../../shared/rules/rules.ts";
 import { Deadlines } from "../relay/deadlines.ts";
 import { type CallContext, RelayedCall } from "../relay/relayed_call.ts";
 import type { ByteMeter } from "../limits/meter.ts";
-import { RequestHead } from "../access/call_head.ts";
+import { CallHeaders } from "../access/call_head.ts";
 import { ResetPacer } from "../peer/reset_pacer.ts";
 import { ReceiveBudget } from "../peer/receive_budget.ts";
 import type { CallTarget } from "../peer/call_target.ts";
@@ -222,7 +222,7 @@ export class Relayed implements Disposable {
         const call = new RelayedCall(this.context, {
           near: this.nearSide,
           stream,
-          head: new RequestHead(fields!),
+          head: new CallHeaders(fields!),
           identity,
           remoteAddress: "192.0.2.1:1",
         });
