@@ -23,7 +23,7 @@ const DROPPED: ReadonlySet<string> = new Set(["x-hub-wait", OPERATOR_FIELD, VOUC
 const NO_AUTHORITY = "localhost";
 
 /** Who sends a call: what the hub writes into it, and leaves out. */
-export interface Sender {
+export interface CallSender {
   /** For `x-hub-operator`. */
   readonly name: string;
   /** The credential was for the hub: the server must not see it. */
@@ -56,7 +56,7 @@ export class CallHeaders implements CallHead {
   /** The beginning of its audit record, and for which call it was made; written by the journal. */
   audited: AuditedCall | undefined;
   /** The last block, and for whom it was made. */
-  #block: (Sender & { voucher: string | undefined; bytes: Uint8Array }) | undefined;
+  #block: (CallSender & { voucher: string | undefined; bytes: Uint8Array }) | undefined;
 
   constructor(fields: HeaderList) {
     this.fields = fields;
@@ -85,7 +85,7 @@ export class CallHeaders implements CallHead {
    *
    * @param voucher For a server that asks for it.
    */
-  block(sender: Sender, voucher?: string): Uint8Array {
+  block(sender: CallSender, voucher?: string): Uint8Array {
     const known = this.#block;
     const { name, credentialUsed } = sender;
     if (
@@ -97,20 +97,20 @@ export class CallHeaders implements CallHead {
   }
 
   /** The size of that section as the server counts it: `headerListBytes`. */
-  listBytes(sender: Sender, voucher?: string): number {
+  listBytes(sender: CallSender, voucher?: string): number {
     return headerListBytes(this.#forwarded(sender, { voucher }));
   }
 
   /** The same for a call that had to wait: its deadline has come nearer. */
   blockWithTimeout(
-    sender: Sender,
+    sender: CallSender,
     how: { readonly voucher: string | undefined; readonly timeout: string },
   ): Uint8Array {
     return encodeHeaderList(this.#forwarded(sender, how));
   }
 
   #forwarded(
-    { name: operator, credentialUsed }: Sender,
+    { name: operator, credentialUsed }: CallSender,
     { voucher, timeout }: { readonly voucher: string | undefined; readonly timeout?: string },
   ): HeaderList {
     // gRPC lets a caller leave it out, but some servers end the whole connection for it.
