@@ -14,7 +14,7 @@ import { firstValue, type HeaderList } from "../../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
 import { NOTHING } from "../../shared/rules/rules.ts";
-import { type CallContext, type CallObserver, RelayedCall } from "./relayed_call.ts";
+import { type CallObserver, RelayedCall, type RelayedCallContext } from "./relayed_call.ts";
 import type { CallRouter, Routed } from "../access/call_router.ts";
 import { errorBlock } from "./answer_headers.ts";
 import { type PumpProtocol, type Socket, SocketPump } from "../peer/socket_pump.ts";
@@ -35,7 +35,7 @@ export interface CallerObserver extends CallObserver {
 }
 
 /** What the relay needs of the hub. */
-export interface RelayContext extends CallContext {
+export interface RelayContext extends RelayedCallContext {
   readonly router: Pick<CallRouter, "identify" | "route" | "waitFor">;
   readonly observers: readonly CallerObserver[];
   /** Calls that are refused, by address: see `limits/refused_calls.ts`. */

@@ -87,7 +87,7 @@ export interface CallObserver {
 }
 
 /** What a call needs of the hub. */
-export interface CallContext {
+export interface RelayedCallContext {
   readonly deadlines: Deadlines;
   /** Are told in this order. */
   readonly observers: readonly CallObserver[];
@@ -113,7 +113,7 @@ export class RelayedCall implements StreamEvents, Expiring {
   deadlinePlace = -1;
   admission: KnownCaller | undefined;
   livePlace = -1;
-  readonly #context: CallContext;
+  readonly #context: RelayedCallContext;
   readonly #near: ReceiveBudget;
   readonly #nearStream: Stream;
   /** These four are there from the moment in which the call is forwarded. */
@@ -125,7 +125,7 @@ export class RelayedCall implements StreamEvents, Expiring {
   #ended = false;
   #left = false;
 
-  constructor(context: CallContext, call: IncomingCall) {
+  constructor(context: RelayedCallContext, call: IncomingCall) {
     this.#context = context;
     this.#near = call.near;
     this.#nearStream = call.stream;

@@ -15,7 +15,7 @@ import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
 import { Recorder } from "../../shared/http2/testing/recorder.ts";
 import { NOTHING } from "../../shared/rules/rules.ts";
 import { Deadlines } from "../relay/deadlines.ts";
-import { type CallContext, RelayedCall } from "../relay/relayed_call.ts";
+import { RelayedCall, type RelayedCallContext } from "../relay/relayed_call.ts";
 import type { ByteMeter } from "../limits/meter.ts";
 import { CallHeaders } from "../access/call_head.ts";
 import { ResetPacer } from "../peer/reset_pacer.ts";
@@ -192,7 +192,7 @@ export class Relayed implements Disposable {
     this.deadlines.close();
   }
 
-  get context(): CallContext {
+  get context(): RelayedCallContext {
     return {
       deadlines: this.deadlines,
       limits: { meterOf: (call) => this.#meter?.(call) },
