@@ -40,7 +40,7 @@ import type { RelayContext } from "./relay/caller_connection.ts";
 import { RefusedCalls } from "./limits/refused_calls.ts";
 import { reloadParts } from "./reload_parts.ts";
 import { MAX_HANDSHAKES, type RefusedServer, TunnelListener } from "./tunnels/tunnel_listener.ts";
-import { LOOK_MS, TunnelSweep } from "./tunnels/keepalive.ts";
+import { LOOK_MS, TunnelKeepalive } from "./tunnels/keepalive.ts";
 import { Vouchers } from "./access/vouchers.ts";
 import { welcome } from "./tunnels/welcome.ts";
 import { CallRouter } from "./access/call_router.ts";
@@ -226,7 +226,7 @@ class Hub implements RunningHub {
         signal: this.#acceptingCalls.signal,
       }),
     ]).then(() => this.#closing);
-    const sweep = new TunnelSweep({
+    const sweep = new TunnelKeepalive({
       pingIntervalMs: this.#pingIntervalMs,
       deadAfterMs: this.#deadAfterMs,
     });

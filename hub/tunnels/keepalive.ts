@@ -43,7 +43,7 @@ export interface TunnelSweepOptions {
 }
 
 /** Pings tunnels, closes those that are silent, and calls `tick()` of each once a second. */
-export class TunnelSweep {
+export class TunnelKeepalive {
   readonly #pingIntervalMs: number;
   readonly #noticeMs: number;
   readonly #now: () => number;

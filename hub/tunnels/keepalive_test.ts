@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { CloseReason } from "../registry/tunnel.ts";
-import { LOOK_MS, type Swept, TunnelSweep } from "./keepalive.ts";
+import { LOOK_MS, type Swept, TunnelKeepalive } from "./keepalive.ts";
 
 const NUMBERS = { pingIntervalMs: 5_000, deadAfterMs: 15_000 };
 
@@ -35,7 +35,7 @@ class NotedTunnel implements Swept {
 /** A sweep with a clock that is moved by hand. */
 function world() {
   const clock = { ms: 1_000_000 };
-  const sweep = new TunnelSweep({ ...NUMBERS, now: () => clock.ms });
+  const sweep = new TunnelKeepalive({ ...NUMBERS, now: () => clock.ms });
   const tunnels: NotedTunnel[] = [];
   return {
     clock,
