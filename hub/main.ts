@@ -23,7 +23,7 @@ import { commandStateDir } from "./commands/command_state_dir.ts";
 import { enrollCommands } from "./commands/enroll.ts";
 import { certCommand } from "./commands/cert.ts";
 import { CertificateWatch } from "./net/certificate_watch.ts";
-import { type Config, toConfig } from "./commands/serve_config.ts";
+import { type HubConfig, toConfig } from "./commands/serve_config.ts";
 import { startHub } from "./hub.ts";
 import type { RunningHub } from "./hub_options.ts";
 import { machineName } from "./commands/machine_name.ts";
@@ -157,7 +157,7 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
  * Gives back the permissions that were needed at the start alone. An auth file may name keys to fetch,
  * and systemd is told how it goes; any other hub opens no connection to anywhere.
  */
-function dropUnneeded({ hub: { authFile } }: Config, env: Env): void {
+function dropUnneeded({ hub: { authFile } }: HubConfig, env: Env): void {
   // In a test that runs it in its own process they are the test's.
   if (!import.meta.main) return;
   dropPermissions("run", "ffi");
@@ -170,7 +170,7 @@ function literal(text: string): string {
   return text.replace(/[{}]/g, "$&$&");
 }
 
-function quickStartOf({ hub: options, certificate }: Config, hub: RunningHub): string[] {
+function quickStartOf({ hub: options, certificate }: HubConfig, hub: RunningHub): string[] {
   const { stateDir, authFile, tunnelListen, callListen, callTls, allowPlaintextCalls } = options;
   if (stateDir === undefined || authFile !== undefined) return [];
   return quickStart({

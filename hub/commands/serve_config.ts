@@ -27,7 +27,7 @@ export interface Certificate extends LoadedIdentity {
 }
 
 /** What the options mean, and what is to be told about it. */
-export interface Config {
+export interface HubConfig {
   readonly hub: HubOptions;
   /** Where metrics are, if anywhere. */
   readonly metricsListen: ListenAddress | undefined;
@@ -48,7 +48,7 @@ export async function toConfig(
   values: Values,
   env: Env,
   exists: (path: string) => boolean = isThere,
-): Promise<Config> {
+): Promise<HubConfig> {
   const { tunnelListen, callListen, pingIntervalMs, deadAfterMs } = values;
   if (deadAfterMs < 2 * pingIntervalMs) {
     throw new UsageError(
@@ -114,7 +114,7 @@ function usesOfTls({ tls, tlsCert, callTls }: TlsValues): { tunnel: boolean; cal
   return { tunnel: tls || tlsCert !== undefined, call: callTls };
 }
 
-async function loadTls(values: TlsValues): Promise<Config["certificate"]> {
+async function loadTls(values: TlsValues): Promise<HubConfig["certificate"]> {
   const { tls, tlsCert, tlsCertFile, tlsKeyFile, callTls, clientCa } = values;
   if (tlsCert !== undefined && tlsCertFile !== undefined) {
     throw new UsageError("--tls-cert and --tls-cert-file name the same thing: give one of them");

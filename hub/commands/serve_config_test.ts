@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { runProgram } from "../../shared/cli/program.ts";
 import { defineCommand, type Program } from "../../shared/cli/command.ts";
 import { generateCertificate } from "../../shared/tls/generate.ts";
-import { type Config, defaultStateDir, toConfig } from "./serve_config.ts";
+import { defaultStateDir, type HubConfig, toConfig } from "./serve_config.ts";
 import { options } from "./serve_options.ts";
 
 /** A folder with a certificate, which is also the HOME. */
@@ -17,8 +17,8 @@ class World implements AsyncDisposable {
   }
 
   /** What a command line means, or the exit code if it means nothing. */
-  async config(...args: string[]): Promise<Config | number> {
-    let config: Config | undefined;
+  async config(...args: string[]): Promise<HubConfig | number> {
+    let config: HubConfig | undefined;
     const program: Program = {
       name: "ghub",
       envPrefix: "GHUB",
