@@ -291,7 +291,7 @@ export const options = {
 } as const;
 
 /** What `gserver serve` runs with. */
-export interface Config {
+export interface ServerConfig {
   readonly server: ServerOptions;
   /** `undefined` if it has nothing to do with Fluentd. */
   readonly fluentd: FluentdOptions | undefined;
@@ -319,7 +319,7 @@ export function toConfig(
   args: readonly string[],
   values: OptionValues<typeof options>,
   { env, hostname, uid }: Machine,
-): Config {
+): ServerConfig {
   const [given] = args;
   const name = given === undefined ? defaultServerName(hostname) : parseServerName(given);
   const warnings: string[] = [];

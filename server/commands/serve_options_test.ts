@@ -3,7 +3,7 @@ import type { OptionValues } from "../../shared/cli/option.ts";
 import { runProgram } from "../../shared/cli/program.ts";
 import { UsageError } from "../../shared/cli/usage_error.ts";
 import { parseCommand } from "./command_line.ts";
-import { type Config, type Machine, options, toConfig } from "./serve_options.ts";
+import { type Machine, options, type ServerConfig, toConfig } from "./serve_options.ts";
 import { parseHubUri } from "./hub_uri.ts";
 import { parseLabelsFlag } from "./labels.ts";
 import { createProgram } from "../main.ts";
@@ -178,7 +178,10 @@ const DEFAULTS = Object.fromEntries(
   }),
 ) as OptionValues<typeof options>;
 
-function configOf(args: string[], change: Partial<OptionValues<typeof options>> = {}): Config {
+function configOf(
+  args: string[],
+  change: Partial<OptionValues<typeof options>> = {},
+): ServerConfig {
   return toConfig(args, { ...DEFAULTS, ...change }, MACHINE);
 }
 
