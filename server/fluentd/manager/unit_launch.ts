@@ -13,7 +13,7 @@ import { expandArguments, parseEnvironmentFile } from "../system/environment_fil
 import type { Launch } from "./launch.ts";
 import type { WaitOptions } from "../system/run.ts";
 import type { EnvironmentFile, ServiceProperties } from "./service_properties.ts";
-import { type Account, accountOf } from "../system/account.ts";
+import { accountOf, type UserAccount } from "../system/account.ts";
 
 /** Where each kind of folder is. */
 const FOLDER_ROOTS: Readonly<Record<string, string>> = {
@@ -77,7 +77,7 @@ function inherited(): Record<string, string> {
 /** Shells that let nobody in are none to systemd, and `/` is no home. */
 const NO_SHELL = /\/(?:nologin|false|true)$/;
 
-function variablesOf({ name, home, shell }: Account): Record<string, string> {
+function variablesOf({ name, home, shell }: UserAccount): Record<string, string> {
   return {
     LOGNAME: name,
     USER: name,
@@ -96,7 +96,7 @@ function foldersOf({ folders }: ServiceProperties): Record<string, string> {
 }
 
 /** systemd starts a service in `/`, unless told otherwise. */
-function folderOf(setting: string, account: Account | undefined): string | undefined {
+function folderOf(setting: string, account: UserAccount | undefined): string | undefined {
   const path = setting.replace(/^[-!]+/, "");
   if (path === "") return "/";
   return path === "~" ? account?.home ?? "/root" : path;

@@ -7,7 +7,7 @@ import { run, type WaitOptions } from "./run.ts";
 
 const LOOKUP_TIMEOUT_MS = 10_000;
 
-export interface Account {
+export interface UserAccount {
   readonly name: string;
   readonly uid: number;
   readonly gid: number;
@@ -23,7 +23,7 @@ export interface Account {
 export async function accountOf(
   user: string,
   { signal }: WaitOptions,
-): Promise<Account | undefined> {
+): Promise<UserAccount | undefined> {
   const text = await output(["getent", "--", "passwd", user], signal);
   const [name = "", , uid, gid, , home = "", shell = ""] = text.trimEnd().split(":");
   return name === "" ? undefined : { name, uid: Number(uid), gid: Number(gid), home, shell };
