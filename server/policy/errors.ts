@@ -6,7 +6,7 @@
 import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { quote } from "../../shared/text/quote.ts";
-import type { Called, Caller } from "./policy_file.ts";
+import type { Called, VouchedCaller } from "./policy_file.ts";
 
 /** `ErrorInfo.domain` of this server's own answers. */
 export const ERROR_DOMAIN = "ghub.server";
@@ -20,7 +20,7 @@ export function untrusted(message: string): RpcError {
 
 /** The policy does not allow it. */
 export function forbidden(
-  { operator, how }: Pick<Caller, "operator"> & { readonly how?: string },
+  { operator, how }: Pick<VouchedCaller, "operator"> & { readonly how?: string },
   { upstream, path }: Called,
 ): RpcError {
   const where = upstream === "" ? "here" : `of upstream ${quote(upstream)}`;

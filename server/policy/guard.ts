@@ -18,11 +18,11 @@ import { forbidden, untrusted } from "./errors.ts";
 import { KnownHubs, showKey } from "./known_hubs.ts";
 import {
   type Called,
-  type Caller,
   type LoadedPolicy,
   loadPolicy,
   policyFingerprint,
   policySteps,
+  type VouchedCaller,
 } from "./policy_file.ts";
 import { VoucherReader } from "./voucher_reader.ts";
 
@@ -140,12 +140,12 @@ export class Guard implements Disposable {
   }
 
   /** Why somebody may not call this now. */
-  refusal(caller: Caller, called: Called): RpcError | undefined {
+  refusal(caller: VouchedCaller, called: Called): RpcError | undefined {
     return this.#file.current.policy.allows(caller, called) ? undefined : forbidden(caller, called);
   }
 
   /** Why somebody may not even open a raw connection to this server's own services. */
-  rawRefusal(caller: Caller): RpcError | undefined {
+  rawRefusal(caller: VouchedCaller): RpcError | undefined {
     return this.#file.current.policy.knows(caller)
       ? undefined
       : forbidden(caller, { upstream: "" });

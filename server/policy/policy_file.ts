@@ -34,7 +34,7 @@ export const MAX_FILE_BYTES = 1024 * 1024;
 const MAX_CALLERS = 1_000;
 
 /** Who calls. */
-export interface Caller {
+export interface VouchedCaller {
   /** As the hub names it. */
   readonly operator: string;
   readonly how: ProofKind;
@@ -70,18 +70,18 @@ export class Policy {
     this.rules = rules;
   }
 
-  allows(caller: Caller, { upstream, path }: Called): boolean {
+  allows(caller: VouchedCaller, { upstream, path }: Called): boolean {
     const grant = this.#grantOf(caller);
     const target = { name: upstream === "" ? OWN : `${OWN}/${upstream}`, labels: NO_LABELS };
     return path === undefined ? grant.mayCallAll(target) : grant.mayCall(target, path);
   }
 
   /** Whether there is anything of this server's own services that somebody may call. */
-  knows(caller: Caller): boolean {
+  knows(caller: VouchedCaller): boolean {
     return this.#grantOf(caller).maySee({ name: OWN, labels: NO_LABELS });
   }
 
-  #grantOf({ operator, how }: Caller): RuleGrant {
+  #grantOf({ operator, how }: VouchedCaller): RuleGrant {
     // No proof has a space.
     const key = `${how} ${operator}`;
     let grant = this.#grants.get(key);

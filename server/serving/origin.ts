@@ -17,7 +17,7 @@ import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { OPERATOR_FIELD, VOUCHER_FIELD } from "../../shared/vouchers/voucher.ts";
 import { notForOperators } from "../policy/errors.ts";
 import { type Guard, Guarded } from "../policy/guard.ts";
-import type { Caller } from "../policy/policy_file.ts";
+import type { VouchedCaller } from "../policy/policy_file.ts";
 
 const TUNNEL_SERVICE = "/ghub.v1.Tunnel/";
 
@@ -56,7 +56,7 @@ export function tunnelOrigin(guarded: Guarded | undefined): Origin {
  */
 export function rawOrigin(
   operator: string,
-  guarded?: { readonly guard: Guard; readonly caller: Caller },
+  guarded?: { readonly guard: Guard; readonly caller: VouchedCaller },
 ): Origin {
   return {
     enter(stream, headers) {
@@ -72,7 +72,7 @@ export function rawOrigin(
 
 function check(
   stream: ServerHttp2Stream,
-  { guard, caller, path }: { guard: Guard; caller: Caller; path: string },
+  { guard, caller, path }: { guard: Guard; caller: VouchedCaller; path: string },
 ): RpcError | undefined {
   const recheck = () => guard.refusal(caller, { upstream: "", path });
   const refusal = recheck();
