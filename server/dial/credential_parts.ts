@@ -11,7 +11,7 @@ import type { ReloadPart } from "../../shared/cli/reload.ts";
 import { loadTls, type TlsFiles } from "./tls_material.ts";
 import { readToken, type TokenSource } from "./token.ts";
 
-export interface Credentials {
+export interface DialCredentials {
   readonly token: TokenSource;
   readonly tls: TlsFiles;
 }
@@ -25,7 +25,7 @@ const LOOK_MS = 5_000;
  * @param onChange Called when one has changed and is good, or is good for the first time.
  */
 export async function credentialParts(
-  { token, tls }: Credentials,
+  { token, tls }: DialCredentials,
   onChange: () => void,
 ): Promise<ReloadPart[]> {
   const parts: ReloadPart[] = [];
