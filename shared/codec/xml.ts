@@ -26,7 +26,7 @@ import {
 import { readJson } from "./json.ts";
 import type { Entry, Node } from "./node.ts";
 import { isInteger, readBase64 } from "./scalar.ts";
-import { type Element, readElements } from "./xml_tree.ts";
+import { readElements, type XmlElement } from "./xml_tree.ts";
 
 /**
  * Reads all documents, each a message of this type.
@@ -46,7 +46,7 @@ export function readXml(text: string, type: protobuf.Type): Node[] {
 
 const JSON_TYPES = new Set(["Struct", "Value", "ListValue"].map((n) => `.google.protobuf.${n}`));
 
-function messageNode(type: protobuf.Type, element: Element, path: Path): Node {
+function messageNode(type: protobuf.Type, element: XmlElement, path: Path): Node {
   if (type.fullName === ".google.protobuf.Any") return anyNode(type, element, path);
   const wrapped = wrappedField(type);
   if (JSON_TYPES.has(type.fullName)) return jsonNode(element, path);
@@ -57,7 +57,7 @@ function messageNode(type: protobuf.Type, element: Element, path: Path): Node {
 }
 
 /** One entry for each field that is there; a singular field that is there twice has two. */
-function fieldEntries(type: protobuf.Type, element: Element, path: Path): Entry[] {
+function fieldEntries(type: protobuf.Type, element: XmlElement, path: Path): Entry[] {
   if (element.text.trim() !== "") {
     throw new Fault(element.at, `Expected elements, found the text ${shown(element.text)}`, path);
   }
@@ -93,7 +93,7 @@ function fieldEntries(type: protobuf.Type, element: Element, path: Path): Entry[
   return entries;
 }
 
-function mapEntry(field: protobuf.MapField, element: Element, path: Path): Entry {
+function mapEntry(field: protobuf.MapField, element: XmlElement, path: Path): Entry {
   allowAttributes(element, path);
   const named = (name: string) => element.children.filter((child) => child.name === name);
   const [[key, ...keys], [value, ...values]] = [named("key"), named("value")];
@@ -108,7 +108,7 @@ function mapEntry(field: protobuf.MapField, element: Element, path: Path): Entry
 }
 
 /** The value of one element of a field. */
-function valueNode(field: protobuf.FieldBase, element: Element, path: Path): Node {
+function valueNode(field: protobuf.FieldBase, element: XmlElement, path: Path): Node {
   if (isNil(element)) return { kind: "null", at: element.at };
   const { resolvedType } = field;
   return resolvedType instanceof protobuf.Type
@@ -119,7 +119,7 @@ function valueNode(field: protobuf.FieldBase, element: Element, path: Path): Nod
 const BOOLEANS: Readonly<Record<string, boolean>> = { true: true, 1: true, false: false, 0: false };
 const INFINITIES: Readonly<Record<string, string>> = { INF: "Infinity", "-INF": "-Infinity" };
 
-function scalarNode(field: protobuf.FieldBase, element: Element, path: Path): Node {
+function scalarNode(field: protobuf.FieldBase, element: XmlElement, path: Path): Node {
   const { at } = element;
   if (field.type === "string") return stringNode(element, stringText(element, path));
   const text = plainText(element, path);
@@ -134,30 +134,30 @@ function scalarNode(field: protobuf.FieldBase, element: Element, path: Path): No
   return stringNode(element, INFINITIES[text] ?? text);
 }
 
-function stringNode(element: Element, text: string): Node {
+function stringNode(element: XmlElement, text: string): Node {
   return { kind: "string", at: element.at, text };
 }
 
 /** Text in which white space at the ends means nothing. */
-function plainText(element: Element, path: Path): string {
+function plainText(element: XmlElement, path: Path): string {
   allowAttributes(element, path);
   return leafText(element, path).trim();
 }
 
 /** Text as it is. */
-function stringText(element: Element, path: Path): string {
+function stringText(element: XmlElement, path: Path): string {
   allowAttributes(element, path, ["encoding"]);
   const text = leafText(element, path);
   return element.attributes.has("encoding") ? decodeBase64(element, text, path) : text;
 }
 
-function leafText(element: Element, path: Path): string {
+function leafText(element: XmlElement, path: Path): string {
   const [child] = element.children;
   if (child === undefined) return element.text;
   throw new Fault(child.at, `Expected text, found the element <${child.name}>`, path);
 }
 
-function decodeBase64(element: Element, text: string, path: Path): string {
+function decodeBase64(element: XmlElement, text: string, path: Path): string {
   const encoding = element.attributes.get("encoding");
   if (encoding !== "base64") {
     throw new Fault(element.at, `Expected encoding="base64", found ${shown(encoding ?? "")}`, path);
@@ -173,7 +173,7 @@ function decodeBase64(element: Element, text: string, path: Path): string {
   throw new Fault(element.at, `Expected base64 of UTF-8 text, found ${shown(text)}`, path);
 }
 
-function jsonNode(element: Element, path: Path): Node {
+function jsonNode(element: XmlElement, path: Path): Node {
   const text = plainText(element, path);
   let nodes: Node[];
   try {
@@ -187,7 +187,7 @@ function jsonNode(element: Element, path: Path): Node {
   throw new Fault(element.at, `Expected one JSON value, found ${shown(text)}`, path);
 }
 
-function anyNode(type: protobuf.Type, element: Element, path: Path): Node {
+function anyNode(type: protobuf.Type, element: XmlElement, path: Path): Node {
   const { at } = element;
   allowAttributes(element, path, ["type", "encoding"]);
   const url = element.attributes.get("type");
@@ -219,7 +219,7 @@ function anyNode(type: protobuf.Type, element: Element, path: Path): Node {
 }
 
 /** The element as if it were one of the payload's own type. */
-function withoutType(element: Element): Element {
+function withoutType(element: XmlElement): XmlElement {
   const attributes = new Map(element.attributes);
   attributes.delete("type");
   return { ...element, attributes };
@@ -228,11 +228,11 @@ function withoutType(element: Element): Element {
 /** Attributes of XML itself, which say nothing about the value. */
 const META = /^(xmlns(:.*)?|xml:space|xsi:(nil|type|schemaLocation|noNamespaceSchemaLocation))$/;
 
-function isNil({ attributes }: Element): boolean {
+function isNil({ attributes }: XmlElement): boolean {
   return /^(true|1)$/.test(attributes.get("xsi:nil") ?? "");
 }
 
-function allowAttributes(element: Element, path: Path, names: readonly string[] = []): void {
+function allowAttributes(element: XmlElement, path: Path, names: readonly string[] = []): void {
   for (const name of element.attributes.keys()) {
     if (names.includes(name) || META.test(name)) continue;
     throw new Fault(element.at, `Unknown attribute "${name}": write it as an element`, path);

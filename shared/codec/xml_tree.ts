@@ -17,14 +17,14 @@ import { XMLParser, XMLValidator } from "fast-xml-parser";
 import { MAX_DEPTH, MAX_DOCUMENTS } from "./bounds.ts";
 import { Fault } from "./fault.ts";
 
-export interface Element {
+export interface XmlElement {
   readonly name: string;
   /** Offset of its `<`. */
   readonly at: number;
   readonly attributes: ReadonlyMap<string, string>;
   /** All text directly within it, decoded; comments are left out. */
   readonly text: string;
-  readonly children: readonly Element[];
+  readonly children: readonly XmlElement[];
 }
 
 /** Elements within each other: a list of messages is one level, a map of messages two. */
@@ -60,7 +60,7 @@ const parserOptions = {
  *
  * @throws {Fault} At the first place that is no XML, or that this project's XML does not have.
  */
-export function readElements(text: string): Element[] {
+export function readElements(text: string): XmlElement[] {
   const bare = withoutDeclarations(text);
   const wrapped = `${ROOT}${bare}</${ROOT.slice(1)}`;
   const valid = XMLValidator.validate(wrapped, { allowBooleanAttributes: false });
@@ -87,12 +87,12 @@ export function readElements(text: string): Element[] {
 /** One of: an element (its children under its name, its attributes under `:@`), text, CDATA. */
 type RawNode = Readonly<Record<string, unknown>>;
 
-function element(raw: RawNode, shift: number, depth: number): Element {
+function element(raw: RawNode, shift: number, depth: number): XmlElement {
   if (depth > MAX_ELEMENT_DEPTH) throw new Fault(0, `Nested more than ${MAX_ELEMENT_DEPTH} deep`);
   const [key = PREFIX] = Object.keys(raw).filter((key) => key !== ":@");
   const at = startOf(raw) + shift;
   let text = "";
-  const children: Element[] = [];
+  const children: XmlElement[] = [];
   for (const part of raw[key] as RawNode[]) {
     if (Object.hasOwn(part, TEXT)) text += decodeText(String(part[TEXT]), at);
     else if (Object.hasOwn(part, CDATA)) text += (part[CDATA] as RawNode[])[0]?.[TEXT] ?? "";
