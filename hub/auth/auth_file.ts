@@ -24,7 +24,7 @@ import { type Glob, glob } from "../../shared/rules/glob.ts";
 import { type Issuer, readIssuer } from "./issuer.ts";
 import { atOnce, type Steps } from "../../shared/async/steps.ts";
 import type { Rule } from "../../shared/rules/rules.ts";
-import { type Element, readEach, readYamlFile } from "../../shared/rules/yaml_element.ts";
+import { readEach, readYamlFile, type YamlElement } from "../../shared/rules/yaml_element.ts";
 
 /** Larger files are refused. Three thousand servers with a token each have 400 KB. */
 export const MAX_FILE_BYTES = 1024 * 1024;
@@ -120,7 +120,7 @@ export function authFileSteps(path: string, text: string): Steps<AuthFile> {
 }
 
 /** A value that is there twice would make it a matter of luck who somebody is. */
-function unique(values: readonly string[], element: Element | undefined, what: string): void {
+function unique(values: readonly string[], element: YamlElement | undefined, what: string): void {
   const seen = new Set<string>();
   for (const value of values) {
     if (seen.has(value)) element?.fault(`${what}: "${value.slice(0, 12)}" is there twice`);
@@ -130,7 +130,7 @@ function unique(values: readonly string[], element: Element | undefined, what: s
 
 const CREDENTIALS = ["tokens", "jwt", "certificates"] as const;
 
-function readServer(element: Element): ServerEntry {
+function readServer(element: YamlElement): ServerEntry {
   const fields = element.fields("id", ...CREDENTIALS, "names", "labels");
   if (fields.names === undefined) element.fault("must have names: those that it may register");
   const names = fields.names?.oneOrMore().map((name) => {
@@ -152,13 +152,13 @@ function readServer(element: Element): ServerEntry {
 }
 
 /** Each may have thousands of rules. */
-function* readOperators(elements: readonly Element[]): Steps<OperatorEntry[]> {
+function* readOperators(elements: readonly YamlElement[]): Steps<OperatorEntry[]> {
   const operators: OperatorEntry[] = [];
   for (const element of elements) operators.push(yield* readOperator(element));
   return operators;
 }
 
-function* readOperator(element: Element): Steps<OperatorEntry> {
+function* readOperator(element: YamlElement): Steps<OperatorEntry> {
   const fields = element.fields("id", ...CREDENTIALS, "rules");
   if (fields.rules === undefined) {
     element.fault("must have rules: without one it may call nothing");
@@ -170,7 +170,7 @@ function* readOperator(element: Element): Steps<OperatorEntry> {
   };
 }
 
-function readRule(element: Element): Rule {
+function readRule(element: YamlElement): Rule {
   const { servers, labels, methods, effect } = element.fields(
     "servers",
     "labels",
@@ -187,7 +187,7 @@ function readRule(element: Element): Rule {
   };
 }
 
-function readId(element: Element, field: Element | undefined): string {
+function readId(element: YamlElement, field: YamlElement | undefined): string {
   if (field === undefined) {
     element.fault("must have an id, by which logs and the audit name it");
     return "";
@@ -201,8 +201,8 @@ function readId(element: Element, field: Element | undefined): string {
 }
 
 function readCredentials(
-  element: Element,
-  fields: Partial<Record<typeof CREDENTIALS[number], Element>>,
+  element: YamlElement,
+  fields: Partial<Record<typeof CREDENTIALS[number], YamlElement>>,
 ): Credentials {
   const { tokens, jwt, certificates } = fields;
   if (tokens === undefined && jwt === undefined && certificates === undefined) {
@@ -221,7 +221,7 @@ function readCredentials(
   };
 }
 
-function readToken(element: Element): TokenHash {
+function readToken(element: YamlElement): TokenHash {
   const { sha256, expires } = element.isMapping
     ? element.fields("sha256", "expires")
     : { sha256: element, expires: undefined };
@@ -233,7 +233,7 @@ function readToken(element: Element): TokenHash {
   return { sha256: hash ?? "", expiresAtMs: expires?.moment() };
 }
 
-function readClaims(element: Element): ClaimMatch {
+function readClaims(element: YamlElement): ClaimMatch {
   const { issuer, claims } = element.fields("issuer", "claims");
   if (issuer === undefined) element.fault("must have issuer, the id of one of the issuers");
   const entries = claims?.entries() ?? [];

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Element } from "../../shared/rules/yaml_element.ts";
+import type { YamlElement } from "../../shared/rules/yaml_element.ts";
 
 /** Algorithms with a secret that the issuer shares with the hub. */
 const SECRET_ALGORITHMS: readonly string[] = ["HS256", "HS384", "HS512"];
@@ -40,7 +40,7 @@ export function isSecret({ algorithms }: Pick<Issuer, "algorithms">): boolean {
 }
 
 /** Reads one issuer; what is wrong with it becomes a fault of its element. */
-export function readIssuer(element: Element): Issuer {
+export function readIssuer(element: YamlElement): Issuer {
   const { id, issuer, audience, algorithms, keysFile, keysUrl, clockSkewS } = element.fields(
     "id",
     "issuer",
@@ -79,13 +79,13 @@ export function readIssuer(element: Element): Issuer {
   return result;
 }
 
-function readAlgorithm(element: Element): string {
+function readAlgorithm(element: YamlElement): string {
   const name = element.text();
   if (!ALGORITHMS.includes(name)) element.fault(`must be one of ${ALGORITHMS.join(", ")}`);
   return name;
 }
 
-function readUrl(element: Element): URL | undefined {
+function readUrl(element: YamlElement): URL | undefined {
   const url = URL.parse(element.text());
   const local = url !== null && ["localhost", "127.0.0.1", "[::1]"].includes(url.hostname);
   if (url?.protocol === "https:" || (local && url.protocol === "http:")) {

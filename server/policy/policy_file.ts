@@ -24,7 +24,7 @@ import {
 import { type Glob, glob } from "../../shared/rules/glob.ts";
 import { type Rule, RuleGrant } from "../../shared/rules/rules.ts";
 import { type LoadedFile, readRulesFile } from "../../shared/files/watched_file.ts";
-import { type Element, readEach, readYamlFile } from "../../shared/rules/yaml_element.ts";
+import { readEach, readYamlFile, type YamlElement } from "../../shared/rules/yaml_element.ts";
 import { atOnce, type Steps } from "../../shared/async/steps.ts";
 import { type ProofKind, PROOFS } from "../../shared/vouchers/voucher.ts";
 
@@ -137,7 +137,7 @@ export function policySteps(path: string, text: string): Steps<Policy> {
   });
 }
 
-function readRule(element: Element): PolicyRule {
+function readRule(element: YamlElement): PolicyRule {
   const { operators, by, upstreams, methods, effect } = element.fields(
     "operators",
     "by",

@@ -5,32 +5,32 @@
  */
 import { type Glob, glob, type GlobOptions } from "./glob.ts";
 import type { Rule } from "./rules.ts";
-import type { Element } from "./yaml_element.ts";
+import type { YamlElement } from "./yaml_element.ts";
 
 /** What `readVersion` reads. */
 const VERSION = 1;
 
 /** `version: 1`, with which each file begins. */
-export function readVersion(root: Element, version: Element | undefined): void {
+export function readVersion(root: YamlElement, version: YamlElement | undefined): void {
   if (version === undefined) root.fault("must begin with version: 1");
   else if (version.integer() !== VERSION) version.fault("must be 1, the only one there is");
 }
 
 /** One pattern or several. */
-export function readGlobs(element: Element, options: GlobOptions = {}): Glob[] {
+export function readGlobs(element: YamlElement, options: GlobOptions = {}): Glob[] {
   return element.oneOrMore().map((one) => readGlob(one, one.text(), options));
 }
 
 /** @param pattern As it stands in the element, or in its key. */
-export function readGlob(element: Element, pattern: string, options: GlobOptions = {}): Glob {
+export function readGlob(element: YamlElement, pattern: string, options: GlobOptions = {}): Glob {
   // An empty text has been complained of already.
   return element.attempt(() => glob(pattern || "x", options), glob("x"));
 }
 
 /** What is left out must not widen a rule unseen. */
 export function requireFields(
-  element: Element,
-  fields: Readonly<Record<string, Element | undefined>>,
+  element: YamlElement,
+  fields: Readonly<Record<string, YamlElement | undefined>>,
 ): void {
   for (const [name, field] of Object.entries(fields)) {
     if (field === undefined) element.fault(`must have ${name}`);
@@ -45,8 +45,8 @@ export function readingOf({ effect }: Pick<Rule, "effect">): GlobOptions {
 /** `effect` and `methods` of a rule. */
 export function readEffectAndMethods(
   { effect, methods }: {
-    readonly effect: Element | undefined;
-    readonly methods: Element | undefined;
+    readonly effect: YamlElement | undefined;
+    readonly methods: YamlElement | undefined;
   },
 ): Pick<Rule, "effect" | "methods"> {
   const choice = effect?.choice(["allow", "deny"], "deny") ?? "deny";

@@ -46,7 +46,7 @@ class Faults {
 }
 
 /** One value in the document, with its place and its name. */
-export class Element {
+export class YamlElement {
   readonly name: string;
   readonly #node: Node | null;
   readonly #offset: number;
@@ -82,8 +82,8 @@ export class Element {
   }
 
   /** The members of a mapping that may have only these keys. */
-  fields<K extends string>(...known: readonly K[]): Partial<Record<K, Element>> {
-    const found: Partial<Record<K, Element>> = {};
+  fields<K extends string>(...known: readonly K[]): Partial<Record<K, YamlElement>> {
+    const found: Partial<Record<K, YamlElement>> = {};
     for (const [key, element] of this.entries()) {
       if ((known as readonly string[]).includes(key)) found[key as K] = element;
       else element.fault(`is unknown here; known are: ${known.join(", ")}`);
@@ -92,21 +92,21 @@ export class Element {
   }
 
   /** All members of a mapping. */
-  entries(): [key: string, value: Element][] {
+  entries(): [key: string, value: YamlElement][] {
     if (!isMap(this.#node)) {
       this.fault("must be a mapping (key: value)");
       return [];
     }
     const seen = new Set<string>();
     const [faults, document] = [this.#faults, this.#document];
-    return document.membersOf(this.#node).flatMap(({ key, value }): [string, Element][] => {
+    return document.membersOf(this.#node).flatMap(({ key, value }): [string, YamlElement][] => {
       const at = { offset: (key as Node).range?.[0] ?? this.#offset, faults, document };
       if (!isScalar(key) || typeof key.value !== "string") {
         this.fault("has a key that is no text");
         return [];
       }
       const name = this.name === "" ? key.value : `${this.name}.${key.value}`;
-      const element = new Element(name, value as Node | null, at);
+      const element = new YamlElement(name, value as Node | null, at);
       if (seen.has(key.value)) element.fault("is there twice");
       seen.add(key.value);
       return [[key.value, element]];
@@ -114,7 +114,7 @@ export class Element {
   }
 
   /** The items of a list. */
-  items(): Element[] {
+  items(): YamlElement[] {
     if (!isSeq(this.#node)) {
       this.fault("must be a list");
       return [];
@@ -122,12 +122,12 @@ export class Element {
     const [faults, document] = [this.#faults, this.#document];
     const outside = { offset: this.#offset, faults, document };
     return document.membersOf(this.#node).map((item, i) =>
-      new Element(`${this.name}[${i}]`, item as Node | null, outside)
+      new YamlElement(`${this.name}[${i}]`, item as Node | null, outside)
     );
   }
 
   /** The items of a list, or the one thing that stands in its place. */
-  oneOrMore(): Element[] {
+  oneOrMore(): YamlElement[] {
     return isSeq(this.#node) ? this.items() : [this];
   }
 
@@ -183,21 +183,21 @@ export class Element {
 export function* readYamlFile<T>(
   path: string,
   text: string,
-  read: (root: Element) => Steps<T>,
+  read: (root: YamlElement) => Steps<T>,
 ): Steps<T> {
   const document = yield* parseYaml(text);
   const faults = new Faults(path, document.lines);
   for (const { offset, message } of document.problems) faults.add(offset, "", message);
   faults.throwAny();
-  const result = yield* read(new Element("", document.root, { offset: 0, faults, document }));
+  const result = yield* read(new YamlElement("", document.root, { offset: 0, faults, document }));
   faults.throwAny();
   return result;
 }
 
 /** Reads one element after the other. */
 export function* readEach<T>(
-  elements: readonly Element[],
-  read: (element: Element) => T,
+  elements: readonly YamlElement[],
+  read: (element: YamlElement) => T,
 ): Steps<T[]> {
   const all: T[] = [];
   for (const element of elements) {
