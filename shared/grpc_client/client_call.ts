@@ -46,7 +46,7 @@ const WINDOW_BYTES = 1 << 20;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** How the call ended. */
-export interface End {
+export interface CallEnd {
   /** Absent for OK. */
   readonly error?: RpcError;
 }
@@ -57,11 +57,11 @@ export class ClientCall implements StreamEvents {
   readonly #context: ClientCallContext;
   readonly #messages: MessageStream;
   readonly #startMs = performance.now();
-  readonly #ended = Promise.withResolvers<End>();
+  readonly #ended = Promise.withResolvers<CallEnd>();
   readonly #opened = Promise.withResolvers<void>();
   readonly #answered = Promise.withResolvers<void>();
   #stream: Stream | undefined;
-  #end: End | undefined;
+  #end: CallEnd | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #headers: CallMetadata | undefined;
   #trailers: CallMetadata | undefined;
@@ -83,7 +83,7 @@ export class ClientCall implements StreamEvents {
   }
 
   /** Resolves with the status, as soon as it is known; messages may still wait to be read. */
-  get ended(): Promise<End> {
+  get ended(): Promise<CallEnd> {
     return this.#ended.promise;
   }
 
@@ -273,7 +273,7 @@ export class ClientCall implements StreamEvents {
     else reset(stream, code);
   }
 
-  #finish(end: End): void {
+  #finish(end: CallEnd): void {
     if (this.#end !== undefined) return;
     this.#end = end;
     clearTimeout(this.#timer);
