@@ -23,7 +23,7 @@ import type { AuthFile, OperatorEntry, ServerEntry } from "./auth_file.ts";
 import { anyMatches, glob, MAX_PATTERN_LENGTH } from "../../shared/rules/glob.ts";
 import { LOOPBACK_SAYS_NOTHING } from "./loopback_trust.ts";
 import { JwtVerifier } from "./jwt.ts";
-import { type Entry, Fault, type FaultReason, type Proof, Prover } from "./prover.ts";
+import { Fault, type FaultReason, type Proof, type ProvenEntry, Prover } from "./prover.ts";
 import { EVERYTHING, type Grant, NOTHING, RuleGrant } from "../../shared/rules/rules.ts";
 
 /** What a fault is to a server and to an operator. */
@@ -123,7 +123,7 @@ export class FileAuth {
   }
 }
 
-function identityOf(kind: Identity["kind"], proof: Proof<Entry>): Identity {
+function identityOf(kind: Identity["kind"], proof: Proof<ProvenEntry>): Identity {
   const { entry, how, subject, expiresAtMs } = proof;
   return {
     kind,
@@ -168,7 +168,7 @@ function fill(pattern: string, values: ReadonlyMap<string, string>): string | un
   return whole && filled.length <= MAX_PATTERN_LENGTH ? filled : undefined;
 }
 
-function forbidden({ id }: Entry, what: string): Refusal {
+function forbidden({ id }: ProvenEntry, what: string): Refusal {
   const message = `"${id}" may not ${what}`;
   return { status: FORBIDDEN.http, code: FORBIDDEN.name, message, who: id };
 }

@@ -4,7 +4,7 @@ import { glob } from "../../shared/rules/glob.ts";
 import { PATIENCE_MS } from "../../tests/support/until.ts";
 import type { Issuer } from "./issuer.ts";
 import { JwtFault, JwtVerifier } from "./jwt.ts";
-import { type Entry, Fault, Prover } from "./prover.ts";
+import { Fault, type ProvenEntry, Prover } from "./prover.ts";
 
 const BASE: Issuer = {
   id: "corp",
@@ -146,7 +146,7 @@ Deno.test("F8: a JWT whose time is over, or has not come, is told as that", () =
     assert.equal(await prove({ exp: 3600, nbf: 20 }), "alice", "within 30 s of leeway");
   }));
 
-const ALICE: Entry = {
+const ALICE: ProvenEntry = {
   id: "alice",
   tokens: [],
   certificates: [],

@@ -24,12 +24,12 @@ import {
 } from "./jwt.ts";
 
 /** What an entry needs to be found. */
-export interface Entry extends Credentials {
+export interface ProvenEntry extends Credentials {
   readonly id: string;
 }
 
 /** Somebody whose credential is good. */
-export interface Proof<E extends Entry> {
+export interface Proof<E extends ProvenEntry> {
   readonly entry: E;
   readonly how: "token" | "jwt" | "certificate";
   readonly subject?: string;
@@ -63,10 +63,10 @@ const NEEDED = "This hub lets nobody in without a credential: a token or JWT as 
   "Authorization: Bearer (--token-file), or a client certificate";
 
 /** Knows those who may pass one door, and those who are meant for the other one. */
-export class Prover<E extends Entry> {
+export class Prover<E extends ProvenEntry> {
   readonly #kind: Identity["kind"];
   readonly #entries: readonly E[];
-  readonly #others: readonly Entry[];
+  readonly #others: readonly ProvenEntry[];
   readonly #byHash: ReadonlyMap<string, E>;
   readonly #otherHashes: ReadonlySet<string>;
   readonly #jwt: JwtVerifier;
@@ -75,7 +75,7 @@ export class Prover<E extends Entry> {
     kind: Identity["kind"],
     { entries, others, jwt }: {
       readonly entries: readonly E[];
-      readonly others: readonly Entry[];
+      readonly others: readonly ProvenEntry[];
       readonly jwt: JwtVerifier;
     },
   ) {
@@ -166,7 +166,7 @@ function faultOf(error: unknown): Fault {
   return new Fault(JWT_FAULTS[error.reason], error.message);
 }
 
-function findByJwt<E extends Entry>(
+function findByJwt<E extends ProvenEntry>(
   entries: readonly E[],
   { issuer, claims, expiresAtMs }: VerifiedJwt,
 ): Proof<E> | undefined {
@@ -193,7 +193,7 @@ function texts(value: unknown): string[] {
   return list.filter((one) => typeof one === "string");
 }
 
-function findByCertificate<E extends Entry>(
+function findByCertificate<E extends ProvenEntry>(
   entries: readonly E[],
   { names, notAfterMs }: ClientCertificate,
 ): Proof<E> | undefined {
