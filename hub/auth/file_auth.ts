@@ -23,7 +23,7 @@ import type { AuthFile, OperatorEntry, ServerEntry } from "./auth_file.ts";
 import { anyMatches, glob, MAX_PATTERN_LENGTH } from "../../shared/rules/glob.ts";
 import { LOOPBACK_SAYS_NOTHING } from "./loopback_trust.ts";
 import { JwtVerifier } from "./jwt.ts";
-import { Fault, type FaultReason, type Proof, type ProvenEntry, Prover } from "./prover.ts";
+import { type FaultReason, type Proof, ProofFault, type ProvenEntry, Prover } from "./prover.ts";
 import { EVERYTHING, type Grant, NOTHING, RuleGrant } from "../../shared/rules/rules.ts";
 
 /** What a fault is to a server and to an operator. */
@@ -86,7 +86,8 @@ export class FileAuth {
     }
     return after(
       this.#servers.prove(authorization, certificate),
-      (proof) => proof instanceof Fault ? toRefusal(this.#explained(proof)) : admit(proof, info),
+      (proof) =>
+        proof instanceof ProofFault ? toRefusal(this.#explained(proof)) : admit(proof, info),
     );
   }
 
@@ -95,7 +96,7 @@ export class FileAuth {
       return { kind: "operator", name: "loopback", how: "loopback", grant: EVERYTHING };
     }
     return after(this.#operators.prove(request.authorization, request.certificate), (proof) => {
-      if (proof instanceof Fault) return this.#refuse(proof);
+      if (proof instanceof ProofFault) return this.#refuse(proof);
       return { ...identityOf("operator", proof), grant: this.grantOf(proof.entry.id) };
     });
   }
@@ -106,15 +107,15 @@ export class FileAuth {
   }
 
   /** What asks without a credential is answered by one error: to make it costs more than to ask. */
-  #refuse(fault: Fault): RpcError {
+  #refuse(fault: ProofFault): RpcError {
     if (fault.reason !== "CREDENTIAL_MISSING") return toRpcError(fault);
     return this.#missing ??= toRpcError(this.#explained(fault));
   }
 
   /** Whoever is told that a credential is missing may have read in the file that it need not be. */
-  #explained(fault: Fault): Fault {
+  #explained(fault: ProofFault): ProofFault {
     if (fault.reason !== "CREDENTIAL_MISSING" || !this.#loopbackIsNoProof) return fault;
-    return new Fault(fault.reason, `${fault.message}; ${LOOPBACK_SAYS_NOTHING}`);
+    return new ProofFault(fault.reason, `${fault.message}; ${LOOPBACK_SAYS_NOTHING}`);
   }
 
   #isLocal({ remote, authorization, certificate, forwarded = false }: CallRequest): boolean {
@@ -173,13 +174,13 @@ function forbidden({ id }: ProvenEntry, what: string): Refusal {
   return { status: FORBIDDEN.http, code: FORBIDDEN.name, message, who: id };
 }
 
-function toRefusal({ reason, message }: Fault): Refusal {
+function toRefusal({ reason, message }: ProofFault): Refusal {
   const { http, name } = ANSWER_TO[reason];
   const refusal = { status: http, code: name, message };
   return http === 503 ? { ...refusal, retryAfterS: RETRY_S } : refusal;
 }
 
-function toRpcError({ reason, message }: Fault): RpcError {
+function toRpcError({ reason, message }: ProofFault): RpcError {
   const { code } = ANSWER_TO[reason];
   const retry = code === Status.UNAVAILABLE ? [retryInfo(RETRY_S * 1000)] : [];
   return new RpcError(code, message, { details: [errorInfo(reason, ERROR_DOMAIN), ...retry] });

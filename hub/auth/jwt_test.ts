@@ -4,7 +4,7 @@ import { glob } from "../../shared/rules/glob.ts";
 import { PATIENCE_MS } from "../../tests/support/until.ts";
 import type { Issuer } from "./issuer.ts";
 import { JwtFault, JwtVerifier } from "./jwt.ts";
-import { Fault, type ProvenEntry, Prover } from "./prover.ts";
+import { ProofFault, type ProvenEntry, Prover } from "./prover.ts";
 
 const BASE: Issuer = {
   id: "corp",
@@ -136,7 +136,7 @@ Deno.test("F8: a JWT whose time is over, or has not come, is told as that", () =
         .setIssuer(BASE.issuer).setAudience("ghub").setExpirationTime(nowS + times.exp);
       if (times.nbf !== undefined) jwt.setNotBefore(nowS + times.nbf);
       const answer = await prover.prove(`Bearer ${await jwt.sign(key)}`, undefined);
-      return answer instanceof Fault ? answer.reason : answer.entry.id;
+      return answer instanceof ProofFault ? answer.reason : answer.entry.id;
     };
     assert.equal(await prove({ exp: 3600, nbf: -60 }), "alice");
     assert.equal(await prove({ exp: -600 }), "CREDENTIAL_EXPIRED");

@@ -49,7 +49,7 @@ export type FaultReason =
   | "KEYS_UNAVAILABLE";
 
 /** Why a credential is not good. */
-export class Fault {
+export class ProofFault {
   readonly reason: FaultReason;
   readonly message: string;
 
@@ -92,34 +92,34 @@ export class Prover<E extends ProvenEntry> {
   prove(
     authorization: string | undefined,
     certificate: ClientCertificate | undefined,
-  ): Answer<Proof<E> | Fault> {
+  ): Answer<Proof<E> | ProofFault> {
     if (authorization !== undefined) return this.#proveBearer(authorization);
-    if (certificate === undefined) return new Fault("CREDENTIAL_MISSING", NEEDED);
+    if (certificate === undefined) return new ProofFault("CREDENTIAL_MISSING", NEEDED);
     if (certificate.notAfterMs <= Date.now()) {
-      return new Fault("CREDENTIAL_EXPIRED", "The client certificate has expired");
+      return new ProofFault("CREDENTIAL_EXPIRED", "The client certificate has expired");
     }
     if (!certificate.isVouchedFor()) {
       const message = "The client certificate is of no authority that this hub trusts now";
-      return new Fault("CREDENTIAL_WRONG", message);
+      return new ProofFault("CREDENTIAL_WRONG", message);
     }
     return findByCertificate(this.#entries, certificate) ??
       this.#stranger(findByCertificate(this.#others, certificate));
   }
 
-  #proveBearer(authorization: string): Answer<Proof<E> | Fault> {
+  #proveBearer(authorization: string): Answer<Proof<E> | ProofFault> {
     const token = bearerToken(authorization);
     if (token === undefined) {
       const message = "Cannot read Authorization: it must be Bearer <token>, once";
-      return new Fault("CREDENTIAL_MALFORMED", message);
+      return new ProofFault("CREDENTIAL_MALFORMED", message);
     }
     // Before it is looked up: a short one could be guessed, and its hash may be in a file all the same.
     if (token.length < MIN_TOKEN_LENGTH) {
       const message = `Wrong token: it must have at least ${MIN_TOKEN_LENGTH} characters`;
-      return new Fault("CREDENTIAL_WRONG", message);
+      return new ProofFault("CREDENTIAL_WRONG", message);
     }
     const byHash = this.#proveToken(token);
     if (byHash !== undefined) return byHash;
-    if (!looksLikeJwt(token)) return new Fault("CREDENTIAL_WRONG", "Wrong token");
+    if (!looksLikeJwt(token)) return new ProofFault("CREDENTIAL_WRONG", "Wrong token");
     const find = (jwt: VerifiedJwt) =>
       findByJwt(this.#entries, jwt) ?? this.#stranger(findByJwt(this.#others, jwt));
     const known = this.#jwt.recall(token);
@@ -130,27 +130,27 @@ export class Prover<E extends ProvenEntry> {
    * The table is asked for a hash of what was sent. How long that takes tells of the hash alone,
    * from which nobody can come nearer to a token.
    */
-  #proveToken(token: string): Proof<E> | Fault | undefined {
+  #proveToken(token: string): Proof<E> | ProofFault | undefined {
     const hash = createHash("sha256").update(token).digest("hex");
     const entry = this.#byHash.get(hash);
     if (entry === undefined) return this.#otherHashes.has(hash) ? this.#notForThis() : undefined;
     const expiresAtMs = entry.tokens.find(({ sha256 }) => sha256 === hash)?.expiresAtMs;
     if (expiresAtMs === undefined) return { entry, how: "token", values: new Map() };
     if (expiresAtMs <= Date.now()) {
-      return new Fault("CREDENTIAL_EXPIRED", `The token of "${entry.id}" has expired`);
+      return new ProofFault("CREDENTIAL_EXPIRED", `The token of "${entry.id}" has expired`);
     }
     return { entry, how: "token", expiresAtMs, values: new Map() };
   }
 
-  #stranger(found: unknown): Fault {
+  #stranger(found: unknown): ProofFault {
     if (found !== undefined) return this.#notForThis();
     const message = `This credential is of no ${this.#kind} that this hub knows`;
-    return new Fault("CREDENTIAL_WRONG", message);
+    return new ProofFault("CREDENTIAL_WRONG", message);
   }
 
-  #notForThis(): Fault {
+  #notForThis(): ProofFault {
     const other = this.#kind === "server" ? "an operator" : "a server";
-    return new Fault("CREDENTIAL_NOT_FOR_THIS", `Wrong kind of credential: it is ${other}'s`);
+    return new ProofFault("CREDENTIAL_NOT_FOR_THIS", `Wrong kind of credential: it is ${other}'s`);
   }
 }
 
@@ -161,9 +161,9 @@ const JWT_FAULTS: Readonly<Record<JwtFaultReason, FaultReason>> = {
   unavailable: "KEYS_UNAVAILABLE",
 };
 
-function faultOf(error: unknown): Fault {
+function faultOf(error: unknown): ProofFault {
   if (!(error instanceof JwtFault)) throw error;
-  return new Fault(JWT_FAULTS[error.reason], error.message);
+  return new ProofFault(JWT_FAULTS[error.reason], error.message);
 }
 
 function findByJwt<E extends ProvenEntry>(
