@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { parseAuthFile } from "../auth/auth_file.ts";
 import { writeEnrolled } from "../auth/enrolment.ts";
-import { type Entry, Judge } from "./dry_run/judge.ts";
+import { type AuditEntry, Judge } from "./dry_run/judge.ts";
 import { asHubMeans, hubAround } from "./judged_as_hub.ts";
 
 const FILE = parseAuthFile("auth.yaml", "version: 1\nallowLoopback: true\n");
 const ENV = {};
 
 /** A registration as the audit has it. */
-function registered(who: string, server: string): Entry {
+function registered(who: string, server: string): AuditEntry {
   return { kind: "registration", who, server, labels: {}, status: "OK" };
 }
 
@@ -20,7 +20,7 @@ Deno.test("an auth file is judged as the hub would: with who is enrolled, and wh
     writeEnrolled(stateDir, { name: "edge-1", tokens, labels: {} });
     const judged = (trustLoopback: "yes" | "no") => {
       const judge = new Judge(asHubMeans(FILE, hubAround({ stateDir, trustLoopback }, ENV)));
-      return (entry: Entry) => judge.judge(entry, () => undefined).answer;
+      return (entry: AuditEntry) => judge.judge(entry, () => undefined).answer;
     };
     await t.step("who is enrolled keeps its name, whatever the file says", () => {
       assert.equal(judged("yes")(registered("edge-1", "edge-1")), "allowed");

@@ -22,7 +22,7 @@ export interface Judgement {
 }
 
 /** A line of the audit, as far as it is looked at. */
-export type Entry =
+export type AuditEntry =
   & Pick<AuditRecord, "kind" | "who" | "subject" | "server" | "labels" | "method" | "status">
   & Pick<AuditRecord, "bytesUp" | "reason">;
 
@@ -48,7 +48,7 @@ const EARLY: readonly string[] = [
 ];
 
 /** What became of a line at its time. A status without a reason is the server's own. */
-export function judgementThen({ kind, status, reason, bytesUp }: Entry): Judgement {
+export function judgementThen({ kind, status, reason, bytesUp }: AuditEntry): Judgement {
   if (reason === undefined) return ALLOWED;
   if (REFUSALS.includes(status)) return refused(reason);
   // Only of a raw connection that stood, bytes are counted.
@@ -82,7 +82,7 @@ export class Judge {
     this.#grants = new Map(file.operators.map(({ id, rules }) => [id, grantsOf(rules)]));
   }
 
-  judge(entry: Entry, labelsOf: LabelsOf): Judgement {
+  judge(entry: AuditEntry, labelsOf: LabelsOf): Judgement {
     const { kind, who } = entry;
     if (who === "") return this.#stranger();
     if (who === LOOPBACK) {
@@ -101,7 +101,7 @@ export class Judge {
     return unknown("the audit does not say who it was");
   }
 
-  #registration(line: Entry): Judgement {
+  #registration(line: AuditEntry): Judgement {
     const { who, subject = "", server, labels } = line;
     const entry = this.#file.servers.find(({ id }) => id === who);
     if (entry === undefined) return refused(`there is no server entry "${who}"`);
@@ -133,7 +133,7 @@ export class Judge {
     return all ? ALLOWED : unknown("the audit does not say which labels it claimed");
   }
 
-  #call(line: Entry, labelsOf: LabelsOf): Judgement {
+  #call(line: AuditEntry, labelsOf: LabelsOf): Judgement {
     const { kind, who, server, method = "" } = line;
     const entry = this.#file.operators.find(({ id }) => id === who);
     if (entry === undefined) return refused(`there is no operator "${who}"`);
@@ -178,7 +178,7 @@ export class Judge {
   #proves<E extends Credentials & { readonly id: string }>(
     entry: E,
     olds: readonly E[] | undefined,
-    { subject }: Entry,
+    { subject }: AuditEntry,
   ): Judgement {
     const named = `"${entry.id}"`;
     const old = olds?.find(({ id }) => id === entry.id);

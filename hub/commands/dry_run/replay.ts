@@ -15,7 +15,7 @@
  */
 import { auditLines } from "../../audit/lines.ts";
 import type { AuthFile } from "../../auth/auth_file.ts";
-import { type Entry, Judge, type Judgement, judgementThen } from "./judge.ts";
+import { type AuditEntry, Judge, type Judgement, judgementThen } from "./judge.ts";
 
 /** Servers of which labels are remembered; of others they are not known. */
 export const MAX_SERVERS = 50_000;
@@ -30,7 +30,7 @@ export const MAX_BAD_LINES = 20;
 export type Change = "refused" | "allowed" | "unknown";
 
 /** Lines that have the same fate for the same reason. */
-export interface Group extends Pick<Entry, "kind" | "who" | "server"> {
+export interface Group extends Pick<AuditEntry, "kind" | "who" | "server"> {
   readonly change: Change;
   readonly method: string;
   readonly reason: string;
@@ -61,7 +61,7 @@ export interface DryRun {
 }
 
 /** A line that was read. */
-interface Line extends Entry {
+interface Line extends AuditEntry {
   readonly time: string;
   readonly id: string;
   readonly dropped?: number;

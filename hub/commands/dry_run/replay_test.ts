@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { parseAuthFile } from "../../auth/auth_file.ts";
 import { dryRun, MAX_BAD_LINES } from "./replay.ts";
-import { type Entry, Judge, judgementThen } from "./judge.ts";
+import { type AuditEntry, Judge, judgementThen } from "./judge.ts";
 
 const HASH = { a: "a".repeat(64), b: "b".repeat(64), c: "c".repeat(64) } as const;
 
@@ -42,7 +42,7 @@ const LABELS: Record<string, Record<string, string>> = {
 };
 const labelsOf = (server: string) => LABELS[server];
 
-const call = (who: string, server: string, more: Partial<Entry> = {}): Entry => ({
+const call = (who: string, server: string, more: Partial<AuditEntry> = {}): AuditEntry => ({
   kind: "call",
   who,
   server,
@@ -50,7 +50,7 @@ const call = (who: string, server: string, more: Partial<Entry> = {}): Entry => 
   status: "OK",
   ...more,
 });
-const registration = (who: string, server: string, more: Partial<Entry> = {}): Entry => ({
+const registration = (who: string, server: string, more: Partial<AuditEntry> = {}): AuditEntry => ({
   kind: "registration",
   who,
   server,
@@ -61,7 +61,7 @@ const registration = (who: string, server: string, more: Partial<Entry> = {}): E
 
 Deno.test("Judge says what another file would have said, or that it cannot be told", async (t) => {
   const judge = new Judge(FILE);
-  const table: [name: string, line: Entry, answer: string, reason: RegExp][] = [
+  const table: [name: string, line: AuditEntry, answer: string, reason: RegExp][] = [
     ["everything", call("root", "edge-9"), "allowed", /^$/],
     ["a label that is known", call("prod", "edge-1"), "allowed", /^$/],
     ["another label", call("prod", "edge-2"), "refused", /no allow rule/],
@@ -249,7 +249,7 @@ Deno.test("Judge sees changed credentials when it knows those in force", async (
 });
 
 Deno.test("judgementThen() takes a refusal without a reason for the server's own", () => {
-  const then = (status: Entry["status"], reason?: string) =>
+  const then = (status: AuditEntry["status"], reason?: string) =>
     judgementThen(call("root", "edge-1", { status, ...(reason !== undefined && { reason }) }))
       .answer;
   assert.equal(then("OK"), "allowed");
