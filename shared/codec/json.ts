@@ -8,7 +8,7 @@
 import { safeJson } from "../text/safe_json.ts";
 import { MAX_DEPTH, MAX_DOCUMENTS } from "./bounds.ts";
 import { Fault } from "./fault.ts";
-import { type Entry, type Node, SHOWN_LENGTH } from "./node.ts";
+import { type Node, type NodeEntry, SHOWN_LENGTH } from "./node.ts";
 import type { Value } from "./value.ts";
 
 const BLANK = /[ \t\n\r]*/y;
@@ -87,8 +87,8 @@ class JsonReader {
     this.fail(`Expected a JSON value, found ${this.#next()}`);
   }
 
-  #entries(depth: number): Entry[] {
-    const entries: Entry[] = [];
+  #entries(depth: number): NodeEntry[] {
+    const entries: NodeEntry[] = [];
     this.#list("{", "}", () => {
       const at = this.#fixedAt ?? this.#pos;
       if (this.#text[this.#pos] !== '"') {

@@ -27,7 +27,7 @@ import {
   wrappedField,
 } from "./fields.ts";
 import { closest } from "../text/closest.ts";
-import { type Entry, found, listed, type Node, quote } from "./node.ts";
+import { found, listed, type Node, type NodeEntry, quote } from "./node.ts";
 import { readEnum, readMapKey, readScalar } from "./scalar.ts";
 import { readListValue, readStruct, readValue } from "./struct.ts";
 
@@ -94,7 +94,7 @@ class MessageReader {
 
   #fields(
     type: protobuf.Type,
-    entries: readonly Entry[],
+    entries: readonly NodeEntry[],
     path: Path,
     depth: number,
   ): protobuf.Message {
@@ -174,7 +174,7 @@ class MessageReader {
 
   #any(
     type: protobuf.Type,
-    entries: readonly Entry[],
+    entries: readonly NodeEntry[],
     path: Path,
     depth: number,
   ): protobuf.Message {
@@ -200,7 +200,7 @@ class MessageReader {
   #payload(
     root: protobuf.Root,
     url: Node & { kind: "string" },
-    entries: readonly Entry[],
+    entries: readonly NodeEntry[],
     path: Path,
     depth: number,
   ): Uint8Array {

@@ -10,7 +10,7 @@
 import type { Trap } from "./yaml_trap.ts";
 
 export type Node =
-  | { readonly kind: "object"; readonly at: number; readonly entries: readonly Entry[] }
+  | { readonly kind: "object"; readonly at: number; readonly entries: readonly NodeEntry[] }
   | { readonly kind: "list"; readonly at: number; readonly items: readonly Node[] }
   | { readonly kind: "string"; readonly at: number; readonly text: string; readonly trap?: Trap }
   /** The text is a JSON number, or `NaN`, `Infinity`, `-Infinity`. */
@@ -18,7 +18,7 @@ export type Node =
   | { readonly kind: "boolean"; readonly at: number; readonly value: boolean }
   | { readonly kind: "null"; readonly at: number };
 
-export interface Entry {
+export interface NodeEntry {
   readonly key: string;
   /** Offset of the key. */
   readonly at: number;

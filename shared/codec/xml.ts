@@ -24,7 +24,7 @@ import {
   wrappedField,
 } from "./fields.ts";
 import { readJson } from "./json.ts";
-import type { Entry, Node } from "./node.ts";
+import type { Node, NodeEntry } from "./node.ts";
 import { isInteger, readBase64 } from "./scalar.ts";
 import { readElements, type XmlElement } from "./xml_tree.ts";
 
@@ -57,14 +57,14 @@ function messageNode(type: protobuf.Type, element: XmlElement, path: Path): Node
 }
 
 /** One entry for each field that is there; a singular field that is there twice has two. */
-function fieldEntries(type: protobuf.Type, element: XmlElement, path: Path): Entry[] {
+function fieldEntries(type: protobuf.Type, element: XmlElement, path: Path): NodeEntry[] {
   if (element.text.trim() !== "") {
     throw new Fault(element.at, `Expected elements, found the text ${shown(element.text)}`, path);
   }
   const fields = fieldsByName(type);
-  const entries: Entry[] = [];
+  const entries: NodeEntry[] = [];
   const lists = new Map<protobuf.Field, Node[]>();
-  const maps = new Map<protobuf.Field, Entry[]>();
+  const maps = new Map<protobuf.Field, NodeEntry[]>();
   for (const child of element.children) {
     const field = fields.get(child.name);
     const here = fieldStep(path, child.name);
@@ -93,7 +93,7 @@ function fieldEntries(type: protobuf.Type, element: XmlElement, path: Path): Ent
   return entries;
 }
 
-function mapEntry(field: protobuf.MapField, element: XmlElement, path: Path): Entry {
+function mapEntry(field: protobuf.MapField, element: XmlElement, path: Path): NodeEntry {
   allowAttributes(element, path);
   const named = (name: string) => element.children.filter((child) => child.name === name);
   const [[key, ...keys], [value, ...values]] = [named("key"), named("value")];
@@ -197,7 +197,7 @@ function anyNode(type: protobuf.Type, element: XmlElement, path: Path): Node {
     }
     throw new Fault(at, 'Expected the attribute type="type.googleapis.com/…"', path);
   }
-  const entries: Entry[] = [{ key: "@type", at, value: stringNode(element, url) }];
+  const entries: NodeEntry[] = [{ key: "@type", at, value: stringNode(element, url) }];
   const payload = findType(type.root, typeOfUrl(url));
   const inner = withoutType(element);
   if (element.attributes.get("encoding") === "protobuf") {

@@ -23,7 +23,7 @@ import {
 import { escapeObeyed, OBEYED } from "../text/safe_json.ts";
 import { MAX_ALIASED_VALUES, MAX_DEPTH, MAX_DOCUMENTS } from "./bounds.ts";
 import { Fault } from "./fault.ts";
-import type { Entry, Node } from "./node.ts";
+import type { Node, NodeEntry } from "./node.ts";
 import type { CommentOf, Value } from "./value.ts";
 import { trapOf } from "./yaml_trap.ts";
 
@@ -121,7 +121,7 @@ class YamlReader {
     return node;
   }
 
-  #entry(key: YamlNode | null, value: YamlNode | null, depth: number, outside: number): Entry {
+  #entry(key: YamlNode | null, value: YamlNode | null, depth: number, outside: number): NodeEntry {
     const name = this.#node(key, depth + 1, outside);
     if (name.kind === "object" || name.kind === "list" || name.kind === "null") {
       throw new Fault(name.at, "Expected a name as key");
