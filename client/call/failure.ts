@@ -10,7 +10,7 @@ import { deliveryOf, type Way } from "./delivery.ts";
 import { isIdempotent } from "./method_kind.ts";
 
 /** What is known about a failed call. */
-export interface Failure extends Way {
+export interface CallFailure extends Way {
   /** As people call it: "fluentd.start". */
   readonly title: string;
   /** As given; the hub may have picked its only one. */
@@ -39,7 +39,7 @@ export function errorInfoOf(error: RpcError): ErrorInfo | undefined {
 }
 
 /** Is it safe to send the call once more? */
-export function mayRepeat(failure: Failure): boolean {
+export function mayRepeat(failure: CallFailure): boolean {
   return deliveryOf(failure.error, failure) === "not-delivered" ||
     isIdempotent(failure.method) || failure.requestId !== undefined;
 }

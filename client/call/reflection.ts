@@ -18,7 +18,7 @@ import { Status, type StatusName, statusName } from "../../shared/grpc/status.ts
 import { type Attempt, attemptCall } from "./attempt.ts";
 import { messageTypes } from "./call.ts";
 import { hopOf } from "./delivery.ts";
-import type { Failure } from "./failure.ts";
+import type { CallFailure } from "./failure.ts";
 import type { Route } from "./route.ts";
 import { MAX_FILES, Schema } from "./schema.ts";
 
@@ -48,9 +48,9 @@ const NOT_THERE: ReadonlySet<StatusName> = new Set([
 /** Asking did not work. */
 export class ReflectionError extends Error {
   override readonly name = "ReflectionError";
-  readonly failure: Failure;
+  readonly failure: CallFailure;
 
-  constructor(failure: Failure) {
+  constructor(failure: CallFailure) {
     super(failure.error.message);
     this.failure = failure;
   }
@@ -163,7 +163,7 @@ export class Reflection {
   }
 
   async #ask(questions: readonly ReflectionRequest[]): Promise<ReflectionResponse[]> {
-    let first: Failure | undefined;
+    let first: CallFailure | undefined;
     for (;;) {
       const method = methodOf(ours, METHODS[this.#version]!)!;
       const { request, response } = messageTypes(method);
@@ -196,8 +196,8 @@ export class Reflection {
   #failure(
     method: protobuf.Method,
     { connected, refused }: Attempt,
-    error: Failure["error"],
-  ): Failure {
+    error: CallFailure["error"],
+  ): CallFailure {
     const { server, address, tls, token } = this.#route;
     return {
       title: "reflection",

@@ -21,7 +21,7 @@ import { messageTypes } from "../call/call.ts";
 import { connectionOptions } from "../connect/connection_options.ts";
 import { EXIT_CODES_HELP, exitCodeOf } from "../print/exit_code.ts";
 import { deliveryOf, type Way } from "../call/delivery.ts";
-import { type Failure, mayRepeat } from "../call/failure.ts";
+import { type CallFailure, mayRepeat } from "../call/failure.ts";
 import { failureDocument, failureText } from "../print/failure_text.ts";
 import { mayChange } from "../call/method_kind.ts";
 import { planRoute, type RouteValues, serverOptions } from "../call/route.ts";
@@ -154,7 +154,7 @@ async function run<Response extends object>(
   };
 
   let perhapsBefore = false;
-  const failureOf = (error: RpcError, way: Way): Failure => ({
+  const failureOf = (error: RpcError, way: Way): CallFailure => ({
     ...way,
     perhapsBefore,
     title,
@@ -167,7 +167,7 @@ async function run<Response extends object>(
     requestId: rpc.onceById ? idOf(plan.requests[0]) : undefined,
   });
   /** What is known at this moment, if the call's user ends it. */
-  let known: (why: string) => Failure;
+  let known: (why: string) => CallFailure;
   const tell = async () => {
     progress.stop();
     const { reason } = plan.signal;
@@ -258,12 +258,12 @@ async function readRequestsAloud(
 }
 
 /** May another try do better? A refusal stays one. */
-function isPassing({ error }: Failure): boolean {
+function isPassing({ error }: CallFailure): boolean {
   return error.code === Status.UNAVAILABLE;
 }
 
 /** The peer's `RetryInfo`, else an exponential wait with jitter. */
-function retryWaitMs({ error }: Failure, tries: number): number {
+function retryWaitMs({ error }: CallFailure, tries: number): number {
   const info = error.details.find(({ type }) => type === "google.rpc.RetryInfo")?.value;
   const asked = info !== undefined && "retryDelay" in info
     ? durationMs(info.retryDelay ?? {})

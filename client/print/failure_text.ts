@@ -18,13 +18,13 @@ import { type Detail, encodeStatus, type RpcError } from "../../shared/grpc/rpc_
 import { statusName } from "../../shared/grpc/status.ts";
 import { printable } from "../../shared/text/printable.ts";
 import { deliveryOf, hopOf } from "../call/delivery.ts";
-import { ERROR_INFO, errorInfoOf, type Failure } from "../call/failure.ts";
+import { type CallFailure, ERROR_INFO, errorInfoOf } from "../call/failure.ts";
 import { mayChange } from "../call/method_kind.ts";
 import { hintOf } from "./hints.ts";
 import type { ResponseFormat } from "./print.ts";
 
 /** The whole text, in lines. */
-export function failureText(failure: Failure): string {
+export function failureText(failure: CallFailure): string {
   const { title, server, error } = failure;
   const on = server === undefined ? "" : ` on ${server}`;
   const lines = [`error: ${title}${on}: ${statusName(error.code)}: ${error.message}`];
@@ -50,14 +50,14 @@ export function failureText(failure: Failure): string {
 }
 
 /** In the form that was asked for, else for people. */
-export function failureDocument(failure: Failure, format: ResponseFormat | undefined): string {
+export function failureDocument(failure: CallFailure, format: ResponseFormat | undefined): string {
   if (format === undefined || format === "table") return failureText(failure);
   const { type, message } = statusMessage(failure.error, failure.method.root);
   return writeMessage(message, { type, format });
 }
 
 /** What is known of the outcome, as a sentence; nothing when the server itself said it. */
-export function deliveryText(failure: Failure): string | undefined {
+export function deliveryText(failure: CallFailure): string | undefined {
   const { error, method, requestId } = failure;
   const delivery = deliveryOf(error, failure);
   if (delivery === "answered") return undefined;

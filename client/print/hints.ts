@@ -7,21 +7,21 @@ import { statusName } from "../../shared/grpc/status.ts";
 import { HttpAnswerError } from "../../shared/grpc_client/failures.ts";
 import { ProxyError } from "../../shared/net/proxy_error.ts";
 import { deliveryOf, hopOf } from "../call/delivery.ts";
-import { errorInfoOf, type Failure } from "../call/failure.ts";
+import { type CallFailure, errorInfoOf } from "../call/failure.ts";
 import { mayChange } from "../call/method_kind.ts";
 
 interface Rule {
-  readonly when: (failure: Failure) => boolean;
-  readonly hint: (failure: Failure) => string | undefined;
+  readonly when: (failure: CallFailure) => boolean;
+  readonly hint: (failure: CallFailure) => string | undefined;
 }
 
 /** No later rule may have a hint either. */
 const NOTHING = "";
 
-const code = (name: string) => ({ error }: Failure) => statusName(error.code) === name;
-const reason = (name: string) => ({ error }: Failure) => errorInfoOf(error)?.reason === name;
+const code = (name: string) => ({ error }: CallFailure) => statusName(error.code) === name;
+const reason = (name: string) => ({ error }: CallFailure) => errorInfoOf(error)?.reason === name;
 /** Not connected, and the text of the system or of TLS says why. */
-const unconnected = (text: RegExp) => (failure: Failure) =>
+const unconnected = (text: RegExp) => (failure: CallFailure) =>
   hopOf(failure.error, failure) === "client → hub" && text.test(failure.error.message);
 
 const RULES: readonly Rule[] = [
@@ -154,7 +154,7 @@ const RULES: readonly Rule[] = [
 ];
 
 /** What to change at a proxy that answered in the hub's place. */
-function proxyHint({ address }: Failure, { httpStatus, location }: HttpAnswerError): string {
+function proxyHint({ address }: CallFailure, { httpStatus, location }: HttpAnswerError): string {
   if (location !== "") {
     return `Name the place that it leads to with -s, or have ${address} pass gRPC on`;
   }
@@ -176,7 +176,7 @@ const PROXY_HINTS: Readonly<Record<number, string>> = {
 };
 
 /** Which command tells what became of a change whose outcome is unknown. */
-function outcomeHint(failure: Failure): string | undefined {
+function outcomeHint(failure: CallFailure): string | undefined {
   const { error, server, method } = failure;
   const isFluentd = method.parent?.fullName === ".fluentd.v1.Fluentd";
   if (deliveryOf(error, failure) !== "unknown" || !isFluentd || !mayChange(method)) {
@@ -186,7 +186,7 @@ function outcomeHint(failure: Failure): string | undefined {
 }
 
 /** What to do, as a line; `undefined` when nothing better than the error is known. */
-export function hintOf(failure: Failure): string | undefined {
+export function hintOf(failure: CallFailure): string | undefined {
   for (const { when, hint } of RULES) {
     const text = when(failure) ? hint(failure) : undefined;
     if (text === NOTHING) return undefined;
