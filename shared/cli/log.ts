@@ -18,13 +18,13 @@ export const LOG_LEVELS = ["trace", "debug", "info", "warning", "error", "fatal"
 export const LOG_FORMATS = ["text", "json"] as const;
 
 export type Level = (typeof LOG_LEVELS)[number];
-export type Format = (typeof LOG_FORMATS)[number];
+export type LogFormat = (typeof LOG_FORMATS)[number];
 
 export interface LogOptions {
   /** Records below it are dropped. @default "info" */
   readonly level?: Level;
   /** @default "text" */
-  readonly format?: Format;
+  readonly format?: LogFormat;
   /** Takes each finished line, without its line break. @default writes to stderr */
   readonly write?: (line: string) => void;
   /** Takes out of each finished line what it must not have. @default nothing */
