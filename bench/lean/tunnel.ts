@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { FrameReader } from "../../shared/websocket/frames.ts";
+import { WebSocketFrameReader } from "../../shared/websocket/frames.ts";
 import { unmask } from "../../shared/websocket/unmask.ts";
 import { release } from "../../shared/bytes/out_buffer.ts";
 import { dial } from "./dial.ts";
@@ -105,7 +105,7 @@ function webSocketWire(connection: Deno.Conn, early: Uint8Array): Wire {
 
   return {
     async run(onBytes) {
-      const reader = new FrameReader({
+      const reader = new WebSocketFrameReader({
         payload: onBytes,
         ping(bytes) {
           control(PONG, bytes);

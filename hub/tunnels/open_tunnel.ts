@@ -13,9 +13,9 @@ import {
   closeFrame,
   controlFrame,
   type FrameHandler,
-  FrameReader,
   Opcode,
   sealFrame,
+  WebSocketFrameReader,
 } from "../../shared/websocket/frames.ts";
 import { WebSocketError } from "../../shared/websocket/web_socket_error.ts";
 import { Connection, type ConnectionEvents } from "../../shared/http2/connection.ts";
@@ -72,7 +72,7 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, PumpProto
   nextPingMs = 0;
   readonly #connection: Connection;
   readonly #link: SocketPump;
-  readonly #frames: FrameReader;
+  readonly #frames: WebSocketFrameReader;
   readonly #resolveClosed: (reason: CloseReason) => void;
   #state: Tunnel["state"] = "open";
   #reason: CloseReason | undefined;
@@ -101,7 +101,7 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, PumpProto
     this.#link = new SocketPump(socket, this);
     this.#connection = new Connection(this, { role: "client" });
     this.#greeting = options.greeting;
-    this.#frames = new FrameReader(new TunnelFrames(this, this.#connection), FROM_SERVER);
+    this.#frames = new WebSocketFrameReader(new TunnelFrames(this, this.#connection), FROM_SERVER);
     this.side = new ReceiveBudget(this.#connection);
     this.resets = new ResetPacer(this.#connection);
     this.#connection.start();

@@ -8,7 +8,14 @@ import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { WebSocket } from "./ws.ts";
 import { CloseCode } from "./close_codes.ts";
-import { closeFrame, controlFrame, FrameReader, HEADROOM, Opcode, sealFrame } from "./frames.ts";
+import {
+  closeFrame,
+  controlFrame,
+  HEADROOM,
+  Opcode,
+  sealFrame,
+  WebSocketFrameReader,
+} from "./frames.ts";
 import {
   checkUpgrade,
   errorResponse,
@@ -44,7 +51,7 @@ async function echoOnce(listener: Deno.Listener): Promise<string> {
   }
   const out: Uint8Array[] = [];
   let closed: string | undefined;
-  const reader = new FrameReader({
+  const reader = new WebSocketFrameReader({
     payload(bytes) {
       const copy = new Uint8Array(HEADROOM + bytes.length);
       copy.set(bytes, HEADROOM);

@@ -9,7 +9,7 @@
  *     | |1|2|3|       |K|             |                  |                 |
  *     +-+-+-+-+-------+-+-------------+------------------+-----------------+---------
  *
- * There is no I/O here. {@linkcode FrameReader} takes bytes and calls its handler;
+ * There is no I/O here. {@linkcode WebSocketFrameReader} takes bytes and calls its handler;
  * {@linkcode sealFrame} writes a header in front of bytes that are already where they must be.
  *
  * @see https://www.rfc-editor.org/rfc/rfc6455#section-5.2
@@ -58,7 +58,7 @@ export const MAX_IDLE_FRAMES = 200;
 /** See {@linkcode MAX_IDLE_FRAMES}. */
 export const IDLE_FRAMES_WINDOW_MS = 10_000;
 
-/** What {@linkcode FrameReader} tells. */
+/** What {@linkcode WebSocketFrameReader} tells. */
 export interface FrameHandler {
   /** The next bytes of the stream, unmasked: a view of what `receive` was given. */
   payload(bytes: Uint8Array): void;
@@ -69,7 +69,7 @@ export interface FrameHandler {
   close(code: number, reason: string): void;
 }
 
-/** Options of {@linkcode FrameReader}. */
+/** Options of {@linkcode WebSocketFrameReader}. */
 export interface FrameReaderOptions {
   /**
    * `true` at the end that accepted the WebSocket, `false` at the one that dialled: a frame
@@ -103,7 +103,7 @@ function monotonic(): number {
  * - Only a header and one control frame (at most 125 bytes) are ever held.
  * - After an error, or after the peer's close frame, everything else is ignored (§5.5.1, §7.1.7).
  */
-export class FrameReader {
+export class WebSocketFrameReader {
   readonly #handler: FrameHandler;
   readonly #requireMask: boolean;
   readonly #maxIdleFrames: number;

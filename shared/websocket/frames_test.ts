@@ -4,12 +4,12 @@ import { CloseCode, isSendable } from "./close_codes.ts";
 import {
   closeFrame,
   controlFrame,
-  FrameReader,
   type FrameReaderOptions,
   HEADROOM,
   IDLE_FRAMES_WINDOW_MS,
   Opcode,
   sealFrame,
+  WebSocketFrameReader,
 } from "./frames.ts";
 import { WebSocketError } from "./web_socket_error.ts";
 
@@ -21,7 +21,7 @@ const text = (data: Uint8Array) => Buffer.from(data).toString("utf8");
 function read(pieces: Iterable<Uint8Array>, options: Partial<FrameReaderOptions> = {}) {
   const payload: number[] = [];
   const events: string[] = [];
-  const reader = new FrameReader({
+  const reader = new WebSocketFrameReader({
     payload: (data) => payload.push(...data),
     ping: (data) => events.push(`${payload.length} ping ${hex(data)}`),
     pong: (data) => events.push(`${payload.length} pong ${hex(data)}`),
@@ -98,7 +98,7 @@ Deno.test("FrameReader gives the same for any cut of the bytes", () => {
 Deno.test("FrameReader hands on views of what it was given, before a frame is complete", () => {
   const seen: Uint8Array[] = [];
   const nothing = () => {};
-  const reader = new FrameReader(
+  const reader = new WebSocketFrameReader(
     { payload: (data) => seen.push(data), ping: nothing, pong: nothing, close: nothing },
     { requireMask: true },
   );
@@ -172,7 +172,7 @@ Deno.test("FrameReader refuses what breaks the protocol", async (t) => {
 Deno.test("FrameReader is silent after an error", () => {
   const seen: Uint8Array[] = [];
   const nothing = () => {};
-  const reader = new FrameReader(
+  const reader = new WebSocketFrameReader(
     { payload: (data) => seen.push(data), ping: nothing, pong: nothing, close: nothing },
     { requireMask: true },
   );
@@ -196,7 +196,7 @@ Deno.test("FrameReader lets pings of an idle tunnel through for ever", () => {
 Deno.test("FrameReader reads a frame longer than 2³² bytes piece by piece", () => {
   let total = 0;
   const nothing = () => {};
-  const reader = new FrameReader(
+  const reader = new WebSocketFrameReader(
     { payload: (data) => total += data.length, ping: nothing, pong: nothing, close: nothing },
     { requireMask: true },
   );

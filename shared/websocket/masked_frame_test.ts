@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
-import { FrameReader } from "./frames.ts";
+import { WebSocketFrameReader } from "./frames.ts";
 import { maskedFrame } from "./masked_frame.ts";
 import { type WebSocket, WebSocketServer } from "./ws.ts";
 
@@ -19,7 +19,7 @@ Deno.test("maskedFrame() is read by our reader, whatever its length and pieces",
     await t.step(`[${lengths}]`, () => {
       const pieces = lengths.map((length, i) => bytes(length, i));
       const got: Uint8Array[] = [];
-      const reader = new FrameReader({
+      const reader = new WebSocketFrameReader({
         payload: (piece) => got.push(piece.slice()),
         ping: () => assert.fail(),
         pong: () => assert.fail(),
