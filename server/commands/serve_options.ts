@@ -11,7 +11,7 @@ import { parseSize } from "../../shared/cli/parse_size.ts";
 import { UsageError } from "../../shared/cli/usage_error.ts";
 import { DRAIN_TIMEOUT_MS } from "../tunnel/agent.ts";
 import { parseCommand } from "./command_line.ts";
-import { HANDSHAKE_TIMEOUT_MS } from "../dial/dial.ts";
+import { DIAL_TIMEOUT_MS } from "../dial/dial.ts";
 import type { FluentdOptions } from "../fluentd/mod.ts";
 import { MAX_MESSAGE_BYTES } from "../serving/grpc_server.ts";
 import { parseHubUri } from "./hub_uri.ts";
@@ -251,7 +251,7 @@ export const options = {
     flag: "--handshake-timeout",
     value: "DURATION",
     parse: parseDuration,
-    default: HANDSHAKE_TIMEOUT_MS,
+    default: DIAL_TIMEOUT_MS,
     defaultText: "10s",
     help: "How long dialling may take, from DNS to the hub's answer",
     group: LIMITS,

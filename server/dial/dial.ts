@@ -23,7 +23,7 @@ import type { TlsMaterial } from "./tls_material.ts";
 type WebSocketSettings = ConstructorParameters<typeof WebSocket>[2];
 
 /** The whole handshake, from DNS to the 101. */
-export const HANDSHAKE_TIMEOUT_MS = 10_000;
+export const DIAL_TIMEOUT_MS = 10_000;
 /** The largest message that a hub may send; borders of messages mean nothing, so it need not. */
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 /** How long a peer may take to answer our close frame before its socket is cut. */
@@ -83,7 +83,7 @@ export interface OpenSocket {
  * @throws `signal.reason`, as soon as the signal fires.
  */
 export async function dial<T>(options: DialOptions, accept: (open: OpenSocket) => T): Promise<T> {
-  const { hubUri, pins = [], proxy, proxyCa, timeoutMs = HANDSHAKE_TIMEOUT_MS, signal } = options;
+  const { hubUri, pins = [], proxy, proxyCa, timeoutMs = DIAL_TIMEOUT_MS, signal } = options;
   signal?.throwIfAborted();
   if (pins.length > 0 && hubUri.protocol !== "wss:") {
     throw new DialError(`A key is pinned, but ${hubUri.href} has no TLS`);
