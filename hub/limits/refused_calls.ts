@@ -18,7 +18,7 @@ export const MAX_REFUSED_PER_CONNECTION = 500;
 /** Calls of one address that are refused in a second, over all its connections. */
 export const MAX_REFUSED_PER_ADDRESS = 1_000;
 /** Addresses that are counted in a second; those that come then have one count together. */
-export const MAX_ADDRESSES = 10_000;
+export const MAX_REFUSED_ADDRESSES = 10_000;
 
 const OTHERS = "";
 
@@ -34,7 +34,7 @@ export class RefusedCalls {
    */
   isOneTooMany(remoteAddress: string): boolean {
     const network = networkOf(hostOf(remoteAddress));
-    const isCounted = this.#counts.has(network) || this.#counts.size < MAX_ADDRESSES;
+    const isCounted = this.#counts.has(network) || this.#counts.size < MAX_REFUSED_ADDRESSES;
     const key = isCounted ? network : OTHERS;
     const count = (this.#counts.get(key) ?? 0) + 1;
     this.#counts.set(key, count);
