@@ -12,7 +12,7 @@ import type { ServerName } from "../registry/tunnel.ts";
 /** Each takes about a millisecond at most. */
 export const MAX_SEARCHES_PER_S = 20;
 /** Answers remembered; the oldest is forgotten first. */
-export const MAX_REMEMBERED = 256;
+export const MAX_REMEMBERED_NAMES = 256;
 /** Names looked at in one search, whether or not the caller may see them. */
 const MAX_LOOKED_AT = 2 * MAX_CANDIDATES;
 
@@ -58,7 +58,7 @@ export class NearNames {
     this.#remembered.delete(word);
     this.#remembered.set(word, { grant, changes, names });
     for (const oldest of this.#remembered.keys()) {
-      if (this.#remembered.size <= MAX_REMEMBERED) break;
+      if (this.#remembered.size <= MAX_REMEMBERED_NAMES) break;
       this.#remembered.delete(oldest);
     }
     return names;

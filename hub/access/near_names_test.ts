@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EVERYTHING, NOTHING } from "../../shared/rules/rules.ts";
 import { countSteps } from "../../tests/support/steps.ts";
-import { MAX_REMEMBERED, MAX_SEARCHES_PER_S, NearNames } from "./near_names.ts";
+import { MAX_REMEMBERED_NAMES, MAX_SEARCHES_PER_S, NearNames } from "./near_names.ts";
 
 /** A registry of these names. */
 function registryOf(names: readonly string[]) {
@@ -68,7 +68,7 @@ Deno.test("B7: searches are bounded in each second, and answers in number", () =
   assert.equal(looked, MAX_SEARCHES_PER_S);
   assert.deepEqual(near.of("edge-9", ALL), ["edge-1"], "an answer that is remembered");
   assert.deepEqual(near.of("edge-9999", ALL), [], "one that would need a search");
-  for (let i = 0; i < 2 * MAX_REMEMBERED; i++) {
+  for (let i = 0; i < 2 * MAX_REMEMBERED_NAMES; i++) {
     now += 1000;
     near.of(`edge-${i}x`, ALL);
   }
