@@ -25,7 +25,7 @@ import { isSecret, type Issuer } from "./issuer.ts";
 /** Longer tokens are refused unread. */
 export const MAX_JWT_LENGTH = 8192;
 /** Tokens that were good are remembered, so that not each call costs a signature. */
-export const MAX_REMEMBERED = 10_000;
+export const MAX_REMEMBERED_JWTS = 10_000;
 /** They are looked at again after this: a key may have been withdrawn. */
 const REMEMBER_MS = 60_000;
 /** For an answer of an issuer's key set. */
@@ -143,7 +143,7 @@ export class JwtVerifier {
 
   #remember(token: string, jwt: VerifiedJwt): void {
     const [oldest] = this.#good.keys();
-    if (oldest !== undefined && this.#good.size >= MAX_REMEMBERED) this.#good.delete(oldest);
+    if (oldest !== undefined && this.#good.size >= MAX_REMEMBERED_JWTS) this.#good.delete(oldest);
     const untilMs = Math.min(jwt.expiresAtMs, Date.now() + REMEMBER_MS);
     this.#good.set(digest(token), { jwt, untilMs });
   }
