@@ -10,7 +10,7 @@ import { readVoucher, type Tunnel, type Voucher } from "../../shared/vouchers/vo
 import { ERROR_DOMAIN } from "./errors.ts";
 
 /** Vouchers remembered on one tunnel; one more, and all are checked again. */
-export const MAX_REMEMBERED = 1_000;
+export const MAX_REMEMBERED_VOUCHERS = 1_000;
 
 /** What a tunnel's vouchers are judged by. */
 export interface ReaderOptions {
@@ -56,7 +56,7 @@ export class VoucherReader {
       const { message } = error as Error;
       return refusal("VOUCHER_WRONG", `What the hub said of who calls is not good: ${message}`);
     }
-    if (this.#read.size >= MAX_REMEMBERED) this.#read.clear();
+    if (this.#read.size >= MAX_REMEMBERED_VOUCHERS) this.#read.clear();
     this.#read.set(text, voucher);
     return voucher;
   }
