@@ -18,7 +18,7 @@ import type { AuthFile } from "../../auth/auth_file.ts";
 import { type AuditEntry, Judge, type Judgement, judgementThen } from "./judge.ts";
 
 /** Servers of which labels are remembered; of others they are not known. */
-export const MAX_SERVERS = 50_000;
+export const MAX_REPLAYED_SERVERS = 50_000;
 /** Groups that are told apart; what is in others is counted only. */
 export const MAX_GROUPS = 5_000;
 /** What the hub writes into one field of a line is shorter. */
@@ -176,7 +176,9 @@ class Replay {
     // An older hub did not write them down.
     if (labels === undefined) return;
     const [oldest] = this.#labels.keys();
-    if (oldest !== undefined && this.#labels.size >= MAX_SERVERS) this.#labels.delete(oldest);
+    if (oldest !== undefined && this.#labels.size >= MAX_REPLAYED_SERVERS) {
+      this.#labels.delete(oldest);
+    }
     this.#labels.set(server, labels);
   }
 
