@@ -63,7 +63,7 @@ export const PING_AFTER_S = 60;
 /** A caller that gives none is closed when it has been silent for this long. */
 export const DEAD_AFTER_S = 80;
 /** A caller's socket is closed when it has taken no byte of what waits for this long. */
-export const MAX_STALL_S = 60;
+export const MAX_CALLER_STALL_S = 60;
 /** A caller whose header section is not complete by then is closed: nothing else may come meanwhile. */
 export const MAX_SECTION_S = 10;
 /** A draining caller gets the last word after this many seconds, if it does not answer our ping. */
@@ -144,7 +144,7 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
     this.#link.tick();
     this.#refused = 0;
     const { quietTicks, stalledTicks } = this.#link;
-    if (quietTicks >= DEAD_AFTER_S || stalledTicks >= MAX_STALL_S) return this.#link.close();
+    if (quietTicks >= DEAD_AFTER_S || stalledTicks >= MAX_CALLER_STALL_S) return this.#link.close();
     if (quietTicks === PING_AFTER_S) this.#connection.ping();
     const unfinished = this.#connection.unfinishedSection;
     this.#sectionTicks = unfinished !== undefined && unfinished === this.#section

@@ -20,7 +20,7 @@ import {
 import {
   CallerConnection,
   DEAD_AFTER_S,
-  MAX_STALL_S,
+  MAX_CALLER_STALL_S,
   PING_AFTER_S,
   type RelayContext,
 } from "./caller_connection.ts";
@@ -229,7 +229,7 @@ Deno.test("Caller asks a silent peer for a sign of life, and gives it up", async
   await t.step("one that sends and never reads is closed", async () => {
     const { caller, running, socket } = await begin();
     socket.takes = 0;
-    for (let s = 0; s < MAX_STALL_S; s++) {
+    for (let s = 0; s < MAX_CALLER_STALL_S; s++) {
       assert.equal(socket.closed, false);
       socket.feed(wire.settings());
       await turns();
