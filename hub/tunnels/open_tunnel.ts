@@ -30,7 +30,7 @@ import type { OwnCall, Welcomed } from "./welcome.ts";
 import type { TunnelVouchers } from "../access/vouchers.ts";
 
 /** A tunnel is closed when its socket has taken no byte of what waits for this long. */
-export const MAX_STALL_S = 15;
+export const MAX_TUNNEL_STALL_S = 15;
 /**
  * Unsent bytes beyond which a tunnel is closed. Calls and DATA wait long before; only a server that
  * takes a byte now and then, and makes the hub say much, comes so far.
@@ -157,8 +157,11 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, PumpProto
     this.#connection.tick();
     this.#link.tick();
     this.resets.tick();
-    if (this.#link.stalledTicks >= MAX_STALL_S) {
-      this.close({ reason: `The server has read nothing for ${MAX_STALL_S} s`, by: "network" });
+    if (this.#link.stalledTicks >= MAX_TUNNEL_STALL_S) {
+      this.close({
+        reason: `The server has read nothing for ${MAX_TUNNEL_STALL_S} s`,
+        by: "network",
+      });
     }
     if (this.#connection.outputBytes > MAX_UNSENT) {
       this.close({ reason: "The server does not read what it makes the hub say", by: "network" });

@@ -9,7 +9,7 @@ import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import type { Stream } from "../../shared/http2/stream.ts";
 import { Recorder } from "../../shared/http2/testing/recorder.ts";
 import * as wire from "../../shared/http2/testing/wire.ts";
-import { MAX_STALL_S, MAX_UNSENT, OpenTunnel } from "./open_tunnel.ts";
+import { MAX_TUNNEL_STALL_S, MAX_UNSENT, OpenTunnel } from "./open_tunnel.ts";
 import { ANSWER, CALL, trailers } from "../testing/relayed.ts";
 import { FakeSocket, turns } from "../testing/socket.ts";
 import { welcome } from "./welcome.ts";
@@ -267,7 +267,7 @@ Deno.test("OpenTunnel whose server does not read is closed", async () => {
   socket.takes = 0;
   tunnel.ping();
   await settle();
-  for (let s = 0; s < MAX_STALL_S; s++) {
+  for (let s = 0; s < MAX_TUNNEL_STALL_S; s++) {
     assert.equal(tunnel.state, "open");
     socket.feed(masked(10, new Uint8Array())); // It is not silent.
     await turns();
