@@ -48,7 +48,7 @@ export type Route =
 /** Names that are looked at to choose those that an error lists. */
 const MAX_NAMES_SORTED = 2_000;
 /** The longest `x-hub-wait`. */
-export const MAX_WAIT_MS = 3_600_000;
+export const MAX_HUB_WAIT_MS = 3_600_000;
 
 /** The names of routing metadata. `name` is what the first prototype's clients send. */
 const SERVER_FIELD = "x-hub-server";
@@ -216,7 +216,7 @@ function waitOf(fields: HeaderList): number | undefined | RpcError {
   if (text === undefined || text instanceof RpcError) return text;
   const match = WAIT.exec(text);
   const ms = match && Number(match[1]) * WAIT_UNIT_MS[match[2] as keyof typeof WAIT_UNIT_MS];
-  if (ms === null || ms > MAX_WAIT_MS) {
+  if (ms === null || ms > MAX_HUB_WAIT_MS) {
     return invalid(
       `Bad duration ${quote(text)} in metadata ${WAIT_FIELD}: it must be like 500ms, 30s or 5m, ` +
         "at most 1h",
