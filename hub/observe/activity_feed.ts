@@ -20,7 +20,7 @@ export const MAX_HISTORY = 1000;
 /** Events that wait for one watcher. */
 export const MAX_QUEUED = 1000;
 /** Watchers at a time, shared by the operators who watch. */
-export const MAX_WATCHERS = 100;
+export const MAX_ACTIVITY_WATCHERS = 100;
 
 /** Something that happened. */
 export interface ActivityInput {
@@ -134,7 +134,7 @@ export class ActivityFeed {
   constructor(options: ActivityOptions = {}) {
     this.#maxHistory = options.maxHistory ?? MAX_HISTORY;
     this.#maxQueued = options.maxQueued ?? MAX_QUEUED;
-    this.#maxWatchers = options.maxWatchers ?? MAX_WATCHERS;
+    this.#maxWatchers = options.maxWatchers ?? MAX_ACTIVITY_WATCHERS;
     this.#places = new FairShare(this.#maxWatchers);
     this.#now = options.now ?? Date.now;
   }
