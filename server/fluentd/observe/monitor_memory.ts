@@ -24,7 +24,7 @@ export const HUNG_MS = 10_000;
 /** Lives of workers that are remembered. */
 const MAX_REMEMBERED = 100;
 
-export interface MonitorFacts extends Facts {
+export interface MonitorAnswer extends Facts {
   /** A sentence: why the monitor says nothing, though Fluentd may be well. */
   readonly elsewhere?: string;
 }
@@ -46,7 +46,7 @@ export class MonitorMemory {
   #silentSinceMs = new Map<string, number>();
 
   /** Call it with each look that asked. */
-  note({ seen, identities, port, config, listeners, nowMs }: MonitorLook): MonitorFacts {
+  note({ seen, identities, port, config, listeners, nowMs }: MonitorLook): MonitorAnswer {
     const silent = new Map<string, number>();
     const pids = identities.map(({ pid }) => pid);
     const own = seen.workers.filter(({ pid }) => pids.includes(pid));

@@ -20,7 +20,7 @@ import { everyProcess, type FluentdManager, type Observation } from "../manager/
 import type { WaitOptions } from "../system/run.ts";
 import { Mask } from "../mask.ts";
 import type { Monitor, MonitorIdentity, MonitorReport } from "./monitor.ts";
-import { type MonitorFacts, MonitorMemory } from "./monitor_memory.ts";
+import { type MonitorAnswer, MonitorMemory } from "./monitor_memory.ts";
 import { type PluginName, PluginSchemas } from "../plugin_schemas.ts";
 import { isSameProcess, readProcesses } from "../system/proc.ts";
 import { type Elsewhere, findElsewhere } from "./running_elsewhere.ts";
@@ -317,7 +317,7 @@ export class Observer {
     seen: Observation,
     identities: readonly MonitorIdentity[] | undefined,
     { config, listeners }: Pick<Look, "listeners"> & { config: ConfigFacts | undefined },
-  ): MonitorFacts | undefined {
+  ): MonitorAnswer | undefined {
     if (this.monitor === undefined || identities === undefined) return undefined;
     const { port } = this.monitor;
     return this.#monitorMemory.note({
