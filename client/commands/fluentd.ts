@@ -18,7 +18,7 @@ import { durationMs } from "../../shared/grpc/proto_time.ts";
 import { Exit, Lsb } from "../print/exit_code.ts";
 import { changeTable, stateTable } from "../print/fluentd_table.ts";
 import { printable } from "../../shared/text/printable.ts";
-import { type Outcome, rpcCommand } from "./rpc_command.ts";
+import { type CallOutcome, rpcCommand } from "./rpc_command.ts";
 import { serverArgument } from "./server_argument.ts";
 import { nowOf } from "../print/table.ts";
 
@@ -64,7 +64,7 @@ type Change = StartResponse | StopResponse | RestartResponse;
 /** Any status but these is no success; so is one that a newer server made up. */
 const DONE: ReadonlySet<unknown> = new Set(["SUCCESS", "NOCHANGE"]);
 
-function outcome({ status, failure }: Change): Outcome {
+function outcome({ status, failure }: Change): CallOutcome {
   if (DONE.has(status)) return { exitCode: Exit.OK };
   const why = failure === undefined ? "" : `: ${failureText(failure)}`;
   return { exitCode: Exit.OUTCOME_FAILED, error: `${status ?? "UNKNOWN"}${why}` };

@@ -32,7 +32,7 @@ import { readRequests, requestOptions, type RequestValues } from "../request/req
 import { processStdin } from "../request/stdin.ts";
 
 /** How a call that went through counts. */
-export interface Outcome {
+export interface CallOutcome {
   readonly exitCode: number;
   /** A line for stderr, when it failed. */
   readonly error?: string;
@@ -66,7 +66,7 @@ export interface RpcCommand<Response> {
   timeoutMs(request: protobuf.Message): number;
   /** A response as text for people. @default JSON */
   table?(response: Response): string;
-  outcome?(response: Response, context: Context): Outcome;
+  outcome?(response: Response, context: Context): CallOutcome;
 }
 
 /** Standard input must end within this time, or within `--timeout` when that is longer. */
@@ -135,7 +135,7 @@ async function run<Response extends object>(
   const what = server === undefined ? title : `${title} on ${server}`;
   using progress = showProgress({ what, limitMs, stderr: io.stderr });
   let last: protobuf.Message | undefined;
-  let outcome: Outcome | undefined;
+  let outcome: CallOutcome | undefined;
   const take = async (message: protobuf.Message, call: Pick<Attempt, "headers" | "trailers">) => {
     last = message;
     // What happens at the other side of a stream shows itself now.
