@@ -45,7 +45,7 @@ export interface RestartRules extends StartRules {
 }
 
 /** What was observed before and after, and what failed. */
-export interface Outcome<Status extends string> {
+export interface OperationOutcome<Status extends string> {
   readonly status: Status;
   readonly before: Look;
   readonly after: Look;
@@ -53,13 +53,13 @@ export interface Outcome<Status extends string> {
   readonly elapsedMs: number;
 }
 
-export type StartOutcome = Outcome<"NOCHANGE" | "SUCCESS" | "FAILED">;
-export type StopOutcome = Outcome<"NOCHANGE" | "SUCCESS" | "FAILED"> & {
+export type StartOutcome = OperationOutcome<"NOCHANGE" | "SUCCESS" | "FAILED">;
+export type StopOutcome = OperationOutcome<"NOCHANGE" | "SUCCESS" | "FAILED"> & {
   readonly killed: boolean;
   /** In file buffers; absent where that cannot be known. */
   readonly remainingBufferBytes?: number;
 };
-export type RestartOutcome = Outcome<"SUCCESS" | "FAILED_STARTED" | "FAILED_STOPPED">;
+export type RestartOutcome = OperationOutcome<"SUCCESS" | "FAILED_STARTED" | "FAILED_STOPPED">;
 
 /** Starts Fluentd and waits until it is ready. */
 export async function start(

@@ -22,7 +22,7 @@ import { OPERATOR_FIELD } from "../../shared/vouchers/voucher.ts";
 import { badField, toWireFailure } from "./failures.ts";
 import type { Look, Observer } from "./observe/observer.ts";
 import type { OperationKind, OperationRequest, Operations } from "./operations.ts";
-import { type Outcome, restart, start, stop } from "./rules.ts";
+import { type OperationOutcome, restart, start, stop } from "./rules.ts";
 import { toState } from "./state.ts";
 import { MAX_REASON_LENGTH, MAX_REQUEST_ID_LENGTH, readDuration, readText } from "./wire.ts";
 
@@ -130,7 +130,7 @@ export class FluentdService {
     return { state, now: timestamp(Date.now()) };
   }
 
-  #toResponse<Status extends string>(outcome: Outcome<Status>) {
+  #toResponse<Status extends string>(outcome: OperationOutcome<Status>) {
     const { status, before, after, failure, elapsedMs } = outcome;
     const context = this.#context();
     const state = (look: Look): FluentdState => toState(look, context);
@@ -150,7 +150,7 @@ export class FluentdService {
 
   #answer<Response extends object>(
     kind: OperationKind,
-    { status, failure, elapsedMs }: Outcome<string>,
+    { status, failure, elapsedMs }: OperationOutcome<string>,
     response: Response,
   ) {
     const properties = { kind, status, elapsedMs: Math.round(elapsedMs) };
