@@ -18,7 +18,7 @@ import { delay } from "../../shared/async/delay.ts";
 import type { UsageError } from "../../shared/cli/usage_error.ts";
 import { dial, type DialOptions, type OpenSocket } from "../dial/dial.ts";
 import { DialError } from "../dial/dial_error.ts";
-import { nextTry, type Outcome } from "./retry_policy.ts";
+import { type DialOutcome, nextTry } from "./retry_policy.ts";
 import type { Lost, Tunnel } from "./tunnel.ts";
 
 const log = getLogger(["server"]);
@@ -127,7 +127,7 @@ export class Agent<T = void> {
   }
 
   /** One dial, and what became of it. */
-  async #try(signal: AbortSignal): Promise<{ outcome: Outcome; why: string; hint?: string }> {
+  async #try(signal: AbortSignal): Promise<{ outcome: DialOutcome; why: string; hint?: string }> {
     this.#enter({ state: "dialing" });
     let prepared: T;
     try {

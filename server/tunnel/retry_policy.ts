@@ -35,7 +35,7 @@ const JITTER = 0.1;
 const SLOW_STATUSES: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 409, 426, 431, 505]);
 
 /** How a try ended. */
-export type Outcome =
+export type DialOutcome =
   | {
     readonly kind: "lost" | "leaving" | "renewing";
     readonly ageMs: number;
@@ -67,7 +67,7 @@ export interface NextTry {
  */
 export function nextTry(
   failures: number,
-  outcome: Outcome,
+  outcome: DialOutcome,
   options: BackoffOptions = {},
 ): NextTry {
   const { random = Math.random } = options;

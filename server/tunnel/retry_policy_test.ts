@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
-import { nextTry, type Outcome, SLOW_RETRY_MS, STABLE_MS } from "./retry_policy.ts";
+import { type DialOutcome, nextTry, SLOW_RETRY_MS, STABLE_MS } from "./retry_policy.ts";
 
 const STABLE = { ageMs: STABLE_MS, spreadMs: 0 };
 const SHORT = { ageMs: STABLE_MS - 1, spreadMs: 0 };
 
 Deno.test("nextTry() follows its table", async (t) => {
-  const failed = (status?: number, retryAfterMs?: number, lasting?: boolean): Outcome => {
+  const failed = (status?: number, retryAfterMs?: number, lasting?: boolean): DialOutcome => {
     return { kind: "failed", status, retryAfterMs, lasting };
   };
   const table: [
     what: string,
     failures: number,
-    outcome: Outcome,
+    outcome: DialOutcome,
     least: number,
     most: number,
     after: number,
