@@ -13,7 +13,7 @@ import { loadAuthorities, loadCertificate } from "../../shared/tls/load.ts";
 import type { TlsIdentity } from "./listen_options.ts";
 
 /** How often the files are looked at. */
-export const POLL_MS = 5_000;
+export const CERTIFICATE_POLL_MS = 5_000;
 const DAY_MS = 86_400_000;
 /** Days before the end at which a warning is due. */
 const WARN_DAYS: readonly number[] = [30, 7, 1];
@@ -75,7 +75,7 @@ export class CertificateWatch implements Disposable {
     this.#options = options;
     this.#current = options.current;
     this.#fingerprint = fingerprintOf(options.current);
-    this.#timer = setInterval(() => void this.#poll(), options.pollMs ?? POLL_MS);
+    this.#timer = setInterval(() => void this.#poll(), options.pollMs ?? CERTIFICATE_POLL_MS);
     this.#warn();
   }
 
