@@ -45,7 +45,7 @@ export async function loadIdentity(files: CertificateFiles): Promise<LoadedIdent
   return { cert, key, notAfter, clientCa };
 }
 
-export interface WatchOptions {
+export interface CertificateWatchOptions {
   readonly files: CertificateFiles;
   /** What is in use now. */
   readonly current: LoadedIdentity;
@@ -62,7 +62,7 @@ export interface WatchOptions {
  * watch.
  */
 export class CertificateWatch implements Disposable {
-  readonly #options: WatchOptions;
+  readonly #options: CertificateWatchOptions;
   readonly #timer: ReturnType<typeof setInterval>;
   #current: LoadedIdentity;
   #fingerprint: string;
@@ -71,7 +71,7 @@ export class CertificateWatch implements Disposable {
   #warnedDays = Infinity;
   #looking: Promise<boolean> | undefined;
 
-  constructor(options: WatchOptions) {
+  constructor(options: CertificateWatchOptions) {
     this.#options = options;
     this.#current = options.current;
     this.#fingerprint = fingerprintOf(options.current);
