@@ -38,7 +38,7 @@ export interface ActivityInput {
   readonly id?: string;
 }
 
-export interface WatchOptions {
+export interface ActivityWatchOptions {
   /** Ends the watch; it ends without an error. */
   readonly signal: AbortSignal;
   /**
@@ -154,7 +154,7 @@ export class ActivityFeed {
    * @throws {RpcError} `RESOURCE_EXHAUSTED` if too many watch already; at once, not at the first event.
    */
   watch(
-    { signal, servers = [], history = 0, sees = () => true, operator = "" }: WatchOptions,
+    { signal, servers = [], history = 0, sees = () => true, operator = "" }: ActivityWatchOptions,
   ): AsyncGenerator<Activity> {
     const place = this.#places.take(operator);
     if (place === undefined) {
