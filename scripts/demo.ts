@@ -9,7 +9,7 @@ import { SignalError } from "../shared/cli/signals.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
 import { saveCertificate } from "../shared/tls/save.ts";
 import { readArguments, runScript, UsageError } from "./arguments.ts";
-import { type CallResult, endLeftovers, gclient, Program } from "./demo/programs.ts";
+import { type CallResult, DemoProgram, endLeftovers, gclient } from "./demo/programs.ts";
 import { bad, command, good, note, output, title } from "./demo/show.ts";
 
 const USAGE = `
@@ -125,7 +125,7 @@ async function play(stage: Stage, standIn: boolean): Promise<void> {
   const listen = ["--tunnel-listen", "127.0.0.1:0", "--call-listen", "127.0.0.1:0"];
   command(`ghub --tls-cert hub.crt ${listen.join(" ")}`);
   const state = ["--state-dir", `${dir}/ghub`];
-  await using hub = new Program("ghub", ["--tls-cert", `${dir}/hub.crt`, ...listen, ...state]);
+  await using hub = new DemoProgram("ghub", ["--tls-cert", `${dir}/hub.crt`, ...listen, ...state]);
   const ready = await hub.ready(signal);
   output(ready);
   const [, tunnel = "", callAddress = ""] = /tunnel=(\S+) call=(\S+)/.exec(ready) ?? [];
@@ -133,7 +133,7 @@ async function play(stage: Stage, standIn: boolean): Promise<void> {
 
   title("The server dials out to it");
   command(`gserver serve edge-1 --hub-uri ${tunnel} --tls-ca-cert-file hub.crt`);
-  await using server = new Program("gserver", [
+  await using server = new DemoProgram("gserver", [
     ...["serve", "edge-1", "--hub-uri", tunnel, "--tls-ca-cert-file", `${dir}/hub.crt`],
     ...["--proxy", "direct", "--state-dir", `${dir}/gserver`, "--fluentd-manager", "spawn"],
     ...["--fluentd-command", fluentd, "--fluentd-config", config],

@@ -38,7 +38,7 @@ function environment(): Record<string, string> {
 }
 
 /** A hub or a server that runs until it is disposed of. */
-export class Program implements AsyncDisposable {
+export class DemoProgram implements AsyncDisposable {
   readonly #name: string;
   readonly #child: Deno.ChildProcess;
   readonly #ready = Promise.withResolvers<string>();
