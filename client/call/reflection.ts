@@ -19,7 +19,7 @@ import { type Attempt, attemptCall } from "./attempt.ts";
 import { messageTypes } from "./call.ts";
 import { hopOf } from "./delivery.ts";
 import type { CallFailure } from "./failure.ts";
-import type { Route } from "./route.ts";
+import type { CallRoute } from "./route.ts";
 import { MAX_FILES, Schema } from "./schema.ts";
 
 /** Imports are not followed deeper than this. */
@@ -58,12 +58,12 @@ export class ReflectionError extends Error {
 
 /** Asks what is at the end of a route. Each question is a call of its own. */
 export class Reflection {
-  readonly #route: Route;
+  readonly #route: CallRoute;
   readonly #deadline: number;
   #version = 0;
 
   /** @param deadline `Date.now()` at which all answers must be there. */
-  constructor(route: Route, deadline: number) {
+  constructor(route: CallRoute, deadline: number) {
     this.#route = route;
     this.#deadline = deadline;
   }

@@ -40,13 +40,13 @@ export type RouteValues = ConnectionValues & {
 };
 
 /** A plan without its call. */
-export type Route = Omit<CallPlan, "method" | "requests" | "deadline">;
+export type CallRoute = Omit<CallPlan, "method" | "requests" | "deadline">;
 
 /**
  * @param server As given; `undefined` for the hub itself, or its only server.
  * @throws {UsageError} If flags contradict each other or a file cannot be used.
  */
-export async function planRoute(context: Context, server: string | undefined): Promise<Route> {
+export async function planRoute(context: Context, server: string | undefined): Promise<CallRoute> {
   const { signal, env, io } = context;
   const values = context.options as RouteValues;
   const { raw = false, waitForServerMs = 0 } = values;
