@@ -77,14 +77,14 @@ export async function planRoute(context: Context, server: string | undefined): P
 }
 
 /** How the hub itself is reached. */
-export interface Way {
+export interface HubAddress {
   readonly address: HostPort;
   readonly tls: TlsSettings | undefined;
   readonly proxy: URL | undefined;
 }
 
 /** @throws {UsageError} If a file or a proxy cannot be used. */
-export async function planWay(values: ConnectionValues, env: Env): Promise<Way> {
+export async function planWay(values: ConnectionValues, env: Env): Promise<HubAddress> {
   const { host, port } = values.serverAddr;
   const address = { host: asciiHost(host), port };
   const tls = await readTlsSettings(values);
