@@ -56,7 +56,7 @@ export async function planRoute(context: Context, server: string | undefined): P
     });
   }
   checkServerName(server);
-  const { address, tls, proxy } = await planWay(values, env);
+  const { address, tls, proxy } = await planHubAddress(values, env);
   const token = await readToken(values.tokenFile, env);
   if (token !== undefined && tls === undefined && !isLoopbackHost(address.host) && !values.quiet) {
     await io.stderr.write("warning: without --tls, the token can be read on its way to the hub\n");
@@ -84,7 +84,7 @@ export interface HubAddress {
 }
 
 /** @throws {UsageError} If a file or a proxy cannot be used. */
-export async function planWay(values: ConnectionValues, env: Env): Promise<HubAddress> {
+export async function planHubAddress(values: ConnectionValues, env: Env): Promise<HubAddress> {
   const { host, port } = values.serverAddr;
   const address = { host: asciiHost(host), port };
   const tls = await readTlsSettings(values);

@@ -10,7 +10,7 @@ import type { ghub_v1_ListServersResponse as ListServersResponse } from "../../s
 import { attemptCall } from "../call/attempt.ts";
 import { messageTypes } from "../call/call.ts";
 import type { ConnectionValues } from "../connect/connection_options.ts";
-import { planWay } from "../call/route.ts";
+import { planHubAddress } from "../call/route.ts";
 import { readToken } from "../connect/token.ts";
 
 /** Somebody who pressed TAB does not wait longer. */
@@ -25,7 +25,7 @@ export async function serverNames({ options, signal, env }: CompletionContext): 
   await attemptCall({
     method,
     requests: [request.create()],
-    ...await planWay(values, env),
+    ...await planHubAddress(values, env),
     token: await readToken(values.tokenFile, env),
     server: undefined,
     raw: false,
