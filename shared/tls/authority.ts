@@ -11,13 +11,13 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import {
   type CertificatePair,
+  type CertificateSigner,
   CLOCK_SKEW_MS,
   DAY_MS,
   KEY_ALGORITHM,
   MAX_COMMON_NAME,
   MAX_DAYS,
   serialNumber,
-  type Signer,
   toPair,
 } from "./generate.ts";
 import { certificateBlocks, keyBlock } from "./pem.ts";
@@ -82,7 +82,7 @@ export async function generateAuthority(
  * @throws {TypeError} If the certificate may not sign others, or its key is of a kind that cannot
  * sign here.
  */
-export async function signerOf({ cert, key }: CertificatePair): Promise<Signer> {
+export async function signerOf({ cert, key }: CertificatePair): Promise<CertificateSigner> {
   const blocks = certificateBlocks(cert);
   const certificate = new x509.X509Certificate(blocks[0]!);
   if (certificate.getExtension(x509.BasicConstraintsExtension)?.ca !== true) {

@@ -18,7 +18,7 @@ export interface CertificatePair {
 }
 
 /** What a certificate takes over from the authority that signs it. */
-export interface Signer {
+export interface CertificateSigner {
   readonly certificate: x509.X509Certificate;
   readonly signingKey: CryptoKey;
   readonly signingAlgorithm: Algorithm | EcdsaParams;
@@ -51,7 +51,7 @@ export interface GenerateOptions {
    *
    * @default {its own key}
    */
-  authority?: Signer | undefined;
+  authority?: CertificateSigner | undefined;
 }
 
 /** How many days a certificate is valid unless told otherwise. */

@@ -10,7 +10,12 @@
  */
 import { generateAuthority, signerOf } from "./authority.ts";
 import { type CertificateInfo, describeCertificates } from "./describe.ts";
-import { type CertificatePair, generateCertificate, MAX_DAYS, type Signer } from "./generate.ts";
+import {
+  type CertificatePair,
+  type CertificateSigner,
+  generateCertificate,
+  MAX_DAYS,
+} from "./generate.ts";
 import { keyFilesFor, loadCertificate } from "./load.ts";
 import { saveCertificate } from "./save.ts";
 
@@ -129,7 +134,7 @@ async function save(
   return { ...pair, certFile: out, keyFile };
 }
 
-async function loadSigner({ certFile, keyFile }: AuthorityFiles): Promise<Signer> {
+async function loadSigner({ certFile, keyFile }: AuthorityFiles): Promise<CertificateSigner> {
   const pair = await loadCertificate(certFile, { keyFile, keyFlag: "--ca-key" });
   if (pair.notAfter.getTime() <= Date.now()) {
     const end = pair.notAfter.toISOString();
