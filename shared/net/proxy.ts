@@ -42,7 +42,7 @@ const DEFAULT_PORTS: Readonly<Record<string, number>> = {
 };
 
 /** Where somebody dials to. */
-export interface Target extends HostAndPort {
+export interface DialTarget extends HostAndPort {
   readonly tls: boolean;
 }
 
@@ -58,7 +58,7 @@ export interface ProxyOptions {
  *
  * @throws {UsageError} If the proxy's URL is none, or its kind is not supported.
  */
-export function proxyFor(target: Target, { proxy, env }: ProxyOptions): URL | undefined {
+export function proxyFor(target: DialTarget, { proxy, env }: ProxyOptions): URL | undefined {
   if (proxy === DIRECT) return undefined;
   if (proxy !== undefined) return parseProxy(proxy, "--proxy");
   const exempt = env["NO_PROXY"] || env["no_proxy"] || "";
@@ -68,7 +68,7 @@ export function proxyFor(target: Target, { proxy, env }: ProxyOptions): URL | un
 }
 
 /** The target that a URI with a scheme of HTTP or WebSocket names. */
-export function targetOf({ protocol, hostname, port }: URL): Target {
+export function targetOf({ protocol, hostname, port }: URL): DialTarget {
   const tls = protocol === "wss:" || protocol === "https:";
   return { host: hostname, port: Number(port || (tls ? 443 : 80)), tls };
 }
