@@ -16,7 +16,7 @@
 import { anyMatches, type Glob } from "./glob.ts";
 
 /** What a rule looks at. */
-export interface Target {
+export interface RuleTarget {
   /** A server's, or `server/upstream`. */
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -35,13 +35,13 @@ export interface Rule {
 export interface Grant {
   /** All methods of all servers: nothing needs to be looked at. */
   readonly everything: boolean;
-  maySee(server: Target): boolean;
+  maySee(server: RuleTarget): boolean;
   /** @param path `/package.Service/Method`, as the caller sent it. */
-  mayCall(server: Target, path: string): boolean;
+  mayCall(server: RuleTarget, path: string): boolean;
   /** Also what the hub cannot look into. */
-  mayCallAll(server: Target): boolean;
+  mayCallAll(server: RuleTarget): boolean;
   /** Why not: which kind of rule decides. An empty path stands for what the hub cannot look into. */
-  whyNot(server: Target, path: string): WhyNot;
+  whyNot(server: RuleTarget, path: string): WhyNot;
 }
 
 /** Either is enough for a refusal. */
@@ -81,20 +81,20 @@ export class RuleGrant implements Grant {
   readonly #allow: readonly Rule[];
   readonly #deny: readonly Rule[];
   /** A registration's labels are one object for as long as it lives. */
-  readonly #decisions = new WeakMap<Target["labels"], Map<string, boolean>>();
+  readonly #decisions = new WeakMap<RuleTarget["labels"], Map<string, boolean>>();
 
   constructor(rules: readonly Rule[]) {
     this.#allow = rules.filter(({ effect }) => effect === "allow");
     this.#deny = rules.filter(({ effect }) => effect === "deny");
   }
 
-  maySee(server: Target): boolean {
+  maySee(server: RuleTarget): boolean {
     return this.#remember(server, "", () =>
       this.#allow.some((rule) => isAbout(rule, server)) &&
       !this.#deny.some((rule) => isAbout(rule, server) && takesAll(rule)));
   }
 
-  mayCall(server: Target, path: string): boolean {
+  mayCall(server: RuleTarget, path: string): boolean {
     if (path.length > MAX_PATH_LENGTH) return this.mayCallAll(server);
     return this.#remember(
       server,
@@ -107,7 +107,7 @@ export class RuleGrant implements Grant {
     );
   }
 
-  mayCallAll(server: Target): boolean {
+  mayCallAll(server: RuleTarget): boolean {
     return this.#remember(
       server,
       "*",
@@ -117,14 +117,14 @@ export class RuleGrant implements Grant {
     );
   }
 
-  whyNot(server: Target, path: string): WhyNot {
+  whyNot(server: RuleTarget, path: string): WhyNot {
     const denied = this.#deny.some((rule) =>
       isAbout(rule, server) && (!isPlain(path) || takes(rule, path))
     );
     return denied ? "a deny rule forbids it" : "no allow rule permits it";
   }
 
-  #remember({ name, labels }: Target, what: string, decide: () => boolean): boolean {
+  #remember({ name, labels }: RuleTarget, what: string, decide: () => boolean): boolean {
     let known = this.#decisions.get(labels);
     if (known === undefined || known.size > MAX_REMEMBERED) {
       this.#decisions.set(labels, known = new Map());
@@ -143,7 +143,7 @@ function isPlain(path: string): boolean {
   return path.length <= MAX_PATH_LENGTH && PLAIN_PATH.test(path);
 }
 
-function isAbout({ effect, servers, labels }: Rule, server: Target): boolean {
+function isAbout({ effect, servers, labels }: Rule, server: RuleTarget): boolean {
   if (!anyMatches(servers, server.name)) {
     const [parent = "", upstream] = server.name.split("/");
     if (effect === "allow" || upstream === undefined || !anyMatches(servers, parent)) return false;
