@@ -24,7 +24,7 @@ import { CHUNK_REQUEST_BYTES, SMALL_REQUEST_BYTES } from "./serving/request_limi
 import { type Service, toService } from "./serving/services.ts";
 import { loadTls, readProxyCa, type TlsFiles } from "./dial/tls_material.ts";
 import { readToken, type TokenSource } from "./dial/token.ts";
-import type { Tunnel } from "./tunnel/tunnel.ts";
+import type { ServerTunnel } from "./tunnel/tunnel.ts";
 import { tunnelService } from "./serving/tunnel_service.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 import { dialUpstream, type UpstreamConnection } from "./upstream/upstream_dial.ts";
@@ -97,7 +97,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   });
 
   const grpc = createGrpcServer(options);
-  const tunnels = new Map<string, Tunnel>();
+  const tunnels = new Map<string, ServerTunnel>();
   const health = addHealth(hostOf(grpc.grpc));
   const own = toService("ghub.v1.Tunnel", {
     implementation: tunnelService({

@@ -8,7 +8,7 @@ import type { GrpcServer } from "./grpc_server.ts";
 import type { HeartbeatNumbers } from "../tunnel/heartbeat.ts";
 import { tunnelOrigin } from "./origin.ts";
 import type { Guarded } from "../policy/guard.ts";
-import { Tunnel } from "../tunnel/tunnel.ts";
+import { ServerTunnel } from "../tunnel/tunnel.ts";
 
 /** Options of {@linkcode attach}. */
 export interface AttachOptions {
@@ -19,8 +19,8 @@ export interface AttachOptions {
 }
 
 /** Serves on a WebSocket. To be called in the turn in which it opened. */
-export function attach(open: OpenSocket, { grpc, numbers, guarded }: AttachOptions): Tunnel {
-  const tunnel = new Tunnel(open, { numbers, dropGoaway: true, vouchers: guarded?.vouchers });
+export function attach(open: OpenSocket, { grpc, numbers, guarded }: AttachOptions): ServerTunnel {
+  const tunnel = new ServerTunnel(open, { numbers, dropGoaway: true, vouchers: guarded?.vouchers });
   grpc.inject(tunnel.stream, tunnelOrigin(guarded));
   return tunnel;
 }

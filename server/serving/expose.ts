@@ -26,7 +26,7 @@ import type { Guarded } from "../policy/guard.ts";
 import { type CallJudge, policyJudge, TRUSTING_JUDGE, withToken } from "../policy/call_judge.ts";
 import { PrefaceCheck } from "../policy/preface_check.ts";
 import { numberFrame, UpstreamGate } from "../policy/upstream_gate.ts";
-import { Tunnel } from "../tunnel/tunnel.ts";
+import { ServerTunnel } from "../tunnel/tunnel.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { UpstreamConnection } from "../upstream/upstream_dial.ts";
 
@@ -46,14 +46,14 @@ export interface AttachUpstreamOptions {
 export function attachUpstream(
   open: OpenSocket,
   { upstream, connection: { socket, token }, numbers, guarded }: AttachUpstreamOptions,
-): Tunnel {
+): ServerTunnel {
   const judge = withToken(
     guarded === undefined ? TRUSTING_JUDGE : policyJudge(guarded, upstream.name),
     token,
   );
   const gate = judge === TRUSTING_JUDGE ? undefined : gateOf(judge, () => tunnel);
   let isGone = false;
-  const tunnel: Tunnel = new Tunnel(open, {
+  const tunnel: ServerTunnel = new ServerTunnel(open, {
     numbers,
     dropGoaway: false,
     inbound: gate ?? new PrefaceCheck((why) => breakOff(tunnel, why)),
@@ -87,7 +87,7 @@ export function attachUpstream(
   return tunnel;
 }
 
-function gateOf(judge: CallJudge, tunnel: () => Tunnel): UpstreamGate {
+function gateOf(judge: CallJudge, tunnel: () => ServerTunnel): UpstreamGate {
   return new UpstreamGate({
     judge,
     toHub: (frame) => tunnel().send(frame),
@@ -96,20 +96,20 @@ function gateOf(judge: CallJudge, tunnel: () => Tunnel): UpstreamGate {
   });
 }
 
-function breakOff(tunnel: Tunnel, why: string): void {
+function breakOff(tunnel: ServerTunnel, why: string): void {
   tunnel.close(`The hub broke HTTP/2: ${why}`, CloseCode.PROTOCOL_ERROR);
 }
 
 /** Bytes of the upstream on their way to the hub, but for its goodbye: see the module's head. */
 class Goodbye extends Transform {
-  readonly #tunnel: Tunnel;
+  readonly #tunnel: ServerTunnel;
   readonly #scan: Http2Scan;
   /** The upstream said that it leaves, and nothing was wrong. */
   isOrderly = false;
   #gaveWay = false;
   #heldPing: Uint8Array | undefined;
 
-  constructor(tunnel: Tunnel) {
+  constructor(tunnel: ServerTunnel) {
     super();
     this.#tunnel = tunnel;
     this.#scan = new Http2Scan({

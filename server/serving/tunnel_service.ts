@@ -25,7 +25,7 @@ import { untrusted } from "../policy/errors.ts";
 import type { Guard } from "../policy/guard.ts";
 import { namedJudge, withToken } from "../policy/call_judge.ts";
 import { RawUpstream } from "./raw_upstream.ts";
-import type { Tunnel } from "../tunnel/tunnel.ts";
+import type { ServerTunnel } from "../tunnel/tunnel.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { dialUpstream } from "../upstream/upstream_dial.ts";
 
@@ -48,7 +48,7 @@ export interface TunnelServiceOptions {
   /** The server's own policy, if it has one. */
   readonly guard?: Guard | undefined;
   /** The tunnel of that id, as `context.peer` names it. */
-  readonly tunnel: (id: string) => Tunnel | undefined;
+  readonly tunnel: (id: string) => ServerTunnel | undefined;
 }
 
 export function tunnelService(options: TunnelServiceOptions): Handlers {
@@ -135,7 +135,7 @@ function operatorOf({ metadata }: CallContext): string {
 }
 
 /** Takes over the hub's numbers; one that the hub did not send stays as it is. */
-function welcome(tunnel: Tunnel, request: WelcomeRequest): void {
+function welcome(tunnel: ServerTunnel, request: WelcomeRequest): void {
   const { pingIntervalMs, deadAfterMs } = tunnel.numbers;
   tunnel.numbers = {
     pingIntervalMs: toMs(request.pingInterval, PING_INTERVAL_MS) ?? pingIntervalMs,

@@ -19,14 +19,14 @@ import type { UsageError } from "../../shared/cli/usage_error.ts";
 import { dial, type DialOptions, type OpenSocket } from "../dial/dial.ts";
 import { DialError } from "../dial/dial_error.ts";
 import { type DialOutcome, nextTry } from "./retry_policy.ts";
-import type { Lost, Tunnel } from "./tunnel.ts";
+import type { Lost, ServerTunnel } from "./tunnel.ts";
 
 const log = getLogger(["server"]);
 
 /** Where an agent stands. What belongs to one state lives in it. */
 export type AgentState =
   | { readonly state: "dialing" }
-  | { readonly state: "serving"; readonly tunnel: Tunnel }
+  | { readonly state: "serving"; readonly tunnel: ServerTunnel }
   | { readonly state: "waiting"; readonly why: string; readonly waitMs: number }
   | { readonly state: "stopped" };
 
@@ -51,7 +51,7 @@ export interface AgentOptions<T = void> {
   /** Gives back what was prepared, if no tunnel has come of it. */
   readonly unprepare?: ((prepared: T) => void) | undefined;
   /** Makes a tunnel of a WebSocket that has just opened. */
-  readonly attach: (open: OpenSocket, prepared: T) => Tunnel;
+  readonly attach: (open: OpenSocket, prepared: T) => ServerTunnel;
   /** Called whenever another state is entered. */
   readonly onState?: (state: AgentState) => void;
   /** @default DRAIN_TIMEOUT_MS */
@@ -68,7 +68,7 @@ export class Agent<T = void> {
   readonly #options: AgentOptions<T>;
   readonly #drainTimeoutMs: number;
   /** Tunnels that the hub has told to leave; their last calls end. */
-  readonly #leaving = new Set<Tunnel>();
+  readonly #leaving = new Set<ServerTunnel>();
   #state: AgentState = { state: "stopped" };
   /** Ends the wait under way. */
   #waiting: AbortController | undefined;
@@ -148,7 +148,7 @@ export class Agent<T = void> {
         ...(hint !== undefined && { hint }),
       };
     }
-    let tunnel: Tunnel;
+    let tunnel: ServerTunnel;
     try {
       const registration = { ...options.registration, renews: this.#leaving.size > 0 };
       const onStage = this.#stages();
@@ -206,7 +206,7 @@ export class Agent<T = void> {
     };
   }
 
-  async #end(tunnel: Tunnel): Promise<void> {
+  async #end(tunnel: ServerTunnel): Promise<void> {
     const limit = new AbortController();
     const timer = setTimeout(() => limit.abort(), this.#drainTimeoutMs);
     const { count } = tunnel.calls;
@@ -249,7 +249,7 @@ function describe(lost: Lost | undefined): string {
 
 /** Resolves with how it was lost, why it is to be left, or `undefined` when `signal` fires. */
 async function lostOrLeaving(
-  tunnel: Tunnel,
+  tunnel: ServerTunnel,
   { leaving, signal }: { readonly leaving: Promise<string>; readonly signal: AbortSignal },
 ): Promise<Lost | string | undefined> {
   const { promise, resolve } = Promise.withResolvers<undefined>();

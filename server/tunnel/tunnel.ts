@@ -29,7 +29,7 @@ export interface Lost {
   readonly by: "hub" | "server" | "network";
 }
 
-/** Options of {@linkcode Tunnel}. */
+/** Options of {@linkcode ServerTunnel}. */
 export interface TunnelOptions {
   /** Until Welcome brings the hub's own. */
   readonly numbers: HeartbeatNumbers;
@@ -48,7 +48,7 @@ export interface TunnelOptions {
 let lastId = 0;
 
 /** Construct it in the turn in which the socket opened: bytes that come before are lost. */
-export class Tunnel {
+export class ServerTunnel {
   /** Unique in this process; `context.peer` of the calls that come through it. */
   readonly id = `tunnel-${++lastId}`;
   readonly stream: WebSocketStream;
