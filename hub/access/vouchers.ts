@@ -18,7 +18,7 @@ import {
   publicPartOf,
   signKeys,
   signVoucher,
-  type Tunnel,
+  type VouchedTunnel,
 } from "../../shared/vouchers/voucher.ts";
 import type { Vouched, VoucherSource } from "../peer/call_target.ts";
 import type { Refusal } from "../registry/refusal.ts";
@@ -69,12 +69,12 @@ export class Vouchers {
   }
 
   /** What a server that asked is told in the answer to its dial. */
-  statement(tunnel: Tunnel): string {
+  statement(tunnel: VouchedTunnel): string {
     return signKeys(tunnel, { keys: this.#keys, signer: this.#signer, nowMs: Date.now() });
   }
 
   /** The vouchers of one tunnel. */
-  of(tunnel: Tunnel): TunnelVouchers {
+  of(tunnel: VouchedTunnel): TunnelVouchers {
     return new TunnelVouchers(tunnel, this.#signer);
   }
 }
@@ -88,11 +88,11 @@ interface Kept {
 
 /** One per operator is kept: a call costs a look at a table. */
 export class TunnelVouchers implements VoucherSource {
-  readonly #tunnel: Tunnel;
+  readonly #tunnel: VouchedTunnel;
   readonly #signer: Signer;
   readonly #kept = new Map<string, Kept>();
 
-  constructor(tunnel: Tunnel, signer: Signer) {
+  constructor(tunnel: VouchedTunnel, signer: Signer) {
     this.#tunnel = tunnel;
     this.#signer = signer;
   }

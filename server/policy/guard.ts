@@ -13,7 +13,7 @@ import { randomBytes } from "node:crypto";
 import type { ReloadPart } from "../../shared/cli/reload.ts";
 import type { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { parsedOnce, WatchedFile } from "../../shared/files/watched_file.ts";
-import { readKeys, type Tunnel } from "../../shared/vouchers/voucher.ts";
+import { readKeys, type VouchedTunnel } from "../../shared/vouchers/voucher.ts";
 import { forbidden, untrusted } from "./errors.ts";
 import { KnownHubs, showKey } from "./known_hubs.ts";
 import {
@@ -46,7 +46,7 @@ export interface GuardOptions {
 }
 
 /** What a hub said when the tunnel was opened. */
-export interface Introduction extends Tunnel {
+export interface Introduction extends VouchedTunnel {
   readonly hubUri: URL;
   /** Its key statement; `undefined` if there was none. */
   readonly keys: string | undefined;

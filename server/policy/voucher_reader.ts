@@ -6,7 +6,7 @@
 import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import type { PublicKey } from "../../shared/vouchers/jws.ts";
-import { readVoucher, type Tunnel, type Voucher } from "../../shared/vouchers/voucher.ts";
+import { readVoucher, type VouchedTunnel, type Voucher } from "../../shared/vouchers/voucher.ts";
 import { ERROR_DOMAIN } from "./errors.ts";
 
 /** Vouchers remembered on one tunnel; one more, and all are checked again. */
@@ -14,7 +14,7 @@ export const MAX_REMEMBERED_VOUCHERS = 1_000;
 
 /** What a tunnel's vouchers are judged by. */
 export interface ReaderOptions {
-  readonly tunnel: Tunnel;
+  readonly tunnel: VouchedTunnel;
   readonly keys: readonly PublicKey[];
   /** The hub's clock: by ours, a voucher could be over before it came. */
   readonly hubNowMs: () => number;

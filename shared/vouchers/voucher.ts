@@ -47,7 +47,7 @@ export function isNonce(text: string): boolean {
 }
 
 /** One tunnel: whom and when statements are for. */
-export interface Tunnel {
+export interface VouchedTunnel {
   /** The name that it registered. */
   readonly server: string;
   readonly nonce: string;
@@ -72,7 +72,7 @@ export interface Voucher {
 
 /** @param keys The public keys: first the signer's own. */
 export function signKeys(
-  { server, nonce }: Tunnel,
+  { server, nonce }: VouchedTunnel,
   { keys, signer, nowMs }: {
     readonly keys: readonly Jwk[];
     readonly signer: Signer;
@@ -87,7 +87,7 @@ export function signKeys(
  *
  * @throws {SyntaxError} That says what is wrong with it.
  */
-export function readKeys(text: string, tunnel: Tunnel): KeyStatement {
+export function readKeys(text: string, tunnel: VouchedTunnel): KeyStatement {
   const jws = readJws(KEYS_TYPE, text);
   const { keys, iat } = jws.claims;
   if (!Array.isArray(keys) || keys.length === 0 || keys.length > MAX_KEYS) {
@@ -102,7 +102,7 @@ export function readKeys(text: string, tunnel: Tunnel): KeyStatement {
 
 /** @param expiresAtMs Rounded down to seconds. */
 export function signVoucher(
-  { server, nonce }: Tunnel,
+  { server, nonce }: VouchedTunnel,
   { operator, how, expiresAtMs }: Voucher,
   signer: Signer,
 ): string {
@@ -117,7 +117,7 @@ export function signVoucher(
  */
 export function readVoucher(
   text: string,
-  { tunnel, keys }: { readonly tunnel: Tunnel; readonly keys: readonly PublicKey[] },
+  { tunnel, keys }: { readonly tunnel: VouchedTunnel; readonly keys: readonly PublicKey[] },
 ): Voucher {
   const jws = readJws(VOUCHER_TYPE, text);
   checkSigned(jws, keys);
@@ -142,7 +142,7 @@ function checkSigned(jws: UnverifiedJws, keys: readonly PublicKey[]): void {
   if (!keys.some((key) => jws.isBy(key))) throw new SyntaxError("It is not signed by this hub");
 }
 
-function checkTunnel({ claims }: UnverifiedJws, { server, nonce }: Tunnel): void {
+function checkTunnel({ claims }: UnverifiedJws, { server, nonce }: VouchedTunnel): void {
   if (claims["aud"] !== server) throw new SyntaxError("It is for another server");
   if (claims["nonce"] !== nonce) throw new SyntaxError("It is for another tunnel");
 }

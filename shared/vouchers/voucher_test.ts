@@ -10,11 +10,11 @@ import {
   readVoucher,
   signKeys,
   signVoucher,
-  type Tunnel,
+  type VouchedTunnel,
   type Voucher,
 } from "./voucher.ts";
 
-const TUNNEL: Tunnel = { server: "edge-1", nonce: "n".repeat(22) };
+const TUNNEL: VouchedTunnel = { server: "edge-1", nonce: "n".repeat(22) };
 const VOUCHER: Voucher = { operator: "alice", how: "token", expiresAtMs: 1_800_000_000_000 };
 
 function newSigner(): Signer {
