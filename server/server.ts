@@ -26,7 +26,7 @@ import { loadTls, readProxyCa, type TlsFiles } from "./dial/tls_material.ts";
 import { readToken, type TokenSource } from "./dial/token.ts";
 import type { ServerTunnel } from "./tunnel/tunnel.ts";
 import { tunnelService } from "./serving/tunnel_service.ts";
-import type { Upstream } from "./upstream/upstream.ts";
+import type { ExposedUpstream } from "./upstream/upstream.ts";
 import { dialUpstream, type UpstreamConnection } from "./upstream/upstream_dial.ts";
 
 /** Until a hub's Welcome says otherwise. */
@@ -51,7 +51,7 @@ export interface ServerOptions {
   /** Where proxies are looked up. @default none */
   readonly env?: Env;
   /** @default [] */
-  readonly expose?: readonly Upstream[];
+  readonly expose?: readonly ExposedUpstream[];
   /** @default HEARTBEAT */
   readonly heartbeat?: HeartbeatNumbers;
   readonly handshakeTimeoutMs?: number;
@@ -124,7 +124,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   ]);
 
   const instance = crypto.randomUUID();
-  const agentOf = (agentName: string, upstream?: Upstream) =>
+  const agentOf = (agentName: string, upstream?: ExposedUpstream) =>
     new Agent<UpstreamConnection | undefined>({
       name: agentName,
       hubUri,

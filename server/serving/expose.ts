@@ -27,7 +27,7 @@ import { type CallJudge, policyJudge, TRUSTING_JUDGE, withToken } from "../polic
 import { PrefaceCheck } from "../policy/preface_check.ts";
 import { numberFrame, UpstreamGate } from "../policy/upstream_gate.ts";
 import { ServerTunnel } from "../tunnel/tunnel.ts";
-import type { Upstream } from "../upstream/upstream.ts";
+import type { ExposedUpstream } from "../upstream/upstream.ts";
 import type { UpstreamConnection } from "../upstream/upstream_dial.ts";
 
 /** A tunnel whose upstream has gone in good order stays this long, for the one that takes its place. */
@@ -35,7 +35,7 @@ const SUCCESSION_MS = 5_000;
 
 /** Options of {@linkcode attachUpstream}. */
 export interface AttachUpstreamOptions {
-  readonly upstream: Upstream;
+  readonly upstream: ExposedUpstream;
   readonly connection: UpstreamConnection;
   readonly numbers: HeartbeatNumbers;
   /** The server's own policy, if it has one. */

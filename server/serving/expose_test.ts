@@ -11,7 +11,7 @@ import { decodeMessage } from "../../shared/grpc/service.ts";
 import { root } from "../../shared/grpc/root.ts";
 import { deadPort } from "../../tests/support/dead_port.ts";
 import { until } from "../../tests/support/until.ts";
-import { parseExpose, type Upstream } from "../upstream/upstream.ts";
+import { type ExposedUpstream, parseExpose } from "../upstream/upstream.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { testEcho } from "../testing/echo.ts";
 import { frame, type HubTunnel, resultOf, TestHub } from "../testing/hub.ts";
@@ -21,7 +21,7 @@ const SETTINGS = Buffer.from("000000040000000000", "hex");
 /** How a TLS handshake begins: bytes that pass unread on raw connections. */
 const HELLO = "\x16\x03\x01";
 
-const at = (port: number): Upstream => ({
+const at = (port: number): ExposedUpstream => ({
   name: "payments",
   address: { host: "127.0.0.1", port },
 });
@@ -50,7 +50,7 @@ class Upstreams implements AsyncDisposable {
     return upstreams;
   }
 
-  get upstream(): Upstream {
+  get upstream(): ExposedUpstream {
     const { port } = this.#server.address() as AddressInfo;
     return at(port);
   }
@@ -73,7 +73,7 @@ class Upstreams implements AsyncDisposable {
   }
 }
 
-function start(hub: TestHub, upstream: Upstream): Promise<RunningServer> {
+function start(hub: TestHub, upstream: ExposedUpstream): Promise<RunningServer> {
   return startServer({
     name: "edge-1",
     hubUri: hub.uri,
@@ -158,7 +158,7 @@ Deno.test("a lost upstream or tunnel ends the other one, and a new tunnel opens"
     socket.end("y".repeat(300_000));
     let received = 0;
     tunnel.stream.on("data", (bytes: Uint8Array) => received += bytes.length);
-    assert.match((await tunnel.closed)[1], /Upstream "payments" closed/);
+    assert.match((await tunnel.closed)[1], /ExposedUpstream "payments" closed/);
     assert.equal(received, 300_000);
     await tunnelOf(hub, "edge-1/payments");
   });

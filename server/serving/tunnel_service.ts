@@ -26,7 +26,7 @@ import type { Guard } from "../policy/guard.ts";
 import { namedJudge, withToken } from "../policy/call_judge.ts";
 import { RawUpstream } from "./raw_upstream.ts";
 import type { ServerTunnel } from "../tunnel/tunnel.ts";
-import type { Upstream } from "../upstream/upstream.ts";
+import type { ExposedUpstream } from "../upstream/upstream.ts";
 import { dialUpstream } from "../upstream/upstream_dial.ts";
 
 const log = getLogger(["server", "tunnel"]);
@@ -44,7 +44,7 @@ const UPSTREAM_FIELD = "x-hub-upstream";
 /** Options of {@linkcode tunnelService}. */
 export interface TunnelServiceOptions {
   readonly grpc: GrpcServer;
-  readonly upstreams: readonly Upstream[];
+  readonly upstreams: readonly ExposedUpstream[];
   /** The server's own policy, if it has one. */
   readonly guard?: Guard | undefined;
   /** The tunnel of that id, as `context.peer` names it. */

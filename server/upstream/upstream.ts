@@ -33,7 +33,7 @@ export interface UpstreamTls {
 }
 
 /** A local gRPC server, and the name under which the hub knows it. */
-export interface Upstream {
+export interface ExposedUpstream {
   readonly name: string;
   readonly address: UpstreamAddress;
   /** @default none: HTTP/2 in plain text */
@@ -47,7 +47,7 @@ export interface Upstream {
  *
  * @throws {UsageError} If it does not match.
  */
-export function parseExpose(text: string): Upstream {
+export function parseExpose(text: string): ExposedUpstream {
   const { name, value } = parseNamed(text, { form: "NAME=ADDRESS", hint: HINT });
   if (value.startsWith("unix:")) {
     const path = value.slice("unix:".length);
@@ -92,7 +92,7 @@ function parseNamed(
 
 /** What the options that go with `--expose` say. */
 export interface UpstreamOptions {
-  readonly expose: readonly Upstream[];
+  readonly expose: readonly ExposedUpstream[];
   readonly upstreamCaFile: readonly Named[];
   readonly upstreamServerName: readonly Named[];
   readonly upstreamCertFile: readonly Named[];
@@ -113,8 +113,8 @@ const TLS_OPTIONS = {
  *
  * @throws {UsageError} If something is said twice, or of an upstream that there is not.
  */
-export function toUpstreams(options: UpstreamOptions): readonly Upstream[] {
-  const upstreams = new Map<string, Upstream>();
+export function toUpstreams(options: UpstreamOptions): readonly ExposedUpstream[] {
+  const upstreams = new Map<string, ExposedUpstream>();
   for (const upstream of options.expose) {
     const { name } = upstream;
     if (upstreams.has(name)) throw new UsageError(`--expose names "${name}" twice`);
@@ -155,7 +155,7 @@ export function toUpstreams(options: UpstreamOptions): readonly Upstream[] {
 }
 
 /** For messages: `upstream "payments" at tls://10.1.2.3:443`. */
-export function describeUpstream({ name, address, tls }: Upstream): string {
+export function describeUpstream({ name, address, tls }: ExposedUpstream): string {
   const where = "path" in address
     ? `unix:${address.path}`
     : `${tls === undefined ? "" : "tls://"}${formatHostPort(address)}`;

@@ -7,7 +7,7 @@ import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { loadAuthorities, loadCertificate } from "../../shared/tls/load.ts";
 import { readToken } from "../dial/token.ts";
-import { describeUpstream, type Upstream, type UpstreamTls } from "./upstream.ts";
+import { describeUpstream, type ExposedUpstream, type UpstreamTls } from "./upstream.ts";
 
 /** An upstream that does not take a connection in this time is down. */
 const UPSTREAM_TIMEOUT_MS = 5_000;
@@ -32,7 +32,7 @@ export interface DialUpstreamOptions {
  * @throws `signal.reason`, as soon as the signal fires.
  */
 export async function dialUpstream(
-  upstream: Upstream,
+  upstream: ExposedUpstream,
   { signal, timeoutMs = UPSTREAM_TIMEOUT_MS }: DialUpstreamOptions = {},
 ): Promise<UpstreamConnection> {
   signal?.throwIfAborted();
@@ -48,7 +48,7 @@ export async function dialUpstream(
 }
 
 async function connected(
-  { address, tls }: Upstream,
+  { address, tls }: ExposedUpstream,
   { signal, timeoutMs }: { readonly signal: AbortSignal | undefined; readonly timeoutMs: number },
 ): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
