@@ -46,7 +46,7 @@ export interface ThrottleOptions {
 }
 
 /** When the answer to a wrong credential is given. */
-export type Verdict =
+export type ThrottleAnswer =
   | { readonly answer: "now" }
   | { readonly answer: "later"; readonly waitMs: number; readonly until: Promise<void> }
   /** It is refused: how long its sender should wait. */
@@ -73,7 +73,7 @@ export class Throttle implements Disposable {
   }
 
   /** A credential from there was wrong. */
-  failed(address: string): Verdict {
+  failed(address: string): ThrottleAnswer {
     const bucket = this.#take(networkOf(address));
     if (bucket.left >= 0) return { answer: "now" };
     const waitMs = Math.ceil(-bucket.left * 1000 / PER_SECOND);
