@@ -54,7 +54,7 @@ export interface Evidence {
   readonly nowMs: number;
 }
 
-export interface Verdict {
+export interface HealthVerdict {
   readonly health: Health;
   /** Sentences: why it is not healthy, and what else one should know. */
   readonly reasons: readonly string[];
@@ -62,10 +62,10 @@ export interface Verdict {
   readonly collects: boolean;
 }
 
-type Judgement = Omit<Verdict, "collects">;
+type Judgement = Omit<HealthVerdict, "collects">;
 
 /** How Fluentd is. */
-export function assess(evidence: Evidence): Verdict {
+export function assess(evidence: Evidence): HealthVerdict {
   const life = judge(evidence);
   const collects = life.health === "HEALTHY";
   const judged = collects && cannotDeliver(evidence.failing)

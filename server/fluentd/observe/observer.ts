@@ -10,7 +10,7 @@ import { type ConfigElement, NO_CONFIG } from "../config/text.ts";
 import { type FailingOutput, failingOutputs } from "./delivery.ts";
 import { onFullDisk } from "../system/disk.ts";
 import { Expectations, type Expected } from "./expectation.ts";
-import { assess, type Evidence, recentDeaths, type Verdict } from "./health.ts";
+import { assess, type Evidence, type HealthVerdict, recentDeaths } from "./health.ts";
 import { History } from "./history.ts";
 import { DEFAULT_CONFIG_PATH, type Launch, readLaunch } from "../manager/launch.ts";
 import { LogFollower } from "../log/follower.ts";
@@ -60,7 +60,7 @@ export interface Look {
   readonly fullDisks: readonly string[];
   /** Others that run although ours does not. */
   readonly elsewhere: readonly Elsewhere[];
-  readonly verdict: Verdict;
+  readonly verdict: HealthVerdict;
   readonly warnings: readonly Warning[];
   readonly nowMs: number;
 }
