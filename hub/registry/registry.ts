@@ -14,7 +14,7 @@ import { FlapRule } from "./flap_rule.ts";
 import { NamesAway } from "./names_away.ts";
 import type { Refusal } from "./refusal.ts";
 import type { CloseReason, ServerInfo, ServerName, Tunnel } from "./tunnel.ts";
-import { type WaitOptions, WaitQueue } from "./wait_queue.ts";
+import { type QueueOptions, WaitQueue } from "./wait_queue.ts";
 
 /** Names with an open tunnel, shared by those who own them. Beyond, new names are refused with 503. */
 export const MAX_SERVERS = 50_000;
@@ -292,7 +292,7 @@ export class Registry<T extends Tunnel = Tunnel> {
   }
 
   /** The open tunnel of a name, as soon as there is one: see `WaitQueue`. */
-  waitFor(name: ServerName, options: WaitOptions): Promise<T> {
+  waitFor(name: ServerName, options: QueueOptions): Promise<T> {
     const open = options.signal.aborted ? undefined : this.pick(name);
     return open === undefined ? this.#waiters.wait(name, options) : Promise.resolve(open);
   }

@@ -9,7 +9,7 @@ import { FairShare } from "../../shared/async/fair_share.ts";
 import { ERROR_DOMAIN, exhausted } from "../errors.ts";
 import type { ServerName, Tunnel } from "./tunnel.ts";
 
-export interface WaitOptions {
+export interface QueueOptions {
   readonly signal: AbortSignal;
   /** Who waits: one of them may not have all places. @default "" */
   readonly operator?: string;
@@ -46,7 +46,7 @@ export class WaitQueue<T extends Tunnel> {
    *   `close()`.
    * @throws `signal.reason` when it fires.
    */
-  wait(name: ServerName, { signal, operator = "" }: WaitOptions): Promise<T> {
+  wait(name: ServerName, { signal, operator = "" }: QueueOptions): Promise<T> {
     if (signal.aborted) return Promise.reject(signal.reason);
     if (this.#closed) return Promise.reject(inVain(name));
     const place = this.#places.take(operator);
