@@ -6,7 +6,7 @@
 import { atOnce } from "../../shared/async/steps.ts";
 import { defineCommand } from "../../shared/cli/command.ts";
 import { quote } from "../../shared/text/quote.ts";
-import { type Change, type DryRun, dryRun, type Group } from "./dry_run/replay.ts";
+import { type Change, type DryRun, type Group, replayAudit } from "./dry_run/replay.ts";
 import { loadAuthFile } from "../auth/watched_auth.ts";
 import { asHubMeans, hubAround, hubOptions } from "./judged_as_hub.ts";
 
@@ -58,7 +58,7 @@ export const dryRunCommand = defineCommand({
     const load = (name: string) => asHubMeans(atOnce(loadAuthFile(name)).file, around);
     const file = load(path);
     const old = options.authFile === undefined ? undefined : load(options.authFile);
-    const result = await dryRun(logs, { file, old });
+    const result = await replayAudit(logs, { file, old });
     const { badLines, badCount, dropped, counts } = result;
     await io.stdout.write(textOf(result));
     for (const line of badLines) await io.stderr.write(`warning: ${line}\n`);

@@ -72,7 +72,7 @@ interface Line extends AuditEntry {
  * @param old The file in force: with it, a changed credential is seen.
  * @throws {Error} If a file cannot be read.
  */
-export async function dryRun(
+export async function replayAudit(
   paths: readonly string[],
   { file, old }: { readonly file: AuthFile; readonly old?: AuthFile | undefined },
 ): Promise<DryRun> {

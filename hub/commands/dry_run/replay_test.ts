@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parseAuthFile } from "../../auth/auth_file.ts";
-import { dryRun, MAX_BAD_LINES } from "./replay.ts";
+import { MAX_BAD_LINES, replayAudit } from "./replay.ts";
 import { type AuditEntry, Judge, judgementThen } from "./judge.ts";
 
 const HASH = { a: "a".repeat(64), b: "b".repeat(64), c: "c".repeat(64) } as const;
@@ -283,7 +283,7 @@ Deno.test("dryRun() reads rotated files in their order, and names lines that it 
       ].join("\n"),
     );
     const files = ["a.jsonl", "a.jsonl.1", "a.jsonl.2"].map((name) => `${dir}/${name}`);
-    const result = await dryRun(files, { file: FILE });
+    const result = await replayAudit(files, { file: FILE });
     assert.deepEqual(result.counts, { refused: 1, allowed: 1, unknown: 0, unchanged: 4 });
     assert.deepEqual(result.groups.map(({ change, who, where }) => [change, who, where]), [
       ["refused", "prod", `${dir}/a.jsonl:2`],
@@ -296,7 +296,7 @@ Deno.test("dryRun() reads rotated files in their order, and names lines that it 
       `${dir}/a.jsonl:5: is cut off`,
     ]);
     await Deno.writeTextFile(`${dir}/bad`, "?\n".repeat(1000));
-    const bad = await dryRun([`${dir}/bad`], { file: FILE });
+    const bad = await replayAudit([`${dir}/bad`], { file: FILE });
     assert.deepEqual([bad.badCount, bad.badLines.length], [1000, MAX_BAD_LINES]);
   } finally {
     await Deno.remove(dir, { recursive: true });
