@@ -7,7 +7,7 @@
  * @module
  */
 import { addHealth } from "../shared/grpc/health.ts";
-import { hostOf } from "../shared/grpc_js/implementation.ts";
+import { peerHost } from "../shared/grpc_js/implementation.ts";
 import type { ReloadPart } from "../shared/cli/reload.ts";
 import { addReflection, REFLECTION_SERVICES } from "../shared/grpc/reflection.ts";
 import type { BackoffOptions } from "../shared/async/backoff.ts";
@@ -98,7 +98,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const grpc = createGrpcServer(options);
   const tunnels = new Map<string, ServerTunnel>();
-  const health = addHealth(hostOf(grpc.grpc));
+  const health = addHealth(peerHost(grpc.grpc));
   const own = toService("ghub.v1.Tunnel", {
     implementation: tunnelService({
       grpc,
@@ -117,7 +117,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     service.addTo(grpc.grpc);
     health.set(service.name, "SERVING");
   }
-  addReflection(hostOf(grpc.grpc), [
+  addReflection(peerHost(grpc.grpc), [
     ...services.map((service) => service.name),
     "ghub.v1.Tunnel",
     "grpc.health.v1.Health",

@@ -11,7 +11,7 @@ import { Buffer } from "node:buffer";
 import protobuf from "protobufjs";
 import { bidi, unary } from "../../shared/grpc/handlers.ts";
 import { encodeStatus, RpcError } from "../../shared/grpc/rpc_error.ts";
-import { adapted, hostOf } from "../../shared/grpc_js/implementation.ts";
+import { adapted, peerHost } from "../../shared/grpc_js/implementation.ts";
 import { Status, type StatusName } from "../../shared/grpc/status.ts";
 import { runClient } from "../testing/fake_hub.ts";
 import { startDescribed, startServer } from "../testing/fake_server.ts";
@@ -90,10 +90,10 @@ Deno.test("E7: the older reflection is asked whatever says that the newer one is
         const refuse = bidi<object, object>(() => {
           throw new RpcError(Status[name], "no such service");
         });
-        hostOf(server).addService("grpc.reflection.v1.ServerReflection", {
+        peerHost(server).addService("grpc.reflection.v1.ServerReflection", {
           ServerReflectionInfo: refuse,
         });
-        hostOf(server).addService("grpc.reflection.v1alpha.ServerReflection", {
+        peerHost(server).addService("grpc.reflection.v1alpha.ServerReflection", {
           ServerReflectionInfo: bidi<object, object>(async function* (requests) {
             for await (const _ of requests) {
               yield { listServicesResponse: { service: [{ name: "a.A" }] } };
@@ -107,7 +107,7 @@ Deno.test("E7: the older reflection is asked whatever says that the newer one is
   }
   await t.step("when both are refused, the newer one's reason is told", async () => {
     await using server = await startServer((server) =>
-      hostOf(server).addService("grpc.reflection.v1.ServerReflection", {
+      peerHost(server).addService("grpc.reflection.v1.ServerReflection", {
         ServerReflectionInfo: bidi<object, object>(() => {
           throw new RpcError(Status.PERMISSION_DENIED, "not for you");
         }),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { bidi } from "../../shared/grpc/handlers.ts";
 import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
-import { hostOf } from "../../shared/grpc_js/implementation.ts";
+import { peerHost } from "../../shared/grpc_js/implementation.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { hubTest, runClient } from "../testing/fake_hub.ts";
 import { startDescribed, startServer } from "../testing/fake_server.ts";
@@ -172,7 +172,7 @@ hubTest("gclient call speaks with any method, in each format", async (hub, t) =>
 
 Deno.test("a server that has but the older reflection is asked by that", async () => {
   await using server = await startServer((server) =>
-    hostOf(server).addService("grpc.reflection.v1alpha.ServerReflection", {
+    peerHost(server).addService("grpc.reflection.v1alpha.ServerReflection", {
       ServerReflectionInfo: bidi<object, object>(async function* (requests) {
         for await (const _ of requests) {
           yield { listServicesResponse: { service: [{ name: "b.B" }, { name: "a.A" }] } };

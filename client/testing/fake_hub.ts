@@ -15,7 +15,7 @@ import { CallMetadata, type MetadataEntry } from "../../shared/grpc/call_metadat
 import { bidi, clientStream, serverStream, unary } from "../../shared/grpc/handlers.ts";
 import { addReflection } from "../../shared/grpc/reflection.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
-import { hostOf } from "../../shared/grpc_js/implementation.ts";
+import { peerHost } from "../../shared/grpc_js/implementation.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { type Io, type Output, runProgram } from "../../shared/cli/program.ts";
 import type { CertificatePair } from "../../shared/tls/generate.ts";
@@ -85,7 +85,7 @@ export async function startFakeHub(certificate?: CertificatePair): Promise<FakeH
       return response();
     });
   const server = new Server({ "grpc.max_receive_message_length": -1 });
-  const host = hostOf(server);
+  const host = peerHost(server);
   host.addService("fluentd.v1.Fluentd", {
     Start: answer("Start", () => script.start),
     Stop: answer("Stop", () => script.stop),

@@ -7,7 +7,7 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import descriptor, { type IFileDescriptorProto } from "protobufjs/ext/descriptor";
 import { bidi } from "../../shared/grpc/handlers.ts";
-import { hostOf } from "../../shared/grpc_js/implementation.ts";
+import { peerHost } from "../../shared/grpc_js/implementation.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { withoutGoaway } from "../../tests/support/without_goaway.ts";
 
@@ -77,7 +77,7 @@ export function startDescribed(
   add: (server: Server) => void = () => {},
 ): Promise<FakeServer> {
   return startServer((server) => {
-    hostOf(server).addService("grpc.reflection.v1.ServerReflection", describeFiles(files));
+    peerHost(server).addService("grpc.reflection.v1.ServerReflection", describeFiles(files));
     add(server);
   });
 }

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import http2 from "node:http2";
 import assert from "node:assert/strict";
 import { duplexPair } from "../../shared/bytes/duplex_pair.ts";
-import { hostOf } from "../../shared/grpc_js/implementation.ts";
+import { peerHost } from "../../shared/grpc_js/implementation.ts";
 import { addHealth } from "../../shared/grpc/health.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { until } from "../../tests/support/until.ts";
@@ -20,7 +20,7 @@ const HEALTH = "grpc.health.v1.Health";
 /** A server whose health service takes small requests, and a client of it. */
 function start() {
   const server = createGrpcServer();
-  addHealth(hostOf(server.grpc));
+  addHealth(peerHost(server.grpc));
   server.limits.set(HEALTH, SMALL_REQUEST_BYTES);
   const [near, far] = duplexPair();
   server.inject(near, tunnelOrigin(undefined));

@@ -6,7 +6,7 @@
 import type { Server } from "@grpc/grpc-js";
 import type { ServiceName } from "../../shared/gen/types.ts";
 import type { Handlers } from "../../shared/grpc/handlers.ts";
-import { hostOf } from "../../shared/grpc_js/implementation.ts";
+import { peerHost } from "../../shared/grpc_js/implementation.ts";
 
 /** A service that is ready to be served. */
 export interface Service {
@@ -30,7 +30,7 @@ export function toService(
   return {
     name,
     ...(maxRequestBytes !== undefined && { maxRequestBytes }),
-    addTo: (server) => hostOf(server).addService(name, implementation),
+    addTo: (server) => peerHost(server).addService(name, implementation),
     ...(close !== undefined && { close }),
   };
 }

@@ -3,7 +3,7 @@ import type {
   grpc_health_v1_HealthCheckRequest as Req,
   grpc_health_v1_HealthCheckResponse as Res,
 } from "../gen/types.ts";
-import { hostOf } from "../grpc_js/implementation.ts";
+import { peerHost } from "../grpc_js/implementation.ts";
 import { addHealth, type Health, MAX_WATCHERS } from "./health.ts";
 import { responsesOf } from "../grpc_js/testing/responses.ts";
 import type { RpcError } from "./rpc_error.ts";
@@ -13,7 +13,7 @@ import { callable, type TestServer, testServer } from "../grpc_js/testing/server
 
 async function healthy(): Promise<TestServer & { health: Health }> {
   let health: Health | undefined;
-  const server = await testServer((server) => health = addHealth(hostOf(server)));
+  const server = await testServer((server) => health = addHealth(peerHost(server)));
   assert.ok(health);
   return Object.assign(server, { health });
 }

@@ -8,7 +8,7 @@ import type {
 } from "../gen/types.ts";
 import { fileDescriptors } from "./file_descriptors.ts";
 import { protoFileOf } from "./proto_files.ts";
-import { hostOf } from "../grpc_js/implementation.ts";
+import { peerHost } from "../grpc_js/implementation.ts";
 import { addReflection } from "./reflection.ts";
 import { root } from "./root.ts";
 import { Status } from "./status.ts";
@@ -170,7 +170,7 @@ async function ask({ client }: TestServer, service: ServiceName, requests: Req[]
 
 for (const service of REFLECTION) {
   Deno.test(`addReflection() serves ${service}`, async (t) => {
-    await using world = await testServer((server) => addReflection(hostOf(server), SERVED));
+    await using world = await testServer((server) => addReflection(peerHost(server), SERVED));
 
     await t.step("lists the services", async () => {
       const [response] = await ask(world, service, [{ host: "h", listServices: "" }]);

@@ -33,7 +33,7 @@ import { serviceDefinition } from "./service_definition.ts";
 import { toServiceError } from "./service_error.ts";
 
 /** A grpc-js server as a place for services. */
-export function hostOf(server: Server): ServiceHost {
+export function peerHost(server: Server): ServiceHost {
   return {
     addService: (name, handlers) =>
       server.addService(serviceDefinition(name), implementationOf(handlers)),

@@ -10,7 +10,7 @@ import { deadline } from "../../../shared/async/deadline.ts";
 import { delay } from "../../../shared/async/delay.ts";
 import { RpcError } from "../../../shared/grpc/rpc_error.ts";
 import type { Status } from "../../../shared/grpc/status.ts";
-import { hostOf } from "../../../shared/grpc_js/implementation.ts";
+import { peerHost } from "../../../shared/grpc_js/implementation.ts";
 import { type FluentdHandle, type FluentdOptions, fluentdService } from "../mod.ts";
 import { FluentdClient } from "./client.ts";
 
@@ -54,7 +54,7 @@ export class TestService extends FluentdClient implements AsyncDisposable {
   static async open(options: FluentdOptions, listen = "127.0.0.1:0"): Promise<TestService> {
     const handle = await fluentdService(options);
     const server = new Server();
-    hostOf(server).addService("fluentd.v1.Fluentd", handle.implementation);
+    peerHost(server).addService("fluentd.v1.Fluentd", handle.implementation);
     const bound = Promise.withResolvers<number>();
     server.bindAsync(
       listen,
