@@ -9,7 +9,7 @@
  */
 import { globSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve } from "node:path";
-import { type ConfigElement, INCLUDE, literal, parseConfig } from "./text.ts";
+import { type ConfigElement, INCLUDE, literal, parseFluentdConfig } from "./text.ts";
 import { parseYamlConfig } from "./yaml.ts";
 
 /** Files of one config, with all that it includes; more are not looked at. */
@@ -172,7 +172,7 @@ class Reading {
     }
     this.#changedMs = Math.max(this.#changedMs, mtime?.getTime() ?? 0);
     const text = await Deno.readTextFile(path);
-    const root = yaml ? parseYamlConfig(text) : parseConfig(text);
+    const root = yaml ? parseYamlConfig(text) : parseFluentdConfig(text);
     // Each syntax includes files of its own kind, whatever they are called.
     return await this.#resolved(root, { folder: dirname(path), depth, yaml });
   }

@@ -13,7 +13,7 @@
  *
  * @module
  */
-import { type ConfigElement, parseConfig } from "./text.ts";
+import { type ConfigElement, parseFluentdConfig } from "./text.ts";
 import { inlineConfigOf, type Launch } from "../manager/launch.ts";
 import type { PluginSchema } from "../plugin_schema.ts";
 import type { PluginName } from "../plugin_schemas.ts";
@@ -76,7 +76,7 @@ export function secretsOf(root: ConfigElement, options: SecretsOptions = {}): Se
   if (launch !== undefined) {
     secrets.addEnvironment();
     const inline = inlineConfigOf(launch);
-    if (inline !== undefined) secrets.addElement(parseConfig(inline), []);
+    if (inline !== undefined) secrets.addElement(parseFluentdConfig(inline), []);
     // `env TOKEN=abc fluentd`, and options whose value is the next word.
     for (const text of [...launch.argv, launch.argv.join(" ")]) secrets.addByForm(text);
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { fluentdCommand } from "../../../tests/support/fluentd.ts";
 import { RpcError } from "../../../shared/grpc/rpc_error.ts";
-import { parseConfig } from "./text.ts";
+import { parseFluentdConfig } from "./text.ts";
 import { parsePluginSchema } from "../plugin_schema.ts";
 import { MAX_VALUES, pluginsOf, secretsOf } from "./secrets.ts";
 import { TestFluentd } from "../testing/kit.ts";
@@ -96,7 +96,7 @@ Deno.test("G8: secretsOf() finds the secrets of a config, and nothing else", asy
   const schemaOf = ({ type }: { type: string }) => type === "x" ? OPAQUE : undefined;
   for (const [name, marked] of Object.entries(CONFIGS)) {
     await t.step(name, () => {
-      const found = secretsOf(parseConfig(marked.replace(/[«»]/g, "")), {
+      const found = secretsOf(parseFluentdConfig(marked.replace(/[«»]/g, "")), {
         schemaOf,
         launch: { argv: ["fluentd"], env, cleanEnv: true },
       });
@@ -114,7 +114,7 @@ Deno.test("G8: secretsOf() finds the secrets of a config, and nothing else", asy
 });
 
 Deno.test("G8: secretsOf() looks into the environment and the command line too", () => {
-  const found = secretsOf(parseConfig(""), {
+  const found = secretsOf(parseFluentdConfig(""), {
     launch: {
       argv: [
         "env",
@@ -135,11 +135,11 @@ Deno.test("G8: secretsOf() keeps MAX_VALUES of a config", () => {
     { length: MAX_VALUES + 10 },
     (_, i) => `<a>\n password secret-${i}\n</a>`,
   );
-  assert.equal(secretsOf(parseConfig(lines.join("\n"))).size, MAX_VALUES);
+  assert.equal(secretsOf(parseFluentdConfig(lines.join("\n"))).size, MAX_VALUES);
 });
 
 Deno.test("G8: pluginsOf() names each plugin of a config once", () => {
-  const root = parseConfig(`
+  const root = parseFluentdConfig(`
 <source>
   @type forward
 </source>

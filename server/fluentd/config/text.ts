@@ -42,7 +42,7 @@ function element(name: string, arg = ""): OpenElement {
 export const NO_CONFIG: ConfigElement = element("ROOT");
 
 /** Reads a text. What cannot be read is left out: a dry run is who complains. */
-export function parseConfig(text: string): ConfigElement {
+export function parseFluentdConfig(text: string): ConfigElement {
   const root = element("ROOT");
   const open = [root];
   const budget = { chars: MAX_VAIN_CHARS };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ConfigElement, literal, parseConfig } from "./text.ts";
+import { type ConfigElement, literal, parseFluentdConfig } from "./text.ts";
 
 /** A tree as short as it can be written: name, argument, parameters, children. */
 type Short = [string, string, Record<string, string>, ...Short[]];
@@ -51,7 +51,7 @@ const TEXTS: Record<string, [text: string, ...children: Short[]]> = {
 Deno.test("parseConfig() reads", async (t) => {
   for (const [name, [text, ...children]] of Object.entries(TEXTS)) {
     await t.step(name, () => {
-      assert.deepEqual(shorten(parseConfig(text)), ["ROOT", "", {}, ...children]);
+      assert.deepEqual(shorten(parseFluentdConfig(text)), ["ROOT", "", {}, ...children]);
     });
   }
 });
@@ -62,14 +62,14 @@ function depthOf({ children }: ConfigElement): number {
 
 Deno.test("parseConfig() goes MAX_DEPTH sections deep, and reads on behind them", () => {
   const deep = 10_000;
-  const root = parseConfig("<a>\n".repeat(deep) + "</a>\n".repeat(deep) + "<b>\n</b>\n");
+  const root = parseFluentdConfig("<a>\n".repeat(deep) + "</a>\n".repeat(deep) + "<b>\n</b>\n");
   assert.equal(depthOf(root), 1 + 32);
   assert.equal(root.children.at(-1)?.name, "b");
 });
 
 Deno.test("parseConfig() ends with values that have no end, however many there are", () => {
   const text = "<source>\n" + "  a [open\n".repeat(100_000) + "  z 1\n</source>\n";
-  const [source] = parseConfig(text).children;
+  const [source] = parseFluentdConfig(text).children;
   assert.deepEqual(Object.fromEntries(source!.params), { a: "[open", z: "1" });
   // One by one they would be 10 GB of text to look through: half an hour.
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { fluentdVersions, freePort } from "../../../tests/support/fluentd.ts";
 import { tempDir, TestFluentd } from "../testing/kit.ts";
 import type { ConfigElement } from "./text.ts";
-import { parseConfig } from "./text.ts";
+import { parseFluentdConfig } from "./text.ts";
 import { parseYamlConfig } from "./yaml.ts";
 
 /** The tree as Fluentd's own syntax has it, without anything that is not compared. */
@@ -102,7 +102,7 @@ config:
 Deno.test("parseYamlConfig() gives the same tree as Fluentd's own syntax", async (t) => {
   for (const [name, [yaml, own]] of Object.entries(SAME)) {
     await t.step(name, () => {
-      assert.deepEqual(shown(parseYamlConfig(yaml)), shown(parseConfig(own)));
+      assert.deepEqual(shown(parseYamlConfig(yaml)), shown(parseFluentdConfig(own)));
     });
   }
 });
