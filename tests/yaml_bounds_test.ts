@@ -3,7 +3,7 @@ import { parsePolicy } from "../server/policy/policy_file.ts";
 import { parseYamlConfig } from "../server/fluentd/config/yaml.ts";
 import { countSteps } from "./support/steps.ts";
 import { parseAuthFile } from "../hub/auth/auth_file.ts";
-import { parseConfig } from "../shared/cli/config_file.ts";
+import { parseConfigFile } from "../shared/cli/config_file.ts";
 import { Fault } from "../shared/codec/fault.ts";
 import { readYaml } from "../shared/codec/yaml.ts";
 
@@ -12,7 +12,7 @@ const READERS: Readonly<Record<string, (text: string) => unknown>> = {
   "a request": readYaml,
   "an auth file": (text) => parseAuthFile("auth.yaml", text),
   "a policy file": (text) => parsePolicy("policy.yaml", text),
-  "a config file": (text) => parseConfig(text, "config.yaml", []),
+  "a config file": (text) => parseConfigFile(text, "config.yaml", []),
   "a Fluentd config": parseYamlConfig,
 };
 

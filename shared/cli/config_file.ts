@@ -36,7 +36,7 @@ const MAX_BYTES = 64 * 1024;
  * @throws {UsageError} If it cannot be read, is no YAML, or has an unknown key.
  */
 export async function readConfigFile(path: string, known: readonly Option[]): Promise<ConfigFile> {
-  return parseConfig(await readText(path), path, known);
+  return parseConfigFile(await readText(path), path, known);
 }
 
 async function readText(path: string): Promise<string> {
@@ -52,7 +52,7 @@ async function readText(path: string): Promise<string> {
 }
 
 /** The content of a config file. */
-export function parseConfig(text: string, path: string, known: readonly Option[]): ConfigFile {
+export function parseConfigFile(text: string, path: string, known: readonly Option[]): ConfigFile {
   const lines = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: lines,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseConfig } from "./config_file.ts";
+import { parseConfigFile } from "./config_file.ts";
 import type { Option } from "./option.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -22,12 +22,12 @@ Deno.test("parseConfig() reads options as they would be typed", async (t) => {
   ];
   for (const [text, key, value] of table) {
     await t.step(text, () => {
-      assert.deepEqual(parseConfig(text, "c.yaml", KNOWN).get(key)?.value, value);
+      assert.deepEqual(parseConfigFile(text, "c.yaml", KNOWN).get(key)?.value, value);
     });
   }
   await t.step(
     "nothing",
-    () => assert.equal(parseConfig("# only this\n", "c.yaml", KNOWN).size, 0),
+    () => assert.equal(parseConfigFile("# only this\n", "c.yaml", KNOWN).size, 0),
   );
 });
 
@@ -43,7 +43,7 @@ Deno.test("parseConfig() names file and line of what it refuses", async (t) => {
   ];
   for (const [text, message, hint = /^$/] of table) {
     await t.step(JSON.stringify(text), () => {
-      assert.throws(() => parseConfig(text, "c.yaml", KNOWN), (error) => {
+      assert.throws(() => parseConfigFile(text, "c.yaml", KNOWN), (error) => {
         assert.ok(error instanceof UsageError);
         assert.match(error.message, message);
         assert.match(error.hint ?? "", hint);
