@@ -27,7 +27,7 @@ import {
   wrappedField,
 } from "./fields.ts";
 import { closest } from "../text/closest.ts";
-import { found, listed, type Node, type NodeEntry, quote } from "./node.ts";
+import { found, listed, type Node, type NodeEntry, quoteText } from "./node.ts";
 import { readEnum, readMapKey, readScalar } from "./scalar.ts";
 import { readListValue, readStruct, readValue } from "./struct.ts";
 
@@ -213,7 +213,7 @@ class MessageReader {
     if (payload === undefined) {
       const meant = closest(name, typeNames(root));
       const hint = meant === undefined ? "" : `: did you mean "${meant}"?`;
-      throw new Fault(url.at, `Unknown type ${quote(name)}${hint}`, fieldStep(path, "@type"));
+      throw new Fault(url.at, `Unknown type ${quoteText(name)}${hint}`, fieldStep(path, "@type"));
     }
     // Some write the value of an Empty, which has no fields, and some do not.
     const isEmpty = payload.fullName === ".google.protobuf.Empty";

@@ -29,7 +29,7 @@ export interface NodeEntry {
 export const SHOWN_LENGTH = 60;
 
 /** A string as an error shows it. */
-export function quote(text: string): string {
+export function quoteText(text: string): string {
   return JSON.stringify(text.length > SHOWN_LENGTH ? `${text.slice(0, SHOWN_LENGTH)}…` : text);
 }
 
@@ -41,7 +41,7 @@ export function found(node: Node): string {
     case "list":
       return "a list";
     case "string":
-      return quote(node.text);
+      return quoteText(node.text);
     case "number":
       return `the number ${node.text.slice(0, SHOWN_LENGTH)}`;
     case "boolean":

@@ -8,7 +8,7 @@ import protobuf from "protobufjs";
 import { Fault, type Path } from "./fault.ts";
 import { Long } from "./long.ts";
 import { closest } from "../text/closest.ts";
-import { found, listed, type Node, quote } from "./node.ts";
+import { found, listed, type Node, quoteText } from "./node.ts";
 import type { Value } from "./value.ts";
 
 /** Least and greatest value of each integer type. */
@@ -161,7 +161,7 @@ export function readEnum(type: protobuf.Enum, node: Node, path: Path): number {
 function unknownEnum(type: protobuf.Enum, name: string): string {
   const meant = closest(name, Object.keys(type.values));
   const hint = meant === undefined ? "" : `: did you mean "${meant}"?`;
-  return `Expected ${enumNames(type)}, found ${quote(name)}${hint}`;
+  return `Expected ${enumNames(type)}, found ${quoteText(name)}${hint}`;
 }
 
 function enumNames(type: protobuf.Enum): string {
@@ -173,11 +173,11 @@ export function readMapKey(type: string, key: string, at: number, path: Path): s
   const node: Node = { kind: "string", at, text: key };
   if (type === "bool") {
     if (key === "true" || key === "false") return key;
-    throw new Fault(at, `Expected true or false as key, found ${quote(key)}`, path);
+    throw new Fault(at, `Expected true or false as key, found ${quoteText(key)}`, path);
   }
   if (type === "string") return wellFormed(key, node, path);
   if (!/^-?[0-9]+$/.test(key)) {
-    throw new Fault(at, `Expected an integer as key, found ${quote(key)}`, path);
+    throw new Fault(at, `Expected an integer as key, found ${quoteText(key)}`, path);
   }
   return String(readScalar(type, node, path));
 }
