@@ -3,7 +3,7 @@
  * place, and what the tool put behind it is read back.
  */
 import assert from "node:assert/strict";
-import { compile, reasonOf } from "../scripts/build/compile.ts";
+import { compile, compileReason } from "../scripts/build/compile.ts";
 import { PROGRAMS } from "../scripts/build/programs.ts";
 import { type Run, run } from "./support/executable.ts";
 import { REPOSITORY, toolEnv } from "./support/process.ts";
@@ -168,6 +168,6 @@ Deno.test("reasonOf finds the one line that tells", async (t) => {
     ["silence", {}, /^it failed without a word$/],
   ];
   for (const [name, result, reason] of table) {
-    await t.step(name, () => assert.match(reasonOf({ ...failed, ...result }), reason));
+    await t.step(name, () => assert.match(compileReason({ ...failed, ...result }), reason));
   }
 });

@@ -45,11 +45,11 @@ export async function compile(program: ProgramSource, options: CompileOptions): 
   const limits = { timeoutMs: COMPILE_TIMEOUT_MS, env };
   const result = await deno([...args, "--output", path, entry], limits);
   await Deno.remove(entry);
-  return result.success ? { path } : { why: reasonOf(result) };
+  return result.success ? { path } : { why: compileReason(result) };
 }
 
 /** One line of what `deno compile` wrote: the innermost cause that it numbers, else its error. */
-export function reasonOf({ timedOut, stderr }: ToolResult): string {
+export function compileReason({ timedOut, stderr }: ToolResult): string {
   if (timedOut) return `it took longer than ${COMPILE_TIMEOUT_MS / 1000} s`;
   if (stderr.includes("Setting up base binary")) return "its base runtime cannot be fetched";
   const lines = stderr.split("\n").map((line) => line.trim()).filter((line) => line !== "");
