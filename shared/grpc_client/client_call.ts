@@ -14,7 +14,7 @@ import { ErrorCode } from "../http2/frames.ts";
 import { type Field, firstValue, type HeaderList, headerListBytes } from "../http2/header_list.ts";
 import { encodeHeaderList } from "../http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../http2/stream.ts";
-import { HttpAnswerError, isGrpc, resetError, statusOf } from "./failures.ts";
+import { HttpAnswerError, isGrpc, statusOf, streamReset } from "./failures.ts";
 
 export interface ClientCallOptions {
   /** `/package.Service/Method`. */
@@ -214,7 +214,7 @@ export class ClientCall implements StreamEvents {
     if (this.#end !== undefined) return;
     // Also a GOAWAY says so, of the streams above its last one.
     this.#refused = code === ErrorCode.REFUSED_STREAM && by === "peer";
-    this.#finish({ error: resetError(code, by) });
+    this.#finish({ error: streamReset(code, by) });
   }
 
   onCredit(): void {}

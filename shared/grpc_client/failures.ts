@@ -119,7 +119,7 @@ function detailsOf(trailers: CallMetadata): Detail[] {
 }
 
 /** The error of a stream that was reset. */
-export function resetError(code: number, by: "peer" | "us"): RpcError {
+export function streamReset(code: number, by: "peer" | "us"): RpcError {
   const status = RESET_CODES[code] ?? Status.INTERNAL;
   const message = by === "peer"
     ? `The call was reset by the other side: ${errorName(code)}`
