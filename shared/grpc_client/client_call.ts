@@ -14,7 +14,7 @@ import { ErrorCode } from "../http2/frames.ts";
 import { type Field, firstValue, type HeaderList, headerListBytes } from "../http2/header_list.ts";
 import { encodeHeaderList } from "../http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../http2/stream.ts";
-import { HttpAnswerError, isGrpc, statusOf, streamReset } from "./failures.ts";
+import { endOfTrailers, HttpAnswerError, isGrpc, streamReset } from "./failures.ts";
 
 export interface ClientCallOptions {
   /** `/package.Service/Method`. */
@@ -193,7 +193,7 @@ export class ClientCall implements StreamEvents {
       return;
     }
     this.#trailers = metadata;
-    const error = statusOf(fields);
+    const error = endOfTrailers(fields);
     if (error === undefined && this.#messages.isInside) {
       return this.#fail(new RpcError(Status.INTERNAL, "The last message has no end"));
     }

@@ -88,7 +88,7 @@ const DIGITS = /^\d{1,9}$/;
 const DETAILS = "grpc-status-details-bin";
 
 /** The error that trailers tell; `undefined` for OK. */
-export function statusOf(trailers: HeaderList): RpcError | undefined {
+export function endOfTrailers(trailers: HeaderList): RpcError | undefined {
   const text = firstValue(trailers, "grpc-status");
   const metadata = CallMetadata.received(trailers);
   if (text === undefined) {
