@@ -27,7 +27,7 @@ import type { Rule } from "../../shared/rules/rules.ts";
 import { readEach, readYamlFile, type YamlElement } from "../../shared/rules/yaml_element.ts";
 
 /** Larger files are refused. Three thousand servers with a token each have 400 KB. */
-export const MAX_FILE_BYTES = 1024 * 1024;
+export const MAX_AUTH_FILE_BYTES = 1024 * 1024;
 
 /** A token, of which only the hash is known. */
 export interface TokenHash {

@@ -10,7 +10,7 @@ import type { Steps } from "../../shared/async/steps.ts";
 import type { RpcError } from "../../shared/grpc/rpc_error.ts";
 import type { Answer, Auth, CallRequest, Identity, Operator, TunnelRequest } from "./identity.ts";
 import type { Refusal } from "../registry/refusal.ts";
-import { type AuthFile, authFileSteps, MAX_FILE_BYTES } from "./auth_file.ts";
+import { type AuthFile, authFileSteps, MAX_AUTH_FILE_BYTES } from "./auth_file.ts";
 import { FileAuth } from "./file_auth.ts";
 import type { Grant } from "../../shared/rules/rules.ts";
 import {
@@ -112,7 +112,7 @@ export class WatchedAuth implements Auth {
 }
 
 function readAuthFile(path: string): string {
-  return readRulesFile(path, { what: "auth file", maxBytes: MAX_FILE_BYTES });
+  return readRulesFile(path, { what: "auth file", maxBytes: MAX_AUTH_FILE_BYTES });
 }
 
 function fingerprintOf(path: string, text: string, { issuers }: AuthFile): string {
