@@ -29,7 +29,7 @@ import { atOnce, type Steps } from "../../shared/async/steps.ts";
 import { type ProofKind, PROOFS } from "../../shared/vouchers/voucher.ts";
 
 /** Larger files are refused. */
-export const MAX_FILE_BYTES = 1024 * 1024;
+export const MAX_POLICY_FILE_BYTES = 1024 * 1024;
 /** Operators whose rules are kept ready; one more, and all are worked out again. */
 const MAX_CALLERS = 1_000;
 
@@ -169,7 +169,7 @@ function asTarget({ pattern, matches }: Glob): Glob {
 }
 
 function readPolicyFile(path: string): string {
-  return readRulesFile(path, { what: "policy file", maxBytes: MAX_FILE_BYTES });
+  return readRulesFile(path, { what: "policy file", maxBytes: MAX_POLICY_FILE_BYTES });
 }
 
 function fingerprintOf(text: string): string {
