@@ -9,7 +9,7 @@ import { parseArgs, type ParseArgsConfig } from "node:util";
 type Flags = NonNullable<ParseArgsConfig["options"]>;
 
 /** A mistake of the user: the message is shown without a stack, the exit code is 2. */
-export class UsageError extends Error {
+export class ArgumentError extends Error {
   override readonly name = "UsageError";
 }
 
@@ -34,7 +34,7 @@ export function readArguments<const T extends Flags>(
     return parsed;
   } catch (error) {
     // The rest of Node's sentence explains how to pass a positional that begins with a dash.
-    throw new UsageError((error as Error).message.split(". ")[0], { cause: error });
+    throw new ArgumentError((error as Error).message.split(". ")[0], { cause: error });
   }
 }
 
@@ -44,6 +44,6 @@ export async function runScript(main: (args: readonly string[]) => Promise<numbe
     Deno.exit(await main(Deno.args));
   } catch (error) {
     console.error(`error: ${(error as Error).message}`);
-    Deno.exit(error instanceof UsageError ? 2 : 1);
+    Deno.exit(error instanceof ArgumentError ? 2 : 1);
   }
 }

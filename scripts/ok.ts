@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readArguments, runScript, UsageError } from "./arguments.ts";
+import { ArgumentError, readArguments, runScript } from "./arguments.ts";
 
 const STEPS: readonly (readonly string[])[] = [
   ["fmt", "--check"],
@@ -23,7 +23,7 @@ ${STEPS.map((step) => `  deno ${step.join(" ")}`).join("\n")}
 
 async function ok(args: readonly string[]): Promise<number> {
   const { positionals } = readArguments(USAGE, args, {});
-  if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}"`);
+  if (positionals.length > 0) throw new ArgumentError(`Unexpected argument "${positionals[0]}"`);
   for (const step of STEPS) {
     const child = new Deno.Command(Deno.execPath(), { args: [...step] }).spawn();
     const { code } = await child.status;

@@ -12,7 +12,7 @@
  */
 import pbjs from "protobufjs-cli/pbjs";
 import protobuf from "protobufjs";
-import { readArguments, runScript, UsageError } from "./arguments.ts";
+import { ArgumentError, readArguments, runScript } from "./arguments.ts";
 
 const USAGE = `
 Usage: deno task pb [--check]
@@ -118,7 +118,7 @@ async function pb(args: readonly string[]): Promise<number> {
   const { values: { check }, positionals } = readArguments(USAGE, args, {
     check: { type: "boolean" },
   });
-  if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}"`);
+  if (positionals.length > 0) throw new ArgumentError(`Unexpected argument "${positionals[0]}"`);
   const stale: string[] = [];
   for (const [name, text] of Object.entries(await generate())) {
     const path = `${GEN_DIR}/${name}`;

@@ -5,7 +5,7 @@
  * @module
  */
 import { summaryOfFile } from "../shared/tls/summary.ts";
-import { readArguments, runScript, UsageError } from "./arguments.ts";
+import { ArgumentError, readArguments, runScript } from "./arguments.ts";
 
 const USAGE = `
 Usage: deno task readcert [--json] [FILE]
@@ -20,7 +20,7 @@ async function readcert(args: readonly string[]): Promise<number> {
   const { values, positionals } = readArguments(USAGE, args, {
     json: { type: "boolean", default: false },
   });
-  if (positionals.length > 1) throw new UsageError(`Unexpected argument "${positionals[1]}"`);
+  if (positionals.length > 1) throw new ArgumentError(`Unexpected argument "${positionals[1]}"`);
   console.log(await summaryOfFile(positionals[0] ?? "test.crt", { json: values.json }));
   return 0;
 }
