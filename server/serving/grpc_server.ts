@@ -34,7 +34,7 @@ export const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
 export const MAX_CONCURRENT_STREAMS = 10_000;
 
 /** Options of {@linkcode createGrpcServer}. */
-export interface GrpcServerOptions {
+export interface TunnelGrpcServerOptions {
   /** @default MAX_MESSAGE_BYTES */
   readonly maxMessageBytes?: number;
 }
@@ -64,7 +64,7 @@ interface Inside {
   createHttp2Server(credentials: ServerCredentials): Http2Server;
 }
 
-export function createGrpcServer(options: GrpcServerOptions = {}): GrpcServer {
+export function createGrpcServer(options: TunnelGrpcServerOptions = {}): GrpcServer {
   const { maxMessageBytes = MAX_MESSAGE_BYTES } = options;
   const grpc = new Server({
     "grpc.max_receive_message_length": maxMessageBytes,
