@@ -4,7 +4,7 @@
  * @module
  */
 import type { OpenSocket } from "../dial/dial.ts";
-import type { GrpcServer } from "./grpc_server.ts";
+import type { TunnelGrpcServer } from "./grpc_server.ts";
 import type { HeartbeatNumbers } from "../tunnel/heartbeat.ts";
 import { tunnelOrigin } from "./origin.ts";
 import type { Guarded } from "../policy/guard.ts";
@@ -12,7 +12,7 @@ import { ServerTunnel } from "../tunnel/tunnel.ts";
 
 /** Options of {@linkcode attach}. */
 export interface AttachOptions {
-  readonly grpc: GrpcServer;
+  readonly grpc: TunnelGrpcServer;
   readonly numbers: HeartbeatNumbers;
   /** The server's own policy, if it has one. */
   readonly guarded?: Guarded | undefined;

@@ -40,7 +40,7 @@ export interface TunnelGrpcServerOptions {
 }
 
 /** A server, and the way to put connections into it. */
-export interface GrpcServer extends Disposable {
+export interface TunnelGrpcServer extends Disposable {
   readonly grpc: Server;
   /** The largest requests of services that have a limit of their own. */
   readonly limits: RequestLimits;
@@ -64,7 +64,7 @@ interface Inside {
   createHttp2Server(credentials: ServerCredentials): Http2Server;
 }
 
-export function createGrpcServer(options: TunnelGrpcServerOptions = {}): GrpcServer {
+export function createGrpcServer(options: TunnelGrpcServerOptions = {}): TunnelGrpcServer {
   const { maxMessageBytes = MAX_MESSAGE_BYTES } = options;
   const grpc = new Server({
     "grpc.max_receive_message_length": maxMessageBytes,

@@ -13,7 +13,7 @@ import type { Duplex } from "node:stream";
 import type { ghub_v1_Chunk as Chunk } from "../../shared/gen/types.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
-import type { GrpcServer } from "./grpc_server.ts";
+import type { TunnelGrpcServer } from "./grpc_server.ts";
 import { Http2Scan } from "../../shared/http2/scan/http2_scan.ts";
 import { OpenStreams } from "../../shared/http2/scan/open_streams.ts";
 import type { Origin } from "./origin.ts";
@@ -88,7 +88,7 @@ function drained(stream: Duplex): Promise<void> {
  * When the caller has ended its direction, calls that are in flight still end; then so does the
  * other direction.
  */
-export function connectLocal(grpc: GrpcServer, origin: Origin): Duplex {
+export function connectLocal(grpc: TunnelGrpcServer, origin: Origin): Duplex {
   const calls = new OpenStreams();
   const { near, far } = scannedPair({
     toNear: new Http2Scan({

@@ -18,7 +18,7 @@ import { Status } from "../../shared/grpc/status.ts";
 import { OPERATOR_FIELD, VOUCHER_FIELD } from "../../shared/vouchers/voucher.ts";
 import { FairShare } from "../../shared/async/fair_share.ts";
 import { VERSION } from "../../shared/version.ts";
-import type { GrpcServer } from "./grpc_server.ts";
+import type { TunnelGrpcServer } from "./grpc_server.ts";
 import { connectLocal, pumpChunks } from "./raw_connection.ts";
 import { rawOrigin } from "./origin.ts";
 import { untrusted } from "../policy/errors.ts";
@@ -43,7 +43,7 @@ const UPSTREAM_FIELD = "x-hub-upstream";
 
 /** Options of {@linkcode tunnelService}. */
 export interface TunnelServiceOptions {
-  readonly grpc: GrpcServer;
+  readonly grpc: TunnelGrpcServer;
   readonly upstreams: readonly ExposedUpstream[];
   /** The server's own policy, if it has one. */
   readonly guard?: Guard | undefined;
