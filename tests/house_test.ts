@@ -211,6 +211,49 @@ Deno.test("circles() would notice a circle", () => {
   assert.deepEqual(circles(graph), []);
 });
 
+/** What each program has of its own kind, under one name: no file sees two of them. */
+const ONE_PER_PROGRAM = new Set([
+  "authCommand",
+  "defaultStateDir",
+  "dial",
+  "DialOptions",
+  "ERROR_DOMAIN",
+  "options",
+  "program",
+  "readToken",
+  "toConfig",
+]);
+
+/** Names that more than one file exports: `name: file, file`. */
+function namesOfTwo(files: readonly (readonly [path: string, text: string])[]): string[] {
+  const exported = new Map<string, Set<string>>();
+  const declared =
+    /^export (?:abstract |async )?(?:interface|type|const|function|class) ([A-Za-z_]\w*)/gm;
+  for (const [path, text] of files) {
+    for (const [, name = ""] of text.matchAll(declared)) {
+      exported.set(name, (exported.get(name) ?? new Set()).add(path));
+    }
+  }
+  return [...exported].filter(([name, paths]) => paths.size > 1 && !ONE_PER_PROGRAM.has(name))
+    .map(([name, paths]) => `${name}: ${[...paths].join(", ")}`);
+}
+
+Deno.test("no exported name stands for two things", () => {
+  const product = sources.filter((path) =>
+    !IS_TEST.test(path) && !/^(tests|bench)\//.test(path) && !path.startsWith(GENERATED)
+  );
+  assert.deepEqual(namesOfTwo(product.map((path) => [path, read(path)])), []);
+});
+
+Deno.test("namesOfTwo() would notice a name that stands for two things", () => {
+  const planted = [
+    ["hub/a.ts", "export interface Route {}\nexport type Way = 1;\nexport const Way = 1;\n"],
+    ["client/b.ts", "export class Route {}\nexport const options = {};\n"],
+    ["server/c.ts", "export const options = {};\n"],
+  ] as const;
+  assert.deepEqual(namesOfTwo(planted), ["Route: hub/a.ts, client/b.ts"]);
+});
+
 Deno.test(`no file is longer than ${MAX_LINES} lines`, () => {
   const long = sources.filter((path) => !path.startsWith(GENERATED))
     .filter((path) => read(path).trimEnd().split("\n").length > MAX_LINES);

@@ -19,12 +19,10 @@
 import { UsageError } from "../cli/usage_error.ts";
 import { isLoopbackHost } from "./loopback.ts";
 import { type HostAndPort, isExempt } from "./no_proxy.ts";
+import type { Env } from "../cli/command.ts";
 
 /** What `--proxy` takes for "none, whatever the environment says". */
 const DIRECT = "direct";
-
-/** Environment variables by name. */
-export type Env = Readonly<Record<string, string | undefined>>;
 
 /** Whether the target is dialled with TLS → the variables that name its proxy; the first that is not empty counts. */
 const VARIABLES = {

@@ -12,8 +12,18 @@
  *
  * @module
  */
-import { Composer, type CST, type Document, Lexer, LineCounter, type Node, Parser } from "yaml";
-import { isCollection, type YAMLMap, type YAMLSeq } from "yaml";
+import {
+  Composer,
+  type CST,
+  type Document,
+  isCollection,
+  Lexer,
+  LineCounter,
+  type Node,
+  Parser,
+  type YAMLMap,
+  type YAMLSeq,
+} from "yaml";
 import type { Steps } from "../async/steps.ts";
 
 /** Lexemes between two steps: some 0.2 ms of work. */

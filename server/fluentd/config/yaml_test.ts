@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { fluentdVersions, freePort } from "../../../tests/support/fluentd.ts";
 import { tempDir, TestFluentd } from "../testing/kit.ts";
-import type { ConfigElement } from "./text.ts";
-import { parseFluentdConfig } from "./text.ts";
+import { type ConfigElement, parseFluentdConfig } from "./text.ts";
 import { parseYamlConfig } from "./yaml.ts";
 
 /** The tree as Fluentd's own syntax has it, without anything that is not compared. */
