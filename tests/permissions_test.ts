@@ -6,6 +6,8 @@
 import assert from "node:assert/strict";
 import { bundle } from "../scripts/build/bundle.ts";
 import { PROGRAMS } from "../scripts/build/programs.ts";
+import { generateAuthority, signerOf } from "../shared/tls/authority.ts";
+import { generateCertificate } from "../shared/tls/generate.ts";
 import { IS_ROOT, NOBODY } from "./support/executable.ts";
 import { Process, REPOSITORY } from "./support/process.ts";
 import { World } from "./support/world.ts";
@@ -48,9 +50,17 @@ const ANY = ["--tunnel-listen", "127.0.0.1:0", "--call-listen", "127.0.0.1:0"];
 
 Deno.test("the hub starts no program, loads no code, and gives back what it needs no more", async (t) => {
   await using world = await World.start({ servers: [], tls: true });
+  // As the unit has it: its authority lies in another folder.
+  const signed = `${world.dir}/signed`;
+  await Deno.mkdir(signed);
+  const authority = await signerOf(await generateAuthority("Example"));
+  const { cert, key } = await generateCertificate(["hub.example"], { authority });
+  await Deno.writeTextFile(`${signed}/hub.crt`, cert);
+  await Deno.writeTextFile(`${signed}/hub.key`, key, { mode: 0o600 });
   const table: [name: string, args: string[], then: Kind[]][] = [
     ["with nothing", [], ["env", "read", "write"]],
     ["with a certificate", ["--tls-cert", world.caCertFile], ["env", "read", "write"]],
+    ["with one that is signed", ["--tls-cert", `${signed}/hub.crt`], ["env", "read", "write"]],
   ];
   for (const [i, [name, args, expected]] of table.entries()) {
     await t.step(name, async () => {
