@@ -147,6 +147,8 @@ class Hub implements RunningHub {
   readonly #places: ConnectionPlaces;
   readonly #ownServices: ReturnType<typeof createOwnServices>;
   #own: InProcessTarget;
+  /** Where calls of the hub's own services still go on: the current one, and those before it. */
+  readonly #owns = new Set<InProcessTarget>();
   readonly #tunnelListener: TunnelListener;
   readonly #callListener: CallListener;
   /** Until the end: a draining hub tells servers when to come back. */
@@ -198,7 +200,7 @@ class Hub implements RunningHub {
       sees: (operator, server) => this.#gate.sees(operator, server),
       permissions: this.#gate,
     });
-    this.#own = new InProcessTarget(this.#ownServices.server);
+    this.#own = this.#connectOwn();
     this.#journal = new EventLog({
       activity: this.#activity,
       audit,
@@ -289,7 +291,7 @@ class Hub implements RunningHub {
     for (const tunnel of tunnels) tunnel.close({ reason: "The hub goes away", by: "hub" }, 1001);
     this.#tunnelListener.close();
     this.#callListener.close();
-    this.#own.close();
+    for (const own of this.#owns) own.close();
     this.#deadlines.close();
     this.#limits.close();
     this.#known?.[Symbol.dispose]();
@@ -361,16 +363,21 @@ class Hub implements RunningHub {
 
   /** The hub's own services, on a new connection if they have ended the last one. */
   #openOwn(): InProcessTarget {
-    if (this.#own.lost !== undefined || this.#own.isLeaving) {
-      this.#own = new InProcessTarget(this.#ownServices.server);
-    }
+    if (this.#own.lost !== undefined || this.#own.isLeaving) this.#own = this.#connectOwn();
     return this.#own;
+  }
+
+  #connectOwn(): InProcessTarget {
+    const own = new InProcessTarget(this.#ownServices.server);
+    this.#owns.add(own);
+    return own;
   }
 
   #load(): Load {
     const { callers, raws } = this.#callListener;
     let connections = callers.size + raws.size;
-    let bufferedBytes = this.#own.side.connection.waitingBytes + this.#ownServices.heldBytes;
+    let bufferedBytes = this.#ownServices.heldBytes;
+    for (const { side } of this.#owns) bufferedBytes += side.connection.waitingBytes;
     for (const { side } of this.#registry.tunnels()) {
       connections++;
       bufferedBytes += side.connection.waitingBytes + side.connection.unfinishedBytes;
@@ -384,7 +391,8 @@ class Hub implements RunningHub {
   #sweep(): void {
     each(this.#callListener.callers, (caller) => caller.tick());
     this.#limits.tick(this.#load());
-    each([this.#own, this.#gate, this.#refusedCalls, this.#journal], (part) => part.tick());
+    each([...this.#owns, this.#gate, this.#refusedCalls, this.#journal], (part) => part.tick());
+    for (const own of this.#owns) if (own !== this.#own && !own.isBusy) this.#owns.delete(own);
     this.#known?.flush();
   }
 }

@@ -15,7 +15,7 @@ function decoded(block: Uint8Array): HeaderList {
   return new HpackDecoder({ maxListBytes: 65_536 }).decode(block);
 }
 
-Deno.test("RequestHead reads what the hub cares for", async (t) => {
+Deno.test("CallHeaders reads what the hub cares for", async (t) => {
   const read = (...more: Field[]) => new CallHeaders([...CALL, ...more]);
   await t.step("path and authority", () => {
     const { path, authority, isGrpc, timeoutMs, authorization } = read();
@@ -71,7 +71,7 @@ Deno.test("RequestHead reads what the hub cares for", async (t) => {
   }
 });
 
-Deno.test("RequestHead.block() is what the server gets", () => {
+Deno.test("CallHeaders.block() is what the server gets", () => {
   const fields: HeaderList = [
     ...CALL,
     ["authorization", "Bearer secret"],
@@ -106,7 +106,7 @@ Deno.test("RequestHead.block() is what the server gets", () => {
   ]);
 });
 
-Deno.test("RequestHead.block() is made once, for one operator and one way", () => {
+Deno.test("CallHeaders.block() is made once, for one operator and one way", () => {
   const head = new CallHeaders([...CALL, ["authorization", "Bearer secret"]]);
   const block = head.block({ name: "olga", credentialUsed: true });
   assert.equal(head.block({ name: "olga", credentialUsed: true }), block);
@@ -122,7 +122,7 @@ Deno.test("RequestHead.block() is made once, for one operator and one way", () =
   }
 });
 
-Deno.test("RequestHead.blockWithTimeout() has the deadline that is left", () => {
+Deno.test("CallHeaders.blockWithTimeout() has the deadline that is left", () => {
   const head = new CallHeaders([...CALL, ["grpc-timeout", "30S"], ["x-hub-wait", "20s"]]);
   assert.deepEqual(
     decoded(head.blockWithTimeout({ name: "olga", credentialUsed: true }, {

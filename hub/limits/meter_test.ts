@@ -37,7 +37,7 @@ function arrived(hub: Relayed, call: Stream): number {
   return hub.calls[[...hub.caller.streams.keys()].indexOf(call.id)]!.bytesUp;
 }
 
-Deno.test("Meter slows the operator who is too fast, and not another one at the same server", async () => {
+Deno.test("ByteMeter slows the operator who is too fast, and not another one at the same server", async () => {
   using world = limited({ maxBytesPerSPerOperator: 4 * MIB }, ["ada", "bob"]);
   const { hub } = world;
   const fast = hub.call();
@@ -64,7 +64,7 @@ Deno.test("Meter slows the operator who is too fast, and not another one at the 
   assert.equal(hub.ended.length, 0, "nobody was cut");
 });
 
-Deno.test("Meter counts both directions, and what a short call moves without credit", () => {
+Deno.test("ByteMeter counts both directions, and what a short call moves without credit", () => {
   const limits = {
     maxBytesPerSPerServer: 64 * KIB,
     maxBytesPerSPerOperator: 64 * KIB,
@@ -97,7 +97,7 @@ Deno.test("Meter counts both directions, and what a short call moves without cre
   assert.equal(world.limits.refusal("bob", { ...at, server: "edge-2" }), undefined);
 });
 
-Deno.test("Meter gives back what a call was given and did not use", () => {
+Deno.test("ByteMeter gives back what a call was given and did not use", () => {
   using world = limited({ maxBytesPerSPerOperator: 64 * MIB }, ["ada"]);
   const { hub } = world;
   const call = hub.call();
@@ -111,7 +111,7 @@ Deno.test("Meter gives back what a call was given and did not use", () => {
   assert.ok(tokens >= 15 * MIB, String(tokens));
 });
 
-Deno.test("Meter bounds what is kept for an operator who reads nothing", () => {
+Deno.test("ByteMeter bounds what is kept for an operator who reads nothing", () => {
   const max = MIB;
   const operators = [...Array(40).fill("ada"), "bob"];
   using world = limited({ maxBufferedBytesPerOperator: max }, operators);

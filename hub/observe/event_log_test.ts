@@ -45,7 +45,7 @@ function call(head: CallHeaders, more: Partial<RelayedCall> = {}): RelayedCall {
 
 const head = (path: string) => new CallHeaders([[":path", path]]);
 
-Deno.test("Journal.callEnded() writes down each call as it was, also of one head", async () => {
+Deno.test("EventLog.callEnded() writes down each call as it was, also of one head", async () => {
   const { journal, written } = begin();
   const one = head("/echo.v1.Echo/Unary");
   journal.callEnded(call(one), Status.OK, "");
@@ -85,7 +85,7 @@ Deno.test("Journal.callEnded() writes down each call as it was, also of one head
   ]);
 });
 
-Deno.test("Journal.callEnded() cuts the method of a stranger", async () => {
+Deno.test("EventLog.callEnded() cuts the method of a stranger", async () => {
   const { journal, written } = begin();
   journal.callEnded(call(head(`/${'"'.repeat(1_000)}`)), Status.UNIMPLEMENTED, "");
   const [line] = await written();

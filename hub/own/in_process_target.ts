@@ -39,6 +39,11 @@ export class InProcessTarget implements CallTarget, ConnectionEvents {
     this.#connection.start();
   }
 
+  /** Calls go on there. */
+  get isBusy(): boolean {
+    return this.lost === undefined && this.#connection.streamCount > 0;
+  }
+
   /** Once a second. */
   tick(): void {
     this.#connection.tick();

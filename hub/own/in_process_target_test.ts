@@ -32,7 +32,7 @@ async function begin() {
   return { upstream, call, server, signal: await started.promise };
 }
 
-Deno.test("OwnUpstream that is closed ends its calls, at both ends", async () => {
+Deno.test("InProcessTarget that is closed ends its calls, at both ends", async () => {
   const { upstream, call, server, signal } = await begin();
   upstream.close();
   assert.match(upstream.lost!, /closed the connection/);
@@ -42,7 +42,7 @@ Deno.test("OwnUpstream that is closed ends its calls, at both ends", async () =>
   upstream.close();
 });
 
-Deno.test("OwnUpstream that breaks HTTP/2 is lost, and so are its calls", async () => {
+Deno.test("InProcessTarget that breaks HTTP/2 is lost, and so are its calls", async () => {
   const { upstream, call, signal } = await begin();
   const { connection } = upstream.side;
   // Not by `resets`, which would pace them.
@@ -55,7 +55,7 @@ Deno.test("OwnUpstream that breaks HTTP/2 is lost, and so are its calls", async 
   assert.ok(call.log.includes("reset 1 CANCEL us"));
 });
 
-Deno.test("OwnUpstream whose stream ids are nearly used up takes no more calls", async () => {
+Deno.test("InProcessTarget whose stream ids are nearly used up takes no more calls", async () => {
   const { upstream, call } = await begin();
   upstream.tick();
   assert.equal(upstream.isLeaving, false);
@@ -64,6 +64,8 @@ Deno.test("OwnUpstream whose stream ids are nearly used up takes no more calls",
   upstream.tick();
   assert.equal(upstream.isLeaving, true);
   assert.equal(upstream.lost, undefined, "calls in flight go on");
+  assert.equal(upstream.isBusy, true, "so it is still looked after");
   assert.deepEqual(call.log, []);
   upstream.close();
+  assert.equal(upstream.isBusy, false);
 });

@@ -8,7 +8,7 @@ function side(outputBytes = 0): ReceiveBudget {
   return new ReceiveBudget({ outputBytes } as Connection);
 }
 
-Deno.test("Side.share() is a quarter of what the others have left, and never nothing", () => {
+Deno.test("ReceiveBudget.share() is a quarter of what the others have left, and never nothing", () => {
   const one = side();
   const held: number[] = [];
   for (let i = 0; i < 40; i++) {
@@ -24,7 +24,7 @@ Deno.test("Side.share() is a quarter of what the others have left, and never not
   assert.equal(one.lent, 0);
 });
 
-Deno.test("Side.isFull only beyond what DATA alone may make wait", () => {
+Deno.test("ReceiveBudget.isFull only beyond what DATA alone may make wait", () => {
   assert.ok(MAX_BACKLOG > MAX_OUTPUT_DATA);
   assert.equal(side(MAX_BACKLOG).isFull, false);
   assert.equal(side(MAX_BACKLOG + 1).isFull, true);

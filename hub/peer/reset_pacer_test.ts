@@ -20,7 +20,7 @@ function cancelMany(hub: Relayed, count: number): Stream[] {
   });
 }
 
-Deno.test("PacedResets: what is too much waits, and is sent second by second", () => {
+Deno.test("ResetPacer: what is too much waits, and is sent second by second", () => {
   using hub = new Relayed({ maxStreams: 3000 });
   cancelMany(hub, RESET_BURST + 100);
   hub.settle();
@@ -37,7 +37,7 @@ Deno.test("PacedResets: what is too much waits, and is sent second by second", (
   assert.deepEqual(hub.left(), { streams: 0, lent: 0 });
 });
 
-Deno.test("PacedResets: a stream that ends meanwhile needs none", () => {
+Deno.test("ResetPacer: a stream that ends meanwhile needs none", () => {
   using hub = new Relayed({ maxStreams: 3000 });
   const waiting = cancelMany(hub, RESET_BURST + 50).slice(-50);
   for (const call of waiting) {
@@ -56,7 +56,7 @@ Deno.test("PacedResets: a stream that ends meanwhile needs none", () => {
   assert.deepEqual(hub.left(), { streams: 0, lent: 0 });
 });
 
-Deno.test("PacedResets: some operators who leave all that they can leave some to another", () => {
+Deno.test("ResetPacer: some operators who leave all that they can leave some to another", () => {
   const fake = { reset: () => {} } as unknown as Connection;
   const resets = new ResetPacer(fake);
   const leave = (operator: string) => resets.reset({ closed: false } as Stream, 0, operator);
@@ -68,7 +68,7 @@ Deno.test("PacedResets: some operators who leave all that they can leave some to
   assert.equal(resets.isFullFor("e"), false);
 });
 
-Deno.test("PacedResets: while too many of an operator wait, its calls are told that nothing was delivered", () => {
+Deno.test("ResetPacer: while too many of an operator wait, its calls are told that nothing was delivered", () => {
   using hub = new Relayed({ maxStreams: 3000 });
   cancelMany(hub, RESET_BURST + MAX_WAITING_RESETS);
   const refused = hub.call();

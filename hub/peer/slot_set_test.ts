@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { fc } from "../../shared/testing/property.ts";
 import { SlotSet } from "./slot_set.ts";
 
-Deno.test("PlacedSet is a set, whatever comes and goes", () => {
+Deno.test("SlotSet is a set, whatever comes and goes", () => {
   const steps = fc.array(fc.tuple(fc.nat(9), fc.boolean()), { maxLength: 200 });
   fc.assert(fc.property(steps, (steps) => {
     const members = Array.from({ length: 10 }, (_, id) => ({ id, place: -1 }));
@@ -20,7 +20,7 @@ Deno.test("PlacedSet is a set, whatever comes and goes", () => {
   }));
 });
 
-Deno.test("PlacedSet.clear() lets go of all", () => {
+Deno.test("SlotSet.clear() lets go of all", () => {
   const members = Array.from({ length: 4 }, (_, id) => ({ id, place: -1 }));
   const set = new SlotSet<"place", typeof members[0]>("place");
   for (const member of members) set.add(member);

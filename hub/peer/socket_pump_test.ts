@@ -39,7 +39,7 @@ function begin(socket = new FakeSocket()) {
   return { socket, protocol, link, send };
 }
 
-Deno.test("Link writes all that one turn makes at once", async () => {
+Deno.test("SocketPump writes all that one turn makes at once", async () => {
   const { socket, send } = begin();
   for (const word of ["one ", "two ", "three"]) send(word);
   assert.deepEqual(socket.writes, []);
@@ -48,7 +48,7 @@ Deno.test("Link writes all that one turn makes at once", async () => {
   assert.equal(socket.output.toString(), "one two three");
 });
 
-Deno.test("Link writes late output with what comes soon, and alone when nothing does", async () => {
+Deno.test("SocketPump writes late output with what comes soon, and alone when nothing does", async () => {
   const { socket, protocol, link, send } = begin();
   const written = Promise.withResolvers<void>();
   const late = (word: string) => {
@@ -70,7 +70,7 @@ Deno.test("Link writes late output with what comes soon, and alone when nothing 
   link.close();
 });
 
-Deno.test("Link writes everything in order, however little the socket takes", async () => {
+Deno.test("SocketPump writes everything in order, however little the socket takes", async () => {
   const { socket, send } = begin();
   const bytes = Buffer.from(Array.from({ length: 200_000 }, (_, i) => i * 31 & 0xff));
   socket.takes = 7001;
@@ -81,7 +81,7 @@ Deno.test("Link writes everything in order, however little the socket takes", as
   assert.ok(socket.output.equals(Buffer.concat([bytes, Buffer.from("end")])));
 });
 
-Deno.test("Link gives what it reads, with a large buffer while much comes", async () => {
+Deno.test("SocketPump gives what it reads, with a large buffer while much comes", async () => {
   const { socket, protocol, link } = begin();
   const run = link.run();
   const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, i) => i * 17 & 0xff));
@@ -100,7 +100,7 @@ Deno.test("Link gives what it reads, with a large buffer while much comes", asyn
   assert.equal(sizes.at(-1), sizes[0], "quiet again");
 });
 
-Deno.test("Link reads nothing more from a peer that does not read, until it does", async () => {
+Deno.test("SocketPump reads nothing more from a peer that does not read, until it does", async () => {
   const { socket, protocol, link, send } = begin();
   socket.takes = 0;
   const run = link.run();
@@ -119,7 +119,7 @@ Deno.test("Link reads nothing more from a peer that does not read, until it does
   await run;
 });
 
-Deno.test("Link that waits for its peer to read can be closed", async () => {
+Deno.test("SocketPump that waits for its peer to read can be closed", async () => {
   const { socket, protocol, link, send } = begin();
   socket.takes = 0;
   const run = link.run();
@@ -132,7 +132,7 @@ Deno.test("Link that waits for its peer to read can be closed", async () => {
   assert.equal(socket.closed, true);
 });
 
-Deno.test("Link.run() tells what ended it", async (t) => {
+Deno.test("SocketPump.run() tells what ended it", async (t) => {
   await t.step("the peer", async () => {
     const { socket, link } = begin();
     const run = link.run();
@@ -171,7 +171,7 @@ Deno.test("Link.run() tells what ended it", async (t) => {
   });
 });
 
-Deno.test("Link.end() sends the last words, and waits for the peer's end", async () => {
+Deno.test("SocketPump.end() sends the last words, and waits for the peer's end", async () => {
   const { socket, protocol, link } = begin();
   socket.takes = 4;
   const run = link.run();
@@ -188,7 +188,7 @@ Deno.test("Link.end() sends the last words, and waits for the peer's end", async
   assert.equal(socket.closed, true);
 });
 
-Deno.test("Link.end() does not wait for ever", async (t) => {
+Deno.test("SocketPump.end() does not wait for ever", async (t) => {
   const GRACE = 10 * GOODBYE_MS;
   const soon = async (promise: Promise<unknown>) => {
     const { promise: late, reject } = Promise.withResolvers<never>();
@@ -219,7 +219,7 @@ Deno.test("Link.end() does not wait for ever", async (t) => {
   });
 });
 
-Deno.test("Link counts ticks in which nothing was taken, and nothing came", async () => {
+Deno.test("SocketPump counts ticks in which nothing was taken, and nothing came", async () => {
   const { socket, link, send } = begin();
   const run = link.run();
   const counts = () => [link.stalledTicks, link.quietTicks];
@@ -248,7 +248,7 @@ Deno.test("Link counts ticks in which nothing was taken, and nothing came", asyn
   await run;
 });
 
-Deno.test("Link carries bytes between real sockets", async () => {
+Deno.test("SocketPump carries bytes between real sockets", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const accepted = listener.accept();
   const left = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });

@@ -1,7 +1,7 @@
 /**
  * Routed mode: each call on a caller's HTTP/2 connection goes its own way.
  *
- *     HEADERS ─▶ RequestHead ─▶ authorize ─▶ direct ─▶ Exchange ─▶ Upstream
+ *     HEADERS ─▶ CallHeaders ─▶ CallRouter ─▶ RelayedCall ─▶ CallTarget
  *
  * @module
  */
@@ -158,7 +158,7 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
     if (this.#lineDrawn && !this.isBusy) void this.#link.end();
   }
 
-  // ---- LinkProtocol
+  // ---- PumpProtocol
 
   onBytes(bytes: Uint8Array): number {
     return this.#connection.receive(bytes, MAX_FRAMES_AT_ONCE);

@@ -106,7 +106,7 @@ async function begin(
   return { socket, caller, peer, running, settle, call, server, ended, refused, deadlines };
 }
 
-Deno.test("Caller refuses, and says why", async (t) => {
+Deno.test("CallerConnection refuses, and says why", async (t) => {
   const rows: Readonly<
     Record<string, readonly [Partial<RelayContext["router"]>, HeaderList, RegExp]>
   > = {
@@ -157,7 +157,7 @@ Deno.test("Caller refuses, and says why", async (t) => {
   }
 });
 
-Deno.test("Caller.drain(): calls in flight end, new ones are refused, then it closes", async () => {
+Deno.test("CallerConnection.drain(): calls in flight end, new ones are refused, then it closes", async () => {
   const { peer, call, caller, running, socket, settle, server } = await begin();
   const first = await call();
   caller.drain();
@@ -183,7 +183,7 @@ Deno.test("Caller.drain(): calls in flight end, new ones are refused, then it cl
   assert.equal(socket.closed, true);
 });
 
-Deno.test("Caller.drain() does not wait for a pong that never comes", async () => {
+Deno.test("CallerConnection.drain() does not wait for a pong that never comes", async () => {
   const { caller, running, socket, peer } = await begin();
   caller.drain();
   for (let s = 0; s < 6; s++) {
@@ -199,7 +199,7 @@ Deno.test("Caller.drain() does not wait for a pong that never comes", async () =
   assert.equal(peer.error, undefined);
 });
 
-Deno.test("Caller asks a silent peer for a sign of life, and gives it up", async (t) => {
+Deno.test("CallerConnection asks a silent peer for a sign of life, and gives it up", async (t) => {
   const silent = async (seconds: number, caller: CallerConnection) => {
     for (let s = 0; s < seconds; s++) caller.tick();
     await turns();
@@ -241,7 +241,7 @@ Deno.test("Caller asks a silent peer for a sign of life, and gives it up", async
   });
 });
 
-Deno.test("Caller that asks and never reads is not read either, once its answers are many", async () => {
+Deno.test("CallerConnection that asks and never reads is not read either, once its answers are many", async () => {
   const { caller, running, socket, peer } = await begin({
     route: () => new RpcError(Status.NOT_FOUND, "No such server, ".repeat(60)),
   });
@@ -269,7 +269,7 @@ Deno.test("Caller that asks and never reads is not read either, once its answers
   await running;
 });
 
-Deno.test("Caller that breaks HTTP/2 hears so, and all its calls are cancelled", async () => {
+Deno.test("CallerConnection that breaks HTTP/2 hears so, and all its calls are cancelled", async () => {
   const { running, socket, call, ended, server } = await begin();
   await call();
   await call();
@@ -286,7 +286,7 @@ Deno.test("Caller that breaks HTTP/2 hears so, and all its calls are cancelled",
   assert.equal(socket.closed, true);
 });
 
-Deno.test("Caller that is gone leaves no call behind", async (t) => {
+Deno.test("CallerConnection that is gone leaves no call behind", async (t) => {
   const ways: Readonly<Record<string, (socket: FakeSocket) => void>> = {
     "it ended": (socket) => socket.feed(null),
     "it was cut": (socket) => socket.fail(new Error("Connection reset by peer")),

@@ -28,7 +28,7 @@ function sentDown(hub: Relayed, call: Stream, bytes: number): number {
   return bytes - hub.answering(call).queuedBytes;
 }
 
-Deno.test("Flow: a slow caller stops its own server's stream, and no other", () => {
+Deno.test("Direction: a slow caller stops its own server's stream, and no other", () => {
   using hub = new Relayed();
   // One stream that is never consumed, beside others on the same two connections.
   hub.caller.consumes = false;
@@ -48,7 +48,7 @@ Deno.test("Flow: a slow caller stops its own server's stream, and no other", () 
   assert.equal(hub.answering(slow).queuedBytes, MIB - STREAM_BYTES);
 });
 
-Deno.test("Flow: a slow server stops its own caller's stream, and no other", () => {
+Deno.test("Direction: a slow server stops its own caller's stream, and no other", () => {
   using hub = new Relayed();
   hub.server.consumes = false;
   const slow = hub.call();
@@ -64,7 +64,7 @@ Deno.test("Flow: a slow server stops its own caller's stream, and no other", () 
   assert.equal(slow.queuedBytes, MIB - STREAM_BYTES);
 });
 
-Deno.test("Flow: credit goes through to the byte", () => {
+Deno.test("Direction: credit goes through to the byte", () => {
   using hub = new Relayed();
   hub.caller.consumes = false;
   const call = hub.call();
@@ -77,7 +77,7 @@ Deno.test("Flow: credit goes through to the byte", () => {
   }
 });
 
-Deno.test("Flow: large windows make a server fast, but not the hub full", () => {
+Deno.test("Direction: large windows make a server fast, but not the hub full", () => {
   using hub = new Relayed();
   hub.near.receive(wire.settings([4, MAX_WINDOW]));
   const call = hub.call();
@@ -89,7 +89,7 @@ Deno.test("Flow: large windows make a server fast, but not the hub full", () => 
   assert.ok(hub.left().lent <= SHARED_BYTES, `${hub.left().lent} lent`);
 });
 
-Deno.test("Flow: hundreds of idle calls leave each other their windows", () => {
+Deno.test("Direction: hundreds of idle calls leave each other their windows", () => {
   using hub = new Relayed();
   for (let i = 0; i < 600; i++) hub.call();
   const call = hub.call();
@@ -112,7 +112,7 @@ const HOSTILE: Readonly<Record<string, (hub: Relayed) => void>> = {
   },
 };
 
-Deno.test("Flow: a hostile caller that never reads costs what receive_budget.ts says", async (t) => {
+Deno.test("Direction: a hostile caller that never reads costs what receive_budget.ts says", async (t) => {
   const CALLS = 40;
   const BOUND = SHARED_BYTES + CALLS * STREAM_BYTES + 2 * MAX_BACKLOG;
   for (const [name, announce] of Object.entries(HOSTILE)) {
@@ -166,7 +166,7 @@ Deno.test("Flow: a hostile caller that never reads costs what receive_budget.ts 
   });
 });
 
-Deno.test("Flow: a hostile server that never reads costs what receive_budget.ts says", async (t) => {
+Deno.test("Direction: a hostile server that never reads costs what receive_budget.ts says", async (t) => {
   const CALLS = 40;
   const BOUND = SHARED_BYTES + CALLS * STREAM_BYTES + 2 * MAX_BACKLOG;
   const rows: Readonly<Record<string, (hub: Relayed) => void>> = {
@@ -203,7 +203,7 @@ Deno.test("Flow: a hostile server that never reads costs what receive_budget.ts 
   }
 });
 
-Deno.test("Flow: a tunnel that is lost while it is full holds nothing of its callers", () => {
+Deno.test("Direction: a tunnel that is lost while it is full holds nothing of its callers", () => {
   using hub = new Relayed();
   hub.far.receive(wire.settings([4, MAX_WINDOW]));
   hub.stalled.server = true;
@@ -252,7 +252,7 @@ const step = fc.record({
   bytes: fc.nat(150_000),
 });
 
-Deno.test("Flow: whatever happens, all that was lent comes back, and each call ends once", () => {
+Deno.test("Direction: whatever happens, all that was lent comes back, and each call ends once", () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60, size: "max" }), (steps) => {
       using hub = new Relayed();

@@ -49,7 +49,7 @@ function status(hub: Relayed, call: Stream): string | undefined {
   return /grpc-status=(\d+)/.exec(hub.heard(call).join())?.[1];
 }
 
-Deno.test("Exchange.hold(): what the caller sent meanwhile follows, in order", async (t) => {
+Deno.test("RelayedCall.hold(): what the caller sent meanwhile follows, in order", async (t) => {
   const rows: Readonly<Record<string, (hub: Relayed, call: Stream) => string>> = {
     "nothing": () => "",
     "bytes": (hub, call) => {
@@ -96,7 +96,7 @@ Deno.test("Exchange.hold(): what the caller sent meanwhile follows, in order", a
   }
 });
 
-Deno.test("Exchange.hold(): the caller may send its first window, and gets no credit", async () => {
+Deno.test("RelayedCall.hold(): the caller may send its first window, and gets no credit", async () => {
   using world = away();
   const { hub } = world;
   const call = hub.call();
@@ -108,7 +108,7 @@ Deno.test("Exchange.hold(): the caller may send its first window, and gets no cr
   assert.equal(hub.calls[0]!.bytesUp, 200_000);
 });
 
-Deno.test("Exchange.hold(): calls that wait do not use up the caller's connection", async () => {
+Deno.test("RelayedCall.hold(): calls that wait do not use up the caller's connection", async () => {
   using world = away();
   const { hub } = world;
   const calls = Array.from({ length: 100 }, () => hub.call());
@@ -120,7 +120,7 @@ Deno.test("Exchange.hold(): calls that wait do not use up the caller's connectio
   assert.ok(hub.calls.every(({ bytesUp }) => bytesUp === 65_535));
 });
 
-Deno.test("Exchange.hold(): the deadline that is left is sent on", async () => {
+Deno.test("RelayedCall.hold(): the deadline that is left is sent on", async () => {
   using world = away();
   const { hub } = world;
   const timeout: Field = ["grpc-timeout", "3600S"];
@@ -133,7 +133,7 @@ Deno.test("Exchange.hold(): the deadline that is left is sent on", async () => {
   assert.ok(ms <= 3_600_000 && ms > 3_500_000, sent);
 });
 
-Deno.test("Exchange.hold() ends", async (t) => {
+Deno.test("RelayedCall.hold() ends", async (t) => {
   await t.step("with the error of the wait: nothing was delivered", async () => {
     using world = away();
     const { hub } = world;

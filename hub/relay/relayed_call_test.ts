@@ -19,7 +19,7 @@ function told(hub: Relayed, call: Stream): [status: number, hop: string, forward
   return [Number(fields["grpc-status"]), fields["x-hub-hop"]!, fields["x-hub-forwarded"]!];
 }
 
-Deno.test("Exchange: the server answers", async (t) => {
+Deno.test("RelayedCall: the server answers", async (t) => {
   await t.step("and the caller gets its answer, with the hop", () => {
     using hub = new Relayed();
     const call = hub.call([...CALL, ["authorization", "Bearer for-the-hub"], ["x-mine", "1"]]);
@@ -77,7 +77,7 @@ Deno.test("Exchange: the server answers", async (t) => {
   });
 });
 
-Deno.test("Exchange: the server answers while the caller still sends", async (t) => {
+Deno.test("RelayedCall: the server answers while the caller still sends", async (t) => {
   const answer = (hub: Relayed, call: Stream) => {
     hub.server.connection.headers(hub.answering(call), ANSWER, false);
     hub.server.connection.headers(hub.answering(call), trailers(), true);
@@ -136,7 +136,7 @@ Deno.test("Exchange: the server answers while the caller still sends", async (t)
   });
 });
 
-Deno.test("Exchange: the server resets", async (t) => {
+Deno.test("RelayedCall: the server resets", async (t) => {
   const { UNAVAILABLE, CANCELLED, RESOURCE_EXHAUSTED, PERMISSION_DENIED, INTERNAL } = Status;
   const EXPECTED: Readonly<Record<number, readonly [number, string]>> = {
     [ErrorCode.REFUSED_STREAM]: [UNAVAILABLE, "0"],
@@ -161,7 +161,7 @@ Deno.test("Exchange: the server resets", async (t) => {
   }
 });
 
-Deno.test("Exchange: the server breaks HTTP/2", async (t) => {
+Deno.test("RelayedCall: the server breaks HTTP/2", async (t) => {
   const rows: readonly (readonly [string, Uint8Array, number])[] = [
     ["DATA before its headers", wire.data(1, "x"), Status.INTERNAL],
     ["no :status", wire.headers(1, [["a", "b"]]), Status.INTERNAL],
@@ -208,7 +208,7 @@ Deno.test("Exchange: the server breaks HTTP/2", async (t) => {
   }
 });
 
-Deno.test("Exchange: the tunnel is lost", async (t) => {
+Deno.test("RelayedCall: the tunnel is lost", async (t) => {
   for (
     const [name, headersFirst] of [["before the answer", false], ["in its midst", true]] as const
   ) {
@@ -233,7 +233,7 @@ Deno.test("Exchange: the tunnel is lost", async (t) => {
   }
 });
 
-Deno.test("Exchange: the server goes away before the call", () => {
+Deno.test("RelayedCall: the server goes away before the call", () => {
   using hub = new Relayed();
   const taken = hub.call();
   const refused = hub.call();
@@ -245,7 +245,7 @@ Deno.test("Exchange: the server goes away before the call", () => {
   assert.deepEqual(told(hub, late), [Status.UNAVAILABLE, "hub", "0"]);
 });
 
-Deno.test("Exchange: the server takes no more calls", async (t) => {
+Deno.test("RelayedCall: the server takes no more calls", async (t) => {
   await t.step("by its own limit", () => {
     using hub = new Relayed({ maxStreams: 1 });
     hub.call();
@@ -263,7 +263,7 @@ Deno.test("Exchange: the server takes no more calls", async (t) => {
   });
 });
 
-Deno.test("Exchange: the caller cancels, or is lost", async (t) => {
+Deno.test("RelayedCall: the caller cancels, or is lost", async (t) => {
   const ways: Readonly<Record<string, (hub: Relayed, call: Stream) => void>> = {
     "cancels": (hub, call) => hub.caller.connection.reset(call, ErrorCode.CANCEL),
     "breaks HTTP/2 on its stream": (hub) => hub.near.receive(wire.windowUpdate(1, 0)),
@@ -288,7 +288,7 @@ Deno.test("Exchange: the caller cancels, or is lost", async (t) => {
   }
 });
 
-Deno.test("Exchange: the deadline", async (t) => {
+Deno.test("RelayedCall: the deadline", async (t) => {
   for (
     const [name, headersFirst] of [["before the answer", false], ["in its midst", true]] as const
   ) {
@@ -310,7 +310,7 @@ Deno.test("Exchange: the deadline", async (t) => {
   }
 });
 
-Deno.test("Exchange takes its deadline out when the call has ended", () => {
+Deno.test("RelayedCall takes its deadline out when the call has ended", () => {
   using hub = new Relayed();
   const timeout: Field = ["grpc-timeout", "1H"];
   const [answered, reset, cancelled] = [1, 2, 3].map(() => hub.call([...CALL, timeout]));
@@ -323,7 +323,7 @@ Deno.test("Exchange takes its deadline out when the call has ended", () => {
   assert.equal(hub.deadlines.count, 0);
 });
 
-Deno.test("Exchange: request trailers end the request, and get no further", () => {
+Deno.test("RelayedCall: request trailers end the request, and get no further", () => {
   using hub = new Relayed();
   const call = hub.call();
   hub.caller.connection.data(call, wire.text("x"), false);
@@ -337,7 +337,7 @@ Deno.test("Exchange: request trailers end the request, and get no further", () =
   assert.deepEqual(hub.left(), GONE);
 });
 
-Deno.test("Exchange: a fault of the hub ends one call, and tells both ends", () => {
+Deno.test("RelayedCall: a fault of the hub ends one call, and tells both ends", () => {
   using hub = new Relayed();
   const [bad, good] = [hub.call(), hub.call()];
   const [fault] = hub.calls;

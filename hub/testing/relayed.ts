@@ -2,7 +2,7 @@
  * A caller, the hub's two connections with exchanges between them, and a server, all in memory
  * and without time: what happens, happens in `settle()`.
  *
- *     caller ⇄ near ─ Exchange ─ far ⇄ server
+ *     caller ⇄ near ─ RelayedCall ─ far ⇄ server
  *
  * @module
  */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomFrom } from "../../shared/testing/property.ts";
 import { HandshakeRate, MAX_RETRY_S } from "./handshake_rate.ts";
 
-Deno.test("Admission lets in what fits into a second, and spreads the others", () => {
+Deno.test("HandshakeRate lets in what fits into a second, and spreads the others", () => {
   let nowMs = 0;
   const admission = new HandshakeRate({ perSecond: 10, now: () => nowMs });
   const answers = Array.from({ length: 50 }, () => admission.retryAfterS("fleet"));
@@ -21,7 +21,7 @@ Deno.test("Admission lets in what fits into a second, and spreads the others", (
   assert.equal(admission.retryAfterS("fleet"), undefined);
 });
 
-Deno.test("Admission admits at most perSecond in any second", () => {
+Deno.test("HandshakeRate admits at most perSecond in any second", () => {
   let nowMs = 0;
   const random = randomFrom();
   const admission = new HandshakeRate({ perSecond: 7, now: () => nowMs });
@@ -37,12 +37,12 @@ Deno.test("Admission admits at most perSecond in any second", () => {
   }
 });
 
-Deno.test("Admission sends nobody away for longer than its bound", () => {
+Deno.test("HandshakeRate sends nobody away for longer than its bound", () => {
   const admission = new HandshakeRate({ perSecond: 1, now: () => 0 });
   for (let i = 0; i < 10_000; i++) assert.ok((admission.retryAfterS("fleet") ?? 0) <= MAX_RETRY_S);
 });
 
-Deno.test("Admission: servers that obey are all in, soon after the shortest time that is possible", () => {
+Deno.test("HandshakeRate: servers that obey are all in, soon after the shortest time that is possible", () => {
   let nowMs = 0;
   const random = randomFrom();
   const admission = new HandshakeRate({ perSecond: 100, now: () => nowMs });
@@ -78,7 +78,7 @@ Deno.test("B8: one entry of many names neither takes all places of a second, nor
   assert.equal(flood.at(-1), MAX_RETRY_S, "who asks too much is sent away for longer");
 });
 
-Deno.test("Admission leaves all places to who is alone again", () => {
+Deno.test("HandshakeRate leaves all places to who is alone again", () => {
   let nowMs = 0;
   const admission = new HandshakeRate({ perSecond: 20, now: () => nowMs });
   const inOneSecond = () => {

@@ -62,7 +62,7 @@ function world() {
   };
 }
 
-Deno.test("TunnelSweep spreads the pings of tunnels that came one after the other", () => {
+Deno.test("TunnelKeepalive spreads the pings of tunnels that came one after the other", () => {
   const { clock, tunnels, add, run } = world();
   run(5_000, add);
   for (const one of tunnels) one.pings.length = 0;
@@ -78,7 +78,7 @@ Deno.test("TunnelSweep spreads the pings of tunnels that came one after the othe
   assert.equal(Math.max(...perLook.values()), 1, "none pings together with another one");
 });
 
-Deno.test("TunnelSweep keeps them spread when it did not run for a while", () => {
+Deno.test("TunnelKeepalive keeps them spread when it did not run for a while", () => {
   const { clock, tunnels, add, run, stop } = world();
   run(5_000, add);
   stop(12_345);
@@ -91,7 +91,7 @@ Deno.test("TunnelSweep keeps them spread when it did not run for a while", () =>
   assert.equal(new Set(times.map((ms) => Math.ceil(ms / LOOK_MS))).size, tunnels.length);
 });
 
-Deno.test("TunnelSweep ticks once a second, and never twice for what it missed", () => {
+Deno.test("TunnelKeepalive ticks once a second, and never twice for what it missed", () => {
   const { add, run, stop, clock } = world();
   const tunnel = add();
   const alive = () => void (tunnel.lastByteMs = clock.ms);
@@ -102,7 +102,7 @@ Deno.test("TunnelSweep ticks once a second, and never twice for what it missed",
   assert.equal(tunnel.ticks.length, 12, "one that is late, and the next one");
 });
 
-Deno.test("TunnelSweep closes who is silent, as exactly as it looks and never later", () => {
+Deno.test("TunnelKeepalive closes who is silent, as exactly as it looks and never later", () => {
   const { add, run } = world();
   const tunnel = add();
   run(NUMBERS.deadAfterMs - 2 * LOOK_MS);
@@ -111,7 +111,7 @@ Deno.test("TunnelSweep closes who is silent, as exactly as it looks and never la
   assert.deepEqual(tunnel.reasons, ["No byte for 15 s"]);
 });
 
-Deno.test("TunnelSweep counts no time in which it did not run, until everybody had a second to be heard", () => {
+Deno.test("TunnelKeepalive counts no time in which it did not run, until everybody had a second to be heard", () => {
   const { add, run, stop, look } = world();
   const tunnel = add();
   run(2_000);
@@ -126,7 +126,7 @@ Deno.test("TunnelSweep counts no time in which it did not run, until everybody h
   assert.deepEqual(tunnel.reasons, ["No byte for 23 s"]);
 });
 
-Deno.test("TunnelSweep goes on when one tunnel throws", () => {
+Deno.test("TunnelKeepalive goes on when one tunnel throws", () => {
   const { add, run, clock } = world();
   const bad = add();
   const good = add();

@@ -2,8 +2,8 @@
  * A tunnel that is open: WebSocket frames (RFC 6455) on a socket, HTTP/2 inside, the hub as
  * its client.
  *
- *     socket ─▶ FrameReader ─▶ Connection ─▶ Exchange …
- *     socket ◀─ sealFrame ◀─── Connection ◀─ Exchange …
+ *     socket ─▶ WebSocketFrameReader ─▶ Connection ─▶ RelayedCall …
+ *     socket ◀─ sealFrame ◀──────────── Connection ◀─ RelayedCall …
  *
  * @module
  */
@@ -208,7 +208,7 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, PumpProto
     await this.#gone;
   }
 
-  // ---- LinkProtocol
+  // ---- PumpProtocol
 
   onBytes(bytes: Uint8Array): number {
     this.lastByteMs = performance.now();

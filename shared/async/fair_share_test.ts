@@ -8,14 +8,14 @@ function takeAll(places: FairShare, who: string): Disposable[] {
   return taken;
 }
 
-Deno.test("SharedPlaces leaves a part to those who come later, however many took all they could", () => {
+Deno.test("FairShare leaves a part to those who come later, however many took all they could", () => {
   const places = new FairShare(1000);
   const counts = ["a", "b", "c", "d"].map((who) => takeAll(places, who).length);
   assert.deepEqual(counts, [750, 188, 47, 12]);
   assert.ok(places.take("e"));
 });
 
-Deno.test("SharedPlaces gives a place back once, to whoever comes next", () => {
+Deno.test("FairShare gives a place back once, to whoever comes next", () => {
   const places = new FairShare(4);
   const [first, ...others] = takeAll(places, "a");
   assert.equal(others.length, 2);
