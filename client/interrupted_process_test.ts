@@ -59,7 +59,7 @@ Deno.test("C10: a signal during a change tells what is known, and how to ask", a
         out: "",
         err: `error: fluentd.restart on edge-1: CANCELLED: Got ${signal}
   The outcome is unknown: it may have been carried out
-hint: See what is true now: gclient fluentd status edge-1
+hint: See what is true now: gclient fluentd status edge-1 -s ${hub.address}
 `,
       });
     });
@@ -75,7 +75,7 @@ hint: See what is true now: gclient fluentd status edge-1
     assert.equal(code, 130);
     assert.match(
       err,
-      /outcome is unknown[^]*hint: See what is true now: gclient fluentd status\n$/,
+      /outcome is unknown[^]*hint: See what is true now: gclient fluentd status -s [\d.:]+\n$/,
     );
   });
   await t.step("a call that only asks has nothing to tell", async () => {

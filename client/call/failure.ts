@@ -15,6 +15,8 @@ export interface CallFailure extends Way {
   readonly title: string;
   /** As given; the hub may have picked its only one. */
   readonly server: string | undefined;
+  /** The flags that led to the hub, each with a blank before it: for a line to be copied. */
+  readonly flags?: string;
   /** Of the hub, `host:port`. */
   readonly address: string;
   readonly method: protobuf.Method;

@@ -17,6 +17,13 @@ hubTest("every status has its exit code", async (hub, t) => {
 });
 
 hubTest("an error says who made it, what is known, and what to do", async (hub, t) => {
+  const flags = `-s ${hub.address}`;
+  const fromHub = (code: StatusCode, reason: string, metadata: Record<string, string>) => ({
+    error: new RpcError(code, "no", { details: [errorInfo(reason, "ghub", metadata)] }),
+    trailers: FROM_HUB,
+  });
+  const notNamed = (servers: string, away: string) =>
+    fromHub(Status.INVALID_ARGUMENT, "SERVER_NOT_NAMED", { servers, away });
   const table: [name: string, fail: ReturnType<Script["fail"]>, err: string][] = [
     [
       "the server says no",
@@ -68,12 +75,50 @@ hint: --wait-for-server 1m waits until it is back
 `,
     ],
     [
+      "the hub has shut the server out: to wait for it does not help",
+      fromHub(Status.UNAVAILABLE, "SERVER_OFFLINE", {
+        reason: 'The hub no longer lets "edge" in: Wrong token',
+      }),
+      `error: fluentd.start on edge: UNAVAILABLE: no
+  reason: SERVER_OFFLINE (domain ghub)    hop: hub
+  The call was not delivered: nothing was done
+hint: Give it a credential that the hub accepts, such as a token by "ghub enroll edge" there
+`,
+    ],
+    [
+      "none is named: the first one that is online, at the same hub",
+      notNamed("edge-1,edge-2,edge-3", "edge-1"),
+      `error: fluentd.start on edge: INVALID_ARGUMENT: no
+  reason: SERVER_NOT_NAMED (domain ghub)    hop: hub
+  The call was not delivered: nothing was done
+hint: Name the server: gclient fluentd start edge-2 ${flags}
+`,
+    ],
+    [
+      "none is named, and none is registered: no name is made up",
+      notNamed("", ""),
+      `error: fluentd.start on edge: INVALID_ARGUMENT: no
+  reason: SERVER_NOT_NAMED (domain ghub)    hop: hub
+  The call was not delivered: nothing was done
+hint: Start a server that dials this hub: gserver serve NAME --hub-uri wss://HUB/ws
+`,
+    ],
+    [
+      "a server's token",
+      fromHub(Status.PERMISSION_DENIED, "CREDENTIAL_NOT_FOR_THIS", {}),
+      `error: fluentd.start on edge: PERMISSION_DENIED: no
+  reason: CREDENTIAL_NOT_FOR_THIS (domain ghub)    hop: hub
+  The call was not delivered: nothing was done
+hint: Give the operator token: operator.token in the state folder of the hub
+`,
+    ],
+    [
       "the tunnel was lost in the middle",
       { error: new RpcError(Status.UNAVAILABLE, "The tunnel was lost"), trailers: LOST },
       `error: fluentd.start on edge: UNAVAILABLE: The tunnel was lost
   hop: hub → server
   The outcome is unknown: it may have been carried out
-hint: See what is true now: gclient fluentd status edge
+hint: See what is true now: gclient fluentd status edge ${flags}
 `,
     ],
     [
@@ -90,7 +135,7 @@ hint: --token-file FILE or GCLIENT_TOKEN gives your token, --tls-cert-file your 
       { error: new RpcError(Status.UNIMPLEMENTED, "The server does not implement it") },
       `error: fluentd.start on edge: UNIMPLEMENTED: The server does not implement it
   hop: server
-hint: See what it offers: gclient list edge
+hint: See what it offers: gclient list edge ${flags}
 `,
     ],
     [

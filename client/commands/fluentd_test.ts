@@ -139,3 +139,13 @@ hubTest(
     assert.match(out, /^last operation {2}start under way 1m5s ago$/m);
   },
 );
+
+Deno.test("a command that was cut short is completed, and never guessed as one that changes something", async (t) => {
+  for (const [word, meant] of [["stat", "status"], ["sta", "start or status"]] as const) {
+    await t.step(word, async () => {
+      const { code, err } = await runClient(["fluentd", word]);
+      assert.equal(code, 2);
+      assert.match(err, new RegExp(`hint: Did you mean ${meant}\\? Run "gclient fluentd --help"`));
+    });
+  }
+});

@@ -19,6 +19,7 @@ import { Status } from "../../shared/grpc/status.ts";
 import { type Attempt, attemptCall, type CallPlan, type Stage } from "../call/attempt.ts";
 import { messageTypes } from "../call/call.ts";
 import { connectionOptions } from "../connect/connection_options.ts";
+import { givenFlags } from "../connect/given_flags.ts";
 import { EXIT_CODES_HELP, exitCodeOf } from "../print/exit_code.ts";
 import { deliveryOf, type Way } from "../call/delivery.ts";
 import { type CallFailure, mayRepeat } from "../call/failure.ts";
@@ -159,6 +160,7 @@ async function run<Response extends object>(
     perhapsBefore,
     title,
     server,
+    flags: givenFlags(context.given),
     address: formatHostPort(plan.address),
     method,
     error,

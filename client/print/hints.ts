@@ -24,6 +24,9 @@ const reason = (name: string) => ({ error }: CallFailure) => errorInfoOf(error)?
 const unconnected = (text: RegExp) => (failure: CallFailure) =>
   hopOf(failure.error, failure) === "client → hub" && text.test(failure.error.message);
 
+/** How the hub begins the reason of a tunnel that it ended because its credential is good no more. */
+const SHUT_OUT = /^The hub no longer lets /;
+
 const RULES: readonly Rule[] = [
   {
     // Nothing went wrong: what is to be done is known, or nothing is.
@@ -47,7 +50,7 @@ const RULES: readonly Rule[] = [
     hint: ({ address }) => `Is the name in -s ${address} right?`,
   },
   {
-    when: unconnected(/NotValidForName|not valid for|altnames|hostname/i),
+    when: unconnected(/certificate is for|NotValidForName|not valid for|altnames|hostname/i),
     hint: () => "--tls-server-name gives the name that the certificate has",
   },
   {
@@ -90,19 +93,34 @@ const RULES: readonly Rule[] = [
   },
   {
     when: reason("SERVER_NOT_FOUND"),
-    hint: ({ error }) => {
+    hint: ({ error, flags = "" }) => {
       const nearest = errorInfoOf(error)?.metadata?.["nearest"];
       return nearest
         ? `Did you mean ${nearest.split(",").join(" or ")}?`
-        : 'All servers: "gclient hub servers --all"';
+        : `All servers: "gclient hub servers --all${flags}"`;
     },
   },
   {
     when: reason("SERVER_NOT_NAMED"),
-    hint: ({ error, title }) => {
-      const [first = "edge-1"] = (errorInfoOf(error)?.metadata?.["servers"] ?? "").split(",");
-      return `Name the server: gclient ${title.replace(".", " ")} ${first || "edge-1"}`;
+    hint: ({ error, title, flags = "" }) => {
+      const listed = (key: string) =>
+        (errorInfoOf(error)?.metadata?.[key] ?? "").split(",").filter((name) => name !== "");
+      const [names, away] = [listed("servers"), listed("away")];
+      const name = names.find((one) => !away.includes(one)) ?? names[0];
+      if (name === undefined) {
+        return "Start a server that dials this hub: gserver serve NAME --hub-uri wss://HUB/ws";
+      }
+      const words = title.includes("/") ? `call ${title}` : title.replace(".", " ");
+      return `Name the server: gclient ${words} ${name}${flags}`;
     },
+  },
+  {
+    // The hub ended the tunnel itself: the server does not come back by waiting for it.
+    when: (failure) =>
+      reason("SERVER_OFFLINE")(failure) &&
+      SHUT_OUT.test(errorInfoOf(failure.error)?.metadata?.["reason"] ?? ""),
+    hint: ({ server = "NAME" }) =>
+      `Give it a credential that the hub accepts, such as a token by "ghub enroll ${server}" there`,
   },
   {
     when: reason("SERVER_OFFLINE"),
@@ -128,6 +146,11 @@ const RULES: readonly Rule[] = [
     hint: () => "Get a new token or certificate from the administrator of the hub",
   },
   {
+    when: (failure) =>
+      reason("CREDENTIAL_NOT_FOR_THIS")(failure) || reason("TOKEN_NOT_FOR_THIS")(failure),
+    hint: () => "Give the operator token: operator.token in the state folder of the hub",
+  },
+  {
     when: code("UNAUTHENTICATED"),
     hint: () => "Check that the token is one of this hub, is for callers, and has not expired",
   },
@@ -145,7 +168,8 @@ const RULES: readonly Rule[] = [
   },
   {
     when: (failure) => code("UNIMPLEMENTED")(failure) && hopOf(failure.error, failure) === "server",
-    hint: ({ server = "SERVER" }) => `See what it offers: gclient list ${server}`,
+    hint: ({ server = "SERVER", flags = "" }) =>
+      `See what it offers: gclient list ${server}${flags}`,
   },
   {
     when: code("UNIMPLEMENTED"),
@@ -177,12 +201,13 @@ const PROXY_HINTS: Readonly<Record<number, string>> = {
 
 /** Which command tells what became of a change whose outcome is unknown. */
 function outcomeHint(failure: CallFailure): string | undefined {
-  const { error, server, method } = failure;
+  const { error, server, method, flags = "" } = failure;
   const isFluentd = method.parent?.fullName === ".fluentd.v1.Fluentd";
   if (deliveryOf(error, failure) !== "unknown" || !isFluentd || !mayChange(method)) {
     return undefined;
   }
-  return `See what is true now: gclient fluentd status${server === undefined ? "" : ` ${server}`}`;
+  const words = server === undefined ? "" : ` ${server}`;
+  return `See what is true now: gclient fluentd status${words}${flags}`;
 }
 
 /** What to do, as a line; `undefined` when nothing better than the error is known. */

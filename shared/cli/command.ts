@@ -14,6 +14,8 @@ export interface Context<O extends Options = Options> {
   /** The arguments, in the order of the table. */
   readonly args: readonly string[];
   readonly options: OptionValues<O>;
+  /** The flags that stood on the command line, as they were given. */
+  readonly given: Raw;
   /** Fires at SIGINT and SIGTERM, with a SignalError. A command that never looks at it is ended at once by them. */
   readonly signal: AbortSignal;
   readonly io: Io;

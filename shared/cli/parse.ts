@@ -5,7 +5,7 @@
  * @module
  */
 import { Command as Commander, CommanderError, Option as CommanderOption } from "commander";
-import { closest } from "../text/closest.ts";
+import { distance, nearest } from "../text/closest.ts";
 import { readConfigFile } from "./config_file.ts";
 import { configureHelp, rememberOption } from "./help.ts";
 import { hoisted, leafOptions } from "./hoisted.ts";
@@ -17,6 +17,10 @@ import { resolveValues } from "./values.ts";
 
 /** Commander's code for a flag that stands last and wants a value. */
 const MISSING_VALUE = "commander.optionMissingArgument";
+/** What commander says of a word that is no command. */
+const UNKNOWN_COMMAND = /^error: unknown command '(.*)'/;
+/** No more commands are suggested for one word. */
+const MAX_MEANT = 3;
 
 /** A command to run. */
 export interface Parsed {
@@ -24,6 +28,8 @@ export interface Parsed {
   readonly args: readonly string[];
   // deno-lint-ignore no-explicit-any -- the table is checked where the command is defined
   readonly options: Readonly<Record<string, any>>;
+  /** The flags alone, as they were given. */
+  readonly given: Raw;
 }
 
 /** Text to print instead: help or the version. */
@@ -64,13 +70,13 @@ export async function parse(
   }
   if (state.found === undefined) throw new Error(`${program.name} has a command without run()`);
   requireOwnOptions(program, state.found);
-  const { command, raw, args: given } = state.found;
+  const { command, raw, args: words } = state.found;
   const file = resolveValues({ [CONFIG_KEY]: CONFIG_OPTION }, { raw, env, program })[CONFIG_KEY];
   const config = file === undefined
     ? undefined
     : await readConfigFile(String(file), allOptions(program.commands));
   const options = resolveValues(command.options ?? {}, { raw, env, program, config });
-  return { command, args: given, options };
+  return { command, args: words, options, given: raw };
 }
 
 interface Found {
@@ -104,9 +110,11 @@ function build(state: State, command: Command, path: readonly string[]): Command
   const { program } = state;
   const own = new Commander(command.name);
   own.exitOverride((error) => {
-    throw error.exitCode === 0 || error.code === "commander.help"
-      ? error
-      : toUsageError(error, error.code === MISSING_VALUE ? namedPath(state) : path);
+    if (error.exitCode === 0 || error.code === "commander.help") throw error;
+    const [, word] = UNKNOWN_COMMAND.exec(error.message) ?? [];
+    throw word === undefined
+      ? toUsageError(error, error.code === MISSING_VALUE ? namedPath(state) : path)
+      : unknownCommand(word, { path, commands: command.commands ?? [] });
   });
   own.configureOutput({
     writeOut: (text) => void (state.text += text),
@@ -199,12 +207,33 @@ function requireKnownCommand(program: Program, state: State, args: readonly stri
   if (word === undefined || word === "help" || known.includes(word)) return;
   const takesWords = program.commands
     .some(({ name, args = [] }) => name === program.defaultCommand && args.length > 0);
-  const meant = closest(word, known) ??
-    (takesWords ? `"${program.name} ${program.defaultCommand} ${word}"` : undefined);
+  const otherwise = takesWords ? `"${program.name} ${program.defaultCommand} ${word}"` : undefined;
+  throw unknownCommand(word, { path: [program.name], commands: program.commands, otherwise });
+}
+
+interface Unknown {
+  readonly path: readonly string[];
+  readonly commands: readonly Command[];
+  /** What else was meant, if the word is like no command. */
+  readonly otherwise?: string | undefined;
+}
+
+function unknownCommand(word: string, { path, commands, otherwise }: Unknown): UsageError {
+  const meant = meantCommands(word, commands).join(" or ") || otherwise;
   const suggestion = meant === undefined ? "" : `Did you mean ${meant}? `;
-  throw new UsageError(`Unknown command "${word}"`, {
-    hint: suggestion + helpHint([program.name]),
-  });
+  return new UsageError(`Unknown command "${word}"`, { hint: suggestion + helpHint(path) });
+}
+
+/**
+ * The commands that begin with the word, else all that are like it. Not the likeliest alone: `start`
+ * instead of `status` would change what was only to be looked at.
+ */
+function meantCommands(word: string, commands: readonly Command[]): string[] {
+  const names = commands.filter(({ hidden }) => !hidden)
+    .flatMap(({ name, aliases = [] }) => [name, ...aliases]);
+  const begun = names.filter((name) => word !== "" && name.startsWith(word));
+  if (begun.length > 0) return begun.slice(0, MAX_MEANT);
+  return nearest(word, names, MAX_MEANT).filter((name) => distance(word, name) < name.length);
 }
 
 /** The command that the line names: commander reads flags of all commands where its root stands. */

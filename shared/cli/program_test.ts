@@ -207,6 +207,7 @@ Deno.test("runProgram() answers what it cannot understand with exit 2 and a hint
     [["edge-1"], /Unknown command "edge-1"[^]*Did you mean "gthing serve edge-1"\?/],
     [["things"], /Usage: gthing things[^]*list/],
     [["things", "lst"], /Unknown command "lst"[^]*Did you mean list\?/],
+    [["things", "li"], /Unknown command "li"[^]*Did you mean list\?/],
     [["serve", "--hub-url", "x"], /Unknown option "--hub-url"[^]*Did you mean --hub-uri\?/],
     [["serve", "a", "b"], /Too many arguments[^]*gthing serve --help/],
     [["serve", "--hub-uri"], /Option "--hub-uri <URI>" argument missing[^]*gthing serve --help/],
