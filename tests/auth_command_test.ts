@@ -33,8 +33,8 @@ Deno.test("ghub auth makes a token, hashes it, and checks the file that has it",
     await t.step("token never overwrites one", async () => {
       const before = await Deno.readTextFile(file);
       const { code, stderr } = await auth(["token", file]);
-      assert.equal(code, 1);
-      assert.match(stderr, /it exists already, and may be in use/);
+      assert.equal(code, 2);
+      assert.match(stderr, /it exists already, and may be in use\nhint: Name another file/);
       assert.equal(await Deno.readTextFile(file), before);
     });
     await t.step("hash reads a pipe, or a file", async () => {

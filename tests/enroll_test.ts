@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { makeAuthority, makeCertificate } from "../shared/tls/make.ts";
 import { assertSameTunnel, listed } from "./support/facts.ts";
 import { type Output, Process, source } from "./support/process.ts";
 import { until } from "./support/until.ts";
@@ -44,7 +45,7 @@ Deno.test("F13: a server that is enrolled registers with its own token, and as n
     assert.ok(!entry.includes(token) && !lines.includes(token));
   });
   await t.step("under its name, with its labels", async () => {
-    await world.hub.says(/1 servers are enrolled/);
+    await world.hub.says(/1 server is enrolled/);
     await world.startServer(
       withToken(world, "edge-1", "edge-1.token", ["--labels", "env=prod,site=ams"]),
     );
@@ -52,7 +53,7 @@ Deno.test("F13: a server that is enrolled registers with its own token, and as n
   });
   await t.step("not under another name, nor with other labels", async () => {
     const other = world.spawnServer(withToken(world, "edge-2", "edge-1.token"));
-    await other.says(/403: "edge-1" may not register the name "edge-2"/);
+    await other.says(/403: "edge-1" may not register the name "edge-2": .*gserver serve edge-1/);
     await other.stop();
     const label = ["--labels", "env=test"];
     const third = world.spawnServer(withToken(world, "edge-1", "edge-1.token", label));
@@ -69,15 +70,29 @@ Deno.test("F13: a server that is enrolled registers with its own token, and as n
     assert.equal(code, 2);
     assert.match(stderr, /is enrolled already\nhint: Give --renew/);
   });
+  await t.step(
+    "a renewal does not overwrite the token, and names another file for it",
+    async () => {
+      const { code, stderr } = await ghub(world, "enroll", "edge-1", "--renew");
+      assert.equal(code, 2);
+      assert.match(
+        stderr,
+        /edge-1\.token: it exists already.*\nhint: .*--token-file new\.token\n$/,
+      );
+    },
+  );
   await t.step("what cannot be a name leaves nothing behind", async () => {
     const { code } = await ghub(world, "enroll", "..", "--token-file", "x.token");
     assert.notEqual(code, 0);
     assert.deepEqual([...Deno.readDirSync(world.dir)].filter(({ name }) => name === "x.token"), []);
   });
   await t.step("both tokens are good while one is replaced", async () => {
-    await enroll(world, "edge-1", "--renew", "--token-file", "new.token", "--keep", "1h");
+    const args = ["--renew", "--token-file", "new.token", "--keep", "1h"];
+    const lines = await enroll(world, "edge-1", ...args);
+    assert.match(lines, /^# Bring new\.token to edge-1.* in the place of its token file.* 5 s\n/);
+    assert.doesNotMatch(lines, /gserver serve/);
     const tunnel = await listed(world, "edge-1");
-    await world.hub.says(/servers are enrolled[^]*servers are enrolled/);
+    await world.hub.says(/is enrolled[^]*is enrolled/);
     await assertSameTunnel(world, tunnel);
     await world.server("edge-1").stop();
     await world.startServer(withToken(world, "edge-1", "new.token", ["--labels", "site=ams"]));
@@ -87,9 +102,35 @@ Deno.test("F13: a server that is enrolled registers with its own token, and as n
   await t.step("unenroll ends its tunnel, and its tokens are good no more", async () => {
     const server = world.server("edge-1");
     assert.equal((await ghub(world, "unenroll", "edge-1")).code, 0);
-    await server.says(/401: Wrong token/);
+    await server.says(/401: Wrong token: no server is enrolled with this token .*ghub unenroll/);
+    const { stderr } = await world.gclient(["fluentd", "status", "edge-1"]);
+    assert.match(stderr, /is away[^]*no server is enrolled with this token[^]*hint: .*ghub enroll/);
+    assert.doesNotMatch(stderr, /--wait-for-server/);
     assert.equal((await ghub(world, "unenroll", "edge-1")).code, 2);
   });
+});
+
+Deno.test("F13: the lines name the authority of the hub's certificate, or say that it must be named", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "ghub-enroll-" });
+  try {
+    await Deno.mkdir(`${dir}/hub`, { mode: 0o700 });
+    await makeAuthority({ out: `${dir}/ca.crt`, name: "Example" });
+    const [out, authority] = [`${dir}/hub.crt`, { certFile: `${dir}/ca.crt` }];
+    await makeCertificate({ out, hosts: ["hub.example"], authority });
+    const run = async (name: string, env: Record<string, string>) => {
+      const args = ["enroll", name, "--hub-uri", "wss://hub.example/ws", "--state-dir", "hub"];
+      const result = await Process.run([...source("hub/main.ts"), ...args], { cwd: dir, env });
+      assert.equal(result.code, 0, result.stderr);
+      return result;
+    };
+    const found = await run("edge-1", { GHUB_TLS_CERT: out });
+    assert.match(found.stdout, /^# Bring gserver, .*\/ca\.crt, .* --tls-ca-cert-file ca\.crt /s);
+    assert.equal(found.stderr, "");
+    const unknown = await run("edge-2", {});
+    assert.match(unknown.stderr, /^note: no --ca, .* --ca ca\.crt/);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
 });
 
 Deno.test("F13: only a name that a server can have is enrolled, and nothing else is taken away", async () => {
@@ -113,7 +154,7 @@ Deno.test("F13: a site that has the join token cannot take the name of an enroll
   await t.step("who is enrolled goes on with the join token until its own has come", async () => {
     const tunnel = await listed(world, "edge-1");
     await enroll(world, "edge-1");
-    await world.hub.says(/1 servers are enrolled/);
+    await world.hub.says(/1 server is enrolled/);
     await assertSameTunnel(world, tunnel);
     await world.server("edge-1").stop();
     await world.startServer(withToken(world, "edge-1", "edge-1.token"));

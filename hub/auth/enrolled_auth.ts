@@ -147,8 +147,14 @@ export class EnrolledAuth implements Auth {
       expiresAtMs === undefined ? proof : { ...proof, expiresAtMs },
       info,
     );
-    if (!("status" in answer)) this.#note(entry.id);
-    return answer;
+    if (!("status" in answer)) {
+      this.#note(entry.id);
+      return answer;
+    }
+    const [server] = info.name.split("/");
+    if (server === entry.id) return answer;
+    const message = `${answer.message}: this token is for ${entry.id} (gserver serve ${entry.id})`;
+    return { ...answer, message };
   }
 
   /** Whether this is the join token, and the name that of an enrolled server with its own. */
@@ -221,7 +227,9 @@ export class EnrolledAuth implements Auth {
     if (!changed || this.#closed) return { changed: false, faults };
     this.#entries = entries;
     this.#byHash = byHash(entries.values());
-    getLogger(["hub", "auth"]).info("{count} servers are enrolled", { count: entries.size });
+    const { size: count } = entries;
+    const text = count === 1 ? "1 server is enrolled" : "{count} servers are enrolled";
+    getLogger(["hub", "auth"]).info(text, { count });
     for (const listener of this.#listeners) listener();
     return { changed, faults };
   }

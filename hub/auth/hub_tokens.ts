@@ -30,6 +30,7 @@ import {
 import { ERROR_DOMAIN } from "../errors.ts";
 import { WatchedFolder } from "../../shared/files/watched_folder.ts";
 import type { Refusal } from "../registry/refusal.ts";
+import { NOT_ENROLLED } from "./enrolment.ts";
 import { openToken, randomToken } from "./token_file.ts";
 import { bearerToken } from "./bearer.ts";
 import { joinTokens } from "./join_tokens.ts";
@@ -224,8 +225,11 @@ function faultMessage(door: Door, fault: Fault): string {
   const whose = door === "server" ? "Servers" : "Operators";
   switch (fault) {
     case "missing":
-      return `${whose} that do not come from the hub's own machine need its ${token} ` +
-        "(--token-file), sent as Authorization: Bearer";
+      return door === "server"
+        ? "Servers that do not come from the hub's own machine need a token (--token-file), sent as " +
+          "Authorization: Bearer; ghub enroll NAME makes one"
+        : `Operators that do not come from the hub's own machine need its ${token} ` +
+          "(--token-file), sent as Authorization: Bearer";
     case "untrusted loopback":
       return `${whose} need the ${token} of this hub (--token-file; ${
         FILE_OF[door]
@@ -234,7 +238,7 @@ function faultMessage(door: Door, fault: Fault): string {
     case "malformed":
       return "Cannot read Authorization: it must be Bearer <token>";
     case "wrong":
-      return `Wrong token: it is not the ${token} of this hub`;
+      return door === "server" ? NOT_ENROLLED : `Wrong token: it is not the ${token} of this hub`;
     case "other door":
       return `Wrong kind of token: ${whose.toLowerCase()} need the ${token} of this hub`;
   }

@@ -12,6 +12,7 @@ import { createHash } from "node:crypto";
 import type { Answer, Identity } from "./identity.ts";
 import type { ClientCertificate } from "../net/peer.ts";
 import type { Credentials } from "./auth_file.ts";
+import { NOT_ENROLLED } from "./enrolment.ts";
 import { bearerToken } from "./bearer.ts";
 import { anyMatches } from "../../shared/rules/glob.ts";
 import { MIN_TOKEN_LENGTH } from "./token_file.ts";
@@ -119,7 +120,10 @@ export class Prover<E extends ProvenEntry> {
     }
     const byHash = this.#proveToken(token);
     if (byHash !== undefined) return byHash;
-    if (!looksLikeJwt(token)) return new ProofFault("CREDENTIAL_WRONG", "Wrong token");
+    if (!looksLikeJwt(token)) {
+      const message = this.#kind === "server" ? NOT_ENROLLED : "Wrong token";
+      return new ProofFault("CREDENTIAL_WRONG", message);
+    }
     const find = (jwt: VerifiedJwt) =>
       findByJwt(this.#entries, jwt) ?? this.#stranger(findByJwt(this.#others, jwt));
     const known = this.#jwt.recall(token);

@@ -68,7 +68,7 @@ const token = defineCommand({
   examples: ["ghub auth token edge-1.token"],
   args: [{ name: "file", summary: "The file to write; it must not exist yet", complete: "file" }],
   run: async ({ args: [path = ""], io }) => {
-    await io.stdout.write(`${makeTokenFile(path)}\n`);
+    await io.stdout.write(`${makeTokenFile(path, "Name another file")}\n`);
     return 0;
   },
 });
@@ -83,18 +83,21 @@ export const authCommand = defineCommand({
 /**
  * Writes a new token into a new file.
  *
+ * @param hint What to do if the file is there already.
  * @returns Its hash, as an auth file has it.
- * @throws {Error} If it cannot be written, or is there already.
+ * @throws {UsageError} If it is there already.
+ * @throws {Error} If it cannot be written.
  */
-export function makeTokenFile(path: string): string {
+export function makeTokenFile(path: string, hint: string): string {
   const made = randomToken();
   try {
     Deno.writeTextFileSync(path, `${made}\n`, { createNew: true, mode: OWNER_ONLY });
   } catch (cause) {
-    const why = cause instanceof Deno.errors.AlreadyExists
-      ? "it exists already, and may be in use"
-      : (cause as Error).message;
-    throw new Error(`Cannot write token file ${path}: ${why}`, { cause });
+    const what = `Cannot write token file ${path}`;
+    if (cause instanceof Deno.errors.AlreadyExists) {
+      throw new UsageError(`${what}: it exists already, and may be in use`, { hint, cause });
+    }
+    throw new Error(`${what}: ${(cause as Error).message}`, { cause });
   }
   return hashOf(made);
 }

@@ -9,12 +9,13 @@ import { defaultStateDir } from "./serve_config.ts";
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** Where the unit in `systemd/` keeps its state. */
-const SERVICE = "/var/lib/ghub";
+export const SERVICE_STATE_DIR = "/var/lib/ghub";
 
 /** The folder of the hub that runs as a service, for root; else the one that `ghub serve` would use. */
 export function commandStateDir(env: Env): string | undefined {
-  const isService = env["STATE_DIRECTORY"] === undefined && Deno.uid() === 0 && isFolder(SERVICE);
-  return isService ? SERVICE : defaultStateDir(env);
+  const isService = env["STATE_DIRECTORY"] === undefined && Deno.uid() === 0 &&
+    isFolder(SERVICE_STATE_DIR);
+  return isService ? SERVICE_STATE_DIR : defaultStateDir(env);
 }
 
 /**

@@ -8,10 +8,11 @@
  */
 import { basename } from "node:path";
 import { UsageError } from "../../shared/cli/program.ts";
-import { defineCommand } from "../../shared/cli/command.ts";
+import { defineCommand, type Env } from "../../shared/cli/command.ts";
 import { parseDuration } from "../../shared/cli/parse_duration.ts";
 import { parseLabels } from "../../shared/registration/labels.ts";
 import { isNamePart, NAME_PART_RULE } from "../../shared/registration/server_name.ts";
+import { shellWord } from "../../shared/text/shell_word.ts";
 import { loadAuthorities } from "../../shared/tls/load.ts";
 import { makeTokenFile } from "./auth.ts";
 import {
@@ -21,7 +22,8 @@ import {
   removeEnrolled,
   writeEnrolled,
 } from "../auth/enrolment.ts";
-import { existingStateDir } from "./command_state_dir.ts";
+import { type AuthorityFile, authorityFile } from "./authority_file.ts";
+import { existingStateDir, SERVICE_STATE_DIR } from "./command_state_dir.ts";
 
 const DAY_MS = 86_400_000;
 /** Until the file of a new token has been brought to a machine far away. */
@@ -70,6 +72,7 @@ const enroll = defineCommand({
     ca: {
       flag: "--ca",
       value: "FILE",
+      defaultText: "the one next to the hub's certificate, if that is found",
       help: "The authority of the hub's certificate, if it is your own: to be brought there too",
       complete: "file",
     },
@@ -97,14 +100,14 @@ const enroll = defineCommand({
     },
   },
   run: async ({ args: [name = ""], options, io, env }) => {
-    const { labels, ca, tokenFile = `${name}.token`, renew, keepMs } = options;
+    const { labels, tokenFile = `${name}.token`, renew, keepMs } = options;
     if (!isNamePart(name)) {
       throw new UsageError(`"${name}" is not a server name`, {
         hint: `A name is ${NAME_PART_RULE}, such as edge-1`,
       });
     }
     const folder = existingStateDir(options.stateDir, env);
-    if (ca !== undefined) await loadAuthorities(ca, { flag: "--ca" });
+    if (options.ca !== undefined) await loadAuthorities(options.ca, { flag: "--ca" });
     const before = enrolledNames(folder).includes(name)
       ? readEnrolled(folder, name).entry
       : undefined;
@@ -124,7 +127,8 @@ const enroll = defineCommand({
     const kept = labels ?? Object.fromEntries(
       before?.labels.map(({ key, values }) => [key.pattern, values[0]?.pattern ?? ""]) ?? [],
     );
-    const sha256 = makeTokenFile(tokenFile).replace(/^sha256:/, "");
+    const sha256 = makeTokenFile(tokenFile, "Name another file: --token-file new.token")
+      .replace(/^sha256:/, "");
     const enrolment: Enrolment = {
       name,
       labels: kept,
@@ -136,11 +140,30 @@ const enroll = defineCommand({
       Deno.removeSync(tokenFile);
       throw error;
     }
+    if (renew) {
+      const place = "put it there in the place of its token file, whatever that is called";
+      await io.stdout.write(
+        `# Bring ${tokenFile} to ${name}, and ${place}: it is used within 5 s\n`,
+      );
+      if (older.length > 0) {
+        const until = new Date(untilMs).toISOString();
+        await io.stderr.write(`note: its older tokens are good until ${until} at the latest\n`);
+      }
+      return 0;
+    }
     const uri = options.hubUri ?? `wss://${Deno.hostname()}/ws`;
+    const authority = options.ca !== undefined
+      ? { file: options.ca }
+      : uri.startsWith("wss:")
+      ? await hubAuthority(folder, env)
+      : undefined;
+    const ca = authority && "file" in authority ? authority.file : undefined;
     await io.stdout.write(linesFor({ name, uri, ca, tokenFile, labels: kept }));
-    if (older.length > 0) {
-      const until = new Date(untilMs).toISOString();
-      await io.stderr.write(`note: its older tokens are good until ${until} at the latest\n`);
+    if (authority !== undefined && "unknown" in authority) {
+      await io.stderr.write(
+        `note: no --ca, and ${authority.unknown}: if an authority of your own signed it, name that ` +
+          "with --ca ca.crt, because the machine must know it\n",
+      );
     }
     return 0;
   },
@@ -148,6 +171,23 @@ const enroll = defineCommand({
 
 /** Older tokens that a server may have in addition to its newest one. */
 const MAX_OLDER = 3;
+
+/** Where the unit in `systemd/` keeps the hub's certificate. */
+const SERVICE_CERT = "/etc/ghub/hub.crt";
+
+/** What the machine needs to trust the hub, as far as this machine can tell. */
+async function hubAuthority(folder: string, env: Env): Promise<AuthorityFile> {
+  const certFile = env["GHUB_TLS_CERT"] ??
+    (folder === SERVICE_STATE_DIR ? SERVICE_CERT : undefined);
+  if (certFile === undefined) return { unknown: "the hub's certificate is not known here" };
+  try {
+    const found = await authorityFile(await Deno.readTextFile(certFile), certFile);
+    if (found === undefined || "file" in found) return found;
+    return { unknown: `the authority of ${certFile} (${found.unknown}) is not next to it` };
+  } catch {
+    return { unknown: `the hub's certificate ${certFile} cannot be read` };
+  }
+}
 
 interface Lines {
   readonly name: string;
@@ -166,18 +206,13 @@ function linesFor({ name, uri, ca, tokenFile, labels }: Lines): string {
     `--hub-uri ${uri}`,
     ...(ca === undefined ? [] : [`--tls-ca-cert-file ${basename(ca)}`]),
     `--token-file ${token}`,
-    ...(list === "" ? [] : [`--labels ${quoted(list)}`]),
+    ...(list === "" ? [] : [`--labels ${shellWord(list)}`]),
   ];
   return [
     `# Bring ${files.join(", ")} to ${name}, and run there:`,
     `chmod 755 gserver && chmod 600 ${token}`,
     `./gserver serve ${name} ${flags.join(" ")}`,
   ].map((line) => `${line}\n`).join("");
-}
-
-/** For a shell. */
-function quoted(text: string): string {
-  return /^[\w=,./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function notEnrolled(name: string): UsageError {
