@@ -252,7 +252,7 @@ Deno.test("TLS accepts the right certificate and no other", async (t) => {
       [
         `${ip} --tls-ca-cert-file ca.crt --tls-server-name x.org`,
         78,
-        /hint: --tls-server-name gives/,
+        /Cannot connect: the hub's certificate is for .*localhost.*, not for x\.org\n[^]*hint: --tls-server-name gives/,
       ],
       [ip, 78, /not delivered[^]*hint: .*If it wants TLS, add --tls/],
     ];

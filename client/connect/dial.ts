@@ -10,6 +10,7 @@ import { Status } from "../../shared/grpc/status.ts";
 import { type ByteStream, denoStream } from "../../shared/grpc_client/byte_stream.ts";
 import { Channel } from "../../shared/grpc_client/channel.ts";
 import { ProxyError } from "../../shared/net/proxy_error.ts";
+import { wrongHost } from "../../shared/tls/wrong_host.ts";
 import { VERSION } from "../../shared/version.ts";
 import type { HandshakeRequest } from "./raw_handshake.ts";
 import type { TlsSettings } from "./tls_settings.ts";
@@ -118,7 +119,7 @@ function toRpcError(error: unknown, proxy: URL | undefined): RpcError {
   const through = proxy === undefined || error instanceof ProxyError
     ? ""
     : ` through the proxy ${proxy.host}`;
-  const words = error instanceof Error ? error.message : String(error);
+  const words = wrongHost(error) ?? (error instanceof Error ? error.message : String(error));
   const bare = words.replace(/^(?:\w*Error: )+/, "").replace(/ \(os error \d+\)$/, "");
   const reason = bare.trim() || "the connection was closed";
   return new RpcError(Status.UNAVAILABLE, `Cannot connect${through}: ${reason}`, { cause: error });

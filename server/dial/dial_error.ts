@@ -5,6 +5,7 @@
  */
 
 import { ProxyError } from "../../shared/net/proxy_error.ts";
+import { wrongHost } from "../../shared/tls/wrong_host.ts";
 
 /** Options of {@linkcode DialError}. */
 export interface DialErrorOptions extends ErrorOptions {
@@ -77,6 +78,10 @@ const ERROR_HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
     "The hub wants a client certificate: give --tls-cert-file and --tls-key-file",
   ],
   [
+    /NoApplicationProtocol|NO_APPLICATION_PROTOCOL/,
+    "Is this the hub's call port? Servers dial its tunnel port, such as wss://hub.example/ws",
+  ],
+  [
     /InvalidContentType|WRONG_VERSION|EPROTO|corrupt message/i,
     "That port speaks no TLS: start the hub with --tls-cert and --tls-key, and check that this is its " +
     "tunnel port; without TLS others on the way could read the token",
@@ -97,7 +102,7 @@ export function fromNetwork(error: unknown): DialError {
   const { code = "", message } = error instanceof Error
     ? error as Error & { code?: string }
     : { message: String(error) };
-  const text = message === "" ? code : message;
+  const text = wrongHost(error) ?? (message === "" ? code : message);
   const words = `${code} ${message}`;
   const hint = ERROR_HINTS.find(([pattern]) => pattern.test(words))?.[1];
   return new DialError(text, { cause: error, hint });

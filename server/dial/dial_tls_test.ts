@@ -31,6 +31,19 @@ Deno.test("dial() checks the hub's certificate as told", async (t) => {
         });
       });
     }
+    await t.step("another name: the certificate's own names are told", async () => {
+      await withHub({ tls: { cert, key } }, async (hub) => {
+        const options = { tls: await loadTls({ caCertFile: files.cert }) };
+        const { message } = await failure(hub.uri, options);
+        assert.equal(message, "the hub's certificate is for hub.example, not for 127.0.0.1");
+      });
+    });
+    await t.step("a port that speaks gRPC, as the hub's call port does", async () => {
+      await withHub({ tls: { cert, key, ALPNProtocols: ["h2"] } }, async (hub) => {
+        const options = { tls: await loadTls({ insecureSkipVerify: true }) };
+        assert.match((await failure(hub.uri, options)).hint ?? "", /call port.*tunnel port/);
+      });
+    });
     const day = 24 * 60 * 60 * 1000;
     for (const [what, notBefore] of [["expired", -3 * day], ["not valid yet", day]] as const) {
       await t.step(what, async () => {
