@@ -19,7 +19,7 @@ import { pinOf } from "../shared/tls/pin.ts";
 import { VERSION } from "../shared/version.ts";
 import { auditCommand } from "./commands/audit.ts";
 import { authCommand } from "./commands/auth.ts";
-import { commandStateDir } from "./commands/command_state_dir.ts";
+import { commandStateDirs } from "./commands/command_state_dir.ts";
 import { enrollCommands } from "./commands/enroll.ts";
 import { certCommand } from "./commands/cert.ts";
 import { CertificateWatch } from "./net/certificate_watch.ts";
@@ -60,7 +60,7 @@ export const program: Program = {
   defaultCommand: "serve",
   commands: [
     serve,
-    reloadCommand({ program: "ghub", stateDir: commandStateDir }),
+    reloadCommand({ program: "ghub", stateDirs: commandStateDirs }),
     ...enrollCommands,
     authCommand,
     auditCommand,

@@ -42,7 +42,7 @@ export function createProgram({ services = [] }: ProgramOptions = {}): Program {
       "Fluentd control, health, reflection, and whatever --expose names. It reconnects after each loss.",
     examples: [
       "gserver serve edge-1 --hub-uri wss://hub.example:8080/ws --token-file join.token",
-      "gserver serve --tls-insecure-skip-verify --hub-uri wss://localhost:8080/ws",
+      "gserver serve edge-1 --tls-insecure-skip-verify --hub-uri wss://localhost:8080/ws",
       "gserver serve edge-1 --hub-uri wss://hub.example:8080/ws --policy-file policy.yaml",
       "gserver serve edge-1 --labels env=prod,site=ams --expose payments=127.0.0.1:50051",
     ],
@@ -69,7 +69,7 @@ export function createProgram({ services = [] }: ProgramOptions = {}): Program {
       serve,
       reloadCommand({
         program: "gserver",
-        stateDir: (env) => defaultStateDir(env, Deno.uid()).path,
+        stateDirs: (env) => [defaultStateDir(env, Deno.uid()).path],
       }),
       policyCommand,
     ],

@@ -77,6 +77,11 @@ Deno.test("F14: the hub's executable makes and shows certificates, with its own 
       [["make", "--hosts", "a b", "--force"], 2, /"a b": expected a host name/],
       [["make", "--ca-key", "ca.key"], 2, /--ca-key needs --ca/],
       [
+        ["make", "--ca", "ca.crt", "--out", "new.crt", "--force"],
+        2,
+        /Cannot renew "new\.crt": there is no certificate.* --out, or hosts with --hosts/,
+      ],
+      [
         ["make", "--ca", "none.crt", "--force"],
         1,
         /certificate "none\.crt": there is no such file/,
@@ -110,6 +115,7 @@ Deno.test("F14: the hub's executable makes and shows certificates, with its own 
       ["hub.crt", "hub.key", "ca.key"].map((name) => desk.read(name)),
     );
     assert.deepEqual(after, before);
+    await assert.rejects(desk.read("new.crt"), Deno.errors.NotFound);
   });
 });
 

@@ -38,7 +38,7 @@ const make = defineCommand({
     "signs. A certificate that is signed by itself must be copied to all of them when it is renewed.",
   examples: [
     "ghub cert make --ca ca.crt --hosts hub.example",
-    "ghub cert make --ca ca.crt --force",
+    "ghub cert make --ca ca.crt --out hub.crt --force",
     "ghub cert make --out test.crt --hosts localhost,127.0.0.1",
   ],
   notes:
@@ -57,7 +57,7 @@ const make = defineCommand({
     hosts: {
       flag: "--hosts",
       value: "NAMES",
-      defaultText: "those of the file that is replaced, or this machine's",
+      defaultText: "this machine's; with --force those of the file that is replaced",
       env: false,
       help: "Host names and addresses that peers dial, with commas between them",
     },

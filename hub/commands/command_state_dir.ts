@@ -18,6 +18,12 @@ export function commandStateDir(env: Env): string | undefined {
   return isService ? SERVICE_STATE_DIR : defaultStateDir(env);
 }
 
+/** All folders in which a hub of this machine may keep its state, the likeliest first. */
+export function commandStateDirs(env: Env): string[] {
+  const folders = [commandStateDir(env), defaultStateDir(env)];
+  return [...new Set(folders.filter((folder) => folder !== undefined))];
+}
+
 /**
  * The state folder of a hub that has been started before.
  *

@@ -31,7 +31,7 @@ interface OutputOptions {
 
 /** Options of {@linkcode makeCertificate}. */
 export interface MakeOptions extends OutputOptions {
-  /** @default {Those of the certificate that is replaced, else this machine's} */
+  /** @default {With force those of the certificate that is replaced, else this machine's} */
   readonly hosts?: readonly string[] | undefined;
   /** Who signs it. @default {its own key} */
   readonly authority?: AuthorityFiles | undefined;
@@ -96,8 +96,14 @@ export async function makeCertificate(options: MakeOptions): Promise<MadeFiles> 
         "--ca, or remove the file first",
     );
   }
-  const hosts = options.hosts ?? (replaced?.hosts.length ? replaced.hosts : undefined) ??
-    [...LOCAL_HOSTS, ...ownName()];
+  const renewed = replaced?.hosts.length ? replaced.hosts : undefined;
+  if (force && options.hosts === undefined && renewed === undefined) {
+    throw new MakeError(
+      `Cannot renew "${out}": there is no certificate whose hosts the new one would have. Name its ` +
+        "file with --out, or hosts with --hosts",
+    );
+  }
+  const hosts = options.hosts ?? renewed ?? [...LOCAL_HOSTS, ...ownName()];
   return await save(
     () => generateCertificate(hosts, { authority, ...(days !== undefined && { days }) }),
     { out, force },

@@ -37,9 +37,9 @@ export const COVERAGE: Readonly<Record<string, Coverage>> = {
     run: "beside the others",
     ready: /^ghub ready tunnel=wss:\/\/127\.0\.0\.1:8080\/ws call=127\.0\.0\.1:9090/,
   },
-  "./gserver serve --tls-insecure-skip-verify --hub-uri wss://localhost:8080/ws": {
+  "./gserver serve edge-1 --tls-insecure-skip-verify --hub-uri wss://localhost:8080/ws": {
     run: "beside the others",
-    ready: /^gserver ready server=\S+ hub=wss:\/\/localhost:8080\/ws$/,
+    ready: /^gserver ready server=edge-1 hub=wss:\/\/localhost:8080\/ws$/,
   },
   "echo '{}' > req.json": { run: "to its end" },
   "./gclient fluentd start < req.json": { run: "to its end", shows: /"status":"SUCCESS"/ },
