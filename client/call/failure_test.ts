@@ -109,7 +109,7 @@ hint: Start a server that dials this hub: gserver serve NAME --hub-uri wss://HUB
       `error: fluentd.start on edge: PERMISSION_DENIED: no
   reason: CREDENTIAL_NOT_FOR_THIS (domain ghub)    hop: hub
   The call was not delivered: nothing was done
-hint: Give the operator token: operator.token in the state folder of the hub
+hint: Give an operator's token: operator.token in the hub's state folder, or one of its auth file
 `,
     ],
     [

@@ -148,7 +148,8 @@ const RULES: readonly Rule[] = [
   {
     when: (failure) =>
       reason("CREDENTIAL_NOT_FOR_THIS")(failure) || reason("TOKEN_NOT_FOR_THIS")(failure),
-    hint: () => "Give the operator token: operator.token in the state folder of the hub",
+    hint: () =>
+      "Give an operator's token: operator.token in the hub's state folder, or one of its auth file",
   },
   {
     when: code("UNAUTHENTICATED"),
