@@ -25,6 +25,8 @@ export const SHARED_BYTES = 16 << 20;
 /** One connection of a call's two, with the account of what it may hold as the receiver. */
 export class ReceiveBudget {
   readonly connection: Connection;
+  /** Bytes of this peer's calls that wait for their server. */
+  heldBytes = 0;
   #lent = 0;
 
   constructor(connection: Connection) {

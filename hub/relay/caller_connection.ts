@@ -236,9 +236,10 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
     });
   }
 
-  /** Bytes that wait for this caller to read, and those of it that are not complete yet. */
+  /** Bytes that wait for this caller to read, or of it for a server, and those that are not complete. */
   get bufferedBytes(): number {
-    return this.#connection.waitingBytes + this.#connection.unfinishedBytes;
+    const { waitingBytes, unfinishedBytes } = this.#connection;
+    return waitingBytes + unfinishedBytes + this.#side.heldBytes;
   }
 
   #drawLine(): void {

@@ -212,6 +212,7 @@ export class RelayedCall implements StreamEvents, Expiring {
     this.#near.connection.consumed(piece.length);
     if (this.#held === undefined) return; // It has failed before it was forwarded.
     this.#held.bytes.push(piece);
+    this.#near.heldBytes += piece.length;
     this.#held.ended ||= endStream;
   }
 
@@ -303,6 +304,7 @@ export class RelayedCall implements StreamEvents, Expiring {
   #release(held: Held, upstream: CallTarget): void {
     if (this.#held !== held) return;
     this.#held = undefined;
+    this.#near.heldBytes -= held.bytes.length;
     const { head, identity } = this;
     const { timeoutMs } = head;
     const left = timeoutMs === undefined
@@ -331,8 +333,11 @@ export class RelayedCall implements StreamEvents, Expiring {
 
   /** The call is over for the server. */
   #endFar(code: number): void {
-    this.#held?.abort.abort(new RpcError(Status.CANCELLED, "The call has ended"));
-    this.#held = undefined;
+    if (this.#held !== undefined) {
+      this.#near.heldBytes -= this.#held.bytes.length;
+      this.#held.abort.abort(new RpcError(Status.CANCELLED, "The call has ended"));
+      this.#held = undefined;
+    }
     if (this.#farStream !== undefined) {
       this.#upstream!.resets.reset(this.#farStream, code, this.identity.name);
     }

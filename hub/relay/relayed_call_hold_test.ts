@@ -115,7 +115,9 @@ Deno.test("RelayedCall.hold(): calls that wait do not use up the caller's connec
   for (const call of calls) hub.caller.connection.data(call, new Uint8Array(65_535), false);
   hub.settle();
   assert.ok(calls.every(({ queuedBytes }) => queuedBytes === 0));
+  assert.equal(hub.nearSide.heldBytes, 100 * 65_535, "what waits is in the account");
   await world.back();
+  assert.equal(hub.nearSide.heldBytes, 0);
   assert.equal(hub.server.streams.size, 100);
   assert.ok(hub.calls.every(({ bytesUp }) => bytesUp === 65_535));
 });

@@ -175,7 +175,7 @@ export class Relayed implements Disposable {
     const { caller, server, near, far, nearSide, upstream } = this;
     const ends = [caller.connection, server.connection, near, far];
     const streams = ends.reduce((sum, { streamCount }) => sum + streamCount, 0);
-    return { streams, lent: nearSide.lent + upstream.side.lent };
+    return { streams, lent: nearSide.lent + nearSide.heldBytes + upstream.side.lent };
   }
 
   /** Bytes that the hub keeps for the caller and for the server. */

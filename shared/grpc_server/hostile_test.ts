@@ -102,6 +102,30 @@ Deno.test("requests that no handler reads: a window each, also if they are empty
   }
 });
 
+Deno.test("small requests by the ten thousand leave others their turn", async () => {
+  const server = new GrpcServer({
+    maxConcurrentStreams: MAX_STREAMS,
+    maxMessageBytes: MAX_MESSAGE,
+  });
+  let read = 0;
+  server.addService("echo.v1.Echo", {
+    Bidi: bidi<Req, Res>(async function* (requests) {
+      for await (const _ of requests) read++;
+      yield {};
+    }),
+  });
+  using caller = new Caller(server);
+  const one = message();
+  const many = new Uint8Array(one.length * 13_000);
+  for (let at = 0; at < many.length; at += one.length) many.set(one, at);
+  const streams = openAll(caller, "Bidi", 20);
+  for (const stream of streams) caller.send(stream, many, true);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.ok(read < 20 * 13_000, "a timer has fired before all were read");
+  await Promise.all(streams.map((stream) => caller.ended(stream)));
+  assert.equal(read, 20 * 13_000);
+});
+
 Deno.test("answers that nobody reads: a window and what a handler may be ahead, each", async () => {
   const { caller, open } = world();
   caller.recorder.consumes = false;

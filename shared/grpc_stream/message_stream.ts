@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { turns } from "../async/turns.ts";
 import { prefixMessage } from "../grpc/message_prefix.ts";
 import type { Connection } from "../http2/connection.ts";
 import type { Stream } from "../http2/stream.ts";
@@ -105,6 +106,8 @@ export class MessageStream {
       await new Promise<void>((resolve) => this.#wakeReader = resolve);
     }
     this.#isReading = false;
+    // Small messages come by the thousand, and reading them never waits: others must have their turn.
+    if (this.#inbox.hasMessage && turns.isOver()) await turns.next();
     const packed = this.#inbox.take();
     if (packed === undefined) return undefined;
     this.#grant();
