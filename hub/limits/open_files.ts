@@ -11,6 +11,7 @@
  * | half of the rest | callers, shared by their addresses                             |
  * | an eighth        | servers' handshakes, shared by their addresses                 |
  * | an eighth        | TLS handshakes at either port, shared by their addresses       |
+ * | of the hub's own | answers to servers that are refused, while they are written    |
  * | all of the rest  | the same, and tunnels, shared by the entries that have them    |
  *
  * @module
@@ -19,8 +20,10 @@ import { FairShare } from "../../shared/async/fair_share.ts";
 
 /** Nobody is counted who could take more: callers and handshakes together are fewer. */
 const ENOUGH = 12_288;
-/** Standard streams, listeners, audit, known servers, files that are read again. */
+/** Standard streams, listeners, audit, known servers, files that are read again, and answers. */
 const OWN_FILES = 64;
+/** Of them, for those that are refused: whoever floods the hub with dials gets no answers. */
+export const MAX_ANSWERS = 24;
 /** EMFILE. */
 const TOO_MANY = /\(os error 24\)/;
 
@@ -45,6 +48,8 @@ export class ConnectionPlaces {
   readonly #callers: FairShare;
   readonly #handshakes: FairShare;
   readonly #tlsHandshakes: FairShare;
+  readonly #isLimited: boolean;
+  #answers = 0;
 
   /** @param openFiles Those that may be open in addition to what is open already. */
   constructor(
@@ -56,6 +61,7 @@ export class ConnectionPlaces {
     },
   ) {
     const files = Math.max(0, openFiles - OWN_FILES);
+    this.#isLimited = Number.isFinite(files);
     this.#all = new FairShare(files);
     this.#callers = new FairShare(Math.min(maxCallers, Math.ceil(files / 2)));
     this.#handshakes = new FairShare(Math.min(maxHandshakes, Math.ceil(files / 8)));
@@ -75,6 +81,13 @@ export class ConnectionPlaces {
   /** For a connection that may become a tunnel. */
   handshake(network: string): Disposable | undefined {
     return both(this.#handshakes.take(network), () => this.#all.take(network));
+  }
+
+  /** For the answer to a connection that is refused, and has no place of its own. */
+  answer(): Disposable | undefined {
+    if (this.#answers >= MAX_ANSWERS && this.#isLimited) return undefined;
+    this.#answers++;
+    return { [Symbol.dispose]: () => void this.#answers-- };
   }
 
   /** For a tunnel, in place of its handshake's. `undefined` if its owner has its share. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ConnectionPlaces, openFileLimit } from "./open_files.ts";
+import { ConnectionPlaces, MAX_ANSWERS, openFileLimit } from "./open_files.ts";
 
 const MAX = { maxCallers: 10_000, maxHandshakes: 512, maxTlsHandshakes: 1_000 };
 
@@ -38,6 +38,16 @@ Deno.test("B12: TLS handshakes that are never ended leave files to all others", 
   assert.equal(90 + all.length, 120, "an eighth, whoever dials");
   assert.ok(takeAll(() => places.caller("192.0.2.8")).length > 300);
   assert.ok(takeAll(() => places.tunnel("fleet")).length > 100);
+});
+
+Deno.test("B12: answers to those that are refused take a few files, however many are refused", () => {
+  const places = new ConnectionPlaces(1024, MAX);
+  const answers = takeAll(() => places.answer());
+  assert.equal(answers.length, MAX_ANSWERS);
+  answers[0]![Symbol.dispose]();
+  assert.equal(takeAll(() => places.answer()).length, 1);
+  const unlimited = new ConnectionPlaces(Infinity, MAX);
+  for (let i = 0; i < 10 * MAX_ANSWERS; i++) assert.notEqual(unlimited.answer(), undefined);
 });
 
 Deno.test("ConnectionPlaces leaves the bounds as they are where files are many", () => {

@@ -173,7 +173,8 @@ export class TunnelListener {
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       this.#context.onRefused(asked, error);
-      await writeAll(conn, errorResponse(error));
+      using answer = this.#context.places.answer();
+      if (answer !== undefined) await writeAll(conn, errorResponse(error));
       return undefined;
     }
   }
