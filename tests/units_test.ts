@@ -128,7 +128,7 @@ Deno.test({
       await t.step(`F2: ${unit} comes back however often it crashes`, async () => {
         for (let crash = 0; crash < CRASHES; crash++) {
           const { MainPID } = await machine.show(unit, "MainPID");
-          await machine.must("kill", "-KILL", MainPID);
+          await machine.kill(Number(MainPID));
           await until(`${unit} to come back`, async () => {
             const now = await machine.show(unit, "MainPID", "ActiveState");
             return now.ActiveState === "active" && now.MainPID !== MainPID;

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { refused } from "../../server/fluentd/testing/kit.ts";
 import { simpleConfig } from "../support/fluentd.ts";
-import { argumentsOf, isListening, VARIABLE } from "../support/kept_fluentd.ts";
+import { argumentsOf, isListening, kill, VARIABLE } from "../support/kept_fluentd.ts";
 import { until } from "../support/until.ts";
 import { type Case, healthy, started, stopped } from "./case.ts";
 
@@ -36,7 +36,7 @@ export const setup: readonly Case[] = [
     assert.equal(before.expectedWorkers, 2);
     assert.deepEqual(before.workers?.map(({ id = 0 }) => id), [0, 1]);
     const [, second] = before.workers ?? [];
-    assert.equal((await kept.run("kill", "-KILL", String(second?.pid))).code, 0);
+    await kill(kept, second?.pid);
     const state = await until("another worker 1, counted", async () => {
       const state = await kept.client.status();
       const worker = state.workers?.find(({ id }) => id === 1);

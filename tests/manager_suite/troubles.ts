@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import type { fluentd_v1_FluentdState as FluentdState } from "../../shared/gen/types.ts";
 import { simpleConfig } from "../support/fluentd.ts";
-import { hasEnded, isListening } from "../support/kept_fluentd.ts";
+import { hasEnded, isListening, kill } from "../support/kept_fluentd.ts";
 import { until } from "../support/until.ts";
 import { BROKEN, type Case, healthy, started, stopped, team } from "./case.ts";
 
@@ -69,7 +69,7 @@ export const troubles: readonly Case[] = [
     const port = kept.freePort();
     const { client, afterKill } = kept;
     const before = await started(kept, simpleConfig({ port }));
-    assert.equal((await kept.run("kill", "-KILL", String(before.supervisor?.pid))).code, 0);
+    await kill(kept, before.supervisor?.pid);
     await until("its end", async () => await hasEnded(kept, before.supervisor?.pid));
     const state = await until(afterKill, async () => {
       const state = await client.status();

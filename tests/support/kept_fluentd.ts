@@ -47,6 +47,17 @@ export interface KeptFluentd extends AsyncDisposable {
   runAnother(): Promise<AsyncDisposable & { readonly unit?: string }>;
 }
 
+/**
+ * Kills one process of its machine.
+ *
+ * @throws {RangeError} If the number is none of one process: 0 would kill the runner of the tests.
+ */
+export async function kill(kept: KeptFluentd, pid: number | undefined): Promise<void> {
+  if (pid === undefined || !(pid > 1)) throw new RangeError(`There is no process ${pid}`);
+  const { code, stderr } = await kept.run("kill", "-KILL", String(pid));
+  if (code !== 0) throw new Error(`kill -KILL ${pid}: ${stderr}`);
+}
+
 /** Whether somebody listens on that port of its machine. */
 export async function isListening(kept: KeptFluentd, port: number): Promise<boolean> {
   const { stdout } = await kept.run("cat", "/proc/net/tcp");

@@ -150,6 +150,17 @@ export class SystemdMachine implements AsyncDisposable {
     );
   }
 
+  /**
+   * Kills one process of the machine.
+   *
+   * @throws {RangeError} If the number is none of one process: 0, as systemd says of a unit that does
+   * not run, would kill the runner of the tests and all that it has started.
+   */
+  async kill(pid: number | undefined): Promise<void> {
+    if (pid === undefined || !(pid > 1)) throw new RangeError(`There is no process ${pid}`);
+    await this.must("kill", "-KILL", String(pid));
+  }
+
   /** Where a file of the machine is out here. Links in it that begin with `/` lead elsewhere. */
   path(path: string): string {
     return `/proc/${this.#pid}/root${path}`;

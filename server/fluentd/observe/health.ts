@@ -13,7 +13,7 @@ import type { FailingOutput } from "./delivery.ts";
 import type { Expected } from "./expectation.ts";
 import type { History } from "./history.ts";
 import type { LogFacts } from "../log/story.ts";
-import { everyProcess, type Observation } from "../manager/manager.ts";
+import { everyProcess, type Observation, type UnitState } from "../manager/manager.ts";
 import type { WorkerProcess } from "../system/proc.ts";
 import { cannotDeliver } from "./warnings.ts";
 
@@ -81,6 +81,12 @@ export function assess(evidence: Evidence): HealthVerdict {
   return { ...judged, collects, reasons: notes };
 }
 
+/** Nothing of a unit runs, and that is not its last word; `active (exited)` is. */
+function isBetweenLives(unit: UnitState | undefined): boolean {
+  if (unit?.activeState === "active") return unit.subState === "running";
+  return unit?.activeState === "activating" || unit?.activeState === "deactivating";
+}
+
 function judge(evidence: Evidence): Judgement {
   const { seen, facts, expected, monitor, nowMs } = evidence;
   const { supervisors, workers, unit } = seen;
@@ -92,7 +98,7 @@ function judge(evidence: Evidence): Judgement {
   const loading = (whileLoading: number): Health =>
     whileLoading < LOADING_MS ? "STARTING" : "DEGRADED";
 
-  if (all.length === 0 && !["activating", "deactivating"].includes(unit?.activeState ?? "")) {
+  if (all.length === 0 && !isBetweenLives(unit)) {
     // Whatever died before: nobody starts it again.
     const failed = unit?.activeState === "failed" ? [`Unit failed: ${unit.result}`] : [];
     return judgement("STOPPED", ...failed);
@@ -102,13 +108,15 @@ function judge(evidence: Evidence): Judgement {
     const said = facts.lastError === undefined ? "" : `; the log says: ${facts.lastError}`;
     return judgement("CRASH_LOOP", `It died ${deaths} times in ${CRASH_WINDOW_MS / 1000} s${said}`);
   }
-  if (all.length === 0 && unit?.activeState === "deactivating") {
+  if (all.length === 0 && unit?.activeState === "activating") {
+    return judgement("STARTING", "systemd starts it");
+  }
+  if (all.length === 0) {
     return judgement(
       "DEGRADED",
       "It has ended, and systemd has yet to say whether it starts it again",
     );
   }
-  if (all.length === 0) return judgement("STARTING", "systemd starts it");
   if (supervisors.length === 0) {
     const pids = all.map(({ pid }) => pid).join(", ");
     return judgement("ORPHANED", `Processes live on without a supervisor: ${pids}`);

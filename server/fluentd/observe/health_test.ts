@@ -266,7 +266,17 @@ Deno.test("assess() calls nothing healthy that is not", async (t) => {
       "STOPPED",
       /exit-code/,
     ],
-    ["active, and nothing there", evidence({ unit }), "STOPPED"],
+    [
+      "active and exited",
+      evidence({ unit: { ...unit, activeState: "active", subState: "exited" } }),
+      "STOPPED",
+    ],
+    [
+      "G12 it has ended, and systemd has not noticed",
+      evidence({ unit: { ...unit, activeState: "active", subState: "running" } }),
+      "DEGRADED",
+      /has yet to say/,
+    ],
     [
       "a takeover",
       evidence({ ...healthy, supervisors: [supervisor, process(20, 5000)] }),
