@@ -125,13 +125,13 @@ Deno.test({
 
     await t.step("a server without the token never gets in, and says why", async () => {
       await using server = world.spawnServer({ name: "edge-1" });
-      await server.says(/join token/i);
+      await server.says(/need a token \(--token-file\)/);
       assert.deepEqual(server.lines, []);
       await server.stop();
     });
     await t.step("a server with the operator token neither", async () => {
       await using server = world.spawnServer({ name: "edge-1", env: token(tokens.operator) });
-      await server.says(/join token/i);
+      await server.says(/no server is enrolled with this token/);
       assert.ok(!server.stderr.includes(tokens.operator));
       await server.stop();
     });
