@@ -131,7 +131,7 @@ Deno.test({
     });
     await t.step("a server with the operator token neither", async () => {
       await using server = world.spawnServer({ name: "edge-1", env: token(tokens.operator) });
-      await server.says(/no server is enrolled with this token/);
+      await server.says(/Wrong kind of token: servers need the join token/);
       assert.ok(!server.stderr.includes(tokens.operator));
       await server.stop();
     });
