@@ -32,14 +32,21 @@ const WITHOUT_PROGRAMS: ReadonlySet<string> = new Set([
   "tests/demo_test.ts",
   "tests/docs_test.ts",
   "tests/first_change_test.ts",
+  "tests/fluentd_lies_test.ts",
+  "tests/fluentd_walk_test.ts",
   "tests/house_test.ts",
   "tests/lock_test.ts",
   "tests/manager_suite_test.ts",
   "tests/permissions_test.ts",
-  "tests/self_extracting_test.ts",
+  "tests/regexp_test.ts",
   "tests/reliability/table_test.ts",
+  "tests/self_extracting_test.ts",
+  "tests/systemd_machine_test.ts",
+  "tests/tasks_test.ts",
   "tests/where_test.ts",
   "tests/workflow_test.ts",
+  "tests/worst_inputs_test.ts",
+  "tests/yaml_bounds_test.ts",
 ]);
 
 /** An example in a doc comment that is run. */
