@@ -287,6 +287,7 @@ Deno.test("a certificate that has expired is not taken for one of a stranger", a
 
 Deno.test("TLS at the tunnel port is not taken for no TLS", async () => {
   const { cert, key } = await generateCertificate(["localhost"]);
+  // Nagle's algorithm delays nothing here: this end sends its part of one handshake, and no more.
   using listener = Deno.listenTls({ port: 0, cert, key, alpnProtocols: ["http/1.1"] });
   // Whatever becomes of the handshake is the client's to tell.
   const served = (async () => {

@@ -5,13 +5,9 @@
  * @module
  */
 import { parseArgs, type ParseArgsConfig } from "node:util";
+import { UsageError } from "../shared/cli/usage_error.ts";
 
 type Flags = NonNullable<ParseArgsConfig["options"]>;
-
-/** A mistake of the user: the message is shown without a stack, the exit code is 2. */
-export class ArgumentError extends Error {
-  override readonly name = "UsageError";
-}
 
 /**
  * Parses `args`. `--help` prints `usage` and ends the script.
@@ -34,7 +30,8 @@ export function readArguments<const T extends Flags>(
     return parsed;
   } catch (error) {
     // The rest of Node's sentence explains how to pass a positional that begins with a dash.
-    throw new ArgumentError((error as Error).message.split(". ")[0], { cause: error });
+    const [sentence = ""] = (error as Error).message.split(". ");
+    throw new UsageError(sentence, { cause: error });
   }
 }
 
@@ -44,6 +41,6 @@ export async function runScript(main: (args: readonly string[]) => Promise<numbe
     Deno.exit(await main(Deno.args));
   } catch (error) {
     console.error(`error: ${(error as Error).message}`);
-    Deno.exit(error instanceof ArgumentError ? 2 : 1);
+    Deno.exit(error instanceof UsageError ? 2 : 1);
   }
 }

@@ -9,7 +9,8 @@
  */
 import { basename } from "node:path";
 import { VERSION } from "../shared/version.ts";
-import { ArgumentError, readArguments, runScript } from "./arguments.ts";
+import { readArguments, runScript } from "./arguments.ts";
+import { UsageError } from "../shared/cli/usage_error.ts";
 import { bundle } from "./build/bundle.ts";
 import { compile } from "./build/compile.ts";
 import { PROGRAMS, type ProgramSource } from "./build/programs.ts";
@@ -53,7 +54,7 @@ async function build(args: readonly string[]): Promise<number> {
   const chosen = choose(positionals);
   const targets = [...new Set(values.target ?? [Deno.build.target])];
   if (values.deno !== undefined && targets.length > 1) {
-    throw new ArgumentError("--deno fits one --target only");
+    throw new UsageError("--deno fits one --target only");
   }
   const denoFile = values.deno;
   const asked = values["self-extracting"] || denoFile !== undefined ? "not asked for" : undefined;
@@ -76,7 +77,7 @@ function choose(names: readonly string[]): readonly ProgramSource[] {
   for (const name of names) {
     if (!PROGRAMS.some((program) => program.name === name)) {
       const known = PROGRAMS.map((program) => program.name).join(", ");
-      throw new ArgumentError(`There is no program "${name}": expected ${known}`);
+      throw new UsageError(`There is no program "${name}": expected ${known}`);
     }
   }
   return names.length === 0 ? PROGRAMS : PROGRAMS.filter(({ name }) => names.includes(name));

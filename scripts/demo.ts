@@ -8,7 +8,8 @@
 import { SignalError } from "../shared/cli/signals.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
 import { saveCertificate } from "../shared/tls/save.ts";
-import { ArgumentError, readArguments, runScript } from "./arguments.ts";
+import { readArguments, runScript } from "./arguments.ts";
+import { UsageError } from "../shared/cli/usage_error.ts";
 import { type CallResult, DemoProgram, endLeftovers, gclient } from "./demo/programs.ts";
 import { bad, command, good, note, output, title } from "./demo/show.ts";
 
@@ -213,7 +214,7 @@ async function demo(args: readonly string[]): Promise<number> {
   const { values, positionals } = readArguments(USAGE, args, {
     "stand-in": { type: "boolean", default: false },
   });
-  if (positionals.length > 0) throw new ArgumentError(`Unexpected argument "${positionals[0]}"`);
+  if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}"`);
   const controller = new AbortController();
   // Not the first one only: Ctrl-C comes from the terminal and from `deno task`, and nobody wants
   // the second to keep this from cleaning up.

@@ -7,7 +7,8 @@
 import { DEFAULT_DAYS } from "../shared/tls/generate.ts";
 import { makeCertificate, MakeError, parseDays, parseHosts } from "../shared/tls/make.ts";
 import { summary } from "../shared/tls/summary.ts";
-import { ArgumentError, readArguments, runScript } from "./arguments.ts";
+import { readArguments, runScript } from "./arguments.ts";
+import { UsageError } from "../shared/cli/usage_error.ts";
 
 const USAGE = `
 Usage: deno task gencert [--out FILE] [--hosts NAMES] [--days N] [--force]
@@ -30,7 +31,7 @@ async function gencert(args: readonly string[]): Promise<number> {
     days: { type: "string" },
     force: { type: "boolean", default: false },
   });
-  if (positionals.length > 0) throw new ArgumentError(`Unexpected argument "${positionals[0]}"`);
+  if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}"`);
   const { out, force } = values;
   try {
     const { certFile, keyFile, cert } = await makeCertificate({
@@ -42,7 +43,7 @@ async function gencert(args: readonly string[]): Promise<number> {
     console.log(`Wrote ${certFile} and ${keyFile}\n${await summary(cert)}`);
     return 0;
   } catch (error) {
-    throw error instanceof MakeError ? new ArgumentError(error.message, { cause: error }) : error;
+    throw error instanceof MakeError ? new UsageError(error.message, { cause: error }) : error;
   }
 }
 

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { ArgumentError, readArguments, runScript } from "./arguments.ts";
+import { readArguments, runScript } from "./arguments.ts";
+import { UsageError } from "../shared/cli/usage_error.ts";
 
 const STEPS: readonly (readonly string[])[] = [
   ["fmt", "--check"],
@@ -23,7 +24,7 @@ ${STEPS.map((step) => `  deno ${step.join(" ")}`).join("\n")}
 
 async function ok(args: readonly string[]): Promise<number> {
   const { positionals } = readArguments(USAGE, args, {});
-  if (positionals.length > 0) throw new ArgumentError(`Unexpected argument "${positionals[0]}"`);
+  if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}"`);
   for (const step of STEPS) {
     const child = new Deno.Command(Deno.execPath(), { args: [...step] }).spawn();
     const { code } = await child.status;

@@ -12,7 +12,8 @@
  */
 import pbjs from "protobufjs-cli/pbjs";
 import protobuf from "protobufjs";
-import { ArgumentError, readArguments, runScript } from "./arguments.ts";
+import { readArguments, runScript } from "./arguments.ts";
+import { UsageError } from "../shared/cli/usage_error.ts";
 
 const USAGE = `
 Usage: deno task pb [--check]
@@ -118,7 +119,7 @@ async function pb(args: readonly string[]): Promise<number> {
   const { values: { check }, positionals } = readArguments(USAGE, args, {
     check: { type: "boolean" },
   });
-  if (positionals.length > 0) throw new ArgumentError(`Unexpected argument "${positionals[0]}"`);
+  if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}"`);
   const stale: string[] = [];
   for (const [name, text] of Object.entries(await generate())) {
     const path = `${GEN_DIR}/${name}`;

@@ -5,7 +5,8 @@
  * @module
  */
 import { summaryOfFile } from "../shared/tls/summary.ts";
-import { ArgumentError, readArguments, runScript } from "./arguments.ts";
+import { readArguments, runScript } from "./arguments.ts";
+import { UsageError } from "../shared/cli/usage_error.ts";
 
 const USAGE = `
 Usage: deno task readcert [--json] [FILE]
@@ -20,7 +21,7 @@ async function readcert(args: readonly string[]): Promise<number> {
   const { values, positionals } = readArguments(USAGE, args, {
     json: { type: "boolean", default: false },
   });
-  if (positionals.length > 1) throw new ArgumentError(`Unexpected argument "${positionals[1]}"`);
+  if (positionals.length > 1) throw new UsageError(`Unexpected argument "${positionals[1]}"`);
   console.log(await summaryOfFile(positionals[0] ?? "test.crt", { json: values.json }));
   return 0;
 }

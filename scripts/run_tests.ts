@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { ArgumentError, readArguments, runScript } from "./arguments.ts";
+import { readArguments, runScript } from "./arguments.ts";
+import { UsageError } from "../shared/cli/usage_error.ts";
 import { collect, type Kind, testsOfPrograms } from "./run_tests/files.ts";
 import { Runner } from "./run_tests/runner.ts";
 
@@ -35,9 +36,9 @@ async function main(args: readonly string[]): Promise<number> {
     junit: { type: "string" },
   });
   const jobs = Number(values.jobs);
-  if (!Number.isInteger(jobs) || jobs < 1) throw new ArgumentError("--jobs needs a number above 0");
+  if (!Number.isInteger(jobs) || jobs < 1) throw new UsageError("--jobs needs a number above 0");
   if (values.unit && (values.system || values.programs !== undefined)) {
-    throw new ArgumentError("--unit goes with neither --system nor --programs");
+    throw new UsageError("--unit goes with neither --system nor --programs");
   }
   const env: Record<string, string> = {};
   await using cleanup = new AsyncDisposableStack();
@@ -63,7 +64,7 @@ async function main(args: readonly string[]): Promise<number> {
   await fetchPackages();
   const all = collect(positionals, kind);
   const files = values.programs === undefined ? all : testsOfPrograms(all);
-  if (files.length === 0) throw new ArgumentError("There is no such test");
+  if (files.length === 0) throw new UsageError("There is no such test");
   if (values.junit !== undefined) await Deno.mkdir(values.junit, { recursive: true });
   return await new Runner({ jobs, env, filter: values.filter, junit: values.junit }).run(files);
 }
@@ -79,12 +80,12 @@ async function fetchPackages(): Promise<void> {
 
 async function folderOfPrograms(dir: string): Promise<string> {
   const path = await Deno.realPath(dir).catch(() => {
-    throw new ArgumentError(`There is no folder ${dir}: deno task build --out ${dir} makes it`);
+    throw new UsageError(`There is no folder ${dir}: deno task build --out ${dir} makes it`);
   });
   for (const name of PROGRAMS) {
     const isThere = await Deno.stat(`${path}/${name}`).then((info) => info.isFile, () => false);
     if (!isThere) {
-      throw new ArgumentError(`There is no ${name} in ${dir}: deno task build makes it`);
+      throw new UsageError(`There is no ${name} in ${dir}: deno task build makes it`);
     }
   }
   return path;

@@ -12,7 +12,7 @@ import { fluentdVersions } from "./support/fluentd.ts";
 import { LieDetector } from "./support/fluentd_lies.ts";
 import { FluentdScene, type Place } from "./support/fluentd_scene.ts";
 
-/** Short walks, one beside the other, unless one is asked to be long. */
+/** Short walks, at the same time, unless one is asked to be long. */
 const SHORT_STEPS = 5;
 const SHORT_WALKS = 4;
 const LONG_STEPS = Number(Deno.env.get("GHUB_WALK_STEPS") ?? 0);

@@ -1,5 +1,5 @@
 /**
- * The suite `fluentd`: how long GetStatus takes beside a real Fluentd with two workers, among other
+ * The suite `fluentd`: how long GetStatus takes with a real Fluentd of two workers, among other
  * processes of the machine. Straight to the service: no hub, no network, no monitor of Fluentd's.
  *
  * @module
@@ -13,7 +13,7 @@ import { table } from "../table.ts";
 
 /** Processes that have nothing to do with it. */
 const OTHERS = 500;
-/** Milliseconds, beside what Fluentd itself takes. */
+/** Milliseconds, without what Fluentd itself takes. */
 const GOAL_MS = 30;
 /** Until the first look has learned what stays. */
 const WARM_UP = 10;

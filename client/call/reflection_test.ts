@@ -3,7 +3,12 @@
  *
  * @module
  */
-import { loadPackageDefinition, type ServiceDefinition } from "@grpc/grpc-js";
+import {
+  loadPackageDefinition,
+  type sendUnaryData,
+  type ServerUnaryCall,
+  type ServiceDefinition,
+} from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { ReflectionService } from "@grpc/reflection";
 import assert from "node:assert/strict";
@@ -41,8 +46,7 @@ Deno.test("E7: a Node server with the official reflection is listed, described a
   const reflection = new ReflectionService(definition);
   await using server = await startServer((server) => {
     server.addService(service as ServiceDefinition, {
-      // deno-lint-ignore no-explicit-any -- as above
-      Now: (call: any, done: any) =>
+      Now: (call: ServerUnaryCall<{ labels: unknown }, object>, done: sendUnaryData<object>) =>
         done(null, { at: { seconds: 1_700_000_000 }, labels: call.request.labels, zoneOffset: 0 }),
     });
     reflection.addToServer(server as never);

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { MAX_TIMER_MS } from "../../shared/async/delay.ts";
 import { formatHostPort, type HostPort } from "../../shared/cli/parse_host_port.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
@@ -30,9 +31,6 @@ export interface DialOptions {
   readonly deadline?: number;
   readonly signal: AbortSignal;
 }
-
-/** Longer ones `setTimeout` does not take. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * A channel whose other end has shown that it speaks HTTP/2.

@@ -7,7 +7,7 @@
  * @module
  */
 import type { RpcError } from "../../shared/grpc/rpc_error.ts";
-import { parseTimeout } from "../../shared/grpc/timeout.ts";
+import { readTimeout } from "../../shared/grpc/timeout.ts";
 import { type Field, type HeaderList, headerListBytes } from "../../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import { OPERATOR_FIELD, VOUCHER_FIELD } from "../../shared/vouchers/voucher.ts";
@@ -72,6 +72,7 @@ export class CallHeaders implements CallHead {
       else if (isProxyField(name)) this.forwarded = true;
     }
     this.isGrpc = method === "POST" && contentType.startsWith("application/grpc");
+    // Of one that cannot be read the server will say what it thinks.
     this.timeoutMs = readTimeout(timeout);
   }
 
@@ -124,15 +125,5 @@ export class CallHeaders implements CallHead {
     fields.push([OPERATOR_FIELD, operator]);
     if (voucher !== undefined) fields.push([VOUCHER_FIELD, voucher, true]);
     return fields;
-  }
-}
-
-function readTimeout(value: string | undefined): number | undefined {
-  if (value === undefined) return undefined;
-  try {
-    return parseTimeout(value);
-  } catch {
-    // The server will say what it thinks of it.
-    return undefined;
   }
 }

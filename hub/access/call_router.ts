@@ -9,7 +9,7 @@
  * @module
  */
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
-import type { Answer } from "../auth/identity.ts";
+import { after, type Answer } from "../auth/identity.ts";
 import type { CallPlace, Limits } from "../limits/limits.ts";
 import type { Peer } from "../net/peer.ts";
 import type { CallTarget } from "../peer/call_target.ts";
@@ -53,8 +53,7 @@ export class CallRouter {
 
   /** Who calls, or why it may not. */
   identify(head: CallHeaders, peer: Peer): Answer<CallIdentity | RpcError> {
-    const answer = this.#gate.authorizeCall(head, peer);
-    return answer instanceof Promise ? answer.then(callIdentity) : callIdentity(answer);
+    return after(this.#gate.authorizeCall(head, peer), callIdentity);
   }
 
   /** Where the call goes, or why it goes nowhere. */

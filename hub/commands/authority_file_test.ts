@@ -22,7 +22,7 @@ Deno.test("authorityFile() tells what peers need to trust the hub", async (t) =>
       await Deno.writeTextFile(`${folder}/ca.crt`, (await generateAuthority("Example")).cert);
       assert.deepEqual(await authorityFile(signed.cert, file), { unknown: "CN=Example" });
     });
-    await t.step("the authority beside it", async () => {
+    await t.step("the authority next to it", async () => {
       await Deno.writeTextFile(`${folder}/ca.crt`, authority.cert);
       assert.deepEqual(await authorityFile(signed.cert, file), { file: `${folder}/ca.crt` });
     });

@@ -35,7 +35,7 @@ export interface HubValues {
   readonly trustLoopback: LoopbackChoice;
 }
 
-/** What of a hub counts beside its auth file. */
+/** What of a hub counts in addition to its auth file. */
 export interface HubAround {
   readonly enrolled: readonly ServerEntry[];
   readonly trustLoopback: boolean;

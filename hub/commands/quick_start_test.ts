@@ -27,7 +27,7 @@ Deno.test("quickStart() gives lines to paste, with files in the place of tokens"
       "gclient hub servers -s soc-1:9090 --token-file operator.token --tls " +
       "--tls-ca-cert-file hub.crt",
     ]],
-    ["an authority that is not beside it", { authority: { unknown: "CN=Example" } }, [
+    ["an authority that is not next to it", { authority: { unknown: "CN=Example" } }, [
       "To add a server, run here what gives it a token of its own: " +
       "ghub enroll NAME --state-dir /var/lib/ghub --hub-uri wss://soc-1:8080/ws --ca CA.crt " +
       "(CA.crt: the certificate of its authority, CN=Example)",

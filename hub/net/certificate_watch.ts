@@ -7,6 +7,7 @@
 import { getLogger } from "@logtape/logtape";
 import { createHash } from "node:crypto";
 import { Complaint } from "../../shared/async/complaint.ts";
+import { Polled } from "../../shared/async/polled.ts";
 import { rulesFault } from "../../shared/files/modes.ts";
 import { pinOf } from "../../shared/tls/pin.ts";
 import { loadAuthorities, loadCertificate } from "../../shared/tls/load.ts";
@@ -63,19 +64,22 @@ export interface CertificateWatchOptions {
  */
 export class CertificateWatch implements Disposable {
   readonly #options: CertificateWatchOptions;
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #polled: Polled;
   #current: LoadedIdentity;
   #fingerprint: string;
   readonly #complaint = new Complaint();
   /** The last threshold that was spoken of. */
   #warnedDays = Infinity;
-  #looking: Promise<boolean> | undefined;
 
   constructor(options: CertificateWatchOptions) {
     this.#options = options;
     this.#current = options.current;
     this.#fingerprint = fingerprintOf(options.current);
-    this.#timer = setInterval(() => void this.#poll(), options.pollMs ?? CERTIFICATE_POLL_MS);
+    this.#polled = new Polled(() => this.#load(), {
+      pollMs: options.pollMs ?? CERTIFICATE_POLL_MS,
+      onFault: ({ message }) => this.#complain(message),
+      onPolled: () => this.#warn(),
+    });
     this.#warn();
   }
 
@@ -85,7 +89,7 @@ export class CertificateWatch implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
+    this.#polled[Symbol.dispose]();
   }
 
   /**
@@ -94,31 +98,17 @@ export class CertificateWatch implements Disposable {
    * @returns Whether another certificate is in use, or other authorities are in force.
    * @throws {Error} If it cannot be used; then the one before it stays in use.
    */
-  async look(): Promise<boolean> {
-    await this.#looking?.catch(() => {}); // That look has complained by itself.
-    this.#looking = this.#load();
-    try {
-      return await this.#looking;
-    } finally {
-      this.#looking = undefined;
-    }
+  look(): Promise<boolean> {
+    return this.#polled.look();
   }
 
-  async #poll(): Promise<void> {
-    if (this.#looking !== undefined) return;
-    try {
-      await this.look();
-    } catch (error) {
-      // While certificate and key are being replaced, one by one, they do not fit together.
-      const { message } = error as Error;
-      if (this.#complaint.isDue(message)) {
-        getLogger(["hub", "tls"]).error(
-          "The certificate has changed but is NOT in use, the one before it still is. {message}",
-          { message },
-        );
-      }
-    }
-    this.#warn();
+  /** While certificate and key are being replaced, one by one, they do not fit together. */
+  #complain(message: string): void {
+    if (!this.#complaint.isDue(message)) return;
+    getLogger(["hub", "tls"]).error(
+      "The certificate has changed but is NOT in use, the one before it still is. {message}",
+      { message },
+    );
   }
 
   async #load(): Promise<boolean> {

@@ -20,5 +20,5 @@ export interface TlsIdentity {
   readonly clientCa?: string | undefined;
 }
 
-/** A connection that is no tunnel by then is closed. */
+/** A connection whose handshake, of whatever kind, has not ended by then is closed. */
 export const HANDSHAKE_TIMEOUT_MS = 10_000;

@@ -18,13 +18,11 @@ import { FairShare } from "../../shared/async/fair_share.ts";
 import { ACCEPTED_AT_ONCE, isGone } from "./accept_loop.ts";
 import { networkOf } from "./network.ts";
 import { ClientAuthorities } from "./client_authorities.ts";
-import type { ListenAddress, TlsIdentity } from "./listen_options.ts";
+import { HANDSHAKE_TIMEOUT_MS, type ListenAddress, type TlsIdentity } from "./listen_options.ts";
 import { closeQuietly, hostOf, type PeerConn, remoteAddressOf } from "./peer.ts";
 import { TlsConn } from "./tls_conn.ts";
 import { TlsEngine } from "./tls_engine.ts";
 
-/** A client that has not ended its handshake by then is closed. */
-const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Handshakes under way at all ports, shared by the addresses that dial; more are closed at once. */
 export const MAX_TLS_HANDSHAKES = 1_000;
 

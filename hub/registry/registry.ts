@@ -440,7 +440,7 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Whether a server opens a tunnel beside the one that it has, since its credentials have changed. */
+/** Whether a server opens a second tunnel in place of the one that it has, since its credentials have changed. */
 export function isRenewed(
   { state, info }: Pick<Tunnel, "state" | "info">,
   { renews, instance }: ServerInfo,

@@ -37,7 +37,7 @@ export class Mask {
     // The longest first: one may be the beginning of another.
     this.#forms = [...new Set([...this.#secrets].flatMap(formsOf))]
       .toSorted((a, b) => b.length - a.length);
-    this.#pattern = new RegExp(this.#forms.map(escapeRegExp).join("|"), "g");
+    this.#pattern = new RegExp(this.#forms.map(RegExp.escape).join("|"), "g");
   }
 
   text(text: string): string {
@@ -100,8 +100,4 @@ function waysToWrite(secret: string): string[] {
   const twice = JSON.stringify(once).slice(1, -1);
   const base64 = Buffer.from(secret).toString("base64").replace(/={1,2}$/, "");
   return [secret, once, twice, encodeURIComponent(secret.toWellFormed()), base64];
-}
-
-function escapeRegExp(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
 }

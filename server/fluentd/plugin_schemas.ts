@@ -1,5 +1,5 @@
 /**
- * Asks the plugins which of their parameters are secret, by the tool that fluentd's gem installs beside
+ * Asks the plugins which of their parameters are secret, by the tool that fluentd's gem installs next to
  * fluentd: same Ruby, same gems, same rights as the service. Nobody waits for it: what is not known
  * yet is masked by its form.
  *
@@ -182,7 +182,7 @@ function asItself(launch: Launch): Launch {
   };
 }
 
-/** The tool beside the very fluentd that is started; `undefined` if there is none. */
+/** The tool next to the very fluentd that is started; `undefined` if there is none. */
 async function toolOf(launch: Launch): Promise<string | undefined> {
   const program = programOf(launch);
   if (program === undefined) return undefined;

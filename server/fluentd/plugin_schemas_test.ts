@@ -52,7 +52,7 @@ for (const { label, command } of fluentdVersions()) {
   });
 }
 
-Deno.test("G8: the tool beside the very fluentd is asked once for each plugin and version", async () => {
+Deno.test("G8: the tool next to the very fluentd is asked once for each plugin and version", async () => {
   await using dir = await tempDir();
   let nowMs = 0;
   const schemas = new PluginSchemas({ now: () => nowMs });

@@ -8,6 +8,7 @@
  * @module
  */
 import { Complaint } from "../async/complaint.ts";
+import { Polled } from "../async/polled.ts";
 import { atOnce, inTurns, type Steps } from "../async/steps.ts";
 import { FaultyFileError } from "./faulty_file_error.ts";
 import { rulesFault } from "./modes.ts";
@@ -51,17 +52,19 @@ export interface WatchedFileOptions<T extends LoadedFile> {
 /** The content of a file as it stands on disk now; a broken new one is not applied. */
 export class WatchedFile<T extends LoadedFile> implements Disposable {
   readonly #options: WatchedFileOptions<T>;
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #polled: Polled;
   #loaded: T;
   readonly #complaint = new Complaint();
-  #looking: Promise<boolean> | undefined;
   #disposed = false;
 
   /** @throws {Error} If the file cannot be used from the start. */
   constructor(options: WatchedFileOptions<T>) {
     this.#options = options;
     this.#loaded = atOnce(options.load());
-    this.#timer = setInterval(() => void this.#poll(), options.pollMs ?? POLL_MS);
+    this.#polled = new Polled(() => this.#load(), {
+      pollMs: options.pollMs ?? POLL_MS,
+      onFault: (error) => this.#complain(briefly(error)),
+    });
   }
 
   /** What is in force. */
@@ -71,7 +74,7 @@ export class WatchedFile<T extends LoadedFile> implements Disposable {
 
   [Symbol.dispose](): void {
     this.#disposed = true;
-    clearInterval(this.#timer);
+    this.#polled[Symbol.dispose]();
   }
 
   /**
@@ -80,24 +83,12 @@ export class WatchedFile<T extends LoadedFile> implements Disposable {
    * @returns Whether another content is in force.
    * @throws {Error} If the file is broken; the content before it stays in force.
    */
-  async look(): Promise<boolean> {
-    await this.#looking?.catch(() => {}); // That look has complained by itself.
-    this.#looking = this.#load();
-    try {
-      return await this.#looking;
-    } finally {
-      this.#looking = undefined;
-    }
+  look(): Promise<boolean> {
+    return this.#polled.look();
   }
 
-  async #poll(): Promise<void> {
-    if (this.#looking !== undefined) return;
-    try {
-      await this.look();
-    } catch (error) {
-      const message = briefly(error as Error);
-      if (!this.#disposed && this.#complaint.isDue(message)) this.#options.onBroken(message);
-    }
+  #complain(message: string): void {
+    if (!this.#disposed && this.#complaint.isDue(message)) this.#options.onBroken(message);
   }
 
   async #load(): Promise<boolean> {

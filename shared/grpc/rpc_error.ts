@@ -15,6 +15,9 @@ import { root } from "./root.ts";
 import { decodeMessage, encodeMessage } from "./service.ts";
 import { Status, type StatusCode, statusName } from "./status.ts";
 
+/** The trailer with a status and its details. */
+export const DETAILS_FIELD = "grpc-status-details-bin";
+
 const log = getLogger(["grpc"]);
 
 /** Details beyond this many encoded bytes are left out: peers commonly refuse 8 KiB of headers. */
@@ -87,7 +90,7 @@ export class RpcError extends Error {
     if (message !== "") fields.push(["grpc-message", percentEncode(message)]);
     const details = this.encodeDetails();
     if (details !== undefined) {
-      fields.push(["grpc-status-details-bin", encodeBase64(details)]);
+      fields.push([DETAILS_FIELD, encodeBase64(details)]);
     }
     return fields;
   }
@@ -150,4 +153,18 @@ export function decodeStatus(bytes: Uint8Array): {
     }
   });
   return { code: status.code ?? 0, message: status.message ?? "", details };
+}
+
+/**
+ * The details that a trailer carries; none if they cannot be read: a status must never be lost to them.
+ *
+ * @param value Of {@linkcode DETAILS_FIELD}; `undefined` if there is none.
+ */
+export function detailsIn(value: string | Uint8Array | undefined): Detail[] {
+  if (!(value instanceof Uint8Array)) return [];
+  try {
+    return decodeStatus(value).details;
+  } catch {
+    return [];
+  }
 }

@@ -35,6 +35,15 @@ export function parseTimeout(value: string): number {
   return Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS];
 }
 
+/** The same of a field that may be absent; `undefined` also for what cannot be read. */
+export function readTimeout(value: string | undefined): number | undefined {
+  try {
+    return value === undefined ? undefined : parseTimeout(value);
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * Writes a timeout in the finest unit whose value fits eight digits, rounded up.
  *

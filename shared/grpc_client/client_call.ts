@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { MAX_TIMER_MS } from "../async/delay.ts";
 import { CallMetadata } from "../grpc/call_metadata.ts";
 import { formatTimeout } from "../grpc/timeout.ts";
 import { RpcError } from "../grpc/rpc_error.ts";
@@ -42,9 +43,6 @@ export interface ClientCallContext {
 
 /** What a reader that does not read may leave lying here; the peer stops then. */
 const WINDOW_BYTES = 1 << 20;
-/** `setTimeout` takes no more. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
 /** How the call ended. */
 export interface CallEnd {
   /** Absent for OK. */

@@ -13,7 +13,7 @@
  * @see https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#errors
  * @module
  */
-import { decodeStatus, type Detail, RpcError } from "../grpc/rpc_error.ts";
+import { DETAILS_FIELD, detailsIn, RpcError } from "../grpc/rpc_error.ts";
 import { percentDecode } from "../grpc/percent.ts";
 import { Status, type StatusCode, statusName } from "../grpc/status.ts";
 import { ErrorCode, errorName } from "../http2/frames.ts";
@@ -85,7 +85,6 @@ export function isGrpc(fields: HeaderList): boolean {
 }
 
 const DIGITS = /^\d{1,9}$/;
-const DETAILS = "grpc-status-details-bin";
 
 /** The error that trailers tell; `undefined` for OK. */
 export function endOfTrailers(trailers: HeaderList): RpcError | undefined {
@@ -97,7 +96,10 @@ export function endOfTrailers(trailers: HeaderList): RpcError | undefined {
   const code = DIGITS.test(text) ? Status[statusName(Number(text))] : Status.UNKNOWN;
   if (text === "0") return undefined;
   const message = percentDecode(utf8(firstValue(trailers, "grpc-message") ?? ""));
-  return new RpcError(code, message, { metadata, details: detailsOf(metadata) });
+  return new RpcError(code, message, {
+    metadata,
+    details: detailsIn(metadata.get(DETAILS_FIELD)[0]),
+  });
 }
 
 /** Some send UTF-8 as it is, in place of percents. */
@@ -105,17 +107,6 @@ function utf8(text: string): string {
   if (!/[\x80-\xff]/.test(text)) return text;
   const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
   return new TextDecoder().decode(bytes);
-}
-
-/** None if they cannot be read: a status must never be lost to them. */
-function detailsOf(trailers: CallMetadata): Detail[] {
-  const [bytes] = trailers.get(DETAILS);
-  if (!(bytes instanceof Uint8Array)) return [];
-  try {
-    return decodeStatus(bytes).details;
-  } catch {
-    return [];
-  }
 }
 
 /** The error of a stream that was reset. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { MAX_TIMER_MS } from "../async/delay.ts";
 import type { ServerUnaryCall } from "@grpc/grpc-js";
 import type { EventEmitter } from "node:events";
 import { Duplex } from "node:stream";
@@ -20,8 +21,6 @@ export type SurfaceCall =
   >
   & Pick<EventEmitter, "on" | "off">;
 
-/** Longer timers fire at once (2³¹ − 1 ms is 24.8 days); a call this long has no timer. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Timers fire early by as much, and so may a caller cancel at the deadline that it shares with us. */
 const CLOCK_SLACK_MS = 5;
 
@@ -58,6 +57,7 @@ export class CallScope implements Disposable {
     // grpc-js sends the status at the deadline but, to a caller who reads nothing, reports it
     // only once the stream is flushed, which may be never.
     const leftMs = deadline - Date.now();
+    // A call that may last 24.8 days has no timer.
     if (leftMs <= MAX_TIMER_MS) {
       this.#timer = setTimeout(this.#onCancelled, Math.max(0, leftMs));
     }

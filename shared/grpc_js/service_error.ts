@@ -5,10 +5,8 @@
  */
 import { Metadata, type ServiceError, type StatusObject } from "@grpc/grpc-js";
 import { Buffer } from "node:buffer";
-import { decodeStatus, type Detail, RpcError, shortMessage } from "../grpc/rpc_error.ts";
+import { DETAILS_FIELD, detailsIn, RpcError, shortMessage } from "../grpc/rpc_error.ts";
 import { Status, type StatusCode, statusName } from "../grpc/status.ts";
-
-const DETAILS = "grpc-status-details-bin";
 
 /**
  * What a grpc-js handler answers with.
@@ -21,7 +19,7 @@ export function toServiceError(
 ): StatusObject {
   const metadata = trailers.clone();
   const details = error.encodeDetails();
-  if (details !== undefined) metadata.set(DETAILS, Buffer.from(details));
+  if (details !== undefined) metadata.set(DETAILS_FIELD, Buffer.from(details));
   return { code: error.code, details: shortMessage(error.message), metadata };
 }
 
@@ -32,19 +30,8 @@ export function toServiceError(
 export function fromServiceError(error: ServiceError): RpcError {
   const { code, details: message, metadata } = error;
   return new RpcError(Status[statusName(code)] as StatusCode, message, {
-    details: decodeDetails(metadata),
+    details: detailsIn(metadata.get(DETAILS_FIELD)[0]),
     metadata,
     cause: error,
   });
-}
-
-/** The details in the trailers; none if they cannot be read: a status must never be lost to them. */
-function decodeDetails(trailers: Metadata): Detail[] {
-  const [bytes] = trailers.get(DETAILS);
-  if (!(bytes instanceof Uint8Array)) return [];
-  try {
-    return decodeStatus(bytes).details;
-  } catch {
-    return [];
-  }
 }

@@ -8,7 +8,7 @@
  * @module
  */
 import { CallMetadata } from "../grpc/call_metadata.ts";
-import type { RpcError } from "../grpc/rpc_error.ts";
+import { DETAILS_FIELD, type RpcError } from "../grpc/rpc_error.ts";
 import { type Field, type HeaderList, headerListBytes } from "../http2/header_list.ts";
 import { encodeHeaderList } from "../http2/hpack/encoder.ts";
 
@@ -20,7 +20,6 @@ export const ANSWER_HEAD: readonly Field[] = [
 
 const OK: readonly Field[] = [["grpc-status", "0"]];
 const NONE = new CallMetadata();
-const DETAILS = "grpc-status-details-bin";
 
 export interface EndingOptions {
   /** Whether nothing was sent before. */
@@ -39,8 +38,8 @@ export interface EndingOptions {
 export function endingBlock(error: RpcError | undefined, options: EndingOptions): Uint8Array {
   const { trailersOnly, maxListBytes, trailers = NONE } = options;
   const status: HeaderList = error?.trailers() ?? OK;
-  const hasDetails = status.some(([name]) => name === DETAILS);
-  const more = trailers.fields().filter(([name]) => !(hasDetails && name === DETAILS));
+  const hasDetails = status.some(([name]) => name === DETAILS_FIELD);
+  const more = trailers.fields().filter(([name]) => !(hasDetails && name === DETAILS_FIELD));
   const all: HeaderList = [...status, ...more];
   // What can be done without comes last; the status itself always goes.
   for (let kept = all.length;; kept--) {

@@ -15,13 +15,14 @@
  *
  * @module
  */
+import { MAX_TIMER_MS } from "../async/delay.ts";
 import type protobuf from "protobufjs";
 import { CallMetadata } from "../grpc/call_metadata.ts";
 import { type CallContext, type Handler, reportThrown, returnedOnAbort } from "../grpc/handlers.ts";
 import { RpcError } from "../grpc/rpc_error.ts";
 import { decodeMessage, encodeMessage } from "../grpc/service.ts";
 import { Status } from "../grpc/status.ts";
-import { parseTimeout } from "../grpc/timeout.ts";
+import { readTimeout } from "../grpc/timeout.ts";
 import { MessageStream } from "../grpc_stream/message_stream.ts";
 import { ACCEPTED_ENCODINGS, canUnpack } from "../grpc_stream/unpack.ts";
 import type { Connection } from "../http2/connection.ts";
@@ -51,9 +52,6 @@ export interface ServerCallOptions {
   onLeft(call: ServerCall): void;
 }
 
-/** Longer timers fire at once (2³¹ − 1 ms is 24.8 days); a call this long has no timer. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
 const NONE = new CallMetadata();
 
 /** One call that is served, of any of the four kinds. */
@@ -82,9 +80,10 @@ export class ServerCall implements StreamEvents, CallContext {
     });
     this.metadata = CallMetadata.received(fields);
     this.peer = peer;
-    const leftMs = timeoutOf(fields);
+    const leftMs = readTimeout(firstValue(fields, "grpc-timeout"));
     if (leftMs === undefined) return;
     this.deadlineMs = Date.now() + leftMs;
+    // A call that may last 24.8 days has no timer.
     if (leftMs <= MAX_TIMER_MS) this.#timer = setTimeout(() => this.#onDeadline(), leftMs);
   }
 
@@ -290,16 +289,5 @@ export class ServerCall implements StreamEvents, CallContext {
     this.#left = true;
     clearTimeout(this.#timer);
     this.#options.onLeft(this);
-  }
-}
-
-/** Milliseconds until the deadline; `undefined` without one that can be read. */
-function timeoutOf(fields: HeaderList): number | undefined {
-  const value = firstValue(fields, "grpc-timeout");
-  if (value === undefined) return undefined;
-  try {
-    return parseTimeout(value);
-  } catch {
-    return undefined;
   }
 }

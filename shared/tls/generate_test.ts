@@ -57,6 +57,7 @@ Deno.test("generateCertificate refuses what cannot be a certificate", async (t) 
 
 Deno.test("generateCertificate makes what Deno.listenTls serves and Deno.connectTls trusts", async () => {
   const { cert, key } = await generateCertificate(HOSTS);
+  // That Deno itself takes it is the matter; one write, so that Nagle's algorithm delays nothing.
   using listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key });
   const accepted = (async () => {
     using connection = await listener.accept();

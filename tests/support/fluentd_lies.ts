@@ -1,5 +1,5 @@
 /**
- * What a lie is: an answer of the service beside what the judge found. A lie is
+ * What a lie is: an answer of the service that does not agree with what the judge found. That is
  *
  * - SUCCESS, NOCHANGE or HEALTHY, and a record does not arrive,
  * - FAILED, STOPPED or ill otherwise, and all records arrive, with nothing wrong that is known,

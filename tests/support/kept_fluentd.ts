@@ -9,7 +9,15 @@ import type { FluentdOptions } from "../../server/fluentd/mod.ts";
 import { FluentdClient } from "../../server/fluentd/testing/client.ts";
 import { TestService } from "../../server/fluentd/testing/kit.ts";
 import { fluentdCommand, freePort } from "./fluentd.ts";
-import { cleanEnv, commandLine, type Output, Process, REPOSITORY, source } from "./process.ts";
+import {
+  cleanEnv,
+  commandLine,
+  oneProcess,
+  type Output,
+  Process,
+  REPOSITORY,
+  source,
+} from "./process.ts";
 import type { SystemdMachine } from "./systemd_machine.ts";
 import { until } from "./until.ts";
 
@@ -47,14 +55,9 @@ export interface KeptFluentd extends AsyncDisposable {
   runAnother(): Promise<AsyncDisposable & { readonly unit?: string }>;
 }
 
-/**
- * Kills one process of its machine.
- *
- * @throws {RangeError} If the number is none of one process: 0 would kill the runner of the tests.
- */
+/** Kills one process of its machine. */
 export async function kill(kept: KeptFluentd, pid: number | undefined): Promise<void> {
-  if (pid === undefined || !(pid > 1)) throw new RangeError(`There is no process ${pid}`);
-  const { code, stderr } = await kept.run("kill", "-KILL", String(pid));
+  const { code, stderr } = await kept.run("kill", "-KILL", oneProcess(pid));
   if (code !== 0) throw new Error(`kill -KILL ${pid}: ${stderr}`);
 }
 

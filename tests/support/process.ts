@@ -103,6 +103,17 @@ export function source(file: string): string[] {
   return ["run", "-A", "--quiet", new URL(`../../${file}`, import.meta.url).pathname];
 }
 
+/**
+ * The number of one process, for `kill`.
+ *
+ * @throws {RangeError} If it is none of one: 0, as systemd says of a unit that does not run, would kill the
+ * runner of the tests and all that it has started.
+ */
+export function oneProcess(pid: number | undefined): string {
+  if (pid === undefined || !(pid > 1)) throw new RangeError(`There is no process ${pid}`);
+  return String(pid);
+}
+
 /** The whole command line: what {@linkcode source} gives, and arguments behind it. */
 export function commandLine(words: readonly string[]): [command: string, ...args: string[]] {
   const [first = "", ...rest] = words;

@@ -15,7 +15,7 @@
  * @module
  */
 import { dirname } from "node:path";
-import { type Output, Process } from "./process.ts";
+import { oneProcess, type Output, Process } from "./process.ts";
 import { until, within } from "./until.ts";
 
 /** With this set to 1, a machine that cannot boot a systemd fails the tests that need one. */
@@ -150,15 +150,9 @@ export class SystemdMachine implements AsyncDisposable {
     );
   }
 
-  /**
-   * Kills one process of the machine.
-   *
-   * @throws {RangeError} If the number is none of one process: 0, as systemd says of a unit that does
-   * not run, would kill the runner of the tests and all that it has started.
-   */
+  /** Kills one process of the machine. */
   async kill(pid: number | undefined): Promise<void> {
-    if (pid === undefined || !(pid > 1)) throw new RangeError(`There is no process ${pid}`);
-    await this.must("kill", "-KILL", String(pid));
+    await this.must("kill", "-KILL", oneProcess(pid));
   }
 
   /** Where a file of the machine is out here. Links in it that begin with `/` lead elsewhere. */

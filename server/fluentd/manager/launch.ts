@@ -254,7 +254,7 @@ export function inlineConfigOf({ argv }: Launch): string | undefined {
 
 /** Which parameters of which plugin. */
 export interface PluginQuestion {
-  /** Of the tool beside fluentd, see plugin_schemas.ts. */
+  /** Of the tool next to fluentd: see plugin_schemas.ts. */
   readonly tool: string;
   readonly kind: string;
   readonly type: string;
