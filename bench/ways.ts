@@ -8,8 +8,11 @@ import type { Program } from "./program.ts";
 import { median } from "./table.ts";
 
 const IN_FLIGHT = 64;
-/** Before the first round, so that every program has compiled what it runs. */
-const WARM_UP_S = 0.5;
+/**
+ * Before the first round, so that every program has compiled what it runs: after half a second the
+ * slowest percent of calls still met the compiler.
+ */
+const WARM_UP_S = 2;
 
 /** A way for calls. */
 export interface Way {
