@@ -9,8 +9,10 @@ import type {
   ghub_v1_Activity as Activity,
   ghub_v1_ListServersResponse as ListServersResponse,
 } from "../../shared/gen/types.ts";
+import { attemptServerList } from "../call/server_list.ts";
 import { activityLine, serversTable } from "../print/hub_table.ts";
 import { rpcCommand } from "./rpc_command.ts";
+import { selectorOptions, selectorText, type SelectorValues } from "./selector_options.ts";
 import { serverNames } from "./server_argument.ts";
 
 /** Default limit of a call that only asks. */
@@ -30,29 +32,23 @@ export const hubCommand: Command = {
       description: "Lists the servers that the hub knows. Without --timeout the call may take 10s.",
       examples: [
         "gclient hub servers",
-        "gclient hub servers --all -l env=prod",
+        "gclient hub servers --all -l 'env=prod,role in (edge,core),!canary'",
         "gclient hub servers -o json | jq -r '.servers[].name'",
       ],
       options: {
         all: { flag: "--all", short: "-a", help: "Also lists servers that are away now" },
-        labels: {
-          flag: "--label",
-          short: "-l",
-          value: "KEY=VALUE",
-          many: true,
-          parse: parseLabel,
-          help: "Lists only servers that carry this label",
-        },
+        ...selectorOptions,
       },
       title: "hub.servers",
       method: "ghub.v1.Hub/ListServers",
       toServer: false,
       prepare(request, { options }) {
-        const { all, labels } = options as { all: boolean; labels: [string, string][] };
-        const fields = request as { includeOffline?: boolean; labels?: Record<string, string> };
+        const { all } = options as { all: boolean };
+        const fields = request as { includeOffline?: boolean; selector?: string };
         if (all) fields.includeOffline = true;
-        if (labels.length > 0) fields.labels = { ...fields.labels, ...Object.fromEntries(labels) };
+        fields.selector = selectorText(options as SelectorValues, fields.selector);
       },
+      attempt: attemptServerList,
       timeoutMs: () => LIST_TIMEOUT_MS,
       table: (response) => serversTable(response),
     }),
@@ -93,12 +89,6 @@ export const hubCommand: Command = {
     }),
   ],
 };
-
-function parseLabel(text: string): [string, string] {
-  const split = text.indexOf("=");
-  if (split > 0) return [text.slice(0, split), text.slice(split + 1)];
-  throw new UsageError(`"${text}" is not a label`, { hint: "Write KEY=VALUE" });
-}
 
 function parseHistory(text: string): number {
   if (/^\d{1,4}$/.test(text) && Number(text) <= MAX_HISTORY) return Number(text);

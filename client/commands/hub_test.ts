@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { RpcError } from "../../shared/grpc/rpc_error.ts";
+import { Status } from "../../shared/grpc/status.ts";
 import { hubTest, runClient } from "../testing/fake_hub.ts";
 
 hubTest("hub servers lists, by its old name too", async (hub, t) => {
@@ -39,8 +41,87 @@ edge-2  OFFLINE  -                  -        -                     1m30s ago  3m
     assert.equal((await runClient(args)).code, 0);
     assert.partialDeepStrictEqual(hub.calls.at(-1)?.request, {
       includeOffline: true,
-      labels: { env: "prod" },
+      selector: "env=prod",
     });
+  });
+});
+
+hubTest("hub servers -l selects as kubectl does", async (hub, t) => {
+  const list = (...args: string[]) =>
+    runClient(["hub", "servers", "-n", "-s", hub.address, "-o", "json", ...args]);
+  const sent = () => (hub.calls.at(-1)?.request as { selector?: string }).selector;
+  const table: [args: string[], selector: string][] = [
+    [
+      ["-l", "env=prod,role in (edge,core),!canary,site!=ams"],
+      "env=prod,role in (edge,core),!canary,site!=ams",
+    ],
+    [["-l", "env=prod", "-l", "canary"], "env=prod,canary"],
+    [["--label", "env=prod"], "env=prod"],
+    [["-l", "env=prod", "-d", '{"selector": "site"}'], "site,env=prod"],
+  ];
+  for (const [args, selector] of table) {
+    await t.step(args.join(" "), async () => {
+      assert.equal((await list(...args)).code, 0);
+      assert.equal(sent(), selector);
+    });
+  }
+  await t.step("from the environment", async () => {
+    const env = { GCLIENT_SELECTOR: "role in (edge,core),!canary" };
+    await runClient(["hub", "servers", "-n", "-s", hub.address], { env });
+    assert.equal(sent(), "role in (edge,core),!canary");
+  });
+  await t.step("what cannot be read is a usage error, and nobody is called", async () => {
+    const { length } = hub.calls;
+    const { code, err } = await list("-l", "env=prod,role in edge");
+    assert.equal(code, 2);
+    assert.match(err, /"\(" is missing after "in" at column 18\n/);
+    assert.equal((await list("-l", "")).code, 2);
+    assert.equal(hub.calls.length, length);
+  });
+  await t.step("also at a hub that does not know selectors", async () => {
+    hub.script.servers = {
+      servers: [{ name: "a", labels: { env: "test" } }, { name: "b", labels: { env: "prod" } }],
+    };
+    const { servers } = JSON.parse((await list("-l", "env!=test")).out);
+    assert.deepEqual(servers.map(({ name }: { name: string }) => name), ["b"]);
+  });
+});
+
+hubTest("hub servers asks for one page after the other, and prints one list", async (hub, t) => {
+  const names = ["a", "b", "c", "d", "e"];
+  hub.script.servers = ({ pageToken = "" }) => {
+    const page = names.filter((name) => name > pageToken).slice(0, 2);
+    const nextPageToken = page.at(-1) === names.at(-1) ? "" : page.at(-1)!;
+    return { servers: page.map((name) => ({ name })), nextPageToken };
+  };
+  const args = ["hub", "servers", "-n", "-s", hub.address, "-l", "!gone", "-o", "json"];
+  await t.step("of all servers", async () => {
+    const { out, code } = await runClient(args);
+    assert.equal(code, 0);
+    assert.deepEqual(JSON.parse(out), { servers: names.map((name) => ({ name })) });
+    const requests = hub.calls.map(({ request }) => request as Record<string, string>);
+    assert.deepEqual(requests.map(({ pageToken = "" }) => pageToken), ["", "b", "d"]);
+    assert.ok(requests.every(({ selector }) => selector === "!gone"));
+  });
+  await t.step("in an envelope", async () => {
+    const { response } = JSON.parse((await runClient([...args, "--envelope"])).out);
+    assert.equal(response.servers.length, 5);
+  });
+  await t.step("a page that fails is an error, and no shorter list", async () => {
+    const { servers } = hub.script;
+    hub.script.servers = (request) => {
+      if (request.pageToken === "d") throw new RpcError(Status.PERMISSION_DENIED, "No more");
+      return (servers as (request: object) => object)(request);
+    };
+    const { out, code } = await runClient(args);
+    assert.deepEqual({ out, code }, { out: "", code: 71 });
+    hub.script.servers = servers;
+  });
+  await t.step("a list without an end ends", async () => {
+    hub.script.servers = () => ({ servers: [{ name: "a" }], nextPageToken: "a" });
+    const { code, err } = await runClient(args);
+    assert.equal(code, 77);
+    assert.match(err, /list of servers has no end/);
   });
 });
 

@@ -63,6 +63,8 @@ export interface RpcCommand<Response> {
   readonly onceById?: boolean;
   /** Puts what the command's own options and arguments say into the request. */
   prepare?(request: protobuf.Message, context: Context): void;
+  /** Makes one try. @default attemptCall */
+  readonly attempt?: typeof attemptCall;
   /** The time limit, unless told otherwise; `Infinity` for none. */
   timeoutMs(request: protobuf.Message): number;
   /** A response as text for people. @default JSON */
@@ -154,6 +156,7 @@ async function run<Response extends object>(
     });
   };
 
+  const { attempt: attemptOnce = attemptCall } = rpc;
   let perhapsBefore = false;
   const failureOf = (error: RpcError, way: Way): CallFailure => ({
     ...way,
@@ -184,7 +187,7 @@ async function run<Response extends object>(
         connected: stage.connected,
         refused: !stage.sent,
       });
-    const attempt = await attemptCall(plan, take, stage).catch(async (error) => {
+    const attempt = await attemptOnce(plan, take, stage).catch(async (error) => {
       if (plan.signal.aborted) await tell();
       throw error;
     });

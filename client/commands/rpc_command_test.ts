@@ -151,7 +151,7 @@ Deno.test("wrong usage ends with exit code 2", async (t) => {
     ["fluentd start -n --tls-ca-cert-file /nowhere", /Cannot read --tls-ca-cert-file/],
     ["fluentd start -n --retry many", /not a number/],
     ["fluentd start -n -H nonsense", /is not a header/],
-    ["hub servers -n -l nonsense", /is not a label/],
+    ["hub servers -n -l env=a=b", /a comma is missing at column 6/],
     ["hub activity --history 1001", /0 to 1000/],
   ];
   for (const [args, err] of table) {

@@ -3,14 +3,10 @@
  *
  * @module
  */
-import { root } from "../../shared/grpc/root.ts";
-import { decodeMessage } from "../../shared/grpc/service.ts";
 import type { Argument, CompletionContext } from "../../shared/cli/program.ts";
-import type { ghub_v1_ListServersResponse as ListServersResponse } from "../../shared/gen/types.ts";
-import { attemptCall } from "../call/attempt.ts";
-import { messageTypes } from "../call/call.ts";
 import type { ConnectionValues } from "../connect/connection_options.ts";
 import { planHubAddress } from "../call/route.ts";
+import { askServers } from "../call/server_list.ts";
 import { readToken } from "../connect/token.ts";
 
 /** Somebody who pressed TAB does not wait longer. */
@@ -19,12 +15,7 @@ const COMPLETION_TIMEOUT_MS = 1000;
 /** The names of the servers at the hub. */
 export async function serverNames({ options, signal, env }: CompletionContext): Promise<string[]> {
   const values = options as ConnectionValues;
-  const method = root.lookupService("ghub.v1.Hub").methods["ListServers"]!;
-  const { request, response } = messageTypes(method);
-  const names: string[] = [];
-  await attemptCall({
-    method,
-    requests: [request.create()],
+  const servers = await askServers({
     ...await planHubAddress(values, env),
     token: await readToken(values.tokenFile, env),
     server: undefined,
@@ -35,15 +26,8 @@ export async function serverNames({ options, signal, env }: CompletionContext): 
     connectTimeoutMs: COMPLETION_TIMEOUT_MS,
     signal,
     trace: undefined,
-  }, (message) => {
-    const { servers = [] } = decodeMessage<ListServersResponse>(
-      response,
-      response.encode(message).finish(),
-    );
-    names.push(...servers.map(({ name = "" }) => name));
-    return Promise.resolve();
-  });
-  return names;
+  }, {});
+  return servers.map(({ name = "" }) => name);
 }
 
 /** `[server]`. */

@@ -9,6 +9,7 @@ import { type AddressInfo, createServer, type Server as NetServer, type Socket }
 import { createServer as createTlsServer } from "node:tls";
 import type {
   ghub_v1_Activity as Activity,
+  ghub_v1_ListServersRequest as ListServersRequest,
   ghub_v1_ListServersResponse as ListServersResponse,
 } from "../../shared/gen/types.ts";
 import { CallMetadata, type MetadataEntry } from "../../shared/grpc/call_metadata.ts";
@@ -39,7 +40,7 @@ export interface Script {
   stop: object;
   restart: object;
   status: object;
-  servers: ListServersResponse;
+  servers: ListServersResponse | ((request: ListServersRequest) => ListServersResponse);
   activity: (signal: AbortSignal) => AsyncIterable<Activity>;
   /** Waits before an answer. */
   before: (signal: AbortSignal) => Promise<void>;
@@ -69,7 +70,7 @@ export async function startFakeHub(certificate?: CertificatePair): Promise<FakeH
     activity: async function* () {},
     before: () => Promise.resolve(),
   };
-  const answer = (method: string, response: () => object) =>
+  const answer = (method: string, response: (request: object) => object) =>
     unary<object, object>(async (request, context) => {
       const { deadlineMs, metadata, trailers, signal } = context;
       const timeoutMs = deadlineMs === undefined ? undefined : deadlineMs - Date.now();
@@ -82,7 +83,7 @@ export async function startFakeHub(certificate?: CertificatePair): Promise<FakeH
       headers.add("x-fake", "yes");
       context.sendHeaders(headers);
       if (failure !== undefined) throw failure.error;
-      return response();
+      return response(request);
     });
   const server = new Server({ "grpc.max_receive_message_length": -1 });
   const host = peerHost(server);
@@ -93,7 +94,10 @@ export async function startFakeHub(certificate?: CertificatePair): Promise<FakeH
     GetStatus: answer("GetStatus", () => script.status),
   });
   host.addService("ghub.v1.Hub", {
-    ListServers: answer("ListServers", () => script.servers),
+    ListServers: answer("ListServers", (request) => {
+      const { servers } = script;
+      return typeof servers === "function" ? servers(request) : servers;
+    }),
     WatchActivity: serverStream<object, Activity>((request, { signal, metadata }) => {
       calls.push({
         method: "WatchActivity",

@@ -12,7 +12,6 @@ import type {
   ghub_v1_CanIResponse as CanIResponse,
   ghub_v1_ListServersRequest as ListServersRequest,
   ghub_v1_ListServersResponse as ListServersResponse,
-  ghub_v1_Server as ServerMessage,
   ghub_v1_WatchActivityRequest as WatchActivityRequest,
   ghub_v1_WhoAmIRequest as WhoAmIRequest,
   ghub_v1_WhoAmIResponse as WhoAmIResponse,
@@ -20,7 +19,6 @@ import type {
 } from "../../shared/gen/types.ts";
 import { serverStream, unary } from "../../shared/grpc/handlers.ts";
 import { addHealth, type Health } from "../../shared/grpc/health.ts";
-import { duration, timestamp } from "../../shared/grpc/proto_time.ts";
 import { addReflection } from "../../shared/grpc/reflection.ts";
 import { GrpcServer } from "../../shared/grpc_server/server.ts";
 import type { ActivityFeed } from "../observe/activity_feed.ts";
@@ -29,10 +27,9 @@ import { Status } from "../../shared/grpc/status.ts";
 import { isServerName, NAME_RULE } from "../../shared/registration/server_name.ts";
 import type { Gatekeeper } from "../access/gatekeeper.ts";
 import { HUB_SERVICE } from "../relay/probes.ts";
-import type { Departure, Registry } from "../registry/registry.ts";
-import type { Tunnel } from "../registry/tunnel.ts";
 import { MAX_OWN_CALLS } from "../limits/limits.ts";
 import { MAX_WAITING_RESETS_OF_ALL } from "../peer/reset_pacer.ts";
+import { listServers, type RegistryView } from "./list_servers.ts";
 import { checkUnread, operatorOf } from "./unread_answers.ts";
 
 const HUB = "ghub.v1.Hub";
@@ -50,9 +47,6 @@ const MAX_OWN_STREAMS = MAX_OWN_CALLS + MAX_WAITING_RESETS_OF_ALL;
 /** Why the answer of `CanI` is yes. */
 const EVERYTHING = "Every method of every server is allowed";
 const ALLOWED = "An allow rule permits it, and no deny rule forbids it";
-
-/** What the services show of the registry. */
-export type RegistryView = Pick<Registry, "list" | "away" | "lastSeen" | "flaps">;
 
 export interface OwnServicesOptions {
   readonly registry: RegistryView;
@@ -142,60 +136,5 @@ export function createOwnServices(
       health.close();
       for (const connection of [...connections]) connection.close();
     },
-  };
-}
-
-/** Answers `ListServers`. */
-export function listServers(
-  request: ListServersRequest,
-  registry: RegistryView,
-  sees: (server: string) => boolean = () => true,
-): ListServersResponse {
-  const { includeOffline = false, labels = {} } = request;
-  const wanted = Object.entries(labels);
-  // Of a name with several tunnels the newest counts, which comes last.
-  const newest = new Map(registry.list().map((tunnel) => [tunnel.info.name, tunnel]));
-  const servers = [...newest.values()].map((tunnel) => onlineServer(tunnel, registry));
-  if (includeOffline) servers.push(...registry.away().map(offlineServer));
-  return {
-    servers: servers
-      .filter(({ name }) => sees(name))
-      .filter((server) => wanted.every(([key, value]) => server.labels[key] === value))
-      .sort((a, b) => a.name < b.name ? -1 : 1),
-    now: timestamp(Date.now()),
-  };
-}
-
-type ListedServer = ServerMessage & Pick<Tunnel["info"], "name" | "labels">;
-
-function onlineServer(tunnel: Tunnel, registry: RegistryView): ListedServer {
-  const { callsInFlight, callsTotal, rttMs, lastSeenMs } = tunnel.stats();
-  return {
-    ...tunnel.info,
-    labels: { ...tunnel.info.labels },
-    state: tunnel.state === "open" ? "ONLINE" : "DRAINING",
-    tunnelId: tunnel.id,
-    generation: tunnel.generation,
-    connectedAt: timestamp(tunnel.connectedAtMs),
-    lastSeen: timestamp(lastSeenMs),
-    lastCloseReason: registry.lastSeen(tunnel.info.name)?.reason,
-    ...(rttMs === undefined ? {} : { rtt: duration(rttMs) }),
-    callsInFlight,
-    callsTotal,
-    flaps: registry.flaps(tunnel.info.name),
-  };
-}
-
-function offlineServer(departure: Departure): ListedServer {
-  const { info, generation, lastSeenMs, reason, flaps, rttMs } = departure;
-  return {
-    ...info,
-    labels: { ...info.labels },
-    state: "OFFLINE",
-    generation,
-    lastSeen: timestamp(lastSeenMs),
-    lastCloseReason: reason,
-    ...(flaps === undefined ? {} : { flaps }),
-    ...(rttMs === undefined ? {} : { rtt: duration(rttMs) }),
   };
 }

@@ -10,8 +10,8 @@ import { root } from "../../shared/grpc/root.ts";
 import { decodeMessage, encodeMessage } from "../../shared/grpc/service.ts";
 import { serveTcp } from "../../shared/grpc_server/testing/serve_tcp.ts";
 import { ActivityFeed } from "../observe/activity_feed.ts";
-import { FakeTunnel } from "../testing/fake_tunnel.ts";
-import { createOwnServices, listServers } from "./hub_service.ts";
+import { someServers } from "../testing/some_servers.ts";
+import { createOwnServices } from "./hub_service.ts";
 import { Registry } from "../registry/registry.ts";
 
 /** The hub's services with a client on a real HTTP/2 connection. */
@@ -58,51 +58,6 @@ async function* messages<T>(stream: http2.ClientHttp2Stream, type: string): Asyn
     }
   }
 }
-
-const GONE = { reason: "Peer went away", by: "network" } as const;
-
-async function someServers(registry: Registry): Promise<void> {
-  const add = (name: string, labels: Record<string, string>) => {
-    const info = { labels, instance: "5f0c8f0e-0a1b-4c2d-8e3f-0123456789ab" };
-    const tunnel = new FakeTunnel(name, registry.nextGeneration(name), info);
-    registry.add(tunnel);
-    return tunnel;
-  };
-  add("edge-2", { env: "prod", site: "ams" });
-  await add("edge-3", { env: "prod" }).drain();
-  add("edge-1", { env: "test" }).close(GONE);
-  add("edge-4", { env: "prod" }).close(GONE);
-  for (let i = 0; i < 3; i++) await Promise.resolve();
-  add("edge-4", { env: "prod" });
-}
-
-Deno.test("listServers() lists by name, state and labels", async (t) => {
-  const registry = new Registry();
-  await someServers(registry);
-  const table: [what: string, request: Parameters<typeof listServers>[0], expected: string[]][] = [
-    ["here", {}, ["edge-2 ONLINE", "edge-3 DRAINING", "edge-4 ONLINE"]],
-    ["all", { includeOffline: true }, [
-      "edge-1 OFFLINE",
-      "edge-2 ONLINE",
-      "edge-3 DRAINING",
-      "edge-4 ONLINE",
-    ]],
-    ["one label", { labels: { env: "prod" } }, [
-      "edge-2 ONLINE",
-      "edge-3 DRAINING",
-      "edge-4 ONLINE",
-    ]],
-    ["both labels", { labels: { env: "prod", site: "ams" } }, ["edge-2 ONLINE"]],
-    ["offline by label", { includeOffline: true, labels: { env: "test" } }, ["edge-1 OFFLINE"]],
-    ["no such label", { labels: { toString: "x" } }, []],
-  ];
-  for (const [what, request, expected] of table) {
-    await t.step(what, () => {
-      const { servers = [] } = listServers(request, registry);
-      assert.deepEqual(servers.map(({ name, state }) => `${name} ${state}`), expected);
-    });
-  }
-});
 
 Deno.test("createOwnServices() answers ListServers with all that is known", async () => {
   await using world = new World();

@@ -873,6 +873,20 @@ export const rootJson = {
                   "keyType": "string",
                   "type": "string",
                   "id": 2
+                },
+                "selector": {
+                  "type": "string",
+                  "id": 3
+                },
+                "pageSize": {
+                  "type": "uint32",
+                  "id": 4,
+                  "protoName": "page_size"
+                },
+                "pageToken": {
+                  "type": "string",
+                  "id": 5,
+                  "protoName": "page_token"
                 }
               }
             },
@@ -886,6 +900,11 @@ export const rootJson = {
                 "now": {
                   "type": "google.protobuf.Timestamp",
                   "id": 2
+                },
+                "nextPageToken": {
+                  "type": "string",
+                  "id": 3,
+                  "protoName": "next_page_token"
                 }
               }
             },

@@ -226,13 +226,21 @@ export interface ghub_v1_ListServersRequest {
   includeOffline?: boolean | undefined;
   /** Only servers that carry all of these labels. */
   labels?: Record<string, string> | undefined;
+  /** Only servers whose labels it selects, as in env=prod,role in (edge,core),!canary,site!=ams (docs/protocol.md). */
+  selector?: string | undefined;
+  /** The most servers in the answer; 0 for as many as the hub gives. It may give fewer. */
+  pageSize?: number | undefined;
+  /** The next_page_token of the answer before; empty asks for the first page. */
+  pageToken?: string | undefined;
 }
 
 export interface ghub_v1_ListServersResponse {
-  /** Sorted by name. */
+  /** Sorted by name. An answer has less than 1 MiB. */
   servers?: ghub_v1_Server[] | undefined;
   /** The hub's clock as it answered: ages are counted from it, whatever the caller's clock says. */
   now?: google_protobuf_Timestamp | undefined;
+  /** Asks for the servers that follow, with the same other fields; empty on the last page. */
+  nextPageToken?: string | undefined;
 }
 
 /** A named remote machine, as the hub sees it. */

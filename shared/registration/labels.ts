@@ -19,6 +19,16 @@ export const MAX_LABELS = 64;
 const KEY = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/;
 const VALUE = /^[!-+\--<>-~]{0,128}$/;
 
+/** May a label have this key? */
+export function isLabelKey(text: string): boolean {
+  return KEY.test(text);
+}
+
+/** May a label have this value? */
+export function isLabelValue(text: string): boolean {
+  return VALUE.test(text);
+}
+
 /**
  * Reads a list of labels.
  *
@@ -44,13 +54,13 @@ export function parseLabel(label: string): [key: string, value: string] {
   if (equals < 0) throw new SyntaxError(`Cannot read label ${quote(label)}: it is not key=value`);
   const key = label.slice(0, equals);
   const value = label.slice(equals + 1);
-  if (!KEY.test(key)) {
+  if (!isLabelKey(key)) {
     throw new SyntaxError(
       `Cannot take label key ${quote(key)}: it must be 1 to 63 of A-Z a-z 0-9 . _ - / ` +
         "and start with a letter or digit",
     );
   }
-  if (!VALUE.test(value)) {
+  if (!isLabelValue(value)) {
     throw new SyntaxError(
       `Cannot take the value of label ${quote(key)}: it must be at most 128 visible ASCII ` +
         "characters without , and =",
