@@ -43,6 +43,7 @@ import { MAX_HANDSHAKES, type RefusedServer, TunnelListener } from "./tunnels/tu
 import { LOOK_MS, TunnelKeepalive } from "./tunnels/keepalive.ts";
 import { Vouchers } from "./access/vouchers.ts";
 import { welcome } from "./tunnels/welcome.ts";
+import { TUNNEL_PORT, type TunnelPortOptions } from "./tunnels/tunnel_port_options.ts";
 import { CallRouter } from "./access/call_router.ts";
 
 /** How often everything but tunnels is looked at that has no event of its own. */
@@ -77,10 +78,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
   const auth = stack.adopt(openAuth({ ...options, ownerOf }), close);
   const vouchers = Vouchers.open(options.stateDir);
   const audit = stack.use(
-    openAudit(options.auditLog, {
-      ...(options.auditMaxBytes !== undefined && { maxBytes: options.auditMaxBytes }),
-      ...(options.auditFiles !== undefined && { maxFiles: options.auditFiles }),
-    }),
+    openAudit(options.auditLog, options.audit),
   );
   const { tunnelListen, callListen, tunnelTls, callTls } = options;
   const places = new ConnectionPlaces(options.openFiles ?? Infinity, {
@@ -157,8 +155,7 @@ class Hub implements RunningHub {
   readonly #acceptingCalls = new AbortController();
   readonly #listeners: readonly HubListener[];
   readonly #timers: readonly ReturnType<typeof setInterval>[];
-  readonly #pingIntervalMs: number;
-  readonly #deadAfterMs: number;
+  readonly #tunnelOptions: Required<TunnelPortOptions>;
   readonly #idPrefix = this.#id.slice(0, 8);
   #nextId = 0;
   #state: HubState = "serving";
@@ -170,7 +167,8 @@ class Hub implements RunningHub {
   ) {
     this.#options = options;
     this.#auth = auth;
-    this.#limits = new Limits(options);
+    this.#limits = new Limits(options.limits);
+    this.#tunnelOptions = { ...TUNNEL_PORT, ...options.tunnels };
     this.#places = places;
     const { stateDir } = options;
     this.#known = stateDir === undefined ? undefined : KnownServers.open(stateDir);
@@ -184,9 +182,7 @@ class Hub implements RunningHub {
     this.#audit = audit;
     this.#locks = locks;
     this.#listeners = [tunnels, calls];
-    this.#pingIntervalMs = options.pingIntervalMs ?? 5_000;
-    this.#deadAfterMs = options.deadAfterMs ?? 15_000;
-    const path = options.tunnelPath ?? "/ws";
+    const { tunnelPath: path } = this.#tunnelOptions;
     const scheme = options.tunnelTls === undefined ? "ws" : "wss";
     this.tunnelAddress = `${scheme}://${shownAddress(tunnels.addr)}${path}`;
     this.callAddress = shownAddress(calls.addr);
@@ -208,7 +204,7 @@ class Hub implements RunningHub {
     });
     this.#registry.onChange((event) => this.#journal.registryChanged(event));
     this.#registry.onChange((event) => this.#known?.onChange(event, this.#registry));
-    this.#tunnelListener = new TunnelListener(this.#tunnelContext(path, vouchers));
+    this.#tunnelListener = new TunnelListener(this.#tunnelContext(vouchers));
     this.#callListener = new CallListener({
       relay: this.#relayContext(),
       gate: this.#gate,
@@ -228,10 +224,7 @@ class Hub implements RunningHub {
         signal: this.#acceptingCalls.signal,
       }),
     ]).then(() => this.#closing);
-    const sweep = new TunnelKeepalive({
-      pingIntervalMs: this.#pingIntervalMs,
-      deadAfterMs: this.#deadAfterMs,
-    });
+    const sweep = new TunnelKeepalive(this.#tunnelOptions);
     this.#timers = [
       setInterval(() => sweep.look(this.#registry.tunnels()), LOOK_MS),
       setInterval(() => this.#sweep(), SWEEP_MS),
@@ -314,15 +307,16 @@ class Hub implements RunningHub {
     return `${this.#idPrefix}-${this.#nextId++}`;
   }
 
-  #tunnelContext(path: string, vouchers: Vouchers) {
+  #tunnelContext(vouchers: Vouchers) {
+    const { tunnelPath, maxHandshakesPerS, ...times } = this.#tunnelOptions;
     return {
-      path,
+      path: tunnelPath,
       vouchers,
       places: this.#places,
       gate: this.#gate,
       registry: this.#registry,
       isDraining: () => this.#state !== "serving",
-      maxHandshakesPerS: this.#options.maxHandshakesPerS,
+      maxHandshakesPerS,
       nextId: () => this.#makeId(),
       onRefused: (asked: RefusedServer, error: { code: string; message: string }) =>
         this.#journal.serverRefused(asked, error),
@@ -334,9 +328,9 @@ class Hub implements RunningHub {
           hubVersion: VERSION,
           tunnelId: tunnel.id,
           generation: tunnel.generation,
-          pingInterval: duration(this.#pingIntervalMs),
-          deadAfter: duration(this.#deadAfterMs),
-          reconnectSpread: duration(this.#options.reconnectSpreadMs ?? 1_000),
+          pingInterval: duration(times.pingIntervalMs),
+          deadAfter: duration(times.deadAfterMs),
+          reconnectSpread: duration(times.reconnectSpreadMs),
         };
         void welcome(tunnel, request);
       },
@@ -356,7 +350,7 @@ class Hub implements RunningHub {
       deadlines: this.#deadlines,
       limits,
       refused: this.#refusedCalls,
-      maxStreams: this.#options.maxStreamsPerConnection ?? 1_000,
+      maxStreams: limits.maxStreamsPerConnection,
       isReady: () => this.isReady,
     };
   }

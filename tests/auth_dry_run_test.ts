@@ -25,7 +25,7 @@ function readIfThere(path: string): string {
 async function leaveTraces(dir: string): Promise<void> {
   await using world = await AuthWorld.start({
     // Small files, so that some are put aside.
-    options: { auditLog: `${dir}/audit.jsonl`, auditMaxBytes: 1, auditFiles: 50 },
+    options: { auditLog: `${dir}/audit.jsonl`, audit: { maxBytes: 1, maxFiles: 50 } },
   });
   /** What comes after it is written by itself, into the next file. */
   const written = (count: number, part: string) =>

@@ -76,7 +76,7 @@ Deno.test("B2: a stranger's flood of calls is cut off, and an honest operator ke
 Deno.test("B5: servers without a credential take no place of those that have one", async () => {
   await using world = await AuthWorld.start({
     servers: [],
-    options: { maxHandshakesPerS: 2 },
+    options: { tunnels: { maxHandshakesPerS: 2 } },
   });
   const { tunnelAddress } = world.hub;
   for (let i = 0; i < 40; i++) {

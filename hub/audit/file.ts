@@ -13,17 +13,20 @@ import { blockHash, NO_BLOCK, prevOf } from "./chain.ts";
 import type { AuditSink } from "./record.ts";
 import { whyUnusable } from "../../shared/files/why_unusable.ts";
 
-export const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
-export const DEFAULT_MAX_FILES = 10;
 /** What is read of a file to find its last block, at first. */
 const TAIL_BYTES = 1024 * 1024;
 const OWNER_ONLY = 0o600;
 const LF = 10;
 
 export interface AuditFileOptions {
+  /** A file is renamed, and a new one begun, when it would become larger. */
   readonly maxBytes: number;
+  /** How many renamed files are kept. */
   readonly maxFiles: number;
 }
+
+/** A file of the audit that was told nothing. */
+export const AUDIT_FILE = { maxBytes: 64 << 20, maxFiles: 10 } as const satisfies AuditFileOptions;
 
 /** The file of the audit, which is renamed when it has grown. */
 export class AuditFile implements AuditSink {

@@ -11,16 +11,9 @@
  *
  * @module
  */
-import { AuditFile, DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES } from "./file.ts";
+import { AUDIT_FILE, AuditFile, type AuditFileOptions } from "./file.ts";
 import { AuditWriter } from "./writer.ts";
 import { Audit } from "./record.ts";
-
-export interface OpenAuditOptions {
-  /** A file is renamed, and a new one begun, when it would become larger. @default 64 MiB */
-  readonly maxBytes?: number;
-  /** Older files that are kept. @default 10 */
-  readonly maxFiles?: number;
-}
 
 /** The audit that is not a file: two hubs may write it, each to its own standard error. */
 export const STDERR = "stderr";
@@ -29,14 +22,17 @@ export const STDERR = "stderr";
  * Opens the audit.
  *
  * @param target A file to append to, or `stderr`; `undefined` keeps no audit.
+ * @param options What is left out is as in `AUDIT_FILE`.
  * @throws {Error} If the file cannot be opened.
  */
-export function openAudit(target: string | undefined, options: OpenAuditOptions = {}): Audit {
-  const { maxBytes = DEFAULT_MAX_BYTES, maxFiles = DEFAULT_MAX_FILES } = options;
+export function openAudit(
+  target: string | undefined,
+  options: Partial<AuditFileOptions> = {},
+): Audit {
   if (target === undefined) {
     return { record() {}, recordJson() {}, [Symbol.asyncDispose]: () => Promise.resolve() };
   }
   if (target === STDERR) return new AuditWriter({ write: (bytes) => Deno.stderr.write(bytes) });
-  const file = AuditFile.open(target, { maxBytes, maxFiles });
+  const file = AuditFile.open(target, { ...AUDIT_FILE, ...options });
   return new AuditWriter(file, { prev: file.head });
 }

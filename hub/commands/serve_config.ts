@@ -5,6 +5,7 @@
  */
 import type { HostPort } from "../../shared/cli/parse_host_port.ts";
 import type { Env } from "../../shared/cli/command.ts";
+import { valuesOf } from "../../shared/cli/option.ts";
 import { UsageError } from "../../shared/cli/usage_error.ts";
 import { isLoopbackHost } from "../../shared/net/loopback.ts";
 import type { LoadedCertificate } from "../../shared/tls/load.ts";
@@ -17,7 +18,7 @@ import {
 import type { HubOptions } from "../hub_options.ts";
 import type { ListenAddress } from "../net/listen_options.ts";
 import { type AuthorityFile, authorityFile } from "./authority_file.ts";
-import type { Values } from "./serve_options.ts";
+import { limitsOptions, tunnelOptions, type Values } from "./serve_options.ts";
 
 /** A certificate in use, and where it comes from. */
 export interface Certificate extends LoadedIdentity {
@@ -80,7 +81,6 @@ export async function toConfig(
     hub: {
       tunnelListen: toListen(tunnelListen, wildcard),
       callListen: toListen(callListen, wildcard),
-      tunnelPath: values.tunnelPath,
       tunnelTls: tunnel ? certificate : undefined,
       callTls: call ? certificate : undefined,
       stateDir,
@@ -88,19 +88,9 @@ export async function toConfig(
       allowPlaintextCalls: values.allowPlaintextCalls,
       trustLoopback: trusted,
       auditLog: auditTarget(values.auditLog, stateDir),
-      auditMaxBytes: values.auditMaxSize,
-      auditFiles: values.auditFiles,
-      pingIntervalMs,
-      deadAfterMs,
-      reconnectSpreadMs: values.reconnectSpreadMs,
-      maxCallsPerOperator: values.maxCallsPerOperator,
-      maxCallsPerServer: values.maxCallsPerServer,
-      maxMemoryBytes: values.maxMemoryBytes,
-      maxBytesPerSPerOperator: values.maxBytesPerSPerOperator,
-      maxBytesPerSPerServer: values.maxBytesPerSPerServer,
-      maxBufferedBytesPerOperator: values.maxBufferedBytesPerOperator,
-      maxHandshakesPerS: values.maxHandshakesPerS,
-      maxStreamsPerConnection: values.maxStreamsPerConnection,
+      audit: { maxBytes: values.auditMaxBytes, maxFiles: values.auditFiles },
+      tunnels: valuesOf(tunnelOptions, values),
+      limits: valuesOf(limitsOptions, values),
     },
   };
 }

@@ -65,26 +65,29 @@ Deno.test("toConfig() has the defaults of the documentation", async () => {
   assert.equal(callListen.port, 9090);
   assert.match(tunnelListen.hostname, /^(::|0\.0\.0\.0)$/);
   assert.deepEqual(others, {
-    tunnelPath: "/ws",
     tunnelTls: undefined,
     callTls: undefined,
     stateDir: `${world.folder}/.local/state/ghub`,
     allowPlaintextCalls: false,
-    auditFiles: 10,
     auditLog: `${world.folder}/.local/state/ghub/audit.jsonl`,
-    auditMaxBytes: 64 * 1024 * 1024,
+    audit: { maxBytes: 64 * 1024 * 1024, maxFiles: 10 },
     authFile: undefined,
-    pingIntervalMs: 5_000,
-    deadAfterMs: 15_000,
-    reconnectSpreadMs: 1_000,
-    maxCallsPerOperator: 5_000,
-    maxCallsPerServer: 5_000,
-    maxMemoryBytes: 2 ** 31,
-    maxBytesPerSPerOperator: undefined,
-    maxBytesPerSPerServer: undefined,
-    maxBufferedBytesPerOperator: undefined,
-    maxHandshakesPerS: 200,
-    maxStreamsPerConnection: 1_000,
+    tunnels: {
+      tunnelPath: "/ws",
+      pingIntervalMs: 5_000,
+      deadAfterMs: 15_000,
+      reconnectSpreadMs: 1_000,
+      maxHandshakesPerS: 200,
+    },
+    limits: {
+      maxCallsPerOperator: 5_000,
+      maxCallsPerServer: 5_000,
+      maxMemoryBytes: 2 ** 31,
+      maxBytesPerSPerOperator: undefined,
+      maxBytesPerSPerServer: undefined,
+      maxBufferedBytesPerOperator: undefined,
+      maxStreamsPerConnection: 1_000,
+    },
     trustLoopback: true,
   });
 });

@@ -3,22 +3,22 @@
  *
  * @module
  */
-import { LOG_FORMATS, LOG_LEVELS } from "../../shared/cli/log.ts";
+import { logOptions } from "../../shared/cli/log_options.ts";
 import type { Options, OptionValues } from "../../shared/cli/option.ts";
-import { parseDuration } from "../../shared/cli/parse_duration.ts";
-import { parseHostPort } from "../../shared/cli/parse_host_port.ts";
-import { parseSize } from "../../shared/cli/parse_size.ts";
+import { count } from "../../shared/cli/parse_count.ts";
+import { DURATION, parseDuration } from "../../shared/cli/parse_duration.ts";
+import { address } from "../../shared/cli/parse_host_port.ts";
+import { parseSize, SIZE } from "../../shared/cli/parse_size.ts";
 import { UsageError } from "../../shared/cli/usage_error.ts";
+import { AUDIT_FILE } from "../audit/file.ts";
 import { LOOPBACK_CHOICES } from "../auth/loopback_trust.ts";
-import { DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES } from "../audit/file.ts";
 import { MIN_BYTES_PER_S } from "../limits/byte_rate.ts";
+import { LIMITS } from "../limits/limits.ts";
 import { STREAM_BYTES } from "../peer/receive_budget.ts";
+import { TUNNEL_PORT } from "../tunnels/tunnel_port_options.ts";
 
-/** The most calls that one connection may be allowed to have open. */
-const MAX_STREAMS = 100_000;
-
-/** The most handshakes per second that can be allowed. */
-const MAX_HANDSHAKES = 10_000;
+/** Calls that a limit may allow at a time. */
+const CALLS = count({ from: 1, to: 100_000 });
 
 const LISTEN = "Addresses";
 const TLS = "TLS";
@@ -26,38 +26,124 @@ const AUTH = "Access";
 const TIMES = "Times and limits";
 const LOG = "Log";
 
-/** Options of `ghub serve`. */
-export const options = {
-  tunnelListen: {
-    flag: "--tunnel-listen",
-    value: "ADDRESS",
-    parse: (text: string) => parseHostPort(text, { usualPort: 8080 }),
-    default: { host: "", port: 8080 },
-    defaultText: ":8080",
-    help: "The address on which servers dial in; port 0 takes a free port",
-    group: LISTEN,
-  },
+/** What the tunnel port is told, as `TunnelPortOptions`. */
+export const tunnelOptions = {
   tunnelPath: {
     flag: "--tunnel-path",
     value: "PATH",
     parse: parsePath,
-    default: "/ws",
+    default: TUNNEL_PORT.tunnelPath,
     help: "The path that servers dial",
+    group: LISTEN,
+  },
+  pingIntervalMs: {
+    flag: "--ping-interval",
+    ...DURATION,
+    parse: parsePositive,
+    default: TUNNEL_PORT.pingIntervalMs,
+    help: "How often both ends of a tunnel ping",
+    group: TIMES,
+  },
+  deadAfterMs: {
+    flag: "--dead-after",
+    ...DURATION,
+    parse: parsePositive,
+    default: TUNNEL_PORT.deadAfterMs,
+    help: "Silence of this length closes a tunnel",
+    group: TIMES,
+  },
+  reconnectSpreadMs: {
+    flag: "--reconnect-spread",
+    ...DURATION,
+    default: TUNNEL_PORT.reconnectSpreadMs,
+    help: "Servers that lost their tunnel dial again within this time, each at a random moment",
+    group: TIMES,
+  },
+  maxHandshakesPerS: {
+    flag: "--max-handshakes-per-second",
+    ...count({ from: 1, to: 10_000 }),
+    default: TUNNEL_PORT.maxHandshakesPerS,
+    help: "Tunnels that may open in one second; the hub tells other servers when to come back",
+    group: TIMES,
+  },
+} as const satisfies Options;
+
+/** What the limits are told, as `LimitsOptions`. */
+export const limitsOptions = {
+  maxCallsPerOperator: {
+    flag: "--max-calls-per-operator",
+    ...CALLS,
+    default: LIMITS.maxCallsPerOperator,
+    help: "Calls that one operator may have open at a time, over all connections",
+    group: TIMES,
+  },
+  maxCallsPerServer: {
+    flag: "--max-calls-per-server",
+    ...CALLS,
+    default: LIMITS.maxCallsPerServer,
+    help: "Calls that one server may have open at a time",
+    group: TIMES,
+  },
+  maxBytesPerSPerOperator: {
+    flag: "--max-bytes-per-second-per-operator",
+    ...SIZE,
+    parse: parseRate,
+    defaultText: "no limit",
+    help: "Byte rate of one operator, both directions together; faster calls are slowed down",
+    group: TIMES,
+  },
+  maxBytesPerSPerServer: {
+    flag: "--max-bytes-per-second-per-server",
+    ...SIZE,
+    parse: parseRate,
+    defaultText: "no limit",
+    help: "Byte rate of one server, all its calls and both directions together",
+    group: TIMES,
+  },
+  maxBufferedBytesPerOperator: {
+    flag: "--max-buffered-per-operator",
+    ...SIZE,
+    parse: parseBuffered,
+    defaultText: "no limit",
+    help: "Bytes that the hub stores for one operator that does not read its answers",
+    group: TIMES,
+  },
+  maxMemoryBytes: {
+    flag: "--max-memory",
+    ...SIZE,
+    parse: parseMemory,
+    default: LIMITS.maxMemoryBytes,
+    help: "Memory for tunnels, calls and buffers together; the hub refuses calls over it",
+    group: TIMES,
+  },
+  maxStreamsPerConnection: {
+    flag: "--max-streams-per-connection",
+    ...CALLS,
+    default: LIMITS.maxStreamsPerConnection,
+    help: "Calls that one connection of an operator may have open at a time",
+    group: TIMES,
+  },
+} as const satisfies Options;
+
+/** Options of `ghub serve`. */
+export const options = {
+  tunnelListen: {
+    flag: "--tunnel-listen",
+    ...address({ usualPort: 8080 }),
+    default: { host: "", port: 8080 },
+    help: "The address on which servers dial in; port 0 takes a free port",
     group: LISTEN,
   },
   callListen: {
     flag: "--call-listen",
-    value: "ADDRESS",
-    parse: (text: string) => parseHostPort(text),
+    ...address({ usualPort: 9090 }),
     default: { host: "", port: 9090 },
-    defaultText: ":9090",
     help: "The address on which operators call; port 0 takes a free port",
     group: LISTEN,
   },
   metricsListen: {
     flag: "--metrics-listen",
-    value: "ADDRESS",
-    parse: (text: string) => parseHostPort(text, { usualPort: 9464 }),
+    ...address({ usualPort: 9464 }),
     defaultText: "nowhere",
     help: "The address that serves /metrics to Prometheus, in plain text and without a credential",
     group: LISTEN,
@@ -127,107 +213,15 @@ export const options = {
     help: "The folder for tokens, keys, the audit, and what the hub remembers of its servers",
     complete: "directory",
   },
-  pingIntervalMs: {
-    flag: "--ping-interval",
-    value: "DURATION",
-    parse: parsePositive,
-    default: 5_000,
-    defaultText: "5s",
-    help: "How often both ends of a tunnel ping",
-    group: TIMES,
-  },
-  deadAfterMs: {
-    flag: "--dead-after",
-    value: "DURATION",
-    parse: parsePositive,
-    default: 15_000,
-    defaultText: "15s",
-    help: "Silence of this length closes a tunnel",
-    group: TIMES,
-  },
+  ...tunnelOptions,
   drainTimeoutMs: {
     flag: "--drain-timeout",
-    value: "DURATION",
-    parse: parseDuration,
+    ...DURATION,
     default: 30_000,
-    defaultText: "30s",
     help: "How long calls in flight may take to end after SIGTERM",
     group: TIMES,
   },
-  reconnectSpreadMs: {
-    flag: "--reconnect-spread",
-    value: "DURATION",
-    parse: parseDuration,
-    default: 1_000,
-    defaultText: "1s",
-    help: "Servers that lost their tunnel dial again within this time, each at a random moment",
-    group: TIMES,
-  },
-  maxHandshakesPerS: {
-    flag: "--max-handshakes-per-second",
-    value: "NUMBER",
-    parse: parseHandshakes,
-    default: 200,
-    help: "Tunnels that may open in one second; the hub tells other servers when to come back",
-    group: TIMES,
-  },
-  maxCallsPerOperator: {
-    flag: "--max-calls-per-operator",
-    value: "NUMBER",
-    parse: parseStreams,
-    default: 5_000,
-    help: "Calls that one operator may have open at a time, over all connections",
-    group: TIMES,
-  },
-  maxCallsPerServer: {
-    flag: "--max-calls-per-server",
-    value: "NUMBER",
-    parse: parseStreams,
-    default: 5_000,
-    help: "Calls that one server may have open at a time",
-    group: TIMES,
-  },
-  maxBytesPerSPerOperator: {
-    flag: "--max-bytes-per-second-per-operator",
-    value: "SIZE",
-    parse: parseRate,
-    defaultText: "no limit",
-    help: "Byte rate of one operator, both directions together; faster calls are slowed down",
-    group: TIMES,
-  },
-  maxBytesPerSPerServer: {
-    flag: "--max-bytes-per-second-per-server",
-    value: "SIZE",
-    parse: parseRate,
-    defaultText: "no limit",
-    help: "Byte rate of one server, all its calls and both directions together",
-    group: TIMES,
-  },
-  maxBufferedBytesPerOperator: {
-    flag: "--max-buffered-per-operator",
-    value: "SIZE",
-    parse: parseBuffered,
-    defaultText: "no limit",
-    help: "Bytes that the hub stores for one operator that does not read its answers",
-    group: TIMES,
-  },
-  maxMemoryBytes: {
-    flag: "--max-memory",
-    value: "SIZE",
-    parse: parseMemory,
-    default: 2 ** 31,
-    defaultText: "2GiB",
-    help: "Memory for tunnels, calls and buffers together; the hub refuses calls over it",
-    group: TIMES,
-  },
-  maxStreamsPerConnection: {
-    flag: "--max-streams-per-connection",
-    value: "NUMBER",
-    parse: parseStreams,
-    default: 1_000,
-    help: "Calls that one connection of an operator may have open at a time",
-    group: TIMES,
-  },
+  ...limitsOptions,
   auditLog: {
     flag: "--audit-log",
     value: "FILE",
@@ -236,39 +230,21 @@ export const options = {
     group: LOG,
     complete: "file",
   },
-  auditMaxSize: {
+  auditMaxBytes: {
     flag: "--audit-max-size",
-    value: "SIZE",
-    parse: parseSize,
-    default: DEFAULT_MAX_BYTES,
-    defaultText: "64MiB",
+    ...SIZE,
+    default: AUDIT_FILE.maxBytes,
     help: "An audit file that has this size is renamed, and a new one begun",
     group: LOG,
   },
   auditFiles: {
     flag: "--audit-files",
-    value: "NUMBER",
-    parse: parseFiles,
-    default: DEFAULT_MAX_FILES,
+    ...count({ from: 0, to: 9_999 }),
+    default: AUDIT_FILE.maxFiles,
     help: "How many renamed audit files are kept; older ones are removed",
     group: LOG,
   },
-  logLevel: {
-    flag: "--log-level",
-    value: "LEVEL",
-    choices: LOG_LEVELS,
-    default: "info",
-    help: "Leaves out what is less severe",
-    group: LOG,
-  },
-  logFormat: {
-    flag: "--log-format",
-    value: "FORMAT",
-    choices: LOG_FORMATS,
-    default: "text",
-    help: "Text for people, or lines of JSON",
-    group: LOG,
-  },
+  ...logOptions,
 } as const satisfies Options;
 
 export type Values = OptionValues<typeof options>;
@@ -282,17 +258,6 @@ function parsePositive(text: string): number {
   const ms = parseDuration(text);
   if (ms > 0) return ms;
   throw new UsageError(`"${text}" is too short`, { hint: "Write 5s or 500ms" });
-}
-
-function parseHandshakes(text: string): number {
-  const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (count >= 1 && count <= MAX_HANDSHAKES) return count;
-  throw new UsageError(`"${text}" is not a number from 1 to ${MAX_HANDSHAKES}`);
-}
-
-function parseFiles(text: string): number {
-  if (/^\d{1,4}$/.test(text)) return Number(text);
-  throw new UsageError(`"${text}" is not a number of files from 0 to 9999`);
 }
 
 function parseMemory(text: string): number {
@@ -315,10 +280,4 @@ function parseBuffered(text: string): number {
   throw new UsageError(`"${text}" is too little`, {
     hint: "Each call may keep 64KiB in any case: give 1MiB or more",
   });
-}
-
-function parseStreams(text: string): number {
-  const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (count >= 1 && count <= MAX_STREAMS) return count;
-  throw new UsageError(`"${text}" is not a number from 1 to ${MAX_STREAMS}`);
 }

@@ -31,17 +31,19 @@ import { ByteMeter } from "./meter.ts";
 import { exhausted, LIMIT_RETRY_MS } from "../errors.ts";
 import { Account } from "./account.ts";
 
-/** Calls of one operator at a time, over all of its connections. */
-export const MAX_CALLS_PER_OPERATOR = 5_000;
-/** Calls at one server at a time, of all operators. A server may allow fewer by its SETTINGS. */
-export const MAX_CALLS_PER_SERVER = 5_000;
+/** Limits that were told nothing. */
+export const LIMITS = {
+  maxCallsPerOperator: 5_000,
+  maxCallsPerServer: 5_000,
+  maxStreamsPerConnection: 1_000,
+  maxMemoryBytes: 2 ** 31,
+} as const satisfies LimitsOptions;
+
 /**
  * Calls of the hub's own services at a time. They are how a person looks at a hub that is full: no
  * other limit counts for them, and no operator may have all of them.
  */
 export const MAX_OWN_CALLS = 1_000;
-/** What all together may hold. */
-export const MAX_MEMORY_BYTES = 2 ** 31;
 
 /** A server that takes this many calls keeps a part of them from the operator that has most. */
 const SHARED_FROM = 16;
@@ -62,17 +64,44 @@ const RECOVERED = 0.9;
 const MAX_DEBT_MS = 1_000;
 
 export interface LimitsOptions {
-  /** @default MAX_CALLS_PER_OPERATOR */
-  readonly maxCallsPerOperator?: number | undefined;
-  /** @default MAX_CALLS_PER_SERVER */
-  readonly maxCallsPerServer?: number | undefined;
-  /** @default MAX_MEMORY_BYTES */
-  readonly maxMemoryBytes?: number | undefined;
-  /** Bytes that the calls of one operator move in a second, both ways. @default no limit */
+  /**
+   * Calls of one operator at a time, over all of its connections.
+   *
+   * @default LIMITS.maxCallsPerOperator
+   */
+  readonly maxCallsPerOperator?: number;
+  /**
+   * Calls at one server at a time, of all operators. A server may allow fewer by its SETTINGS.
+   *
+   * @default LIMITS.maxCallsPerServer
+   */
+  readonly maxCallsPerServer?: number;
+  /**
+   * Calls that one connection to the call port may have open at a time.
+   *
+   * @default LIMITS.maxStreamsPerConnection
+   */
+  readonly maxStreamsPerConnection?: number;
+  /**
+   * What all tunnels, connections, calls and buffers together may take; calls beyond are refused.
+   *
+   * @default LIMITS.maxMemoryBytes
+   */
+  readonly maxMemoryBytes?: number;
+  /**
+   * Bytes that the calls of one operator may move in a second, both ways together. Faster calls
+   * are slowed by HTTP/2's windows.
+   *
+   * @default no limit
+   */
   readonly maxBytesPerSPerOperator?: number | undefined;
-  /** Bytes that the calls at one server move in a second, both ways. @default no limit */
+  /** The same for the calls at one server. @default no limit */
   readonly maxBytesPerSPerServer?: number | undefined;
-  /** Bytes that are kept for the calls of one operator. @default no limit */
+  /**
+   * Bytes that the hub may keep for the calls of one operator, because a reader is slow.
+   *
+   * @default no limit
+   */
   readonly maxBufferedBytesPerOperator?: number | undefined;
   /** A clock in milliseconds that never goes back. @default performance.now */
   readonly now?: () => number;
@@ -124,6 +153,8 @@ export class Limits {
   readonly #maxCallsPerOperator: number;
   readonly #maxCallsPerServer: number;
   readonly #maxMemoryBytes: number;
+  /** Of an operator; its connection tells it by SETTINGS. */
+  readonly maxStreamsPerConnection: number;
   readonly #bytes: LimitsOptions;
   /** Whether bytes are limited. */
   readonly metered: boolean;
@@ -138,9 +169,11 @@ export class Limits {
   #shedding = false;
 
   constructor(options: LimitsOptions = {}) {
-    this.#maxCallsPerOperator = options.maxCallsPerOperator ?? MAX_CALLS_PER_OPERATOR;
-    this.#maxCallsPerServer = options.maxCallsPerServer ?? MAX_CALLS_PER_SERVER;
-    this.#maxMemoryBytes = options.maxMemoryBytes ?? MAX_MEMORY_BYTES;
+    const all = { ...LIMITS, ...options };
+    this.#maxCallsPerOperator = all.maxCallsPerOperator;
+    this.#maxCallsPerServer = all.maxCallsPerServer;
+    this.maxStreamsPerConnection = all.maxStreamsPerConnection;
+    this.#maxMemoryBytes = all.maxMemoryBytes;
     this.#bytes = options;
     const { maxBytesPerSPerOperator, maxBytesPerSPerServer, maxBufferedBytesPerOperator } = options;
     this.metered = maxBytesPerSPerOperator !== undefined || maxBytesPerSPerServer !== undefined ||

@@ -19,8 +19,6 @@
  */
 import { isWithinShare } from "../../shared/async/fair_share.ts";
 
-/** Tunnels that may be opened in any one second. */
-export const MAX_HANDSHAKES_PER_S = 200;
 /** The longest that a server is sent away for. */
 export const MAX_RETRY_S = 120;
 
@@ -31,8 +29,8 @@ const PROMISED_SHARE = 0.8;
 const FORGET_MS = MAX_RETRY_S * SECOND_MS;
 
 export interface AdmissionOptions {
-  /** @default MAX_HANDSHAKES_PER_S */
-  readonly perSecond?: number;
+  /** Tunnels that may be opened in any one second. */
+  readonly perSecond: number;
   /** A clock in milliseconds that never goes back. @default performance.now */
   readonly now?: () => number;
 }
@@ -61,9 +59,7 @@ export class HandshakeRate {
   /** The last place that was promised in the line of all. */
   #promisedMs = -Infinity;
 
-  constructor(
-    { perSecond = MAX_HANDSHAKES_PER_S, now = () => performance.now() }: AdmissionOptions = {},
-  ) {
+  constructor({ perSecond, now = () => performance.now() }: AdmissionOptions) {
     this.perSecond = perSecond;
     this.#now = now;
     this.#times = new Float64Array(perSecond).fill(-Infinity);

@@ -51,7 +51,7 @@ export interface TunnelListenerContext {
   isDraining(): boolean;
   readonly vouchers: Vouchers;
   readonly places: ConnectionPlaces;
-  readonly maxHandshakesPerS?: number | undefined;
+  readonly maxHandshakesPerS: number;
   nextId(): string;
   onRefused(asked: RefusedServer, refusal: HttpError): void;
   onRegistered(tunnel: OpenTunnel, identity: Identity): void;
@@ -66,8 +66,7 @@ export class TunnelListener {
 
   constructor(context: TunnelListenerContext) {
     this.#context = context;
-    const { maxHandshakesPerS: perSecond } = context;
-    this.#admission = new HandshakeRate(perSecond === undefined ? {} : { perSecond });
+    this.#admission = new HandshakeRate({ perSecond: context.maxHandshakesPerS });
   }
 
   /** Ends all handshakes under way; tunnels belong to the registry. */

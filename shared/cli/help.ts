@@ -8,7 +8,7 @@ import type {
   Command as Commander,
   Option as CommanderOption,
 } from "commander";
-import { envName, type Option } from "./option.ts";
+import { defaultText, envName, type Option } from "./option.ts";
 import type { Command, Program } from "./command.ts";
 
 /** Columns of help; wider lines are hard to read. */
@@ -61,8 +61,8 @@ function term(argument: CommanderArgument): string {
 function describe(option: Option, envPrefix: string): string {
   const facts: string[] = [];
   if (option.choices !== undefined) facts.push(option.choices.join(" | "));
-  const text = option.defaultText ?? (option.value === undefined ? undefined : option.default);
-  if (text !== undefined && String(text) !== "") facts.push(`default ${text}`);
+  const text = defaultText(option);
+  if (text !== undefined && text !== "") facts.push(`default ${text}`);
   if (option.required) facts.push("required");
   if (option.many) facts.push("repeatable");
   const name = envName(option, envPrefix);

@@ -20,10 +20,13 @@ export const LOG_FORMATS = ["text", "json"] as const;
 export type Level = (typeof LOG_LEVELS)[number];
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
+/** How records are written, unless told otherwise. */
+export const LOG = { level: "info", format: "text" } as const satisfies LogOptions;
+
 export interface LogOptions {
-  /** Records below it are dropped. @default "info" */
+  /** Records below it are dropped. @default LOG.level */
   readonly level?: Level;
-  /** @default "text" */
+  /** @default LOG.format */
   readonly format?: LogFormat;
   /** Takes each finished line, without its line break. @default writes to stderr */
   readonly write?: (line: string) => void;
@@ -44,7 +47,7 @@ const PRIORITIES: Readonly<Record<Level, Priority>> = {
 
 /** Sends all records of this process to stderr. A second call replaces the first one's settings. */
 export async function configureLog(options: LogOptions = {}): Promise<void> {
-  const { level = "info", format = "text", write = writeToStderr, mask } = options;
+  const { level = LOG.level, format = LOG.format, write = writeToStderr, mask } = options;
   const { journal = stderrIsJournal({ JOURNAL_STREAM: Deno.env.get("JOURNAL_STREAM") }) } = options;
   const formatter = format === "json" ? formatJson : journal ? formatBare : formatText;
   const line = (record: LogRecord) =>

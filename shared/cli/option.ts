@@ -41,7 +41,9 @@ export interface Option {
   readonly isSecret?: (text: string) => boolean;
   /** The value, as `parse` would return it, when none is given. */
   readonly default?: unknown;
-  /** The default as help shows it, when it reads better than the value. */
+  /** The opposite of `parse`: how help writes the default. @default String */
+  readonly show?: (value: never) => string;
+  /** What happens without a value, when no `default` says it: "no limit". */
   readonly defaultText?: string;
   /** Values other than these are refused. */
   readonly choices?: readonly string[];
@@ -88,6 +90,21 @@ export type OptionValues<O extends Options> = string extends keyof O
   // deno-lint-ignore no-explicit-any -- the table is not known here; defineCommand() knows it
   ? Readonly<Record<string, any>>
   : { readonly [K in keyof O]: Value<O[K]> };
+
+/** The values of some options out of those of a whole command: what one part of a program is told. */
+export function valuesOf<O extends Options>(options: O, values: OptionValues<O>): OptionValues<O> {
+  const all: Readonly<Record<string, unknown>> = values;
+  return Object.fromEntries(
+    Object.keys(options).map((key) => [key, all[key]]),
+  ) as OptionValues<O>;
+}
+
+/** What help says of the case that no value is given; `undefined` if that goes without saying. */
+export function defaultText(
+  { defaultText, default: value, show = String }: Option,
+): string | undefined {
+  return defaultText ?? (value === undefined ? undefined : show(value as never));
+}
 
 /** The environment variable of an option, or `undefined` when it has none. */
 export function envName(option: Option, envPrefix: string): string | undefined {

@@ -1,5 +1,5 @@
 /**
- * Durations as people type them.
+ * Durations as people type them, and as help shows them.
  *
  *     500ms → 500      5s → 5000      1h30m → 5400000      1.5s → 1500      0 → 0
  *
@@ -39,3 +39,21 @@ export function parseDuration(text: string): number {
   }
   return ms;
 }
+
+/** Writes a duration of whole milliseconds as one that {@linkcode parseDuration} reads. */
+export function formatDuration(ms: number): string {
+  let [rest, text] = [ms, ""];
+  for (const [unit, unitMs] of Object.entries(UNIT_MS).reverse()) {
+    const count = Math.floor(rest / unitMs);
+    if (count > 0) text += `${count}${unit}`;
+    rest -= count * unitMs;
+  }
+  return text || "0";
+}
+
+/** What options have whose value is a duration. */
+export const DURATION = {
+  value: "DURATION",
+  parse: parseDuration,
+  show: formatDuration,
+} as const;

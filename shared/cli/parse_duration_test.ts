@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MAX_DURATION_MS, parseDuration } from "./parse_duration.ts";
+import { formatDuration, MAX_DURATION_MS, parseDuration } from "./parse_duration.ts";
 import { UsageError } from "./usage_error.ts";
 
 Deno.test("parseDuration() reads what people type", async (t) => {
@@ -43,4 +43,19 @@ Deno.test("parseDuration() refuses the rest", async (t) => {
 
 Deno.test("parseDuration() says which unit is missing", () => {
   assert.throws(() => parseDuration("30"), { hint: "The unit is missing: write 30s or 30ms" });
+});
+
+Deno.test("formatDuration() writes what parseDuration() reads", () => {
+  const table: [ms: number, text: string][] = [
+    [0, "0"],
+    [5, "5ms"],
+    [5_000, "5s"],
+    [90_500, "1m30s500ms"],
+    [5_400_000, "1h30m"],
+    [30 * 86_400_000 / 2, "15d"],
+  ];
+  for (const [ms, text] of table) {
+    assert.equal(formatDuration(ms), text);
+    assert.equal(parseDuration(text), ms);
+  }
 });

@@ -48,6 +48,15 @@ export function parseHostPort(
   return { host: bracketed ?? plain ?? "", port };
 }
 
+/** What options have whose value is an address. */
+export function address(options: ParseHostPortOptions) {
+  return {
+    value: "ADDRESS",
+    parse: (text: string): HostPort => parseHostPort(text, options),
+    show: formatHostPort,
+  } as const;
+}
+
 /** Writes an address, an IPv6 one with its brackets. */
 export function formatHostPort({ host, port }: HostPort): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;

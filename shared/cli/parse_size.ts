@@ -1,5 +1,5 @@
 /**
- * Sizes as people type them.
+ * Sizes as people type them, and as help shows them.
  *
  *     512 → 512      64KiB, 64k → 65536      4MiB, 4M → 4194304      1GiB → 1073741824
  *
@@ -29,3 +29,13 @@ export function parseSize(text: string): number {
   }
   return bytes;
 }
+
+/** Writes a size in the largest unit of which it is a whole number. */
+export function formatSize(bytes: number): string {
+  const [unit, scale] = Object.entries(UNIT_BYTES).reverse()
+    .find(([, scale]) => bytes > 0 && bytes % scale === 0) ?? ["", 1];
+  return `${bytes / scale}${unit === "" ? "" : `${unit.toUpperCase()}iB`}`;
+}
+
+/** What options have whose value is a size. */
+export const SIZE = { value: "SIZE", parse: parseSize, show: formatSize } as const;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { parseDuration } from "./parse_duration.ts";
+import { DURATION, parseDuration } from "./parse_duration.ts";
+import { defaultText, type Option, valuesOf } from "./option.ts";
 import { type Io, type Options, type Output, runProgram, UsageError } from "./program.ts";
 import { type Context, defineCommand, type Program } from "./command.ts";
 
@@ -266,6 +267,25 @@ Deno.test("a program's own help describes the options of its default command", a
   const { out } = await run(["--help"]);
   assert.match(out, /--server-addr <HOST:PORT>\s+Where to/);
   assert.doesNotMatch(out, /Of what/);
+});
+
+Deno.test("help shows a default as one would write it, and none that goes without saying", () => {
+  const table: [option: Omit<Option, "flag" | "help">, text: string | undefined][] = [
+    [{ value: "TEXT", default: "x" }, "x"],
+    [{ ...DURATION, default: 90_000 }, "1m30s"],
+    [{ value: "SIZE", defaultText: "no limit" }, "no limit"],
+    [{ value: "TEXT" }, undefined],
+    [{}, undefined],
+  ];
+  for (const [option, text] of table) {
+    assert.equal(defaultText({ flag: "--x", help: "x", ...option }), text);
+  }
+});
+
+Deno.test("valuesOf() gives a part of a program its own values only", () => {
+  const part = { insecure: serveOptions.insecure, format: serveOptions.format };
+  const values = { insecure: true, format: "json", hubUri: "wss://h" } as const;
+  assert.deepEqual(valuesOf(part, values), { insecure: true, format: "json" });
 });
 
 Deno.test("defineCommand() infers the values of its options", () => {
