@@ -14,6 +14,8 @@ import { OPERATOR_FIELD, VOUCHER_FIELD } from "../../shared/vouchers/voucher.ts"
 import type { KnownCaller } from "../auth/identity.ts";
 import { type Wish, wishOf } from "./director.ts";
 import { isProxyField } from "../auth/behind_proxy.ts";
+import type { Forwarding } from "../peer/call_target.ts";
+import { type ForwardedOperator, isPeerField, peerFields } from "./peer_fields.ts";
 import type { CallHead } from "../registry/tunnel.ts";
 
 /** Fields that are for the hub alone, and those that only the hub may write. */
@@ -38,6 +40,24 @@ export interface AuditedCall {
   readonly text: string;
 }
 
+/** Who sends a call, as another hub is told. */
+type PeerSender = CallSender & ForwardedOperator;
+
+/** A block for another hub, and for whom and where it was made. */
+interface PeerBlock {
+  readonly sender: PeerSender;
+  readonly forwarding: Forwarding;
+  readonly bytes: Uint8Array;
+}
+
+/** How a call is sent on. */
+interface SentHow {
+  readonly voucher?: string | undefined;
+  /** In place of the caller's. */
+  readonly timeout?: string | undefined;
+  readonly forwarding?: Forwarding | undefined;
+}
+
 /** A call's request, as far as the hub cares. */
 export class CallHeaders implements CallHead {
   readonly fields: HeaderList;
@@ -57,6 +77,8 @@ export class CallHeaders implements CallHead {
   audited: AuditedCall | undefined;
   /** The last block, and for whom it was made. */
   #block: (CallSender & { voucher: string | undefined; bytes: Uint8Array }) | undefined;
+  /** The last block for another hub: callers that use both must not make each again and again. */
+  #peerBlock: PeerBlock | undefined;
 
   constructor(fields: HeaderList) {
     this.fields = fields;
@@ -97,33 +119,50 @@ export class CallHeaders implements CallHead {
     return bytes;
   }
 
+  /** The same for the hub that has the server's tunnel. */
+  blockForPeer(sender: PeerSender, forwarding: Forwarding): Uint8Array {
+    const known = this.#peerBlock;
+    if (known?.forwarding === forwarding && isSame(known.sender, sender)) return known.bytes;
+    const bytes = encodeHeaderList(this.#forwarded(sender, { forwarding }));
+    this.#peerBlock = { sender: { ...sender }, forwarding, bytes };
+    return bytes;
+  }
+
   /** The size of that section as the server counts it: `headerListBytes`. */
   listBytes(sender: CallSender, voucher?: string): number {
     return headerListBytes(this.#forwarded(sender, { voucher }));
   }
 
   /** The same for a call that had to wait: its deadline has come nearer. */
-  blockWithTimeout(
-    sender: CallSender,
-    how: { readonly voucher: string | undefined; readonly timeout: string },
-  ): Uint8Array {
+  blockWithTimeout(sender: PeerSender, how: SentHow): Uint8Array {
     return encodeHeaderList(this.#forwarded(sender, how));
   }
 
   #forwarded(
-    { name: operator, credentialUsed }: CallSender,
-    { voucher, timeout }: { readonly voucher: string | undefined; readonly timeout?: string },
+    sender: CallSender & Partial<ForwardedOperator>,
+    { voucher, timeout, forwarding }: SentHow,
   ): HeaderList {
+    const { name: operator, credentialUsed } = sender;
     // gRPC lets a caller leave it out, but some servers end the whole connection for it.
     const fields: Field[] = this.authority === "" ? [[":authority", NO_AUTHORITY]] : [];
     for (const field of this.fields) {
       const name = field[0];
-      if (DROPPED.has(name) || (credentialUsed && name === "authorization")) continue;
+      if (DROPPED.has(name) || isPeerField(name)) continue;
+      if (credentialUsed && name === "authorization") continue;
       if (name === ":authority" && field[1] === "") continue;
       fields.push(name === "grpc-timeout" && timeout !== undefined ? [name, timeout] : field);
+    }
+    if (forwarding !== undefined) {
+      fields.push(...peerFields(sender as PeerSender, forwarding));
+      return fields;
     }
     fields.push([OPERATOR_FIELD, operator]);
     if (voucher !== undefined) fields.push([VOUCHER_FIELD, voucher, true]);
     return fields;
   }
+}
+
+function isSame(a: PeerSender, b: PeerSender): boolean {
+  return a.name === b.name && a.how === b.how && a.subject === b.subject &&
+    a.expiresAtMs === b.expiresAtMs && a.credentialUsed === b.credentialUsed;
 }

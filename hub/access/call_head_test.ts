@@ -125,7 +125,7 @@ Deno.test("CallHeaders.block() is made once, for one operator and one way", () =
 Deno.test("CallHeaders.blockWithTimeout() has the deadline that is left", () => {
   const head = new CallHeaders([...CALL, ["grpc-timeout", "30S"], ["x-hub-wait", "20s"]]);
   assert.deepEqual(
-    decoded(head.blockWithTimeout({ name: "olga", credentialUsed: true }, {
+    decoded(head.blockWithTimeout({ name: "olga", how: "token", credentialUsed: true }, {
       voucher: "v",
       timeout: "10S",
     })),

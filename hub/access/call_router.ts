@@ -13,8 +13,8 @@ import { after, type Answer } from "../auth/identity.ts";
 import type { CallPlace, Limits } from "../limits/limits.ts";
 import type { Peer } from "../net/peer.ts";
 import type { CallTarget } from "../peer/call_target.ts";
-import type { Registry } from "../registry/registry.ts";
-import type { ServerName, Tunnel } from "../registry/tunnel.ts";
+import type { ServerName } from "../registry/tunnel.ts";
+import type { QueueOptions } from "../registry/wait_queue.ts";
 import type { CallHeaders } from "./call_head.ts";
 import { type CallIdentity, callIdentity } from "./call_identity.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
@@ -29,9 +29,15 @@ export interface Routed {
   readonly waitMs: number;
 }
 
+/** Where servers are: the registry, or with other hubs `cluster/directory.ts`. */
+export interface Whereabouts {
+  pick(name: ServerName): CallTarget | undefined;
+  waitFor(name: ServerName, options: QueueOptions): Promise<CallTarget>;
+}
+
 export interface CallRouterOptions {
   readonly gate: Pick<Gatekeeper, "authorizeCall" | "direct" | "notHere" | "permit">;
-  readonly registry: Pick<Registry<Tunnel & CallTarget>, "pick" | "waitFor">;
+  readonly registry: Whereabouts;
   readonly limits: Pick<Limits, "ownRefusal" | "refusal">;
   /** The hub's own services. */
   readonly own: () => CallTarget;
@@ -103,14 +109,15 @@ export class CallRouter {
 /**
  * How full a server is, and who has filled it.
  *
- * @param target A server that is away has none, and is not full.
+ * @param target A server that is away has none, and is not full. How full one is whose tunnel is at
+ * another hub, that hub knows.
  */
 export function loadOf(
   server: ServerName,
   target: CallTarget | undefined,
   operator: string,
 ): CallPlace {
-  if (target === undefined) return { server, callsAtServer: 0 };
+  if (target === undefined || target.hop === "peer") return { server, callsAtServer: 0 };
   const { side: { connection }, resets } = target;
   return {
     server,

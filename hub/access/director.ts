@@ -32,6 +32,8 @@ export interface RouteView {
   has(name: ServerName): boolean;
   nearest(name: string): readonly string[];
   lastSeen(name: ServerName): { readonly lastSeenMs: number; readonly reason: string } | undefined;
+  /** Why a server that another hub has cannot be reached from here; `undefined` for any other. */
+  unreachable?(name: ServerName): RpcError | undefined;
   /** The one answer about a name of which this caller may learn nothing. */
   hidden?(name: ServerName): RpcError | undefined;
 }
@@ -142,7 +144,8 @@ function toServer(
 
 /** What a call is told whose server is not here, or did not come while the call waited for it. */
 export function notHere(name: ServerName, view: RouteView): RpcError {
-  return view.has(name) ? offline(name, view) : notFound(name, view);
+  return view.unreachable?.(name) ??
+    (view.has(name) ? offline(name, view) : notFound(name, view));
 }
 
 /** Upstreams do not make a choice out of one server: with nothing else, they are chosen from. */

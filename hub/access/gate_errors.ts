@@ -27,6 +27,13 @@ export function denied(message: string, server: ServerName): RpcError {
   });
 }
 
+/** Of an operator for whom another hub has vouched. */
+export function expiredError(operator: string): RpcError {
+  return new RpcError(Status.UNAUTHENTICATED, `The credential of "${operator}" has expired`, {
+    details: [errorInfo("CREDENTIAL_EXPIRED", ERROR_DOMAIN)],
+  });
+}
+
 const TOO_MANY = "This credential is wrong, as many were that came from this address: wait for";
 
 export function tooManyRefusal(waitMs: number): Refusal {

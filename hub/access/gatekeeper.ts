@@ -30,6 +30,7 @@ import {
   denied,
   ended,
   endedError,
+  expiredError,
   hiddenError,
   plaintextError,
   tooManyError,
@@ -118,6 +119,7 @@ export class Gatekeeper {
       has: (server) => registry.has(server),
       lastSeen: (server) => registry.lastSeen(server),
       nearest: (server) => this.#near.of(server, { grant: EVERYTHING, sees: () => true }),
+      unreachable: (server) => registry.unreachable?.(server),
     };
     this.#allowPlaintext = allowPlaintextCalls;
     this.#trustLoopback = trustLoopback;
@@ -159,6 +161,37 @@ export class Gatekeeper {
       return answer;
     };
     return after(this.authorizeRequest(request, peer), remember);
+  }
+
+  /**
+   * The same for a call that another hub forwards: that one has looked at the credential. What the
+   * operator may do here, the auth file of this hub says.
+   */
+  authorizeForwarded(
+    head: CallHeaders,
+    operator: Omit<Operator, "grant">,
+    peer: Peer,
+  ): Operator | RpcError {
+    const known = head.admission;
+    if (known !== undefined && known.epoch === this.#epoch && Date.now() < known.untilMs) {
+      return known.operator;
+    }
+    const request: CallRequest = {
+      remote: hostOf(peer.remoteAddress),
+      authorization: undefined,
+      operator,
+    };
+    const answer = this.#judgeForwarded(operator);
+    if (answer instanceof RpcError) return answer;
+    const untilMs = Math.min(operator.expiresAtMs ?? Infinity, Date.now() + REMEMBER_MS);
+    head.admission = { request, operator: answer, untilMs, epoch: this.#epoch };
+    return answer;
+  }
+
+  #judgeForwarded(operator: Omit<Operator, "grant">): Operator | RpcError {
+    const { name, expiresAtMs = Infinity } = operator;
+    if (expiresAtMs <= Date.now()) return expiredError(name);
+    return { ...operator, grant: this.#auth.grantOf(name) };
   }
 
   /** The same for a handshake. */
@@ -215,6 +248,7 @@ export class Gatekeeper {
       has: (server) => sees(server) && registry.has(server),
       lastSeen: (server) => sees(server) ? registry.lastSeen(server) : undefined,
       nearest: (server) => this.#near.of(server, { grant, sees }),
+      unreachable: (server) => sees(server) ? registry.unreachable?.(server) : undefined,
       hidden: (server) => sees(server) ? undefined : hiddenError(name, server),
     };
   }
@@ -244,7 +278,7 @@ export class Gatekeeper {
   directRaw(candidates: readonly ServerName[], operator: Operator): Route | RpcError {
     const route = directRaw(candidates, this.view(operator));
     if (route instanceof RpcError || route.to === "hub") return route;
-    return this.#permitRaw(operator, route.name) ?? route;
+    return this.permitRaw(operator, route.name) ?? route;
   }
 
   /** Why an operator may not make this call of this server, as the server is now. */
@@ -264,7 +298,8 @@ export class Gatekeeper {
     );
   }
 
-  #permitRaw(
+  /** Why an operator may not open a raw connection to a server, as the server is now. */
+  permitRaw(
     { name, grant }: Pick<Operator, "name" | "grant">,
     server: ServerName,
   ): RpcError | undefined {
@@ -289,7 +324,7 @@ export class Gatekeeper {
   ): RpcError | undefined {
     const who = { name: operator, grant: this.#auth.grantOf(operator) };
     return path === ""
-      ? this.#permitRaw(who, server)
+      ? this.permitRaw(who, server)
       : this.permit({ path }, { operator: who, server });
   }
 
@@ -378,7 +413,10 @@ export class Gatekeeper {
       if (turns.isOver()) await turns.next();
       if (!this.#calls.has(call)) continue;
       const { request, operator } = call.admission!;
-      const answer = answers.get(request) ?? await this.#auth.authorizeCall(request);
+      const answer = answers.get(request) ??
+        await (request.operator === undefined
+          ? this.#auth.authorizeCall(request)
+          : this.#judgeForwarded(request.operator));
       answers.set(request, answer);
       if (!this.#calls.has(call)) continue;
       if (answer instanceof RpcError) {
@@ -401,7 +439,7 @@ export class Gatekeeper {
     for (const raw of this.#raws) {
       if (turns.isOver()) await turns.next();
       const answer = await this.#auth.authorizeCall(raw.request);
-      const error = answer instanceof RpcError ? answer : this.#permitRaw(answer, raw.server);
+      const error = answer instanceof RpcError ? answer : this.permitRaw(answer, raw.server);
       if (error === undefined || error.code === Status.UNAVAILABLE) continue;
       raw.end(endedError(raw.identity, error));
     }

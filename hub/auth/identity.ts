@@ -52,6 +52,8 @@ export interface CallRequest {
   readonly certificate?: ClientCertificate | undefined;
   /** It came through a proxy: see `behind_proxy.ts`. */
   readonly forwarded?: boolean;
+  /** Whom another hub of ours has let in: its credential was looked at there. */
+  readonly operator?: Omit<Operator, "grant">;
 }
 
 /** A positive answer: who was let in, for which request, and until when it may be used again. */

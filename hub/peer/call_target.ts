@@ -1,5 +1,5 @@
 /**
- * Where calls go: a tunnel, or the hub's own services.
+ * Where calls go: a tunnel, a server that has its tunnel at another hub, or the hub's own services.
  *
  * @module
  */
@@ -21,12 +21,26 @@ export interface VoucherSource {
   of(operator: Vouched): string;
 }
 
+/** Who answers: `peer` is another hub, which tells in its answer whether it was itself or the server. */
+export type TargetHop = "hub" | "server" | "peer";
+
+/** Where another hub shall send a call: to this very tunnel or nowhere. */
+export interface Forwarding {
+  readonly server: string;
+  /** Of the tunnel whose labels were judged. */
+  readonly generation: number;
+  /** The other hub's name, for messages. */
+  readonly hub: string;
+  /** The connection to it, as both hubs write it into their audit. */
+  readonly link: string;
+}
+
 /** The hub is the HTTP/2 client of each of them. */
 export interface CallTarget {
   /** For messages: a server's name, or `hub`. */
   readonly name: string;
   /** Who answers, as the caller is told. */
-  readonly hop: "hub" | "server";
+  readonly hop: TargetHop;
   readonly side: ReceiveBudget;
   /** How its streams are reset. */
   readonly resets: ResetPacer;
@@ -34,5 +48,7 @@ export interface CallTarget {
   readonly lost: string | undefined;
   /** Of a server that asked for them. */
   readonly vouchers?: VoucherSource | undefined;
+  /** Of a server whose tunnel is at another hub. */
+  readonly forwarding?: Forwarding | undefined;
   callsTotal: number;
 }

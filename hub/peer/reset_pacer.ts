@@ -35,10 +35,14 @@ export class ResetPacer {
   /** Made on first use: most tunnels never need it. */
   #waiting: Map<Stream, Waiting> | undefined;
   readonly #waitingOf = new Map<string, number>();
-  #left = RESET_BURST;
+  readonly #burst: number;
+  #left: number;
 
-  constructor(connection: Connection) {
+  /** @param burst Resets that may be sent at once: Infinity for a peer that minds none. */
+  constructor(connection: Connection, burst: number = RESET_BURST) {
     this.#connection = connection;
+    this.#burst = burst;
+    this.#left = burst;
   }
 
   /** Whether so many wait that this operator should open no stream that might be reset as well. */
@@ -63,7 +67,7 @@ export class ResetPacer {
 
   /** Once a second. A stream that had to wait hears `onReset` by "us". */
   tick(): void {
-    this.#left = Math.min(RESET_BURST, this.#left + RESETS_PER_S);
+    this.#left = Math.min(this.#burst, this.#left + RESETS_PER_S);
     if (this.#waiting === undefined) return;
     for (const [stream, { code, operator }] of this.#waiting) {
       if (!stream.closed && this.#left === 0) continue;

@@ -11,6 +11,7 @@ import { ErrorCode, errorName } from "../../shared/http2/frames.ts";
 import { firstValue, type HeaderList, headerListBytes } from "../../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import { ERROR_DOMAIN } from "../errors.ts";
+import type { TargetHop } from "../peer/call_target.ts";
 
 /** Who answered: `hub` or `server`. */
 export const HOP_FIELD = "x-hub-hop";
@@ -24,7 +25,7 @@ const endings = new WeakMap<HeaderList, Uint8Array>();
 
 /**
  * A server's header section as the caller gets it. A server cannot speak for the hub: what it
- * says of the hop is replaced.
+ * says of the hop is replaced. Another hub can: what it says is passed on.
  *
  * @param repeated The list came before, and is worth remembering: `Connection.fieldsRepeated`.
  */
@@ -33,7 +34,7 @@ export function answerBlock(
   options: {
     readonly endStream: boolean;
     readonly repeated: boolean;
-    readonly hop: "hub" | "server";
+    readonly hop: TargetHop;
   },
 ): Uint8Array {
   const { endStream, repeated, hop } = options;
@@ -47,7 +48,8 @@ export function answerBlock(
   return block;
 }
 
-function encodeAnswer(fields: HeaderList, endStream: boolean, hop: "hub" | "server"): Uint8Array {
+function encodeAnswer(fields: HeaderList, endStream: boolean, hop: TargetHop): Uint8Array {
+  if (hop === "peer") return encodeHeaderList(fields);
   const own = fields.filter(([name]) => !OWN_FIELDS.has(name));
   if (endStream) own.push([HOP_FIELD, hop], [FORWARDED_FIELD, hop === "server" ? "1" : "0"]);
   return encodeHeaderList(own);
@@ -157,12 +159,27 @@ export function busyError(server: string): RpcError {
   );
 }
 
-/** The tunnel was lost in mid-call: nobody knows how far the server came. */
-export function lostError(server: string, reason: string): RpcError {
+/**
+ * The tunnel was lost in mid-call, or the hub that has it: nobody knows how far the server came.
+ *
+ * @param hub The other hub that the call went through.
+ */
+export function lostError(server: string, reason: string, hub?: string): RpcError {
+  const what = hub === undefined
+    ? `Tunnel of server "${server}"`
+    : `Hub "${hub}", which has the tunnel of server "${server}",`;
   return new RpcError(
     Status.UNAVAILABLE,
-    `Tunnel of server "${server}" was lost during the call, outcome unknown: ${reason}`,
-    { details: [errorInfo("OUTCOME_UNKNOWN", ERROR_DOMAIN, { server, reason })] },
+    `${what} was lost during the call, outcome unknown: ${reason}`,
+    {
+      details: [
+        errorInfo("OUTCOME_UNKNOWN", ERROR_DOMAIN, {
+          server,
+          reason,
+          ...(hub !== undefined && { hub }),
+        }),
+      ],
+    },
   );
 }
 

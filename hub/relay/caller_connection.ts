@@ -9,6 +9,7 @@ import { getLogger } from "@logtape/logtape";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { Connection, type ConnectionEvents } from "../../shared/http2/connection.ts";
+import type { FloodLimits } from "../../shared/http2/flood_guard.ts";
 import { ErrorCode, errorName, Http2Error } from "../../shared/http2/frames.ts";
 import { firstValue, type HeaderList } from "../../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
@@ -34,6 +35,16 @@ export interface CallerObserver extends CallObserver {
   callerBroke?(remoteAddress: string, error: Http2Error): void;
 }
 
+/** Another hub that forwards the calls of its callers, and has proven who it is. */
+export interface Forwarder {
+  /** For the audit: `name/link`. */
+  readonly from: string;
+  readonly floodLimits: FloodLimits;
+  readonly maxHeaderListBytes: number;
+  /** It pings; silence of this many seconds is its end. */
+  readonly deadAfterS: number;
+}
+
 /** What the relay needs of the hub. */
 export interface RelayContext extends RelayedCallContext {
   readonly router: Pick<CallRouter, "identify" | "route" | "waitFor">;
@@ -41,6 +52,8 @@ export interface RelayContext extends RelayedCallContext {
   /** Calls that are refused, by address: see `limits/refused_calls.ts`. */
   readonly refused: RefusedCalls;
   readonly maxStreams: number;
+  /** The other hub whose calls come here, and the limits that fit it. @default a caller */
+  readonly forwarder?: Forwarder | undefined;
   /** Whether the hub takes new calls: it does not drain. */
   isReady(): boolean;
 }
@@ -97,9 +110,14 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
     this.#context = context;
     this.#peer = peer;
     this.#link = new SocketPump(socket, this);
+    const { maxStreams, forwarder } = context;
     this.#connection = new Connection(this, {
       role: "server",
-      maxConcurrentStreams: context.maxStreams,
+      maxConcurrentStreams: maxStreams,
+      ...(forwarder !== undefined && {
+        floodLimits: forwarder.floodLimits,
+        maxHeaderListBytes: forwarder.maxHeaderListBytes,
+      }),
     });
     this.#side = new ReceiveBudget(this.#connection);
   }
@@ -144,7 +162,8 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
     this.#link.tick();
     this.#refused = 0;
     const { quietTicks, stalledTicks } = this.#link;
-    if (quietTicks >= DEAD_AFTER_S || stalledTicks >= MAX_CALLER_STALL_S) return this.#link.close();
+    const deadAfterS = this.#context.forwarder?.deadAfterS ?? DEAD_AFTER_S;
+    if (quietTicks >= deadAfterS || stalledTicks >= MAX_CALLER_STALL_S) return this.#link.close();
     if (quietTicks === PING_AFTER_S) this.#connection.ping();
     const unfinished = this.#connection.unfinishedSection;
     this.#sectionTicks = unfinished !== undefined && unfinished === this.#section
@@ -206,6 +225,7 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
       head,
       identity,
       remoteAddress: this.#peer.remoteAddress,
+      from: this.#context.forwarder?.from,
     });
     call.watchDeadline();
     if (answer instanceof Promise) this.#routeLater(call, answer, endStream);

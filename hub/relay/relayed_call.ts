@@ -74,6 +74,8 @@ export interface IncomingCall {
   readonly head: CallHeaders;
   readonly identity: CallIdentity;
   readonly remoteAddress: string;
+  /** The other hub that forwards it, and on which connection: `name/link`. @default none, a caller of ours */
+  readonly from?: string | undefined;
 }
 
 /** Is told what becomes of calls. */
@@ -116,6 +118,7 @@ export class RelayedCall implements StreamEvents, Expiring {
   readonly #context: RelayedCallContext;
   readonly #near: ReceiveBudget;
   readonly #nearStream: Stream;
+  readonly #from: string | undefined;
   /** These four are there from the moment in which the call is forwarded. */
   #upstream: CallTarget | undefined;
   #farStream: Stream | undefined;
@@ -129,6 +132,7 @@ export class RelayedCall implements StreamEvents, Expiring {
     this.#context = context;
     this.#near = call.near;
     this.#nearStream = call.stream;
+    this.#from = call.from;
     this.head = call.head;
     this.identity = call.identity;
     this.remoteAddress = call.remoteAddress;
@@ -138,6 +142,18 @@ export class RelayedCall implements StreamEvents, Expiring {
     if (this.#ended) return "ended";
     if (this.#farStream !== undefined) return "forwarded";
     return this.#held === undefined ? "arrived" : "waiting";
+  }
+
+  /** Which call of which other hub it is, as that one's `via` tells; `undefined` for a caller of ours. */
+  get from(): string | undefined {
+    return this.#from === undefined ? undefined : `${this.#from}-${this.#nearStream.id}`;
+  }
+
+  /** Which call at which other hub it became; `undefined` if it did not leave this one for another. */
+  get via(): string | undefined {
+    const forwarding = this.#upstream?.forwarding;
+    if (forwarding === undefined) return undefined;
+    return `${forwarding.hub}/${forwarding.link}-${this.#farStream!.id}`;
   }
 
   /** Starts the call's deadline. */
@@ -150,7 +166,11 @@ export class RelayedCall implements StreamEvents, Expiring {
   /** Opens the call's stream on a tunnel. */
   forward(upstream: CallTarget, endStream: boolean): void {
     const { head, identity } = this;
-    this.#open(upstream, head.block(identity, upstream.vouchers?.of(identity)), endStream);
+    const { forwarding } = upstream;
+    const block = forwarding === undefined
+      ? head.block(identity, upstream.vouchers?.of(identity))
+      : head.blockForPeer(identity, forwarding);
+    this.#open(upstream, block, endStream);
   }
 
   /**
@@ -310,10 +330,10 @@ export class RelayedCall implements StreamEvents, Expiring {
     const left = timeoutMs === undefined
       ? undefined
       : Math.max(0, timeoutMs - (performance.now() - this.startedMs));
+    const { forwarding } = upstream;
     const voucher = upstream.vouchers?.of(identity);
-    const block = left === undefined
-      ? head.block(identity, voucher)
-      : head.blockWithTimeout(identity, { voucher, timeout: formatTimeout(left) });
+    const timeout = left === undefined ? undefined : formatTimeout(left);
+    const block = head.blockWithTimeout(identity, { voucher, timeout, forwarding });
     this.#open(upstream, block, held.ended && held.bytes.length === 0);
     if (this.#farStream === undefined) return;
     const { connection } = upstream.side;
@@ -351,8 +371,8 @@ export class RelayedCall implements StreamEvents, Expiring {
 
   /** What a reset of the server's stream means. */
   #farLost(code: number, by: "peer" | "us"): [RpcError, { forwarded: boolean }] {
-    const { name, lost } = this.#upstream!;
-    if (lost !== undefined) return [lostError(name, lost), { forwarded: true }];
+    const { name, lost, forwarding } = this.#upstream!;
+    if (lost !== undefined) return [lostError(name, lost, forwarding?.hub), { forwarded: true }];
     if (by === "us") return [brokenError(name, code), { forwarded: true }];
     return [resetError(name, code), { forwarded: code !== ErrorCode.REFUSED_STREAM }];
   }

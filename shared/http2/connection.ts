@@ -13,7 +13,7 @@
  * @module
  */
 import type { ConnectionEvents } from "./connection_events.ts";
-import { FloodGuard } from "./flood_guard.ts";
+import { FloodGuard, type FloodLimits } from "./flood_guard.ts";
 import { FrameReader } from "./frame_reader.ts";
 import {
   ErrorCode,
@@ -57,6 +57,8 @@ export interface ConnectionOptions {
    * @default {32 KiB}
    */
   readonly maxHeaderListBytes?: number;
+  /** How often frames may come that cost their sender nothing. @default FLOOD_LIMITS */
+  readonly floodLimits?: FloodLimits | undefined;
 }
 
 const DEFAULT_MAX_STREAMS = 1000;
@@ -71,8 +73,8 @@ const LAST_COMFORTABLE_ID = 2 ** 30;
  */
 export class Connection {
   readonly #events: ConnectionEvents;
-  readonly #options: Required<ConnectionOptions>;
-  readonly #flood = new FloodGuard();
+  readonly #options: Required<Omit<ConnectionOptions, "floodLimits">>;
+  readonly #flood: FloodGuard;
   readonly #sender: Sender;
   readonly #streams: Streams;
   readonly #faults: StreamFaults;
@@ -91,7 +93,8 @@ export class Connection {
       ...options,
     };
     const isServer = options.role === "server";
-    const flood = this.#flood;
+    const flood = new FloodGuard(options.floodLimits);
+    this.#flood = flood;
     const sender = new Sender(
       (stream) => streams.settle(stream),
       (urgent) => events.onOutput(urgent),

@@ -38,10 +38,19 @@ export const MAX_UNSENT_ANSWERS = 1000;
 /** A kind of frame that is counted. */
 export type FloodKind = keyof typeof FLOOD_LIMITS;
 
+/** How often each kind may come, where that is not as above. */
+export type FloodLimits = Partial<Record<FloodKind, number>>;
+
 /** Counts per kind; made on first use, for an honest peer may never need it. */
 export class FloodGuard {
+  readonly #limits: FloodLimits | undefined;
   #counts: Partial<Record<FloodKind, number>> | undefined;
   #unsentAnswers = 0;
+
+  /** @param limits For a peer that speaks for many others, and has proven who it is. */
+  constructor(limits?: FloodLimits) {
+    this.#limits = limits;
+  }
 
   /**
    * Counts one frame.
@@ -51,7 +60,7 @@ export class FloodGuard {
   count(kind: FloodKind): void {
     this.#counts ??= {};
     const count = (this.#counts[kind] ?? 0) + 1;
-    if (count > FLOOD_LIMITS[kind]) {
+    if (count > (this.#limits?.[kind] ?? FLOOD_LIMITS[kind])) {
       throw new Http2Error(ErrorCode.ENHANCE_YOUR_CALM, `Too many frames at once: ${kind}`);
     }
     this.#counts[kind] = count;

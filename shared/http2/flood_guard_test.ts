@@ -25,3 +25,10 @@ Deno.test("FloodGuard.countAnswer() allows so many until they are taken; a tick 
     guard.taken();
   }
 });
+
+Deno.test("a peer that speaks for many has limits of its own, others stay", () => {
+  const guard = new FloodGuard({ rapidReset: Infinity });
+  for (let n = 0; n <= FLOOD_LIMITS.rapidReset; n++) guard.count("rapidReset");
+  for (let n = 0; n < FLOOD_LIMITS.settings; n++) guard.count("settings");
+  assert.throws(() => guard.count("settings"), /Too many frames at once: settings/);
+});
