@@ -3,7 +3,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { statusName } from "../../shared/grpc/status.ts";
 import { MAX_ANSWER_BYTES, parseAnswer, shakeHands } from "./raw_handshake.ts";
-import { duplexStream } from "./socket_stream.ts";
+import { duplexStream } from "../../shared/grpc_client/duplex_stream.ts";
 
 Deno.test("parseAnswer() gives the refusal", async (t) => {
   const table: [line: string, refusal: string | undefined][] = [

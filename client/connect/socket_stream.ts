@@ -6,11 +6,11 @@
  */
 import { once } from "node:events";
 import { connect, isIP, type Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { dialThrough } from "../../shared/net/proxy_dial.ts";
 import type { HostPort } from "../../shared/cli/parse_host_port.ts";
 import type { ByteStream } from "../../shared/grpc_client/byte_stream.ts";
+import { duplexStream } from "../../shared/grpc_client/duplex_stream.ts";
 import type { TlsSettings } from "./tls_settings.ts";
 
 export interface SocketStreamOptions {
@@ -79,32 +79,4 @@ function secure(socket: Socket, options: ConnectionOptions, signal: AbortSignal)
   own.on("error", reject).once("close", closed);
   signal.addEventListener("abort", aborted, { once: true });
   return promise.finally(() => signal.removeEventListener("abort", aborted));
-}
-
-/** Node's stream as one of bytes. */
-export function duplexStream(duplex: Duplex): ByteStream {
-  // An error between two reads must not end the process.
-  duplex.on("error", () => {});
-  const chunks = duplex.iterator({ destroyOnReturn: false });
-  return {
-    async read() {
-      if (duplex.destroyed) return undefined;
-      const { done, value } = await chunks.next();
-      return done ? undefined : value;
-    },
-    write: (bytes) =>
-      new Promise((resolve, reject) => {
-        if (duplex.destroyed) return reject(new Error("the connection is closed"));
-        duplex.once("close", closed);
-        function closed() {
-          reject(new Error("the connection was closed"));
-        }
-        duplex.write(bytes, (error) => {
-          duplex.off("close", closed);
-          if (error) reject(error);
-          else resolve();
-        });
-      }),
-    close: () => void duplex.destroy(),
-  };
 }

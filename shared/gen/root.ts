@@ -94,6 +94,518 @@ export const rootJson = {
         }
       }
     },
+    "mvccpb": {
+      "nested": {
+        "KeyValue": {
+          "fields": {
+            "key": {
+              "type": "bytes",
+              "id": 1
+            },
+            "createRevision": {
+              "type": "int64",
+              "id": 2,
+              "protoName": "create_revision"
+            },
+            "modRevision": {
+              "type": "int64",
+              "id": 3,
+              "protoName": "mod_revision"
+            },
+            "version": {
+              "type": "int64",
+              "id": 4
+            },
+            "value": {
+              "type": "bytes",
+              "id": 5
+            },
+            "lease": {
+              "type": "int64",
+              "id": 6
+            }
+          }
+        },
+        "Event": {
+          "fields": {
+            "type": {
+              "type": "EventType",
+              "id": 1
+            },
+            "kv": {
+              "type": "KeyValue",
+              "id": 2
+            }
+          },
+          "nested": {
+            "EventType": {
+              "values": {
+                "PUT": 0,
+                "DELETE": 1
+              }
+            }
+          }
+        }
+      }
+    },
+    "etcdserverpb": {
+      "nested": {
+        "KV": {
+          "methods": {
+            "Range": {
+              "requestType": "RangeRequest",
+              "responseType": "RangeResponse"
+            },
+            "Txn": {
+              "requestType": "TxnRequest",
+              "responseType": "TxnResponse"
+            }
+          }
+        },
+        "Watch": {
+          "methods": {
+            "Watch": {
+              "requestType": "WatchRequest",
+              "requestStream": true,
+              "responseType": "WatchResponse",
+              "responseStream": true
+            }
+          }
+        },
+        "Lease": {
+          "methods": {
+            "LeaseGrant": {
+              "requestType": "LeaseGrantRequest",
+              "responseType": "LeaseGrantResponse"
+            },
+            "LeaseRevoke": {
+              "requestType": "LeaseRevokeRequest",
+              "responseType": "LeaseRevokeResponse"
+            },
+            "LeaseKeepAlive": {
+              "requestType": "LeaseKeepAliveRequest",
+              "requestStream": true,
+              "responseType": "LeaseKeepAliveResponse",
+              "responseStream": true
+            }
+          }
+        },
+        "ResponseHeader": {
+          "fields": {
+            "clusterId": {
+              "type": "uint64",
+              "id": 1,
+              "protoName": "cluster_id"
+            },
+            "memberId": {
+              "type": "uint64",
+              "id": 2,
+              "protoName": "member_id"
+            },
+            "revision": {
+              "type": "int64",
+              "id": 3
+            },
+            "raftTerm": {
+              "type": "uint64",
+              "id": 4,
+              "protoName": "raft_term"
+            }
+          }
+        },
+        "RangeRequest": {
+          "fields": {
+            "key": {
+              "type": "bytes",
+              "id": 1
+            },
+            "rangeEnd": {
+              "type": "bytes",
+              "id": 2,
+              "protoName": "range_end"
+            },
+            "limit": {
+              "type": "int64",
+              "id": 3
+            },
+            "revision": {
+              "type": "int64",
+              "id": 4
+            }
+          }
+        },
+        "RangeResponse": {
+          "fields": {
+            "header": {
+              "type": "ResponseHeader",
+              "id": 1
+            },
+            "kvs": {
+              "rule": "repeated",
+              "type": "mvccpb.KeyValue",
+              "id": 2
+            },
+            "more": {
+              "type": "bool",
+              "id": 3
+            },
+            "count": {
+              "type": "int64",
+              "id": 4
+            }
+          }
+        },
+        "PutRequest": {
+          "fields": {
+            "key": {
+              "type": "bytes",
+              "id": 1
+            },
+            "value": {
+              "type": "bytes",
+              "id": 2
+            },
+            "lease": {
+              "type": "int64",
+              "id": 3
+            }
+          }
+        },
+        "PutResponse": {
+          "fields": {
+            "header": {
+              "type": "ResponseHeader",
+              "id": 1
+            }
+          }
+        },
+        "DeleteRangeRequest": {
+          "fields": {
+            "key": {
+              "type": "bytes",
+              "id": 1
+            },
+            "rangeEnd": {
+              "type": "bytes",
+              "id": 2,
+              "protoName": "range_end"
+            }
+          }
+        },
+        "DeleteRangeResponse": {
+          "fields": {
+            "header": {
+              "type": "ResponseHeader",
+              "id": 1
+            },
+            "deleted": {
+              "type": "int64",
+              "id": 2
+            }
+          }
+        },
+        "RequestOp": {
+          "oneofs": {
+            "request": {
+              "oneof": [
+                "requestRange",
+                "requestPut",
+                "requestDeleteRange"
+              ]
+            }
+          },
+          "fields": {
+            "requestRange": {
+              "type": "RangeRequest",
+              "id": 1,
+              "protoName": "request_range"
+            },
+            "requestPut": {
+              "type": "PutRequest",
+              "id": 2,
+              "protoName": "request_put"
+            },
+            "requestDeleteRange": {
+              "type": "DeleteRangeRequest",
+              "id": 3,
+              "protoName": "request_delete_range"
+            }
+          }
+        },
+        "ResponseOp": {
+          "oneofs": {
+            "response": {
+              "oneof": [
+                "responseRange",
+                "responsePut",
+                "responseDeleteRange"
+              ]
+            }
+          },
+          "fields": {
+            "responseRange": {
+              "type": "RangeResponse",
+              "id": 1,
+              "protoName": "response_range"
+            },
+            "responsePut": {
+              "type": "PutResponse",
+              "id": 2,
+              "protoName": "response_put"
+            },
+            "responseDeleteRange": {
+              "type": "DeleteRangeResponse",
+              "id": 3,
+              "protoName": "response_delete_range"
+            }
+          }
+        },
+        "Compare": {
+          "oneofs": {
+            "targetUnion": {
+              "oneof": [
+                "version",
+                "createRevision",
+                "modRevision"
+              ]
+            }
+          },
+          "fields": {
+            "result": {
+              "type": "CompareResult",
+              "id": 1
+            },
+            "target": {
+              "type": "CompareTarget",
+              "id": 2
+            },
+            "key": {
+              "type": "bytes",
+              "id": 3
+            },
+            "version": {
+              "type": "int64",
+              "id": 4
+            },
+            "createRevision": {
+              "type": "int64",
+              "id": 5,
+              "protoName": "create_revision"
+            },
+            "modRevision": {
+              "type": "int64",
+              "id": 6,
+              "protoName": "mod_revision"
+            }
+          },
+          "nested": {
+            "CompareResult": {
+              "values": {
+                "EQUAL": 0,
+                "GREATER": 1,
+                "LESS": 2,
+                "NOT_EQUAL": 3
+              }
+            },
+            "CompareTarget": {
+              "values": {
+                "VERSION": 0,
+                "CREATE": 1,
+                "MOD": 2,
+                "VALUE": 3,
+                "LEASE": 4
+              }
+            }
+          }
+        },
+        "TxnRequest": {
+          "fields": {
+            "compare": {
+              "rule": "repeated",
+              "type": "Compare",
+              "id": 1
+            },
+            "success": {
+              "rule": "repeated",
+              "type": "RequestOp",
+              "id": 2
+            },
+            "failure": {
+              "rule": "repeated",
+              "type": "RequestOp",
+              "id": 3
+            }
+          }
+        },
+        "TxnResponse": {
+          "fields": {
+            "header": {
+              "type": "ResponseHeader",
+              "id": 1
+            },
+            "succeeded": {
+              "type": "bool",
+              "id": 2
+            },
+            "responses": {
+              "rule": "repeated",
+              "type": "ResponseOp",
+              "id": 3
+            }
+          }
+        },
+        "WatchRequest": {
+          "oneofs": {
+            "requestUnion": {
+              "oneof": [
+                "createRequest"
+              ]
+            }
+          },
+          "fields": {
+            "createRequest": {
+              "type": "WatchCreateRequest",
+              "id": 1,
+              "protoName": "create_request"
+            }
+          }
+        },
+        "WatchCreateRequest": {
+          "fields": {
+            "key": {
+              "type": "bytes",
+              "id": 1
+            },
+            "rangeEnd": {
+              "type": "bytes",
+              "id": 2,
+              "protoName": "range_end"
+            },
+            "startRevision": {
+              "type": "int64",
+              "id": 3,
+              "protoName": "start_revision"
+            },
+            "fragment": {
+              "type": "bool",
+              "id": 8
+            }
+          }
+        },
+        "WatchResponse": {
+          "fields": {
+            "header": {
+              "type": "ResponseHeader",
+              "id": 1
+            },
+            "watchId": {
+              "type": "int64",
+              "id": 2,
+              "protoName": "watch_id"
+            },
+            "created": {
+              "type": "bool",
+              "id": 3
+            },
+            "canceled": {
+              "type": "bool",
+              "id": 4
+            },
+            "compactRevision": {
+              "type": "int64",
+              "id": 5,
+              "protoName": "compact_revision"
+            },
+            "cancelReason": {
+              "type": "string",
+              "id": 6,
+              "protoName": "cancel_reason"
+            },
+            "fragment": {
+              "type": "bool",
+              "id": 7
+            },
+            "events": {
+              "rule": "repeated",
+              "type": "mvccpb.Event",
+              "id": 11
+            }
+          }
+        },
+        "LeaseGrantRequest": {
+          "fields": {
+            "TTL": {
+              "type": "int64",
+              "id": 1
+            },
+            "ID": {
+              "type": "int64",
+              "id": 2
+            }
+          }
+        },
+        "LeaseGrantResponse": {
+          "fields": {
+            "header": {
+              "type": "ResponseHeader",
+              "id": 1
+            },
+            "ID": {
+              "type": "int64",
+              "id": 2
+            },
+            "TTL": {
+              "type": "int64",
+              "id": 3
+            },
+            "error": {
+              "type": "string",
+              "id": 4
+            }
+          }
+        },
+        "LeaseRevokeRequest": {
+          "fields": {
+            "ID": {
+              "type": "int64",
+              "id": 1
+            }
+          }
+        },
+        "LeaseRevokeResponse": {
+          "fields": {
+            "header": {
+              "type": "ResponseHeader",
+              "id": 1
+            }
+          }
+        },
+        "LeaseKeepAliveRequest": {
+          "fields": {
+            "ID": {
+              "type": "int64",
+              "id": 1
+            }
+          }
+        },
+        "LeaseKeepAliveResponse": {
+          "fields": {
+            "header": {
+              "type": "ResponseHeader",
+              "id": 1
+            },
+            "ID": {
+              "type": "int64",
+              "id": 2
+            },
+            "TTL": {
+              "type": "int64",
+              "id": 3
+            }
+          }
+        }
+      }
+    },
     "fluentd": {
       "nested": {
         "v1": {

@@ -25,6 +25,157 @@ export interface echo_v1_EchoResponse {
   receivedBytes?: number | undefined;
 }
 
+export interface mvccpb_KeyValue {
+  key?: Uint8Array | undefined;
+  createRevision?: number | undefined;
+  /** The revision of its last change. */
+  modRevision?: number | undefined;
+  version?: number | undefined;
+  value?: Uint8Array | undefined;
+  lease?: number | undefined;
+}
+
+export interface mvccpb_Event {
+  type?: mvccpb_Event_EventType | undefined;
+  kv?: mvccpb_KeyValue | undefined;
+}
+
+export type mvccpb_Event_EventType = "PUT" | "DELETE";
+
+export interface etcdserverpb_ResponseHeader {
+  clusterId?: number | undefined;
+  memberId?: number | undefined;
+  revision?: number | undefined;
+  raftTerm?: number | undefined;
+}
+
+export interface etcdserverpb_RangeRequest {
+  key?: Uint8Array | undefined;
+  /** All keys from `key` up to this one, which is not among them. */
+  rangeEnd?: Uint8Array | undefined;
+  limit?: number | undefined;
+  revision?: number | undefined;
+}
+
+export interface etcdserverpb_RangeResponse {
+  header?: etcdserverpb_ResponseHeader | undefined;
+  kvs?: mvccpb_KeyValue[] | undefined;
+  more?: boolean | undefined;
+  count?: number | undefined;
+}
+
+export interface etcdserverpb_PutRequest {
+  key?: Uint8Array | undefined;
+  value?: Uint8Array | undefined;
+  lease?: number | undefined;
+}
+
+export interface etcdserverpb_PutResponse {
+  header?: etcdserverpb_ResponseHeader | undefined;
+}
+
+export interface etcdserverpb_DeleteRangeRequest {
+  key?: Uint8Array | undefined;
+  rangeEnd?: Uint8Array | undefined;
+}
+
+export interface etcdserverpb_DeleteRangeResponse {
+  header?: etcdserverpb_ResponseHeader | undefined;
+  deleted?: number | undefined;
+}
+
+export interface etcdserverpb_RequestOp {
+  requestRange?: etcdserverpb_RangeRequest | undefined;
+  requestPut?: etcdserverpb_PutRequest | undefined;
+  requestDeleteRange?: etcdserverpb_DeleteRangeRequest | undefined;
+}
+
+export interface etcdserverpb_ResponseOp {
+  responseRange?: etcdserverpb_RangeResponse | undefined;
+  responsePut?: etcdserverpb_PutResponse | undefined;
+  responseDeleteRange?: etcdserverpb_DeleteRangeResponse | undefined;
+}
+
+export interface etcdserverpb_Compare {
+  result?: etcdserverpb_Compare_CompareResult | undefined;
+  target?: etcdserverpb_Compare_CompareTarget | undefined;
+  key?: Uint8Array | undefined;
+  version?: number | undefined;
+  createRevision?: number | undefined;
+  modRevision?: number | undefined;
+}
+
+export type etcdserverpb_Compare_CompareResult = "EQUAL" | "GREATER" | "LESS" | "NOT_EQUAL";
+
+export type etcdserverpb_Compare_CompareTarget = "VERSION" | "CREATE" | "MOD" | "VALUE" | "LEASE";
+
+export interface etcdserverpb_TxnRequest {
+  compare?: etcdserverpb_Compare[] | undefined;
+  success?: etcdserverpb_RequestOp[] | undefined;
+  failure?: etcdserverpb_RequestOp[] | undefined;
+}
+
+export interface etcdserverpb_TxnResponse {
+  header?: etcdserverpb_ResponseHeader | undefined;
+  succeeded?: boolean | undefined;
+  responses?: etcdserverpb_ResponseOp[] | undefined;
+}
+
+export interface etcdserverpb_WatchRequest {
+  createRequest?: etcdserverpb_WatchCreateRequest | undefined;
+}
+
+export interface etcdserverpb_WatchCreateRequest {
+  key?: Uint8Array | undefined;
+  rangeEnd?: Uint8Array | undefined;
+  startRevision?: number | undefined;
+  /** Answers longer than a request may be come in pieces. */
+  fragment?: boolean | undefined;
+}
+
+export interface etcdserverpb_WatchResponse {
+  header?: etcdserverpb_ResponseHeader | undefined;
+  watchId?: number | undefined;
+  created?: boolean | undefined;
+  canceled?: boolean | undefined;
+  /** Above 0: the revisions asked for are gone, and this is the oldest that is left. */
+  compactRevision?: number | undefined;
+  cancelReason?: string | undefined;
+  fragment?: boolean | undefined;
+  events?: mvccpb_Event[] | undefined;
+}
+
+export interface etcdserverpb_LeaseGrantRequest {
+  TTL?: number | undefined;
+  ID?: number | undefined;
+}
+
+export interface etcdserverpb_LeaseGrantResponse {
+  header?: etcdserverpb_ResponseHeader | undefined;
+  ID?: number | undefined;
+  TTL?: number | undefined;
+  error?: string | undefined;
+}
+
+export interface etcdserverpb_LeaseRevokeRequest {
+  ID?: number | undefined;
+}
+
+export interface etcdserverpb_LeaseRevokeResponse {
+  header?: etcdserverpb_ResponseHeader | undefined;
+}
+
+export interface etcdserverpb_LeaseKeepAliveRequest {
+  ID?: number | undefined;
+}
+
+export interface etcdserverpb_LeaseKeepAliveResponse {
+  header?: etcdserverpb_ResponseHeader | undefined;
+  ID?: number | undefined;
+  /** 0: there is no such lease. */
+  TTL?: number | undefined;
+}
+
 export interface fluentd_v1_StartRequest {
   /** How long to wait for readiness. Default 30s. */
   wait?: google_protobuf_Duration | undefined;
@@ -546,6 +697,9 @@ export interface grpc_reflection_v1alpha_ErrorResponse {
 /** Full names of all services. */
 export type ServiceName =
   | "echo.v1.Echo"
+  | "etcdserverpb.KV"
+  | "etcdserverpb.Watch"
+  | "etcdserverpb.Lease"
   | "fluentd.v1.Fluentd"
   | "ghub.v1.Hub"
   | "ghub.v1.Tunnel"
