@@ -168,10 +168,40 @@ hubTest("with -o the error is a Status in that form", async (hub, t) => {
       code: 5,
       message: "no",
       details: [{ "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason: "R", domain: "d" }],
+      status: "NOT_FOUND",
+      call: "fluentd.stop",
+      hop: "server",
+      delivery: "answered",
     });
   });
   await t.step("yaml", async () => assert.match((await run("yaml")).err, /^---\ncode: 5\n/));
   await t.step("xml", async () => assert.match((await run("xml")).err, /<Status>\s*<code>5</));
+  await t.step("with all that the text says", async () => {
+    hub.script.fail = () => ({ error: new RpcError(Status.UNAVAILABLE, "lost"), trailers: LOST });
+    const args = ["fluentd", "stop", "edge", "-n", "-s", hub.address, "-o", "json"];
+    const { err } = await runClient([...args, "--set", "requestId=mine"]);
+    assert.deepEqual(JSON.parse(err), {
+      code: 14,
+      message: "lost",
+      status: "UNAVAILABLE",
+      call: "fluentd.stop",
+      server: "edge",
+      hop: "hub → server",
+      delivery: "unknown",
+      hint: `See what is true now: gclient fluentd status edge -s ${hub.address}`,
+      requestId: "mine",
+    });
+    // The same of a call whose types came by reflection.
+    const call = ["call", "fluentd.v1.Fluentd/Stop", "edge", "-n", "-s", hub.address, "-o", "json"];
+    assert.partialDeepStrictEqual(JSON.parse((await runClient(call)).err), {
+      code: 14,
+      call: "fluentd.v1.Fluentd/Stop",
+      delivery: "unknown",
+    });
+    hub.script.fail = () => ({ error: new RpcError(Status.NOT_FOUND, "no"), trailers: FROM_HUB });
+    const { delivery, hop } = JSON.parse((await runClient(args)).err);
+    assert.deepEqual([delivery, hop], ["not-delivered", "hub"]);
+  });
 });
 
 hubTest("a deadline in the middle leaves the outcome unknown", async (hub) => {

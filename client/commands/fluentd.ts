@@ -190,7 +190,7 @@ export const fluentdCommand: Command = {
       title: "fluentd.status",
       method: "fluentd.v1.Fluentd/GetStatus",
       timeoutMs: () => STATUS_TIMEOUT_MS,
-      table: ({ state, now }) => stateTable(state ?? {}, nowOf(now)),
+      table: ({ state, now }, columns) => stateTable(state ?? {}, { nowMs: nowOf(now), columns }),
       outcome: ({ state }, { options }) => ({
         exitCode: options["exitCode"]
           ? LSB_CODES[state?.health ?? "HEALTH_UNKNOWN"] ?? Lsb.UNKNOWN

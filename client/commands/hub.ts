@@ -50,7 +50,7 @@ export const hubCommand: Command = {
       },
       attempt: attemptServerList,
       timeoutMs: () => LIST_TIMEOUT_MS,
-      table: (response) => serversTable(response),
+      table: serversTable,
     }),
     rpcCommand<Activity>({
       name: "activity",
@@ -84,7 +84,7 @@ export const hubCommand: Command = {
         if (args.length > 0) fields.servers = [...args];
         if (history > 0) fields.history = history;
       },
-      timeoutMs: () => Infinity,
+      timeoutMs: () => LIST_TIMEOUT_MS,
       table: activityLine,
     }),
   ],

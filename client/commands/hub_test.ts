@@ -36,6 +36,16 @@ edge-2  OFFLINE  -                  -        -                     1m30s ago  3m
     const args = ["hub", "servers", "-n", "-s", hub.address];
     assert.match((await runClient(args, { terminal: true })).out, /^NAME /);
   });
+  await t.step("no line is wider than the terminal, and -o wide shows all", async () => {
+    const args = ["hub", "servers", "-n", "-s", hub.address];
+    for (const columns of [120, 80, 40, 20]) {
+      const { out } = await runClient(args, { terminal: true, columns });
+      assert.match(out, /^NAME [^]*\nedge-1 [^]*\nedge-2 [^\n]*\n$/);
+      assert.ok(Math.max(...out.split("\n").map((line) => line.length)) <= columns, out);
+    }
+    const { out } = await runClient([...args, "-o", "wide"], { terminal: true, columns: 40 });
+    assert.match(out, /No byte for 15 s\n$/);
+  });
   await t.step("list-clients, with its options", async () => {
     const args = ["hub", "list-clients", "-n", "-s", hub.address, "-a", "-l", "env=prod"];
     assert.equal((await runClient(args)).code, 0);

@@ -23,10 +23,10 @@ import { givenFlags } from "../connect/given_flags.ts";
 import { EXIT_CODES_HELP, exitCodeOf } from "../print/exit_code.ts";
 import { deliveryOf, type Way } from "../call/delivery.ts";
 import { type CallFailure, mayRepeat } from "../call/failure.ts";
-import { failureDocument, failureText } from "../print/failure_text.ts";
+import { failureDocument } from "../print/failure_document.ts";
 import { mayChange } from "../call/method_kind.ts";
 import { planRoute, type RouteValues, serverOptions } from "../call/route.ts";
-import { createPrinter, printOptions, type PrintValues } from "../print/print.ts";
+import { createPrinter, isTable, printOptions, type PrintValues } from "../print/print.ts";
 import { showProgress } from "../print/progress.ts";
 import { ReflectionError } from "../call/reflection.ts";
 import { readRequests, requestOptions, type RequestValues } from "../request/request.ts";
@@ -65,10 +65,15 @@ export interface RpcCommand<Response> {
   prepare?(request: protobuf.Message, context: Context): void;
   /** Makes one try. @default attemptCall */
   readonly attempt?: typeof attemptCall;
-  /** The time limit, unless told otherwise; `Infinity` for none. */
+  /** The time limit of a call that is no stream, unless told otherwise. */
   timeoutMs(request: protobuf.Message): number;
-  /** A response as text for people. @default JSON */
-  table?(response: Response): string;
+  /**
+   * A response as text for people.
+   *
+   * @param columns Of the terminal; lines that are wider are folded. `Infinity` where there is none.
+   * @default JSON
+   */
+  table?(response: Response, columns: number): string;
   outcome?(response: Response, context: Context): CallOutcome;
 }
 
@@ -127,7 +132,8 @@ async function run<Response extends object>(
   }
   const decode = (message: protobuf.Message) =>
     decodeMessage<Response>(type, type.encode(message).finish());
-  const table = (message: protobuf.Message) => rpc.table?.(decode(message));
+  const table = (message: protobuf.Message, columns: number) =>
+    rpc.table?.(decode(message), columns);
   const { stdout, stderr } = io;
   const printer = createPrinter({ values, stdout, stderr, method, type, table });
   const plan = await makePlan(rpc, context, method);
@@ -177,7 +183,9 @@ async function run<Response extends object>(
     progress.stop();
     const { reason } = plan.signal;
     const why = reason instanceof Error ? reason.message : String(reason);
-    if (mayChange(method)) await stderr.write(failureText({ ...known(why), interrupted: true }));
+    if (!mayChange(method)) return;
+    const failure = { ...known(why), interrupted: true };
+    await stderr.write(failureDocument(failure, values.responseFormat));
   };
 
   for (let tries = 0;; tries++) {
@@ -232,8 +240,12 @@ async function makePlan<Response>(
   for (const request of requests) rpc.prepare?.(request, context);
   // Without a need for one there is none: a server whose disk is full can keep no answers by their ids.
   if (rpc.onceById && values.retries > 0) requests.forEach(giveId);
-  const timeoutMs = values.timeoutMs ??
-    rpc.timeoutMs(requests[0] ?? messageTypes(method).request.create()) + route.waitForServerMs;
+  // Nobody knows how long a stream is to go on.
+  const limitMs = () =>
+    method.requestStream || method.responseStream
+      ? Infinity
+      : rpc.timeoutMs(requests[0] ?? messageTypes(method).request.create()) + route.waitForServerMs;
+  const timeoutMs = values.timeoutMs ?? limitMs();
   return { ...route, method, requests, deadline: Date.now() + timeoutMs };
 }
 
@@ -282,7 +294,9 @@ function sampleText(
   sample: Readonly<Record<string, Value>> = {},
 ): string {
   const { requestFormat, responseFormat } = values;
-  const asked = responseFormat === "table" ? undefined : responseFormat;
+  const asked = responseFormat === undefined || isTable(responseFormat)
+    ? undefined
+    : responseFormat;
   const format = requestFormat ?? (asked === "prettyjson" ? "json" : asked) ?? "json";
   return sampleMessage(type, { format, values: sample });
 }

@@ -86,7 +86,7 @@ export const callCommand: Command = rpcCommand({
   name: "call",
   summary: "Calls any method of a server, or of the hub",
   description:
-    "Calls any method of a server, or of the hub. What its messages are is asked by reflection. Without --timeout the call may take 30s.",
+    "Calls any method of a server, or of the hub. What its messages are is asked by reflection. Without --timeout a call may take 30s, and a stream has no limit.",
   examples: [
     "gclient call fluentd.v1.Fluentd/GetStatus edge-1 -o yaml",
     "gclient call fluentd.v1.Fluentd/Stop edge-1 --set wait=60s",

@@ -227,3 +227,21 @@ Deno.test("a server without reflection is said to have none", async () => {
     assert.match(err, /^error: reflection: UNIMPLEMENTED: .*\nhint: There is no reflection there/);
   }
 });
+
+hubTest("a stream has no time limit, unless one is given", async (hub, t) => {
+  const call = (method: string, ...args: string[]) =>
+    runClient(["call", `echo.v1.Echo/${method}`, "-v", "-s", hub.address, "-d", "{}", ...args]);
+  const deadlines = ({ err }: { err: string }) =>
+    err.split("\n").filter((line) => line.startsWith("> /echo"));
+  for (const method of ["ServerStream", "ClientStream", "Bidi"]) {
+    await t.step(method, async () => {
+      assert.match(deadlines(await call(method))[0]!, /without deadline$/);
+    });
+  }
+  await t.step("Unary", async () => {
+    assert.match(deadlines(await call("Unary"))[0]!, /deadline \d+ ms$/);
+  });
+  await t.step("--timeout", async () => {
+    assert.match(deadlines(await call("Bidi", "--timeout", "9s"))[0]!, /deadline \d+ ms$/);
+  });
+});

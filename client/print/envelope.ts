@@ -19,12 +19,11 @@
  * @module
  */
 import protobuf from "protobufjs";
-import { rootJson } from "../../shared/gen/root.ts";
-import { root as ours } from "../../shared/grpc/root.ts";
 import { encodeStatus, type RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { encodeBase64 } from "../../shared/bytes/base64.ts";
 import type { CallMetadata } from "../../shared/grpc/call_metadata.ts";
+import { addOwnTypes } from "./own_types.ts";
 
 export interface EnvelopeContent {
   readonly message: protobuf.Message | undefined;
@@ -35,16 +34,10 @@ export interface EnvelopeContent {
 
 const types = new WeakMap<protobuf.Type, protobuf.Type>();
 
-/**
- * The type of envelopes around this type. The root of reflection is used for one call only, and takes
- * it; our own is shared and stays as it is, so there is a copy.
- */
+/** The type of envelopes around this type. */
 function envelopeType(response: protobuf.Type): protobuf.Type {
   const known = types.get(response);
   if (known !== undefined) return known;
-  const root = response.root === ours ? protobuf.Root.fromJSON(rootJson) : response.root;
-  let scope = "gclient";
-  while (root.get(scope) !== null) scope += "_";
   const status = new protobuf.Type("Status")
     .add(new protobuf.Field("code", 1, "int32", { proto3_optional: true }))
     .add(new protobuf.Field("message", 2, "string"))
@@ -56,8 +49,7 @@ function envelopeType(response: protobuf.Type): protobuf.Type {
     .add(new protobuf.Field("response", 4, response.fullName))
     .add(new protobuf.MapField("trailers", 5, "string", "string"))
     .add(new protobuf.Field("durationMs", 6, "double"));
-  root.define(scope).add(status).add(type);
-  root.resolveAll();
+  addOwnTypes(response.root, [status, type]);
   types.set(response, type);
   return type;
 }

@@ -10,18 +10,17 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import protobuf from "protobufjs";
+import type protobuf from "protobufjs";
 import { findType } from "../../shared/codec/fields.ts";
 import { writeMessage } from "../../shared/codec/document.ts";
 import { root } from "../../shared/grpc/root.ts";
-import { type Detail, encodeStatus, type RpcError } from "../../shared/grpc/rpc_error.ts";
+import type { Detail } from "../../shared/grpc/rpc_error.ts";
 import { statusName } from "../../shared/grpc/status.ts";
 import { printable } from "../../shared/text/printable.ts";
 import { deliveryOf, hopOf } from "../call/delivery.ts";
 import { type CallFailure, ERROR_INFO, errorInfoOf } from "../call/failure.ts";
 import { mayChange } from "../call/method_kind.ts";
 import { hintOf } from "./hints.ts";
-import type { ResponseFormat } from "./print.ts";
 
 /** The whole text, in lines. */
 export function failureText(failure: CallFailure): string {
@@ -49,13 +48,6 @@ export function failureText(failure: CallFailure): string {
   return lines.map((line) => `${printable(line)}\n`).join("");
 }
 
-/** In the form that was asked for, else for people. */
-export function failureDocument(failure: CallFailure, format: ResponseFormat | undefined): string {
-  if (format === undefined || format === "table") return failureText(failure);
-  const { type, message } = statusMessage(failure.error, failure.method.root);
-  return writeMessage(message, { type, format });
-}
-
 /** What is known of the outcome, as a sentence; nothing when the server itself said it. */
 export function deliveryText(failure: CallFailure): string | undefined {
   const { error, method, requestId } = failure;
@@ -66,22 +58,6 @@ export function deliveryText(failure: CallFailure): string | undefined {
   const unknown = "The outcome is unknown: it may have been carried out";
   if (requestId === undefined) return unknown;
   return `${unknown}. With --set requestId=${requestId} it is done once at most, and says how it went`;
-}
-
-const STATUS = "google.rpc.Status";
-
-/**
- * The status as a `google.rpc.Status` message.
- *
- * @param schema Where the types of details are known that are none of ours: what reflection told.
- */
-function statusMessage(
-  { code, message, details }: Pick<RpcError, "code" | "message" | "details">,
-  schema: protobuf.Root,
-) {
-  const told = schema.lookup(`.${STATUS}`);
-  const type = told instanceof protobuf.Type ? told : root.lookupType(STATUS);
-  return { type, message: type.decode(encodeStatus({ code, message, details })) };
 }
 
 function detailText({ type, value }: Detail, schema: protobuf.Root): string {

@@ -16,8 +16,23 @@ import { durationMs } from "../../shared/grpc/proto_time.ts";
 import { agoText, durationText, list, sizeText, table, timeText } from "./table.ts";
 import { printable } from "../../shared/text/printable.ts";
 
+const PLUGIN_HEADS = ["PLUGIN", "CATEGORY", "TYPE", "RECORDS", "RETRIES", "QUEUED"];
+/** What a narrow terminal does without, first to last. */
+const GIVE_WAY = ["CATEGORY", "RETRIES", "RECORDS", "QUEUED", "TYPE"];
+
+/** How a state is shown. */
+export interface StateView {
+  /** The clock of who answered. */
+  readonly nowMs: number;
+  /** Of the terminal. @default {Infinity} */
+  readonly columns?: number;
+}
+
 /** How it is. */
-export function stateTable(state: FluentdState, nowMs: number): string {
+export function stateTable(
+  state: FluentdState,
+  { nowMs, columns = Infinity }: StateView,
+): string {
   const { supervisor, workers = [], buffers, plugins = [] } = state;
   const pid = supervisor?.pid;
   const uptime = durationText(durationMs(supervisor?.uptime));
@@ -49,7 +64,7 @@ export function stateTable(state: FluentdState, nowMs: number): string {
     numberText(plugin.retryCount),
     sizeText(plugin.bufferTotalQueuedBytes),
   ]);
-  return `${facts}\n${table(["PLUGIN", "CATEGORY", "TYPE", "RECORDS", "RETRIES", "QUEUED"], rows)}`;
+  return `${facts}\n${table(PLUGIN_HEADS, rows, { columns, giveWay: GIVE_WAY })}`;
 }
 
 /** Of a stack in the log, as many lines are shown. */

@@ -25,8 +25,28 @@ const HEADS = [
   "LAST CLOSED BECAUSE",
 ];
 
-/** A row for each server. */
-export function serversTable({ servers = [], now }: ListServersResponse): string {
+/** What a narrow terminal does without, first to last. */
+const GIVE_WAY = [
+  "LAST CLOSED BECAUSE",
+  "FLAPS",
+  "SINCE",
+  "VERSION",
+  "RTT",
+  "CALLS",
+  "LAST SEEN",
+  "LABELS",
+  "STATE",
+];
+
+/**
+ * A row for each server.
+ *
+ * @param columns Of the terminal; `Infinity` shows all.
+ */
+export function serversTable(
+  { servers = [], now }: ListServersResponse,
+  columns: number = Infinity,
+): string {
   // Not "none is registered": labels and --all decide what is asked for.
   if (servers.length === 0) return "No server found\n";
   const nowMs = nowOf(now);
@@ -44,6 +64,7 @@ export function serversTable({ servers = [], now }: ListServersResponse): string
       String(server.flaps ?? 0),
       server.lastCloseReason ?? "",
     ]),
+    { columns, giveWay: GIVE_WAY },
   );
 }
 

@@ -13,10 +13,11 @@ import {
 } from "../../shared/cli/program.ts";
 import { End, makeEnvelope } from "./envelope.ts";
 import { printable } from "../../shared/text/printable.ts";
+import { foldLines } from "../../shared/text/width.ts";
 
 const group = "Output";
 
-const RESPONSE_FORMATS = ["json", "prettyjson", "yaml", "xml", "table"] as const;
+const RESPONSE_FORMATS = ["json", "prettyjson", "yaml", "xml", "table", "wide"] as const;
 export type ResponseFormat = (typeof RESPONSE_FORMATS)[number];
 
 export const printOptions = {
@@ -26,7 +27,7 @@ export const printOptions = {
     value: "FORMAT",
     choices: RESPONSE_FORMATS,
     defaultText: "table on a terminal, else json",
-    help: "The form of responses and, when given, of errors",
+    help: "The form of responses and, when given, of errors; wide is a table that is never cut",
     envFallbacks: ["RESPONSE_FORMAT"],
     group,
   },
@@ -64,8 +65,8 @@ export interface PrinterOptions {
   readonly stderr: Output;
   readonly method: protobuf.Method;
   readonly type: protobuf.Type;
-  /** A message as text for people, or as JSON where there is none. */
-  readonly table: (message: protobuf.Message) => string | undefined;
+  /** A message as text for people in a terminal of this width, or as JSON where there is none. */
+  readonly table: (message: protobuf.Message, columns: number) => string | undefined;
 }
 
 /** @throws {UsageError} If options contradict each other. */
@@ -73,6 +74,7 @@ export function createPrinter(options: PrinterOptions): Printer {
   const { values, stdout, stderr, method, type, table } = options;
   const { envelope, emitDefaults, quiet } = values;
   const format = responseFormat(values, stdout);
+  const document = isTable(format) ? "prettyjson" : format;
   const writeDocument = async (
     message: object,
     document: { readonly type: protobuf.Type; readonly format: OutputFormat },
@@ -86,16 +88,14 @@ export function createPrinter(options: PrinterOptions): Printer {
   if (!envelope) {
     return {
       async message(message) {
-        const text = format === "table" ? table(message) : undefined;
-        if (text === undefined) {
-          const document = format === "table" ? "prettyjson" : format;
-          await writeDocument(message, { type, format: document });
-        } else if (!quiet) await stdout.write(text);
+        const columns = format === "wide" ? Infinity : stdout.columns ?? Infinity;
+        const text = isTable(format) ? table(message, columns) : undefined;
+        if (text === undefined) await writeDocument(message, { type, format: document });
+        else if (!quiet) await stdout.write(foldLines(text, columns));
       },
       end: () => Promise.resolve(),
     };
   }
-  const document = format === "table" ? "prettyjson" : format;
   const writeEnvelope = (message: protobuf.Message | undefined, end: End, ended: boolean) => {
     const made = makeEnvelope(type, { message, end, ended });
     return writeDocument(made.message, { type: made.type, format: document });
@@ -122,10 +122,15 @@ function oddText(odd: readonly OddValue[]): string {
   return lines.join("");
 }
 
+/** Is it text for people? */
+export function isTable(format: ResponseFormat): format is "table" | "wide" {
+  return format === "table" || format === "wide";
+}
+
 /** The form that was asked for, or that suits stdout. */
 function responseFormat(values: PrintValues, stdout: Output): ResponseFormat {
   const { responseFormat: asked, envelope } = values;
-  if (asked === "table" && envelope) {
+  if (asked !== undefined && isTable(asked) && envelope) {
     throw new UsageError("--envelope has no form as a table", { hint: "Use -o json, yaml or xml" });
   }
   return asked ?? (stdout.isTerminal ? "table" : "json");

@@ -6,17 +6,59 @@
 import type { google_protobuf_Timestamp as Timestamp } from "../../shared/gen/types.ts";
 import { timestampMs } from "../../shared/grpc/proto_time.ts";
 import { printable } from "../../shared/text/printable.ts";
+import { cutToWidth, padToWidth, textWidth } from "../../shared/text/width.ts";
 
 /** What stands in a cell without content. */
 const NOTHING = "-";
 
-/** Rows under their heads, in columns as wide as they need. */
-export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+/** How wide a table may be, and what goes first where it is not wide enough. */
+export interface TableLayout {
+  /** Of the terminal; `Infinity` where there is none. @default {Infinity} */
+  readonly columns?: number;
+  /** Heads of the columns that give way, the least important first. @default [] */
+  readonly giveWay?: readonly string[];
+}
+
+/** A column that is cut keeps at least this many cells. Where that is too much, it is left out. */
+const MIN_CUT_WIDTH = 8;
+const GAP = "  ";
+
+/** Rows under their heads, in columns as wide as they need, or as the terminal lets them be. */
+export function table(
+  heads: readonly string[],
+  rows: readonly (readonly string[])[],
+  { columns = Infinity, giveWay = [] }: TableLayout = {},
+): string {
   const lines = [heads, ...rows.map((row) => row.map((cell) => printable(cell) || NOTHING))];
-  const widths = heads.map((_, i) => Math.max(...lines.map((line) => line[i]?.length ?? 0)));
+  const widths = heads.map((_, i) => Math.max(...lines.map((line) => textWidth(line[i] ?? ""))));
+  fit(heads, widths, { columns, giveWay });
   return lines.map((line) =>
-    line.map((cell, i) => cell.padEnd(widths[i]!)).join("  ").trimEnd() + "\n"
+    line.flatMap((cell, i) =>
+      widths[i]! > 0 ? [padToWidth(cutToWidth(cell, widths[i]!), widths[i]!)] : []
+    ).join(GAP).trimEnd() + "\n"
   ).join("");
+}
+
+/** Makes columns narrower until all fit; one of width 0 is left out. */
+function fit(
+  heads: readonly string[],
+  widths: number[],
+  { columns, giveWay }: Required<TableLayout>,
+): void {
+  const tooWide = () => {
+    const shown = widths.filter((width) => width > 0);
+    return shown.reduce((sum, width) => sum + width + GAP.length, -GAP.length) - columns;
+  };
+  for (const head of giveWay) {
+    const excess = tooWide();
+    if (excess <= 0) return;
+    const i = heads.indexOf(head);
+    const left = widths[i]! - excess;
+    widths[i] = left >= Math.max(MIN_CUT_WIDTH, head.length) ? left : 0;
+  }
+  // The last resort: what stands first is cut as well, and still tells something.
+  const excess = tooWide();
+  if (excess > 0) widths[0] = Math.max(1, widths[0]! - excess);
 }
 
 /** Names and values, one a line; those without value are left out. */

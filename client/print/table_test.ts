@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { textWidth } from "../../shared/text/width.ts";
 import { agoText, durationText, list, sizeText, table, timeText } from "./table.ts";
 
 Deno.test("durationText() uses the unit that people would", async (t) => {
@@ -44,6 +45,35 @@ Deno.test("times are told as points and as distances", () => {
 Deno.test("table() aligns columns and lets nothing out of its cell", () => {
   const rows = [["wide cell", ""], ["\x1b[2J\n", "b"]];
   assert.equal(table(["A", "LONG"], rows), "A          LONG\nwide cell  -\n\\x1b[2J\\n  b\n");
+});
+
+Deno.test("table() fits the terminal: columns give way in a fixed order", async (t) => {
+  const heads = ["NAME", "STATE", "LABELS", "REASON"];
+  const rows = [["edge-1", "ONLINE", "env=prod,site=ams", "-"], ["東京", "OFFLINE", "", "No byte"]];
+  const giveWay = ["REASON", "LABELS", "STATE"];
+  const table_: [columns: number, expected: string][] = [
+    [100, "NAME    STATE    LABELS             REASON"],
+    [43, "NAME    STATE    LABELS             REASON"],
+    [42, "NAME    STATE    LABELS"],
+    [33, "NAME    STATE    LABELS"],
+    [24, "NAME    STATE"],
+    [15, "NAME    STATE"],
+    [14, "NAME"],
+    [4, "NAME"],
+    [3, "NA…"],
+  ];
+  for (const [columns, expected] of table_) {
+    await t.step(String(columns), () => {
+      const lines = table(heads, rows, { columns, giveWay }).split("\n");
+      assert.equal(lines[0], expected);
+      for (const line of lines) assert.ok(textWidth(line) <= columns, line);
+    });
+  }
+  await t.step("a cell that is cut says so", () => {
+    const [, first, second] = table(heads, rows, { columns: 26, giveWay }).split("\n");
+    assert.equal(first, "edge-1  ONLINE   env=prod…");
+    assert.equal(second, "東京    OFFLINE  -");
+  });
 });
 
 Deno.test("list() leaves out what is not there", () => {

@@ -195,6 +195,8 @@ export interface RunOptions {
   readonly onOut?: (text: string) => void;
   /** Is stdout a terminal? @default false */
   readonly terminal?: boolean;
+  /** How wide is it? */
+  readonly columns?: number;
 }
 
 /** Runs gclient in this process. Standard input is that of the tests: give `-n` or a request. */
@@ -205,6 +207,7 @@ export async function runClient(args: readonly string[], options: RunOptions = {
   let all = "";
   const output = (write: (text: string) => void, isTerminal: boolean): Output => ({
     isTerminal,
+    columns: isTerminal ? options.columns : undefined,
     color: false,
     write: (text) => Promise.resolve(write(text)),
   });

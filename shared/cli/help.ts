@@ -22,6 +22,11 @@ export function rememberOption(own: CommanderOption, option: Option): void {
   sources.set(own, option);
 }
 
+/** The row of the table that an option of commander came from. */
+export function rowOf(own: CommanderOption): Option | undefined {
+  return sources.get(own);
+}
+
 export interface HelpOptions {
   readonly program: Program;
   /** Of the terminal. */
@@ -40,7 +45,7 @@ export function configureHelp(
     subcommandTerm: (child) => [child.name(), ...child.registeredArguments.map(term)].join(" "),
     styleTitle: (text) => `\x1b[1m${text}\x1b[22m`,
     optionDescription: (option) => {
-      const source = sources.get(option);
+      const source = rowOf(option);
       return source === undefined ? option.description : describe(source, program.envPrefix);
     },
   });

@@ -15,8 +15,8 @@ export interface Output {
   readonly isTerminal: boolean;
   /** May colours be used? Only on a terminal, without NO_COLOR and with a TERM that knows them. */
   readonly color: boolean;
-  /** Of a terminal. */
-  readonly columns?: number;
+  /** Of a terminal, as wide as it is now. */
+  readonly columns?: number | undefined;
 }
 
 export interface Io {
@@ -48,7 +48,9 @@ function output(stream: Stream, env: Env): Output {
   return {
     isTerminal,
     color: isTerminal && !env["NO_COLOR"] && env["TERM"] !== "dumb",
-    ...(isTerminal && { columns: columns() }),
+    get columns() {
+      return isTerminal ? columns() : undefined;
+    },
     write(text) {
       const bytes = encoder.encode(text);
       // After a failed write all later ones fail alike: half a line must not be followed by another.

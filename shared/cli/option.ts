@@ -35,6 +35,8 @@ export interface Option {
   readonly value?: string;
   /** May be given several times, and is an array then. In the environment, commas or lines separate the values. */
   readonly many?: boolean;
+  /** Is an error when it is given twice; of another option, the last one counts. */
+  readonly once?: boolean;
   /** Reads one value. It throws UsageError for a bad one. */
   readonly parse?: (text: string) => unknown;
   /** Whether a value holds a secret: then it is refused in a command line, which all users can read. */

@@ -7,7 +7,7 @@
 import { Command as Commander, CommanderError, Option as CommanderOption } from "commander";
 import { distance, nearest } from "../text/closest.ts";
 import { readConfigFile } from "./config_file.ts";
-import { configureHelp, rememberOption } from "./help.ts";
+import { configureHelp, rememberOption, rowOf } from "./help.ts";
 import { hoisted, leafOptions } from "./hoisted.ts";
 import { CONFIG_KEY, CONFIG_OPTION, type Option, optionsOf } from "./option.ts";
 import type { Output } from "./io.ts";
@@ -169,8 +169,18 @@ function toCommander(key: string, option: Option, hidden: boolean): CommanderOpt
   if (option.many) {
     own.argParser((value: string, before: string[] | undefined) => [...before ?? [], value]);
   }
+  if (option.once) {
+    own.argParser((value: string, before: string | undefined) => {
+      if (before !== undefined) throw givenTwice(option);
+      return value;
+    });
+  }
   rememberOption(own, option);
   return own;
+}
+
+function givenTwice({ short, flag }: Option): UsageError {
+  return new UsageError(`${short ?? flag} is given twice`, { hint: "Leave one of the two out" });
 }
 
 /** The values that flags set, on the command itself or before its name. */
@@ -180,6 +190,8 @@ function rawValues(command: Commander): Raw {
     for (const option of own.options) {
       const key = option.attributeName();
       if (own.getOptionValueSource(key) !== "cli") continue;
+      const row = rowOf(option);
+      if (row?.once && raw[key] !== undefined) throw givenTwice(row);
       // What was given nearer to the command's name wins; commander reads a "--no-x" as false.
       raw[key] ??= option.negate ? true : own.getOptionValue(key);
     }
