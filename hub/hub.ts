@@ -310,6 +310,7 @@ class Hub implements RunningHub {
   #tunnelContext(vouchers: Vouchers) {
     const { tunnelPath, maxHandshakesPerS, ...times } = this.#tunnelOptions;
     return {
+      hubId: this.#id,
       path: tunnelPath,
       vouchers,
       places: this.#places,

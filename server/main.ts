@@ -112,12 +112,11 @@ async function runServer(
     ...config.server,
     services: [...(fluentd === undefined ? [] : [fluentd]), ...services],
     guard,
-    onState(name, { state }) {
-      void systemd.notify({ STATUS: `${name}: ${state}` });
+    onState(name, { state }, { uri, status }) {
+      void systemd.notify({ STATUS: status });
       if (state !== "serving") return;
-      const hub = config.server.hubUri.href;
       // Nobody may be reading: that is no reason to end.
-      io.stdout.write(`gserver ready server=${name} hub=${hub}\n`).catch(() => {});
+      io.stdout.write(`gserver ready server=${name} hub=${uri.href}\n`).catch(() => {});
     },
   });
   cleanup.use(server);

@@ -1,8 +1,10 @@
 /**
- * A server: its gRPC services, and one agent for its name and each of its upstreams.
+ * A server: its gRPC services, and for its name and each of its upstreams one agent per hub.
  *
- *     server "edge-1" ─┬─ agent "edge-1"           ═ tunnel ═ hub    services of this process
- *                      └─ agent "edge-1/payments"  ═ tunnel ═ hub    pipe to 127.0.0.1:50051
+ *     server "edge-1" ─┬─ agent "edge-1"           ═ tunnel ═ hub a    services of this process
+ *                      ├─ agent "edge-1"           ═ tunnel ═ hub b    the same
+ *                      ├─ agent "edge-1/payments"  ═ tunnel ═ hub a    pipe to 127.0.0.1:50051
+ *                      └─ agent "edge-1/payments"  ═ tunnel ═ hub b    another pipe to it
  *
  * @module
  */
@@ -13,10 +15,17 @@ import { addReflection, REFLECTION_SERVICES } from "../shared/grpc/reflection.ts
 import type { BackoffOptions } from "../shared/async/backoff.ts";
 import { VERSION } from "../shared/version.ts";
 import { Agent, type AgentState } from "./tunnel/agent.ts";
+import {
+  type HubStanding,
+  HubTunnels,
+  type PlaceAgent,
+  type PlaceAgentOptions,
+} from "./tunnel/hub_tunnels.ts";
 import { attach } from "./serving/attach.ts";
 import { attachUpstream } from "./serving/expose.ts";
 import { createGrpcServer } from "./serving/grpc_server.ts";
 import { credentialParts, watch } from "./dial/credential_parts.ts";
+import { findPlaces, type HubPlace, placesFor, watchPlaces } from "./dial/hub_places.ts";
 import type { Guard } from "./policy/guard.ts";
 import type { HeartbeatNumbers } from "./tunnel/heartbeat.ts";
 import type { Env } from "../shared/cli/command.ts";
@@ -25,6 +34,7 @@ import { CHUNK_REQUEST_BYTES, SMALL_REQUEST_BYTES } from "./serving/request_limi
 import { type Service, toService } from "./serving/services.ts";
 import { loadTls, readProxyCa, type TlsFiles } from "./dial/tls_material.ts";
 import { readToken, type TokenSource } from "./dial/token.ts";
+import { statusLine } from "./tunnel/status_line.ts";
 import type { ServerTunnel } from "./tunnel/tunnel.ts";
 import { tunnelService } from "./serving/tunnel_service.ts";
 import type { ExposedUpstream } from "./upstream/upstream.ts";
@@ -36,7 +46,10 @@ export const HEARTBEAT: HeartbeatNumbers = { pingIntervalMs: 5_000, deadAfterMs:
 /** Options of {@linkcode startServer}. */
 export interface ServerOptions {
   readonly name: string;
-  readonly hubUri: URL;
+  /** One hub, or several of one cluster. */
+  readonly hubUri: URL | readonly URL[];
+  /** How many of them it has tunnels to. @default two, where there are two */
+  readonly maxHubs?: number | undefined;
   /** @default {} */
   readonly labels?: Readonly<Record<string, string>>;
   /** @default no credential */
@@ -66,13 +79,23 @@ export interface ServerOptions {
   /** The server's own policy; not closed by it. @default none */
   readonly guard?: Guard | undefined;
   /** Called when an agent enters another state; `name` is the agent's. */
-  readonly onState?: (name: string, state: AgentState) => void;
+  readonly onState?: (name: string, state: AgentState, at: StateAt) => void;
+  /** How often a better hub that is missing is dialled, while others serve. @default BETTER_RETRY_MS */
+  readonly betterRetryMs?: number;
+}
+
+/** Where an agent stands in a state. */
+export interface StateAt extends HubPlace {
+  /** How the whole server stands, as a line. */
+  readonly status: string;
 }
 
 /** A server that runs. */
 export interface RunningServer extends AsyncDisposable {
-  /** The first one is the server's own, the others are its upstreams'. */
-  readonly agents: readonly Pick<Agent, "name" | "state" | "renew">[];
+  /** For each name and each hub that is dialled; the server's own come first, then its upstreams'. */
+  readonly agents: readonly PlaceAgent[];
+  /** How the server's own name stands at each hub, the best first. */
+  readonly hubs: { readonly most: number; readonly standings: readonly HubStanding[] };
   /** What can be reloaded while it runs. */
   readonly reloadParts: readonly ReloadPart[];
   /** Has agents dial that wait for their next try. */
@@ -90,17 +113,19 @@ export interface RunningServer extends AsyncDisposable {
  * @throws {UsageError} If the proxy is none.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { name, hubUri, labels = {}, token = {}, tls = {}, env = {}, expose = [] } = options;
+  const { name, labels = {}, token = {}, tls = {}, env = {}, expose = [] } = options;
   const { heartbeat: numbers = HEARTBEAT, services = [], guard } = options;
-  const proxy = proxyFor(targetOf(hubUri), { proxy: options.proxy, env });
+  const hubUris = [options.hubUri].flat();
+  const proxyOf = (uri: URL) => proxyFor(targetOf(uri), { proxy: options.proxy, env });
+  for (const uri of hubUris) proxyOf(uri);
   const reloadParts = await credentialParts({ token, tls }, () => {
-    for (const agent of agents) agent.renew();
+    for (const one of names) one.renew();
   });
 
   const grpc = createGrpcServer(options);
   const tunnels = new Map<string, ServerTunnel>();
   const health = addHealth(peerHost(grpc.grpc));
-  const own = toService("ghub.v1.Tunnel", {
+  const tunnelMethods = toService("ghub.v1.Tunnel", {
     implementation: tunnelService({
       grpc,
       upstreams: expose,
@@ -112,7 +137,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   for (const name of ["grpc.health.v1.Health", ...REFLECTION_SERVICES]) {
     grpc.limits.set(name, SMALL_REQUEST_BYTES);
   }
-  for (const service of [...services, own]) {
+  for (const service of [...services, tunnelMethods]) {
     const { maxRequestBytes } = service;
     if (maxRequestBytes !== undefined) grpc.limits.set(service.name, maxRequestBytes);
     service.addTo(grpc.grpc);
@@ -125,16 +150,22 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   ]);
 
   const instance = crypto.randomUUID();
-  const agentOf = (agentName: string, upstream?: ExposedUpstream) =>
+  const agentOf = (
+    { agentName, upstream }: { agentName: string; upstream: ExposedUpstream | undefined },
+    { place, heldHubs, ...agent }: PlaceAgentOptions,
+  ) =>
     new Agent<UpstreamConnection | undefined>({
+      ...agent,
       name: agentName,
-      hubUri,
+      hub: place.key,
       dialOptions: async () => ({
-        hubUri,
+        hubUri: place.uri,
+        address: place.address,
+        heldHubs: heldHubs(),
         registration: { name: agentName, labels, instance, version: VERSION },
         token: await readToken(token),
         tls: await loadTls(tls),
-        proxy,
+        proxy: proxyOf(place.uri),
         proxyCa: await readProxyCa(options.proxyCaCertFile),
         nonce: guard?.newNonce(),
         pins: options.pins,
@@ -146,7 +177,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         const { nonce = "", keys } = open;
         const guarded = guard && {
           guard,
-          vouchers: guard.meet({ hubUri, server: agentName, nonce, keys }),
+          vouchers: guard.meet({
+            hubUri: place.uri,
+            cluster: hubUris,
+            server: agentName,
+            nonce,
+            keys,
+          }),
         };
         if (upstream !== undefined && connection !== undefined) {
           return attachUpstream(open, { upstream, connection, numbers, guarded });
@@ -156,15 +193,42 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         void tunnel.closed.then(() => tunnels.delete(tunnel.id));
         return tunnel;
       },
-      onState: (state) => options.onState?.(agentName, state),
       ...(options.drainTimeoutMs !== undefined && { drainTimeoutMs: options.drainTimeoutMs }),
       ...(options.backoff !== undefined && { backoff: options.backoff }),
     });
-  const agents = [agentOf(name), ...expose.map((one) => agentOf(`${name}/${one.name}`, one))];
+  const tunnelsOf = (agentName: string, upstream?: ExposedUpstream) =>
+    new HubTunnels({
+      name: agentName,
+      rankBy: name,
+      makeAgent: (given) => agentOf({ agentName, upstream }, given),
+      onState: (place, state) => {
+        const status = statusLine(name, own) ?? `${agentName}: ${state.state}`;
+        options.onState?.(agentName, state, { ...place, status });
+      },
+      ...(options.betterRetryMs !== undefined && { betterRetryMs: options.betterRetryMs }),
+    });
+  const own = tunnelsOf(name);
+  const names = [own, ...expose.map((one) => tunnelsOf(`${name}/${one.name}`, one))];
 
   const watching = watch(reloadParts, options.lookMs);
   const stopping = new AbortController();
-  const ended = Promise.all(agents.map((agent) => agent.run(stopping.signal)));
+  const update = (found: readonly HubPlace[]) => {
+    const { places, most } = placesFor(found, options.maxHubs);
+    for (const one of names) one.update(places, most);
+  };
+  const finding = {
+    isProxied: (uri: URL) => proxyOf(uri) !== undefined,
+    signal: stopping.signal,
+  };
+  const run = async () => {
+    const known = await findPlaces(hubUris, finding);
+    update(known);
+    await Promise.all([
+      watchPlaces(hubUris, { ...finding, known, onChange: update }),
+      ...names.map((one) => one.run(stopping.signal)),
+    ]);
+  };
+  const ended = run();
   const stop = async () => {
     watching[Symbol.dispose]();
     stopping.abort();
@@ -175,10 +239,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
   let stopped: Promise<void> | undefined;
   return {
-    agents,
+    get agents() {
+      return names.flatMap(({ agents }) => agents);
+    },
+    hubs: own,
     reloadParts,
     dialNow() {
-      for (const agent of agents) agent.dialNow();
+      for (const one of names) one.dialNow();
     },
     stop: () => stopped ??= stop(),
     [Symbol.asyncDispose]: () => stopped ??= stop(),

@@ -10,6 +10,12 @@
 import { getLogger } from "@logtape/logtape";
 import { HttpError } from "../../shared/http1/http_error.ts";
 import { checkUpgrade, errorResponse, upgradeResponse } from "../../shared/websocket/upgrade.ts";
+import {
+  ALREADY_HERE,
+  HELD_HEADER,
+  HUB_ID_HEADER,
+  parseHeld,
+} from "../../shared/registration/hub_id.ts";
 import { KEYS_HEADER } from "../../shared/vouchers/voucher.ts";
 import { networkOf } from "../net/network.ts";
 import { HandshakeRate } from "./handshake_rate.ts";
@@ -44,6 +50,8 @@ export interface RefusedServer {
 
 /** What the tunnel listener needs of the hub. */
 export interface TunnelListenerContext {
+  /** Sent to servers, so that they know one hub from another. */
+  readonly hubId: string;
   readonly path: string;
   readonly gate: Gatekeeper;
   readonly registry: Registry<OpenTunnel>;
@@ -145,6 +153,12 @@ export class TunnelListener {
       const owner = identity.name;
       const refusal = this.#context.isDraining() ? goingAway() : registry.admit(info, owner);
       if (refusal !== undefined) throw toHttpError(refusal);
+      const { hubId } = this.#context;
+      if (parseHeld(header(HELD_HEADER.toLowerCase())).includes(hubId)) {
+        const { instance } = registry.pick(name)?.info ?? {};
+        // Only while its tunnel is open here too: a server learns later than the hub that it has lost one.
+        if (instance !== "" && instance === info.instance) throw alreadyHere(name, hubId);
+      }
       // Last, and of those alone who may come in: strangers have no part in it.
       const retryAfterS = this.#admission.retryAfterS(owner);
       if (retryAfterS !== undefined) throw tooMany(this.#admission.perSecond, retryAfterS);
@@ -157,10 +171,10 @@ export class TunnelListener {
         info,
         generation: registry.nextGeneration(name),
         owner,
-        greeting: upgradeResponse(
-          upgrade,
-          vouched && { [KEYS_HEADER]: vouchers.statement(vouched) },
-        ),
+        greeting: upgradeResponse(upgrade, {
+          [HUB_ID_HEADER]: hubId,
+          ...(vouched && { [KEYS_HEADER]: vouchers.statement(vouched) }),
+        }),
         vouchers: vouched && vouchers.of(vouched),
       });
       void tunnel.closed.then(() => file[Symbol.dispose]());
@@ -171,7 +185,8 @@ export class TunnelListener {
       return { tunnel, rest };
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
-      this.#context.onRefused(asked, error);
+      // Asked in order to know, not to get in: no news for anybody.
+      if (error.code !== ALREADY_HERE) this.#context.onRefused(asked, error);
       using answer = this.#context.places.answer();
       if (answer !== undefined) await writeAll(conn, errorResponse(error));
       return undefined;
@@ -228,6 +243,16 @@ function tooMany(perSecond: number, retryAfterS: number): HttpError {
     message: `The hub opens at most ${perSecond} tunnels per second: come back in ${retryAfterS} s`,
     retryAfterS,
   });
+}
+
+/** No fault of anybody: two of the addresses that the server was given lead here. */
+function alreadyHere(name: string, hubId: string): HttpError {
+  return new HttpError(
+    409,
+    ALREADY_HERE,
+    `This server has a tunnel of "${name}" at this hub already, and it stays open`,
+    { headers: { [HUB_ID_HEADER]: hubId } },
+  );
 }
 
 function goingAway(): Refusal {

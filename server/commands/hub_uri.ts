@@ -18,6 +18,31 @@ const SCHEMES: Readonly<Record<string, string>> = {
 
 const DEFAULT_PATH = "/ws";
 
+/** More hubs are not given to one server. */
+export const MAX_HUB_URIS = 16;
+/** A comma before the next scheme: a path may hold one too. */
+const SEPARATOR = /\s*,\s*(?=[a-z]+:\/\/)/i;
+
+/**
+ * One URI, or several with commas between them.
+ *
+ * @throws {UsageError} If one of them cannot be dialled.
+ */
+export function parseHubUris(text: string): readonly URL[] {
+  return text.trim().split(SEPARATOR).map(parseHubUri);
+}
+
+/**
+ * Each of them once.
+ *
+ * @throws {UsageError} If there are too many.
+ */
+export function distinctHubUris(given: readonly (readonly URL[])[]): readonly URL[] {
+  const byHref = new Map(given.flat().map((uri) => [uri.href, uri]));
+  if (byHref.size <= MAX_HUB_URIS) return [...byHref.values()];
+  throw new UsageError(`--hub-uri names ${byHref.size} hubs, and ${MAX_HUB_URIS} are the most`);
+}
+
 /** @throws {UsageError} If it cannot be dialled. */
 export function parseHubUri(text: string): URL {
   const url = URL.parse(text);

@@ -14,7 +14,7 @@ import { parseCommand } from "./command_line.ts";
 import { DIAL_TIMEOUT_MS } from "../dial/dial.ts";
 import type { FluentdOptions } from "../fluentd/mod.ts";
 import { MAX_MESSAGE_BYTES } from "../serving/grpc_server.ts";
-import { parseHubUri } from "./hub_uri.ts";
+import { distinctHubUris, MAX_HUB_URIS, parseHubUris } from "./hub_uri.ts";
 import { parseLabelsFlag } from "./labels.ts";
 import type { Env } from "../../shared/cli/command.ts";
 import { hasPassword } from "../../shared/net/proxy.ts";
@@ -38,11 +38,23 @@ export const options = {
   hubUri: {
     flag: "--hub-uri",
     value: "URI",
-    parse: parseHubUri,
-    default: parseHubUri("wss://localhost:8080/ws"),
+    many: true,
+    parse: parseHubUris,
+    default: [parseHubUris("wss://localhost:8080/ws")],
     defaultText: "wss://localhost:8080/ws",
     help:
-      "The hub's tunnel port: wss://, ws://, https:// or http://; the path is /ws if none is given",
+      "The hub's tunnel port: wss://, ws://, https:// or http://; the path is /ws if none is given. " +
+      "Repeat it, or use a name with several addresses, for more hubs",
+    group: HUB,
+  },
+  maxHubs: {
+    flag: "--max-hubs",
+    value: "N",
+    parse: parseMaxHubs,
+    help:
+      "To how many of these hubs it keeps a tunnel: to the best that answer. Given for a single " +
+      "URI, the same one is dialled again, because a balancer may lead to another hub",
+    defaultText: "2, if there are as many",
     group: HUB,
   },
   tokenFile: {
@@ -327,9 +339,11 @@ export function toConfig(
   if (given === undefined && name !== hostname) {
     warnings.push(`This machine's name "${hostname}" cannot be a server's name: using "${name}"`);
   }
-  if (values.pinSha256.length > 0 && values.hubUri.protocol !== "wss:") {
+  const hubUris = distinctHubUris(values.hubUri);
+  const plain = hubUris.find(({ protocol }) => protocol !== "wss:");
+  if (values.pinSha256.length > 0 && plain !== undefined) {
     throw new UsageError("--pin-sha256 needs TLS, and --hub-uri has none", {
-      hint: `Write wss: ${values.hubUri.href.replace(/^ws:/, "wss:")}`,
+      hint: `Write wss: ${plain.href.replace(/^ws:/, "wss:")}`,
     });
   }
   if (values.tlsInsecureSkipVerify && values.pinSha256.length === 0) {
@@ -349,7 +363,8 @@ export function toConfig(
     warnings,
     server: {
       name,
-      hubUri: values.hubUri,
+      hubUri: hubUris,
+      maxHubs: values.maxHubs,
       labels: values.labels,
       token: { file: values.tokenFile, value: env[TOKEN_VARIABLE] },
       tls: {
@@ -379,6 +394,13 @@ export function toConfig(
       logPath: values.fluentdLog,
     },
   };
+}
+
+function parseMaxHubs(text: string): number {
+  if (/^\d{1,2}$/.test(text) && Number(text) >= 1 && Number(text) <= MAX_HUB_URIS) {
+    return Number(text);
+  }
+  throw new UsageError(`"${text}" is not a number of 1 to ${MAX_HUB_URIS}`);
 }
 
 function checkHeartbeat(pingIntervalMs: number, deadAfterMs: number): void {

@@ -4,7 +4,7 @@ import { runProgram } from "../../shared/cli/program.ts";
 import { UsageError } from "../../shared/cli/usage_error.ts";
 import { parseCommand } from "./command_line.ts";
 import { type Machine, options, type ServerConfig, toConfig } from "./serve_options.ts";
-import { parseHubUri } from "./hub_uri.ts";
+import { MAX_HUB_URIS, parseHubUri, parseHubUris } from "./hub_uri.ts";
 import { parseLabelsFlag } from "./labels.ts";
 import { createProgram } from "../main.ts";
 import { defaultServerName, parseServerName, toServerName } from "./server_name.ts";
@@ -43,6 +43,25 @@ Deno.test("parseHubUri() completes and refuses", async (t) => {
       assert.doesNotMatch(await usageError(() => parseHubUri(text)), /secret/);
     });
   }
+});
+
+Deno.test("parseHubUris() reads one or several, and a comma in a path is no end", () => {
+  const read = (text: string) => parseHubUris(text).map(String);
+  assert.deepEqual(read("wss://a, https://b"), ["wss://a/ws", "wss://b/ws"]);
+  assert.deepEqual(read("wss://a/x,y"), ["wss://a/x,y"]);
+  assert.throws(() => read("wss://a,tcp://b"), UsageError);
+});
+
+Deno.test("hubs are taken once each, and not without limit", async () => {
+  const uris = (
+    texts: string[],
+  ) => [configOf([], { hubUri: texts.map(parseHubUris) }).server.hubUri];
+  assert.deepEqual(uris(["wss://a", "wss://b/ws", "wss://a/ws"]).flat().map(String), [
+    "wss://a/ws",
+    "wss://b/ws",
+  ]);
+  const many = Array.from({ length: MAX_HUB_URIS + 1 }, (_, i) => `wss://hub-${i}`);
+  assert.match(await usageError(() => uris(many)), /17 hubs, and 16 are the most/);
 });
 
 Deno.test("parseLabelsFlag() reads key=value pairs and refuses with a hint", async () => {
@@ -174,7 +193,7 @@ const MACHINE: Machine = {
 const DEFAULTS = Object.fromEntries(
   Object.entries(options).map(([key, option]) => {
     const { value, default: given, many } = option as Record<string, unknown>;
-    return [key, value === undefined ? false : many === true ? [] : given];
+    return [key, value === undefined ? false : given ?? (many === true ? [] : undefined)];
   }),
 ) as OptionValues<typeof options>;
 
@@ -188,7 +207,7 @@ function configOf(
 Deno.test("toConfig() makes of the command line what the parts take", () => {
   const { server, fluentd, stateDir, warnings } = configOf([], { tlsInsecureSkipVerify: true });
   assert.equal(server.name, "edge");
-  assert.equal(server.hubUri.href, "wss://localhost:8080/ws");
+  assert.deepEqual([server.hubUri].flat().map(String), ["wss://localhost:8080/ws"]);
   assert.equal(server.token?.value, "t");
   assert.equal(stateDir, "/var/lib/gserver");
   assert.deepEqual(

@@ -11,11 +11,12 @@ import { isIP, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { SUBPROTOCOL } from "../../shared/websocket/upgrade.ts";
 import { WebSocket } from "../../shared/websocket/ws.ts";
+import { formatHeld, HELD_HEADER, HUB_ID_HEADER } from "../../shared/registration/hub_id.ts";
 import { KEYS_HEADER, NONCE_HEADER } from "../../shared/vouchers/voucher.ts";
 import { redactProxy, targetOf } from "../../shared/net/proxy.ts";
 import { dialThrough } from "../../shared/net/proxy_dial.ts";
 import { DialError, fromNetwork } from "./dial_error.ts";
-import { type OnStage, tellingLookup, watchStages } from "./dial_stages.ts";
+import { lookupOne, type OnStage, tellingLookup, watchStages } from "./dial_stages.ts";
 import { endWhenPinned } from "./tls_pins.ts";
 import { readRefusal } from "./dial_refusal.ts";
 import type { TlsMaterial } from "./tls_material.ts";
@@ -44,7 +45,11 @@ export interface Registration {
 export interface DialOptions {
   /** `ws:` or `wss:`, with its path. */
   readonly hubUri: URL;
+  /** One of the addresses of the URI's host, to be dialled in place of whichever answers. @default any */
+  readonly address?: string | undefined;
   readonly registration: Registration;
+  /** Ids of the hubs at which this name has a tunnel: none of them opens another one. @default none */
+  readonly heldHubs?: readonly string[];
   /** The credential, if there is one. */
   readonly token?: string | undefined;
   /** Asks the hub to vouch for who calls. */
@@ -71,6 +76,8 @@ export interface OpenSocket {
   /** What it was asked to vouch with, and the key statement that it gave, if it did. */
   readonly nonce?: string | undefined;
   readonly keys?: string | undefined;
+  /** How the hub names itself, if it does. */
+  readonly hubId?: string | undefined;
 }
 
 /**
@@ -134,7 +141,7 @@ async function upgrade<T>(
   options: DialOptions,
   { accept, carrier, signal }: UpgradeOptions<T>,
 ): Promise<T> {
-  const { hubUri, pins = [], onStage } = options;
+  const { hubUri, address, pins = [], onStage } = options;
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   const settings = {
     perMessageDeflate: false,
@@ -142,7 +149,13 @@ async function upgrade<T>(
     closeTimeout: CLOSE_TIMEOUT_MS,
     headers: headersOf(options),
     ...options.tls,
-    ...(onStage !== undefined && { lookup: tellingLookup(targetOf(hubUri), onStage) }),
+    ...(address !== undefined && { lookup: lookupOne(address) }),
+    ...(onStage !== undefined && {
+      lookup: tellingLookup(targetOf(hubUri), {
+        onStage,
+        ...(address !== undefined && { lookup: lookupOne(address) }),
+      }),
+    }),
     ...(carrier !== undefined && {
       createConnection: (settings: ConnectionOptions) =>
         hubUri.protocol === "wss:" ? secured(carrier, settings) : carrier.resume(),
@@ -160,9 +173,11 @@ async function upgrade<T>(
   socket.on("error", reject);
   let connection: Socket | undefined;
   let keys: string | undefined;
+  let hubId: string | undefined;
   socket.on("upgrade", (response: IncomingMessage) => {
     connection = response.socket;
     keys = response.headers[KEYS_HEADER.toLowerCase()]?.toString();
+    hubId = response.headers[HUB_ID_HEADER.toLowerCase()]?.toString();
     connection.setNoDelay(true);
   });
   socket.on("unexpected-response", (request: ClientRequest, response: IncomingMessage) => {
@@ -171,7 +186,7 @@ async function upgrade<T>(
   socket.on("open", () => {
     try {
       if (connection === undefined) throw new DialError("The upgrade came without a connection");
-      resolve(accept({ socket, connection, nonce: options.nonce, keys }));
+      resolve(accept({ socket, connection, nonce: options.nonce, keys, hubId }));
     } catch (error) {
       reject(error);
     }
@@ -195,7 +210,10 @@ function secured(carrier: Socket, settings: ConnectionOptions): Socket {
   return connectTls({ ...settings, servername, socket: carrier });
 }
 
-function headersOf({ registration, token, nonce }: DialOptions): Record<string, string> {
+function headersOf(
+  { registration, token, nonce, heldHubs = [] }: DialOptions,
+): Record<string, string> {
+  const held = formatHeld(heldHubs);
   const labels = Object.entries(registration.labels).map(([key, value]) => `${key}=${value}`);
   return {
     "X-Hub-Meta-Name": registration.name,
@@ -203,6 +221,7 @@ function headersOf({ registration, token, nonce }: DialOptions): Record<string, 
     ...(registration.renews && { "X-Hub-Meta-Renews": "1" }),
     "X-Hub-Meta-Version": registration.version,
     ...(labels.length > 0 && { "X-Hub-Meta-Labels": labels.join(",") }),
+    ...(held !== undefined && { [HELD_HEADER]: held }),
     ...(nonce !== undefined && { [NONCE_HEADER]: nonce }),
     ...(token !== undefined && { Authorization: `Bearer ${token}` }),
   };

@@ -17,6 +17,8 @@ export interface DialErrorOptions extends ErrorOptions {
   readonly hint?: string | undefined;
   /** Only a person can change it, whatever the status says. @default false */
   readonly lasting?: boolean;
+  /** The hub has a tunnel of this server and name already: nothing is missing there. @default false */
+  readonly isHere?: boolean;
 }
 
 /** A dial that failed. */
@@ -26,6 +28,7 @@ export class DialError extends Error {
   readonly retryAfterMs: number | undefined;
   readonly hint: string | undefined;
   readonly lasting: boolean;
+  readonly isHere: boolean;
 
   constructor(message: string, options: DialErrorOptions = {}) {
     super(message, options);
@@ -33,6 +36,7 @@ export class DialError extends Error {
     this.retryAfterMs = options.retryAfterMs;
     this.hint = options.hint;
     this.lasting = options.lasting ?? false;
+    this.isHere = options.isHere ?? false;
   }
 }
 

@@ -11,6 +11,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import { ALREADY_HERE } from "../../shared/registration/hub_id.ts";
 import { DialError, statusHint } from "./dial_error.ts";
 
 /** More of a refusal's body is not read: a hub sends one line. */
@@ -45,6 +46,9 @@ export async function readRefusal(response: IncomingMessage): Promise<DialError>
         `${status}: ${refusal.message}`,
       { status, retryAfterMs, lasting: true, hint: `On that proxy, ${PASS_UPGRADES}` },
     );
+  }
+  if (refusal.code === ALREADY_HERE) {
+    return new DialError(refusal.message, { status, retryAfterMs, isHere: true });
   }
   return new DialError(`The hub answered ${status}: ${refusal.message}`, {
     status,

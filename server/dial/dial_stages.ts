@@ -42,13 +42,24 @@ export function watchStages(
 
 type Resolved = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
 
+/** Finds the addresses of a name, as `node:dns` does. */
+export type Lookup = (host: string, options: LookupOptions, done: Resolved) => void;
+
 /**
  * Resolves a name for a socket, and tells its addresses: they are tried one after the other. The
  * socket's own "lookup" event may come before anybody can listen to it.
+ *
+ * @param options.lookup Which addresses there are. @default what the system says
  */
-export function tellingLookup({ port }: HostAndPort, onStage: OnStage) {
-  return (host: string, options: LookupOptions, done: Resolved): void => {
-    lookup(host, options, (error, address, family) => {
+export function tellingLookup(
+  { port }: HostAndPort,
+  { onStage, lookup: find = lookup as Lookup }: {
+    readonly onStage: OnStage;
+    readonly lookup?: Lookup;
+  },
+): Lookup {
+  return (host, options, done) => {
+    find(host, options, (error, address, family) => {
       if (error === null) {
         const all = typeof address === "string" ? [{ address }] : address as LookupAddress[];
         const places = all.map(({ address }) => formatHostPort({ host: address, port }));
@@ -56,6 +67,15 @@ export function tellingLookup({ port }: HostAndPort, onStage: OnStage) {
       }
       done(error, address, family);
     });
+  };
+}
+
+/** Takes one address for every name: the certificate is still that of the name. */
+export function lookupOne(address: string): Lookup {
+  return (_, { all }, done) => {
+    const family = isIP(address);
+    if (all) done(null, [{ address, family }]);
+    else done(null, address, family);
   };
 }
 

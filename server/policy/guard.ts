@@ -48,6 +48,8 @@ export interface GuardOptions {
 /** What a hub said when the tunnel was opened. */
 export interface Introduction extends VouchedTunnel {
   readonly hubUri: URL;
+  /** The hubs that this server is given. @default this one */
+  readonly cluster?: readonly URL[];
   /** Its key statement; `undefined` if there was none. */
   readonly keys: string | undefined;
 }
@@ -101,7 +103,7 @@ export class Guard implements Disposable {
   }
 
   /** What is believed on a tunnel that has just opened. Says loudly why, if it is nothing. */
-  meet({ hubUri, keys, server, nonce }: Introduction): VoucherReader {
+  meet({ hubUri, cluster = [], keys, server, nonce }: Introduction): VoucherReader {
     const log = getLogger(["server", "policy"]);
     const hub = hubUri.href;
     const refuse = (message: string) => {
@@ -117,13 +119,18 @@ export class Guard implements Disposable {
     const metAtMs = performance.now();
     try {
       const statement = readKeys(keys, tunnel);
-      const meeting = this.#hubs.meet(hubUri, statement);
+      const meeting = this.#hubs.meet(hubUri, statement, { cluster });
       const [key] = statement.keys.map(showKey);
       const { path } = this.#hubs;
       if (meeting === "first") {
         log.warn("First contact with the hub at {hub}: its key {key} is pinned in {path}", {
           hub,
           key,
+          path,
+        });
+      } else if (meeting === "joined") {
+        log.info("The hub at {hub} has the keys of the others, and is pinned in {path}", {
+          hub,
           path,
         });
       } else if (meeting === "renewed") {

@@ -7,6 +7,9 @@
  * Each line is a hub, its key and the one that will follow it. If you remove a line, the server
  * believes whatever hub answers there next.
  *
+ * All hubs that a server is given have the same keys, by file (docs/cluster.md). So a further address
+ * is no first contact: a hub there that has other keys than the others is not believed.
+ *
  * @module
  */
 import { rulesFault } from "../../shared/files/modes.ts";
@@ -21,7 +24,7 @@ const OWNER_ONLY = 0o600;
 const KEY = /^ed25519:([A-Za-z0-9_-]{43})$/;
 
 /** What a hub's statement was to this server. */
-export type Meeting = "first" | "known" | "renewed";
+export type Meeting = "first" | "joined" | "known" | "renewed";
 
 /** A hub that has another key than it had. */
 export class HubKeyChangedError extends Error {
@@ -42,10 +45,15 @@ export class KnownHubs {
   /**
    * Compares a hub's keys with those that are pinned, and pins them if there are none.
    *
+   * @param options.cluster The hubs that this server is given. @default this one
    * @throws {HubKeyChangedError} If it is not signed by one that is pinned.
    * @throws {Error} If the file cannot be used or written: then nobody is to be believed.
    */
-  meet(hubUri: URL, { keys }: KeyStatement): Meeting {
+  meet(
+    hubUri: URL,
+    { keys }: KeyStatement,
+    { cluster = [] }: { readonly cluster?: readonly URL[] } = {},
+  ): Meeting {
     const hub = hubUri.href;
     const lines = this.#read();
     const shown = keys.map(showKey);
@@ -60,8 +68,19 @@ export class KnownHubs {
       );
     }
     if (pinned?.join() === shown.join()) return "known";
+    const others = pinned !== undefined
+      ? []
+      : cluster.map(({ href }) => href).filter((href) => lines.has(href));
+    if (others.length > 0 && !others.some((href) => lines.get(href)?.includes(shown[0]!))) {
+      throw new HubKeyChangedError(
+        `The hub at ${hub} has another key (${shown[0]}) than the one at ${others.join(", ")}: ` +
+          "hubs of one server share voucher.key and voucher-next.key. Copy both files from that " +
+          `hub to this one, or, if this is the right one, remove the others' lines from ${this.path}`,
+      );
+    }
     this.#write(lines.set(hub, shown));
-    return pinned === undefined ? "first" : "renewed";
+    if (pinned !== undefined) return "renewed";
+    return others.length > 0 ? "joined" : "first";
   }
 
   #read(): Map<string, readonly string[]> {

@@ -27,7 +27,15 @@ const log = getLogger(["server"]);
 export type AgentState =
   | { readonly state: "dialing" }
   | { readonly state: "serving"; readonly tunnel: ServerTunnel }
-  | { readonly state: "waiting"; readonly why: string; readonly waitMs: number }
+  | {
+    readonly state: "waiting";
+    readonly why: string;
+    readonly waitMs: number;
+    /** The hub has a tunnel of this name already, by another of its addresses. */
+    readonly isHere?: boolean;
+    /** The old tunnel stays open until there is a new one. */
+    readonly isRenewing?: boolean;
+  }
   | { readonly state: "stopped" };
 
 /** Who wants a new tunnel → why, as the log says it. */
@@ -43,7 +51,8 @@ export const DRAIN_TIMEOUT_MS = 30_000;
 /** Options of {@linkcode Agent}. */
 export interface AgentOptions<T = void> {
   readonly name: string;
-  readonly hubUri: URL;
+  /** The hub, as logs call it. */
+  readonly hub: string;
   /** Read before each dial, so that files may change: everything but name and signal. */
   readonly dialOptions: () => Promise<Omit<DialOptions, "signal" | "onStage">>;
   /** What must be there before the hub is dialled, such as a connection to an upstream. @default nothing */
@@ -54,6 +63,10 @@ export interface AgentOptions<T = void> {
   readonly attach: (open: OpenSocket, prepared: T) => ServerTunnel;
   /** Called whenever another state is entered. */
   readonly onState?: (state: AgentState) => void;
+  /** Makes the wait before the next try longer, where there is no hurry. @default no longer */
+  readonly patience?: ((waitMs: number) => number) | undefined;
+  /** Others dial for this name too: its first tunnel may come to a hub where one of theirs is. @default false */
+  readonly hasSiblings?: boolean;
   /** @default DRAIN_TIMEOUT_MS */
   readonly drainTimeoutMs?: number;
   readonly backoff?: BackoffOptions;
@@ -77,6 +90,7 @@ export class Agent<T = void> {
   /** What the dial under way has shown may be what has changed since. */
   #stale = false;
   #failures = 0;
+  #hasServed = false;
   /** Since it was registered last. */
   #dials = 0;
   /** What is tried every second is not said every second. */
@@ -92,25 +106,35 @@ export class Agent<T = void> {
     return this.#state;
   }
 
-  /** Runs until `signal` fires and the calls in flight have ended. Never rejects. */
+  /**
+   * Runs until `signal` fires and the calls in flight have ended. Never rejects.
+   *
+   * @param signal A reason that is a text is what the hub is told.
+   */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const { outcome, why, hint } = await this.#try(signal);
       if (signal.aborted) break;
-      const { waitMs, failures, loud } = nextTry(this.#failures, outcome, this.#options.backoff);
+      const isRenewing = why === LEAVING.upstream || why === LEAVING.server;
+      const next = nextTry(this.#failures, outcome, this.#options.backoff);
+      const { failures, loud } = next;
       this.#failures = failures;
-      if (outcome.kind === "renewing") log.debug("{why}", { why, server: this.name });
+      const isHere = outcome.kind === "here";
+      const { patience = (ms) => ms } = this.#options;
+      const waitMs = isRenewing ? next.waitMs : patience(next.waitMs);
+      if (outcome.kind === "renewing" || isHere) log.debug("{why}", { why, server: this.name });
       else if (outcome.kind !== "unprepared" || this.#complaint.isDue(why)) {
         this.#report(why, { waitMs, hint, loud });
       }
-      this.#enter({ state: "waiting", why, waitMs });
+      this.#enter({ state: "waiting", why, waitMs, isHere, isRenewing });
       this.#waiting = new AbortController();
       await delay(waitMs, { signal: AbortSignal.any([signal, this.#waiting.signal]) })
         .catch(() => {});
       this.#waiting = undefined;
     }
     const current = this.#state.state === "serving" ? [this.#state.tunnel] : [];
-    await Promise.all([...current, ...this.#leaving].map((tunnel) => this.#end(tunnel)));
+    const why = typeof signal.reason === "string" ? signal.reason : undefined;
+    await Promise.all([...current, ...this.#leaving].map((tunnel) => this.#end(tunnel, why)));
     this.#enter({ state: "stopped" });
   }
 
@@ -150,7 +174,10 @@ export class Agent<T = void> {
     }
     let tunnel: ServerTunnel;
     try {
-      const registration = { ...options.registration, renews: this.#leaving.size > 0 };
+      // Two that dial at once do not know yet that it is one hub: the first one ends its calls then.
+      const mayMeet = this.#options.hasSiblings === true && !this.#hasServed;
+      const renews = this.#leaving.size > 0 || mayMeet;
+      const registration = { ...options.registration, renews };
       const onStage = this.#stages();
       const { attach } = this.#options;
       tunnel = await dial(
@@ -159,14 +186,15 @@ export class Agent<T = void> {
       );
     } catch (error) {
       this.#options.unprepare?.(prepared);
-      const { message, hint, status, retryAfterMs, lasting } = error as Partial<DialError>;
+      const { message, hint, status, retryAfterMs, lasting, isHere } = error as Partial<DialError>;
       return {
-        outcome: { kind: "failed", status, retryAfterMs, lasting },
+        outcome: isHere ? { kind: "here" } : { kind: "failed", status, retryAfterMs, lasting },
         why: message ?? String(error),
         ...(hint !== undefined && { hint }),
       };
     }
     this.#dials = 0;
+    this.#hasServed = true;
     this.#complaint.settle();
     this.#enter({ state: "serving", tunnel });
     // Only now: until the new one was open, the old one was all the hub had.
@@ -200,18 +228,18 @@ export class Agent<T = void> {
     const told = Number.isInteger(Math.log2(n)) && this.#leaving.size === 0;
     return (stage) => {
       const text = `Dialling: ${stage}`.replace(/[{}]/g, "$&$&");
-      const properties = { server: this.name };
+      const properties = { server: this.name, hub: this.#options.hub };
       if (told) log.info(text, properties);
       else log.debug(text, properties);
     };
   }
 
-  async #end(tunnel: ServerTunnel): Promise<void> {
+  async #end(tunnel: ServerTunnel, why?: string): Promise<void> {
     const limit = new AbortController();
     const timer = setTimeout(() => limit.abort(), this.#drainTimeoutMs);
     const { count } = tunnel.calls;
     if (count > 0) log.info("Waiting for {count} calls in flight", { count, server: this.name });
-    await tunnel.stop(limit.signal);
+    await tunnel.stop(limit.signal, why);
     clearTimeout(timer);
   }
 
@@ -220,7 +248,10 @@ export class Agent<T = void> {
     if (state.state === "serving") {
       // A tunnel that takes another one's place in good order is no news.
       const level = this.#leaving.size > 0 ? "debug" : "info";
-      log[level]("Registered as {server}", { server: this.name });
+      log[level]("Registered as {server}", {
+        server: this.name,
+        hub: this.#options.hub,
+      });
     }
     this.#options.onState?.(state);
   }
@@ -234,7 +265,7 @@ export class Agent<T = void> {
     const words = [`${why}; next try in ${seconds} s`, hint].filter((part) => part !== undefined);
     // Plain text, not a template: what a hub sent may hold braces.
     const text = words.join(". ").replace(/[{}]/g, "$&$&");
-    const properties = { server: this.name, hub: this.#options.hubUri.href };
+    const properties = { server: this.name, hub: this.#options.hub };
     if (loud) log.error(text, properties);
     else log.warn(text, properties);
   }

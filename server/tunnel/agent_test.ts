@@ -2,31 +2,10 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { CloseCode } from "../../shared/websocket/close_codes.ts";
 import { VERSION } from "../../shared/version.ts";
-import type { AgentState } from "./agent.ts";
 import { type RunningServer, type ServerOptions, startServer } from "../server.ts";
 import { testEcho } from "../testing/echo.ts";
 import { frame, type HubTunnel, resultOf, TestHub } from "../testing/hub.ts";
-
-/** States of agents as they come: tests wait for the fact. */
-class States {
-  readonly #seen: { name: string; state: AgentState }[] = [];
-  #wake = () => {};
-
-  readonly onState = (name: string, state: AgentState) => {
-    this.#seen.push({ name, state });
-    this.#wake();
-  };
-
-  /** The next state of that kind; those before it are dropped. */
-  async next<S extends AgentState["state"]>(kind: S): Promise<AgentState & { state: S }> {
-    for (;;) {
-      for (let one = this.#seen.shift(); one !== undefined; one = this.#seen.shift()) {
-        if (one.state.state === kind) return one.state as AgentState & { state: S };
-      }
-      await new Promise<void>((resolve) => this.#wake = resolve);
-    }
-  }
-}
+import { States } from "../testing/states.ts";
 
 const AT_ONCE = { baseMs: 0 };
 

@@ -12,6 +12,7 @@
  *     429, 5xx, other statuses           Retry-After, or the same              n + 1
  *     400 401 403 404 405 409 426 431 505 Retry-After, or 60 s ± 10 %, loud   n + 1
  *     a proxy's 403 407, a redirect       the same: each try may count against an account
+ *     a hub that has this name's tunnel   5 min ± 10 %                         0
  *
  * No outcome is fatal: what is wrong at the hub today may be right tomorrow, and nobody may be
  * near this machine then.
@@ -26,6 +27,8 @@ export const STABLE_MS = 30_000;
 export const SLOW_RETRY_MS = 60_000;
 /** A `Retry-After` below is no wish of its own: obeyed alone, it would be a tight loop. */
 const MIN_RETRY_AFTER_MS = 1_000;
+/** An address that led to a hub at which there is a tunnel already: a balancer may choose another one. */
+export const HERE_RETRY_MS = 300_000;
 /** An upstream is tried this often: it is near, and its callers wait for it. */
 export const UPSTREAM_RETRY_MS = 1_000;
 /** Waits that are the same for many servers are spread by this share. */
@@ -42,6 +45,7 @@ export type DialOutcome =
     readonly spreadMs: number;
   }
   | { readonly kind: "unprepared"; readonly loud?: boolean }
+  | { readonly kind: "here" }
   | {
     readonly kind: "failed";
     /** HTTP status of a refusal. */
@@ -71,6 +75,10 @@ export function nextTry(
   options: BackoffOptions = {},
 ): NextTry {
   const { random = Math.random } = options;
+  if (outcome.kind === "here") {
+    const waitMs = HERE_RETRY_MS * (1 - JITTER + 2 * JITTER * random());
+    return { waitMs, failures: 0, loud: false };
+  }
   if (outcome.kind === "failed") {
     const { status, retryAfterMs: askedMs = 0, lasting = false } = outcome;
     const loud = lasting || (status !== undefined && SLOW_STATUSES.has(status));

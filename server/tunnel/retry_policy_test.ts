@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { type DialOutcome, nextTry, SLOW_RETRY_MS, STABLE_MS } from "./retry_policy.ts";
+import {
+  type DialOutcome,
+  HERE_RETRY_MS,
+  nextTry,
+  SLOW_RETRY_MS,
+  STABLE_MS,
+} from "./retry_policy.ts";
 
 const STABLE = { ageMs: STABLE_MS, spreadMs: 0 };
 const SHORT = { ageMs: STABLE_MS - 1, spreadMs: 0 };
@@ -55,6 +61,7 @@ Deno.test("nextTry() follows its table", async (t) => {
       true,
     ],
     ["409 with Retry-After", 0, failed(409, 5000), 5000, 5500, 1, true],
+    ["a hub that has it", 3, { kind: "here" }, 0.9 * HERE_RETRY_MS, 1.1 * HERE_RETRY_MS, 0],
   ];
   for (const [what, failures, outcome, least, most, after, loud = false] of table) {
     await t.step(what, () => {

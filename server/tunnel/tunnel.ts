@@ -62,6 +62,8 @@ export class ServerTunnel {
   /** A server that lost this tunnel waits a random part of it before it dials. */
   reconnectSpreadMs = 0;
   readonly vouchers: VoucherReader | undefined;
+  /** How the hub names itself, if it does. */
+  readonly hubId: string | undefined;
   readonly #open: OpenSocket;
   readonly #heartbeat: Heartbeat;
   readonly #resolveClosed: (lost: Lost) => void;
@@ -76,6 +78,7 @@ export class ServerTunnel {
     this.#open = open;
     this.vouchers = vouchers;
     const { socket, connection } = open;
+    this.hubId = open.hubId;
     const leaving = Promise.withResolvers<"hub" | "upstream">();
     this.leaving = leaving.promise;
     this.#resolveLeaving = leaving.resolve;
@@ -155,9 +158,11 @@ export class ServerTunnel {
   /**
    * Tells the hub to send no more calls (GOAWAY), lets those in flight end, and closes: at the
    * latest when `signal` fires. Resolves when it is closed.
+   *
+   * @param why What the hub is told.
    */
-  async stop(signal: AbortSignal): Promise<void> {
-    const cut = () => this.close("The server is shutting down: calls in flight were cut");
+  async stop(signal: AbortSignal, why = "The server is shutting down"): Promise<void> {
+    const cut = () => this.close(`${why}: calls in flight were cut`);
     if (signal.aborted) return cut();
     signal.addEventListener("abort", cut, { once: true });
     try {
@@ -165,7 +170,7 @@ export class ServerTunnel {
       // A call that crossed the GOAWAY is here when the hub has answered what came behind it.
       await Promise.race([this.#roundTrip(), this.closed]);
       await Promise.race([this.calls.idle(), this.closed]);
-      this.close("The server is shutting down");
+      this.close(why);
     } finally {
       signal.removeEventListener("abort", cut);
     }
