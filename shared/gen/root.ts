@@ -1417,6 +1417,12 @@ export const rootJson = {
                   "type": "string",
                   "id": 3,
                   "protoName": "next_page_token"
+                },
+                "hubsSilent": {
+                  "rule": "repeated",
+                  "type": "string",
+                  "id": 4,
+                  "protoName": "hubs_silent"
                 }
               }
             },
@@ -1489,6 +1495,11 @@ export const rootJson = {
                 "flaps": {
                   "type": "uint32",
                   "id": 15
+                },
+                "hubs": {
+                  "rule": "repeated",
+                  "type": "string",
+                  "id": 16
                 }
               },
               "nested": {

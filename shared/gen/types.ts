@@ -392,6 +392,8 @@ export interface ghub_v1_ListServersResponse {
   now?: google_protobuf_Timestamp | undefined;
   /** Asks for the servers that follow, with the same other fields; empty on the last page. */
   nextPageToken?: string | undefined;
+  /** Hubs that did not answer in time: what only they know is not in the list. */
+  hubsSilent?: string[] | undefined;
 }
 
 /** A named remote machine, as the hub sees it. */
@@ -419,6 +421,8 @@ export interface ghub_v1_Server {
   callsTotal?: number | undefined;
   /** How often two living machines were seen to fight over the name. */
   flaps?: number | undefined;
+  /** Hubs at which it has a tunnel, sorted: by name in a cluster, by address where gclient has asked several hubs and merged their lists. Empty where there is one hub. */
+  hubs?: string[] | undefined;
 }
 
 export type ghub_v1_Server_State = "STATE_UNKNOWN" | "ONLINE" | "DRAINING" | "OFFLINE";
