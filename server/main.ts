@@ -15,7 +15,8 @@ import { serveReload } from "../shared/cli/reload_socket.ts";
 import { reloadedState, SystemdNotifier } from "../shared/systemd/notify.ts";
 import { trustDefaultAuthorities } from "../shared/tls/default_authorities.ts";
 import { VERSION } from "../shared/version.ts";
-import { options, toConfig, TOKEN_VARIABLE } from "./commands/serve_options.ts";
+import { toConfig } from "./commands/serve_config.ts";
+import { options, TOKEN_VARIABLE } from "./commands/serve_options.ts";
 import { Mask } from "./fluentd/mask.ts";
 import { fluentdService } from "./fluentd/mod.ts";
 import { policyCommand } from "./commands/policy.ts";
@@ -143,7 +144,7 @@ async function runServer(
   await systemd.notify({ READY: 1 });
   await untilAborted(signal);
   void systemd.notify({ STOPPING: 1 });
-  log.info("Stopping: calls in flight have {ms} ms", { ms: values.drainTimeout });
+  log.info("Stopping: calls in flight have {ms} ms", { ms: values.drainTimeoutMs });
   await server.stop();
   return 0;
 }

@@ -51,7 +51,7 @@ export interface ServerOptions {
   /** How many of them it has tunnels to. @default two, where there are two */
   readonly maxHubs?: number | undefined;
   /** @default {} */
-  readonly labels?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
   /** @default no credential */
   readonly token?: TokenSource;
   /** @default the system's authorities, no client certificate */

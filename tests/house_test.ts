@@ -221,6 +221,7 @@ const ONE_PER_PROGRAM = new Set([
   "options",
   "program",
   "readToken",
+  "ServeValues",
   "toConfig",
 ]);
 

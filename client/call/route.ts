@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { parseDuration } from "../../shared/cli/parse_duration.ts";
 import type { HostPort } from "../../shared/cli/parse_host_port.ts";
-import { type Option, UsageError } from "../../shared/cli/program.ts";
+import { UsageError } from "../../shared/cli/program.ts";
 import type { Context, Env } from "../../shared/cli/command.ts";
 import { isLoopbackHost } from "../../shared/net/loopback.ts";
 import type { CallPlan } from "./attempt.ts";
@@ -14,29 +13,11 @@ import { asciiHost } from "../connect/ascii_host.ts";
 import { readTlsSettings, type TlsSettings } from "../connect/tls_settings.ts";
 import { readToken } from "../connect/token.ts";
 
-/** Only calls to servers can go around the hub's routing. */
-export const serverOptions = {
-  raw: {
-    flag: "--raw",
-    help: "Goes through the hub by a JSON handshake: gRPC end to end, unseen by the hub",
-    group: "Connection",
-  },
-  waitForServerMs: {
-    flag: "--wait-for-server",
-    value: "DURATION",
-    parse: parseDuration,
-    default: 0,
-    defaultText: "not at all",
-    help: "Lets the hub wait this long for a server that is away; the timeout grows by it",
-    group: "Connection",
-  },
-} as const satisfies Record<string, Option>;
-
 /** The values of the options that say how to get there. */
 export type RouteValues = ConnectionValues & {
   readonly quiet: boolean;
   readonly raw?: boolean;
-  readonly waitForServerMs?: number;
+  readonly waitForServerMs?: number | undefined;
 };
 
 /** A plan without its call. */

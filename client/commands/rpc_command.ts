@@ -25,11 +25,14 @@ import { deliveryOf, type Way } from "../call/delivery.ts";
 import { type CallFailure, mayRepeat } from "../call/failure.ts";
 import { failureDocument } from "../print/failure_document.ts";
 import { mayChange } from "../call/method_kind.ts";
-import { planRoute, type RouteValues, serverOptions } from "../call/route.ts";
-import { createPrinter, isTable, printOptions, type PrintValues } from "../print/print.ts";
+import { planRoute, type RouteValues } from "../call/route.ts";
+import { serverOptions } from "../call/server_options.ts";
+import { createPrinter, isTable } from "../print/print.ts";
+import { printOptions, type PrintValues } from "../print/print_options.ts";
 import { showProgress } from "../print/progress.ts";
 import { ReflectionError } from "../call/reflection.ts";
-import { readRequests, requestOptions, type RequestValues } from "../request/request.ts";
+import { readRequests } from "../request/request.ts";
+import { requestOptions, type RequestValues } from "../request/request_options.ts";
 import { processStdin } from "../request/stdin.ts";
 
 /** How a call that went through counts. */

@@ -10,7 +10,8 @@ import { connectionOptions, type ConnectionValues } from "../connect/connection_
 import { describe } from "../print/describe.ts";
 import { EXIT_CODES_HELP, exitCodeOf } from "../print/exit_code.ts";
 import { failureText } from "../print/failure_text.ts";
-import { planRoute, type RouteValues, serverOptions } from "../call/route.ts";
+import { planRoute, type RouteValues } from "../call/route.ts";
+import { serverOptions } from "../call/server_options.ts";
 import { printable } from "../../shared/text/printable.ts";
 import { Reflection, ReflectionError } from "../call/reflection.ts";
 import { rpcCommand } from "./rpc_command.ts";

@@ -3,17 +3,13 @@
  *
  * @module
  */
-import { parseDuration } from "../../shared/cli/parse_duration.ts";
-import { type HostPort, parseHostPort } from "../../shared/cli/parse_host_port.ts";
+import { count } from "../../shared/cli/parse_count.ts";
+import { DURATION, parseDuration } from "../../shared/cli/parse_duration.ts";
+import { formatHostPort, type HostPort, parseHostPort } from "../../shared/cli/parse_host_port.ts";
 import { type Options, type OptionValues, UsageError } from "../../shared/cli/program.ts";
+import { USUAL_ADDRESS } from "../../shared/registration/usual_address.ts";
 
 const group = "Connection";
-
-/** Time to connect, unless told otherwise. */
-export const DEFAULT_CONNECT_TIMEOUT_MS = 5000;
-
-/** Most tries again after a call that was certainly not delivered. */
-const MAX_RETRIES = 100;
 
 export const connectionOptions = {
   serverAddr: {
@@ -21,8 +17,8 @@ export const connectionOptions = {
     short: "-s",
     value: "HOST:PORT",
     parse: parseServerAddr,
-    default: { host: "localhost", port: 9090 },
-    defaultText: "localhost:9090",
+    show: formatHostPort,
+    default: { host: "localhost", port: USUAL_ADDRESS.callPort },
     help: "The hub's call port",
     envFallbacks: ["SERVER_ADDR"],
     group,
@@ -79,24 +75,22 @@ export const connectionOptions = {
   },
   timeoutMs: {
     flag: "--timeout",
-    value: "DURATION",
+    ...DURATION,
     parse: parseTimeout,
     help: "Time for the whole call, connecting included, sent along as its deadline; 0 for none",
     group,
   },
   connectTimeoutMs: {
     flag: "--connect-timeout",
-    value: "DURATION",
-    parse: parseDuration,
-    default: DEFAULT_CONNECT_TIMEOUT_MS,
-    defaultText: "5s",
+    ...DURATION,
+    default: 5_000,
     help: "Time for connecting alone",
     group,
   },
   retries: {
     flag: "--retry",
+    ...count({ from: 0, to: 100 }),
     value: "N",
-    parse: parseRetries,
     default: 0,
     help:
       "Tries up to N more times where nothing can happen twice: the call was not delivered, changes " +
@@ -123,7 +117,7 @@ export const connectionOptions = {
 export type ConnectionValues = OptionValues<typeof connectionOptions>;
 
 function parseServerAddr(text: string): HostPort {
-  const { host, port } = parseHostPort(text);
+  const { host, port } = parseHostPort(text, { usualPort: USUAL_ADDRESS.callPort });
   if (port === 0) throw new UsageError(`"${text}" has no port that could be dialled`);
   return { host: host === "" ? "localhost" : host, port };
 }
@@ -131,11 +125,6 @@ function parseServerAddr(text: string): HostPort {
 /** 0 means: no limit. */
 function parseTimeout(text: string): number {
   return parseDuration(text) || Infinity;
-}
-
-function parseRetries(text: string): number {
-  if (/^\d{1,3}$/.test(text) && Number(text) <= MAX_RETRIES) return Number(text);
-  throw new UsageError(`"${text}" is not a number of 0 to ${MAX_RETRIES}`);
 }
 
 /** A metadata entry. */

@@ -25,7 +25,8 @@ import type { CallFailure } from "../call/failure.ts";
 import { failureText } from "./failure_text.ts";
 import { hintOf } from "./hints.ts";
 import { addOwnTypes } from "./own_types.ts";
-import { isTable, type ResponseFormat } from "./print.ts";
+import { isTable } from "./print.ts";
+import type { ResponseFormat } from "./print_options.ts";
 
 /** In the form that was asked for, else for people. */
 export function failureDocument(failure: CallFailure, format: ResponseFormat | undefined): string {

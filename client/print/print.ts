@@ -5,51 +5,11 @@
  */
 import type protobuf from "protobufjs";
 import { type OddValue, type OutputFormat, writeMessage } from "../../shared/codec/document.ts";
-import {
-  type Options,
-  type OptionValues,
-  type Output,
-  UsageError,
-} from "../../shared/cli/program.ts";
+import { type Output, UsageError } from "../../shared/cli/program.ts";
 import { End, makeEnvelope } from "./envelope.ts";
+import type { PrintValues, ResponseFormat } from "./print_options.ts";
 import { printable } from "../../shared/text/printable.ts";
 import { foldLines } from "../../shared/text/width.ts";
-
-const group = "Output";
-
-const RESPONSE_FORMATS = ["json", "prettyjson", "yaml", "xml", "table", "wide"] as const;
-export type ResponseFormat = (typeof RESPONSE_FORMATS)[number];
-
-export const printOptions = {
-  responseFormat: {
-    flag: "--response-format",
-    short: "-o",
-    value: "FORMAT",
-    choices: RESPONSE_FORMATS,
-    defaultText: "table on a terminal, else json",
-    help: "The form of responses and, when given, of errors; wide is a table that is never cut",
-    envFallbacks: ["RESPONSE_FORMAT"],
-    group,
-  },
-  envelope: {
-    flag: "--envelope",
-    help: "Prints server, status, headers, response, trailers and duration as one document",
-    group,
-  },
-  emitDefaults: {
-    flag: "--emit-defaults",
-    help: "Also prints fields that have their default value",
-    group,
-  },
-  quiet: {
-    flag: "--quiet",
-    short: "-q",
-    help: "Prints neither responses nor warnings: the exit code tells",
-    group,
-  },
-} as const satisfies Options;
-
-export type PrintValues = OptionValues<typeof printOptions>;
 
 /** Prints the responses of one call. */
 export interface Printer {

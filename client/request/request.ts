@@ -16,80 +16,20 @@ import {
   readMessages,
   sniffFormat,
 } from "../../shared/codec/document.ts";
-import { type Options, type OptionValues, UsageError } from "../../shared/cli/program.ts";
+import { UsageError } from "../../shared/cli/program.ts";
 import { missingRequired } from "../../shared/codec/required.ts";
 import { messageTypes } from "../call/call.ts";
 import { mayChange } from "../call/method_kind.ts";
+import type { RequestValues } from "./request_options.ts";
 import { setFields } from "./set_field.ts";
 import type { Stdin } from "./stdin.ts";
 import { whyUnusable } from "../../shared/files/why_unusable.ts";
-
-const group = "Request";
 
 /**
  * Standard input by other names. Deno lets nobody open these who may not do everything, and gclient
  * may do little.
  */
 const STDIN_PATHS = ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
-
-export const FORMATS = ["json", "yaml", "xml"] as const;
-
-export const requestOptions = {
-  data: {
-    flag: "--data",
-    short: "-d",
-    value: "TEXT",
-    once: true,
-    help: "The request itself; @FILE reads a file, @- standard input",
-    env: false,
-    group,
-  },
-  requestFile: {
-    flag: "--request-file",
-    short: "-f",
-    value: "FILE",
-    once: true,
-    help: "Reads the request from a file; - is standard input",
-    complete: "file",
-    envFallbacks: ["REQUEST_FILE"],
-    group,
-  },
-  requestFormat: {
-    flag: "--request-format",
-    value: "FORMAT",
-    choices: FORMATS,
-    help: "The request's form, when neither file name nor text tell it",
-    group,
-  },
-  set: {
-    flag: "--set",
-    value: "FIELD=VALUE",
-    many: true,
-    help: "Sets a field of the request, such as wait=60s or a.b=1, after all else",
-    env: false,
-    group,
-  },
-  allowUnknownFields: {
-    flag: "--allow-unknown-fields",
-    help: "Ignores fields of the request that its message does not have",
-    group,
-  },
-  noInput: {
-    flag: "--no-input",
-    short: "-n",
-    help: "Leaves standard input alone: for loops like while read server; do …; done < servers",
-    group,
-  },
-  printSampleRequest: {
-    flag: "--print-sample-request",
-    short: "-p",
-    help: "Prints a filled request and ends, without calling anybody",
-    env: false,
-    group,
-  },
-} as const satisfies Options;
-
-export type RequestValues = OptionValues<typeof requestOptions>;
 
 export interface ReadRequestsOptions {
   readonly stdin: Stdin;

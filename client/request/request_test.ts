@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import protobuf from "protobufjs";
 import { root } from "../../shared/grpc/root.ts";
 import { UsageError } from "../../shared/cli/program.ts";
-import { readRequests, type RequestValues } from "./request.ts";
+import { readRequests } from "./request.ts";
+import type { RequestValues } from "./request_options.ts";
 import { readAll, type Stdin, type StdinKind } from "./stdin.ts";
 
 const START = root.lookupService("fluentd.v1.Fluentd").methods["Start"]!;

@@ -18,7 +18,7 @@ import {
 import type { HubOptions } from "../hub_options.ts";
 import type { ListenAddress } from "../net/listen_options.ts";
 import { type AuthorityFile, authorityFile } from "./authority_file.ts";
-import { limitsOptions, tunnelOptions, type Values } from "./serve_options.ts";
+import { limitsOptions, type ServeValues, tunnelOptions } from "./serve_options.ts";
 
 /** A certificate in use, and where it comes from. */
 export interface Certificate extends LoadedIdentity {
@@ -46,7 +46,7 @@ export interface HubConfig {
  * @throws {Error} If a certificate or key cannot be used.
  */
 export async function toConfig(
-  values: Values,
+  values: ServeValues,
   env: Env,
   exists: (path: string) => boolean = isThere,
 ): Promise<HubConfig> {
@@ -96,7 +96,7 @@ export async function toConfig(
 }
 
 type TlsValues = Pick<
-  Values,
+  ServeValues,
   "tls" | "tlsCert" | "tlsCertFile" | "tlsKeyFile" | "callTls" | "clientCa"
 >;
 

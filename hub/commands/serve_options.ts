@@ -10,6 +10,7 @@ import { DURATION, parseDuration } from "../../shared/cli/parse_duration.ts";
 import { address } from "../../shared/cli/parse_host_port.ts";
 import { parseSize, SIZE } from "../../shared/cli/parse_size.ts";
 import { UsageError } from "../../shared/cli/usage_error.ts";
+import { USUAL_ADDRESS } from "../../shared/registration/usual_address.ts";
 import { AUDIT_FILE } from "../audit/file.ts";
 import { LOOPBACK_CHOICES } from "../auth/loopback_trust.ts";
 import { MIN_BYTES_PER_S } from "../limits/byte_rate.ts";
@@ -129,15 +130,15 @@ export const limitsOptions = {
 export const options = {
   tunnelListen: {
     flag: "--tunnel-listen",
-    ...address({ usualPort: 8080 }),
-    default: { host: "", port: 8080 },
+    ...address({ usualPort: USUAL_ADDRESS.tunnelPort }),
+    default: { host: "", port: USUAL_ADDRESS.tunnelPort },
     help: "The address on which servers dial in; port 0 takes a free port",
     group: LISTEN,
   },
   callListen: {
     flag: "--call-listen",
-    ...address({ usualPort: 9090 }),
-    default: { host: "", port: 9090 },
+    ...address({ usualPort: USUAL_ADDRESS.callPort }),
+    default: { host: "", port: USUAL_ADDRESS.callPort },
     help: "The address on which operators call; port 0 takes a free port",
     group: LISTEN,
   },
@@ -209,7 +210,7 @@ export const options = {
   stateDir: {
     flag: "--state-dir",
     value: "FOLDER",
-    defaultText: "$XDG_STATE_HOME/ghub",
+    defaultText: "$STATE_DIRECTORY, else $XDG_STATE_HOME/ghub",
     help: "The folder for tokens, keys, the audit, and what the hub remembers of its servers",
     complete: "directory",
   },
@@ -247,7 +248,7 @@ export const options = {
   ...logOptions,
 } as const satisfies Options;
 
-export type Values = OptionValues<typeof options>;
+export type ServeValues = OptionValues<typeof options>;
 
 function parsePath(text: string): string {
   if (/^\/[!-~]*$/.test(text) && !/[?#]/.test(text)) return text;

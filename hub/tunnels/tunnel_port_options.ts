@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { USUAL_ADDRESS } from "../../shared/registration/usual_address.ts";
 
 export interface TunnelPortOptions {
   /** Path that servers dial. @default TUNNEL_PORT.tunnelPath */
@@ -32,7 +33,7 @@ export interface TunnelPortOptions {
 
 /** A tunnel port that was told nothing. */
 export const TUNNEL_PORT = {
-  tunnelPath: "/ws",
+  tunnelPath: USUAL_ADDRESS.tunnelPath,
   pingIntervalMs: 5_000,
   deadAfterMs: 15_000,
   reconnectSpreadMs: 1_000,

@@ -8,6 +8,7 @@
  * @module
  */
 import { UsageError } from "../../shared/cli/usage_error.ts";
+import { USUAL_ADDRESS } from "../../shared/registration/usual_address.ts";
 
 const SCHEMES: Readonly<Record<string, string>> = {
   "ws:": "ws:",
@@ -15,8 +16,6 @@ const SCHEMES: Readonly<Record<string, string>> = {
   "http:": "ws:",
   "https:": "wss:",
 };
-
-const DEFAULT_PATH = "/ws";
 
 /** More hubs are not given to one server. */
 export const MAX_HUB_URIS = 16;
@@ -60,6 +59,6 @@ export function parseHubUri(text: string): URL {
   if (url.hash !== "") throw new UsageError("The URI of the hub has a fragment (#…)");
   // The scheme is replaced in the text: URL's setter does not cross from http to ws.
   const result = new URL(url.href.replace(/^[a-z]+:/, scheme));
-  if (result.pathname === "/") result.pathname = DEFAULT_PATH;
+  if (result.pathname === "/") result.pathname = USUAL_ADDRESS.tunnelPath;
   return result;
 }

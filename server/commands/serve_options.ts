@@ -1,37 +1,53 @@
 /**
- * The command line of `gserver serve`, and what it means.
+ * The table of `gserver serve`'s options.
  *
  * @module
  */
-import { join } from "node:path";
-import { LOG_FORMATS, LOG_LEVELS } from "../../shared/cli/log.ts";
-import type { OptionValues } from "../../shared/cli/option.ts";
-import { parseDuration } from "../../shared/cli/parse_duration.ts";
-import { parseSize } from "../../shared/cli/parse_size.ts";
-import { UsageError } from "../../shared/cli/usage_error.ts";
-import { DRAIN_TIMEOUT_MS } from "../tunnel/agent.ts";
-import { parseCommand } from "./command_line.ts";
-import { DIAL_TIMEOUT_MS } from "../dial/dial.ts";
-import type { FluentdOptions } from "../fluentd/mod.ts";
-import { MAX_MESSAGE_BYTES } from "../serving/grpc_server.ts";
-import { distinctHubUris, MAX_HUB_URIS, parseHubUris } from "./hub_uri.ts";
-import { parseLabelsFlag } from "./labels.ts";
-import type { Env } from "../../shared/cli/command.ts";
+import { logOptions } from "../../shared/cli/log_options.ts";
+import type { Options, OptionValues } from "../../shared/cli/option.ts";
+import { count } from "../../shared/cli/parse_count.ts";
+import { DURATION } from "../../shared/cli/parse_duration.ts";
+import { SIZE } from "../../shared/cli/parse_size.ts";
 import { hasPassword } from "../../shared/net/proxy.ts";
-import { HEARTBEAT, type ServerOptions } from "../server.ts";
+import { USUAL_ADDRESS } from "../../shared/registration/usual_address.ts";
+import { shellWord } from "../../shared/text/shell_word.ts";
+import { DIAL_TIMEOUT_MS } from "../dial/dial.ts";
 import { parsePinFlag } from "../dial/tls_pins.ts";
-import { defaultServerName, parseServerName } from "./server_name.ts";
-import { defaultStateDir } from "./state_dir.ts";
-import { parseExpose, parseUpstreamOption, toUpstreams } from "../upstream/upstream.ts";
+import { FLUENTD } from "../fluentd/mod.ts";
+import { HEARTBEAT } from "../server.ts";
+import { MAX_MESSAGE_BYTES } from "../serving/grpc_server.ts";
+import { DRAIN_TIMEOUT_MS } from "../tunnel/agent.ts";
+import { parseExpose, parseUpstreamOption } from "../upstream/upstream.ts";
+import { parseCommand } from "./command_line.ts";
+import { MAX_HUB_URIS, parseHubUris } from "./hub_uri.ts";
+import { parseLabelsFlag } from "./labels.ts";
 
 const HUB = "Hub";
 const TLS = "TLS towards the hub";
 const UPSTREAMS = "Upstreams";
-const FLUENTD = "Fluentd";
+const FLUENTD_GROUP = "Fluentd";
 const LIMITS = "Limits";
 
 /** Where the token is when no file is given: not a flag, which all users of the machine could read. */
 export const TOKEN_VARIABLE = "GSERVER_TOKEN";
+
+/** How tunnels are kept alive, as `HeartbeatNumbers`. */
+export const heartbeatOptions = {
+  pingIntervalMs: {
+    flag: "--ping-interval",
+    ...DURATION,
+    default: HEARTBEAT.pingIntervalMs,
+    help: "How often to ping the hub; a number from the hub takes precedence",
+    group: LIMITS,
+  },
+  deadAfterMs: {
+    flag: "--dead-after",
+    ...DURATION,
+    default: HEARTBEAT.deadAfterMs,
+    help: "Silence of this length ends a tunnel; a number from the hub takes precedence",
+    group: LIMITS,
+  },
+} as const satisfies Options;
 
 /** The options of `gserver serve`. */
 export const options = {
@@ -40,8 +56,7 @@ export const options = {
     value: "URI",
     many: true,
     parse: parseHubUris,
-    default: [parseHubUris("wss://localhost:8080/ws")],
-    defaultText: "wss://localhost:8080/ws",
+    default: [parseHubUris(`wss://localhost:${USUAL_ADDRESS.tunnelPort}`)],
     help:
       "The hub's tunnel port: wss://, ws://, https:// or http://; the path is /ws if none is given. " +
       "Repeat it, or use a name with several addresses, for more hubs",
@@ -49,8 +64,8 @@ export const options = {
   },
   maxHubs: {
     flag: "--max-hubs",
+    ...count({ from: 1, to: MAX_HUB_URIS }),
     value: "N",
-    parse: parseMaxHubs,
     help:
       "To how many of these hubs it keeps a tunnel: to the best that answer. Given for a single " +
       "URI, the same one is dialled again, because a balancer may lead to another hub",
@@ -69,7 +84,6 @@ export const options = {
     flag: "--labels",
     value: "KEY=VALUE,…",
     parse: parseLabelsFlag,
-    default: {},
     defaultText: "none",
     help: "Labels that operators select servers by: env=prod,site=ams",
     group: HUB,
@@ -188,46 +202,46 @@ export const options = {
     flag: "--fluentd-manager",
     value: "WHO",
     choices: ["auto", "systemd", "spawn", "none"],
-    default: "auto",
+    default: FLUENTD.manager,
     help:
       "What keeps Fluentd running: auto is systemd if it has the unit, else spawn; none: no control",
-    group: FLUENTD,
+    group: FLUENTD_GROUP,
   },
   fluentdCommand: {
     flag: "--fluentd-command",
     value: "COMMAND",
     parse: parseCommand,
-    default: ["fluentd"],
-    defaultText: "fluentd",
+    show: (words: readonly string[]) => words.map(shellWord).join(" "),
+    default: FLUENTD.command,
     help: "What the spawn manager runs, in the foreground: no -d",
-    group: FLUENTD,
+    group: FLUENTD_GROUP,
   },
   fluentdConfig: {
     flag: "--fluentd-config",
     value: "FILE",
     help: "Fluentd's configuration file",
     complete: "file",
-    group: FLUENTD,
+    group: FLUENTD_GROUP,
   },
   fluentdUnit: {
     flag: "--fluentd-unit",
     value: "UNIT",
-    default: "fluentd.service",
+    default: FLUENTD.unit,
     help: "The unit that the systemd manager controls",
-    group: FLUENTD,
+    group: FLUENTD_GROUP,
   },
   fluentdLog: {
     flag: "--fluentd-log",
     value: "FILE",
     help: "Fluentd's log file, where neither its arguments nor its unit tell",
     complete: "file",
-    group: FLUENTD,
+    group: FLUENTD_GROUP,
   },
   fluentdMonitor: {
     flag: "--fluentd-monitor",
     value: "HOST:PORT",
     help: "Fluentd's monitor_agent; without it buffers are unknown",
-    group: FLUENTD,
+    group: FLUENTD_GROUP,
   },
   policyFile: {
     flag: "--policy-file",
@@ -237,175 +251,34 @@ export const options = {
   },
   stateDir: {
     flag: "--state-dir",
-    value: "DIR",
-    help: "Folder for state; default $STATE_DIRECTORY, for root /var/lib/gserver, " +
-      "else $XDG_STATE_HOME/gserver",
+    value: "FOLDER",
+    defaultText: "$STATE_DIRECTORY, for root /var/lib/gserver, else $XDG_STATE_HOME/gserver",
+    help: "The folder for state",
     complete: "directory",
   },
-  pingInterval: {
-    flag: "--ping-interval",
-    value: "DURATION",
-    parse: parseDuration,
-    default: HEARTBEAT.pingIntervalMs,
-    defaultText: "5s",
-    help: "How often to ping the hub; a number from the hub takes precedence",
-    group: LIMITS,
-  },
-  deadAfter: {
-    flag: "--dead-after",
-    value: "DURATION",
-    parse: parseDuration,
-    default: HEARTBEAT.deadAfterMs,
-    defaultText: "15s",
-    help: "Silence of this length ends a tunnel; a number from the hub takes precedence",
-    group: LIMITS,
-  },
-  handshakeTimeout: {
+  ...heartbeatOptions,
+  handshakeTimeoutMs: {
     flag: "--handshake-timeout",
-    value: "DURATION",
-    parse: parseDuration,
+    ...DURATION,
     default: DIAL_TIMEOUT_MS,
-    defaultText: "10s",
     help: "How long dialling may take, from DNS to the hub's answer",
     group: LIMITS,
   },
-  drainTimeout: {
+  drainTimeoutMs: {
     flag: "--drain-timeout",
-    value: "DURATION",
-    parse: parseDuration,
+    ...DURATION,
     default: DRAIN_TIMEOUT_MS,
-    defaultText: "30s",
     help: "How long calls in flight may take to end after SIGTERM; a second signal exits at once",
     group: LIMITS,
   },
-  maxMessage: {
+  maxMessageBytes: {
     flag: "--max-message",
-    value: "SIZE",
-    parse: parseSize,
+    ...SIZE,
     default: MAX_MESSAGE_BYTES,
-    defaultText: "64MiB",
     help: "The largest message that this server's own services take",
     group: LIMITS,
   },
-  logLevel: {
-    flag: "--log-level",
-    value: "LEVEL",
-    choices: LOG_LEVELS,
-    default: "info",
-    help: "Leaves out what is less important",
-  },
-  logFormat: {
-    flag: "--log-format",
-    value: "FORMAT",
-    choices: LOG_FORMATS,
-    default: "text",
-    help: "Lines for people, or JSON for programs",
-  },
-} as const;
+  ...logOptions,
+} as const satisfies Options;
 
-/** What `gserver serve` runs with. */
-export interface ServerConfig {
-  readonly server: ServerOptions;
-  /** `undefined` if it has nothing to do with Fluentd. */
-  readonly fluentd: FluentdOptions | undefined;
-  readonly stateDir: string;
-  /** The server's own policy. */
-  readonly policyFile: string | undefined;
-  /** What whoever starts it should know. */
-  readonly warnings: readonly string[];
-}
-
-/** The machine and its user. */
-export interface Machine {
-  readonly env: Env;
-  readonly hostname: string;
-  /** `null` where there are none. */
-  readonly uid: number | null;
-}
-
-/**
- * What arguments and options mean.
- *
- * @throws {UsageError} If they contradict each other.
- */
-export function toConfig(
-  args: readonly string[],
-  values: OptionValues<typeof options>,
-  { env, hostname, uid }: Machine,
-): ServerConfig {
-  const [given] = args;
-  const name = given === undefined ? defaultServerName(hostname) : parseServerName(given);
-  const warnings: string[] = [];
-  if (given === undefined && name !== hostname) {
-    warnings.push(`This machine's name "${hostname}" cannot be a server's name: using "${name}"`);
-  }
-  const hubUris = distinctHubUris(values.hubUri);
-  const plain = hubUris.find(({ protocol }) => protocol !== "wss:");
-  if (values.pinSha256.length > 0 && plain !== undefined) {
-    throw new UsageError("--pin-sha256 needs TLS, and --hub-uri has none", {
-      hint: `Write wss: ${plain.href.replace(/^ws:/, "wss:")}`,
-    });
-  }
-  if (values.tlsInsecureSkipVerify && values.pinSha256.length === 0) {
-    warnings.push("Certificates are not verified: anybody in between can pose as the hub");
-  }
-  if (values.tlsKeyFile !== undefined && values.tlsCertFile === undefined) {
-    throw new UsageError("--tls-key-file needs --tls-cert-file");
-  }
-  checkHeartbeat(values.pingInterval, values.deadAfter);
-  const { path: stateDir, warning } = values.stateDir === undefined
-    ? defaultStateDir(env, uid)
-    : { path: values.stateDir, warning: undefined };
-  if (warning !== undefined) warnings.push(warning);
-  return {
-    stateDir,
-    policyFile: values.policyFile,
-    warnings,
-    server: {
-      name,
-      hubUri: hubUris,
-      maxHubs: values.maxHubs,
-      labels: values.labels,
-      token: { file: values.tokenFile, value: env[TOKEN_VARIABLE] },
-      tls: {
-        caCertFile: values.tlsCaCertFile,
-        certFile: values.tlsCertFile,
-        keyFile: values.tlsKeyFile,
-        serverName: values.tlsServerName,
-        insecureSkipVerify: values.tlsInsecureSkipVerify,
-      },
-      pins: values.pinSha256,
-      proxy: values.proxy,
-      proxyCaCertFile: values.proxyCaCertFile,
-      env,
-      expose: toUpstreams(values),
-      heartbeat: { pingIntervalMs: values.pingInterval, deadAfterMs: values.deadAfter },
-      handshakeTimeoutMs: values.handshakeTimeout,
-      drainTimeoutMs: values.drainTimeout,
-      maxMessageBytes: values.maxMessage,
-    },
-    fluentd: values.fluentdManager === "none" ? undefined : {
-      manager: values.fluentdManager,
-      command: values.fluentdCommand,
-      configPath: values.fluentdConfig,
-      unit: values.fluentdUnit,
-      stateDir: join(stateDir, "fluentd"),
-      monitor: values.fluentdMonitor,
-      logPath: values.fluentdLog,
-    },
-  };
-}
-
-function parseMaxHubs(text: string): number {
-  if (/^\d{1,2}$/.test(text) && Number(text) >= 1 && Number(text) <= MAX_HUB_URIS) {
-    return Number(text);
-  }
-  throw new UsageError(`"${text}" is not a number of 1 to ${MAX_HUB_URIS}`);
-}
-
-function checkHeartbeat(pingIntervalMs: number, deadAfterMs: number): void {
-  if (pingIntervalMs > 0 && deadAfterMs >= 2 * pingIntervalMs) return;
-  throw new UsageError("--dead-after must be at least twice --ping-interval", {
-    hint: "One lost ping is no death: write --ping-interval 5s --dead-after 15s",
-  });
-}
+export type ServeValues = OptionValues<typeof options>;

@@ -40,18 +40,18 @@ export interface FluentdOptions {
    * Who keeps Fluentd. `auto` is systemd where that runs and knows the unit, else spawn. Where none is
    * named, that is fluentd.service or td-agent.service, the one that runs first.
    *
-   * @default "auto"
+   * @default FLUENTD.manager
    */
   readonly manager?: "auto" | "systemd" | "spawn";
   /**
    * The program and its arguments, for the spawn manager; without `-d`.
    *
-   * @default ["fluentd"]
+   * @default FLUENTD.command
    */
   readonly command?: readonly string[];
   /** Given to it with `-c`; see manager/starter_config.ts for the default. Needed with systemd only where the unit's command does not tell. */
   readonly configPath?: string | undefined;
-  /** @default "fluentd.service" */
+  /** @default FLUENTD.unit */
   readonly unit?: string;
   /** Journal, process record and captured log; made if missing, for the owner only. */
   readonly stateDir: string;
@@ -64,6 +64,13 @@ export interface FluentdOptions {
   /** How systemd is asked, such as `["sudo", "-n", "systemctl"]`. */
   readonly systemd?: Pick<SystemdOptions, "systemctl" | "busctl" | "journalctl" | "cgroupRoots">;
 }
+
+/** A Fluentd of which nothing was told. */
+export const FLUENTD = {
+  manager: "auto",
+  command: ["fluentd"],
+  unit: "fluentd.service",
+} as const satisfies Partial<FluentdOptions>;
 
 export interface FluentdHandle {
   /** For `ServiceHost.addService("fluentd.v1.Fluentd", …)`. */
@@ -123,25 +130,25 @@ async function lock(stateDir: string): Promise<Disposable> {
 }
 
 /** The units of Fluentd's packages: fluent-package 5 and 6, and td-agent before them. */
-const UNITS = ["fluentd.service", "td-agent.service"];
-const USUAL_COMMAND = ["fluentd"];
+const UNITS = [FLUENTD.unit, "td-agent.service"];
 
 /** Whether nothing says which Fluentd is meant; a default that is spelled out says nothing. */
-function isImplicit({ unit, configPath, command = USUAL_COMMAND }: FluentdOptions): boolean {
-  return (unit === undefined || unit === UNITS[0]) && configPath === undefined &&
-    command.join(" ") === USUAL_COMMAND.join(" ");
+function isImplicit(options: FluentdOptions): boolean {
+  const { unit, configPath, command } = { ...FLUENTD, ...options };
+  return unit === FLUENTD.unit && configPath === undefined &&
+    command.join(" ") === FLUENTD.command.join(" ");
 }
 
 async function openManager(
   options: FluentdOptions,
   { signal }: WaitOptions,
 ): Promise<FluentdManager> {
-  const { manager = "auto", command = USUAL_COMMAND, unit = UNITS[0]! } = options;
+  const { manager, command, unit } = { ...FLUENTD, ...options };
   const { configPath, stateDir, logPath, systemd: commands = {} } = options;
   const ofUnit = (unit: string) => new SystemdManager({ unit, configPath, logPath, ...commands });
   if (manager === "systemd") return ofUnit(unit);
   if (manager === "auto") {
-    const units = unit === UNITS[0] ? UNITS : [unit];
+    const units = unit === FLUENTD.unit ? UNITS : [unit];
     const kept = await keptBySystemd(units.map((unit) => ({ unit, manager: ofUnit(unit) })), {
       signal,
     });

@@ -102,10 +102,12 @@ export function valuesOf<O extends Options>(options: O, values: OptionValues<O>)
 }
 
 /** What help says of the case that no value is given; `undefined` if that goes without saying. */
-export function defaultText(
-  { defaultText, default: value, show = String }: Option,
-): string | undefined {
-  return defaultText ?? (value === undefined ? undefined : show(value as never));
+export function defaultText(option: Option): string | undefined {
+  const { default: value, show = String, many } = option;
+  if (option.defaultText !== undefined || value === undefined) return option.defaultText;
+  return many
+    ? (value as unknown[]).map((one) => show(one as never)).join(",")
+    : show(value as never);
 }
 
 /** The environment variable of an option, or `undefined` when it has none. */

@@ -13,12 +13,8 @@ import { UsageError } from "./usage_error.ts";
 
 /** Options of {@linkcode parseHostPort}. */
 export interface ParseHostPortOptions {
-  /**
-   * The port that a hint proposes when the text has none.
-   *
-   * @default {9090} Where operators call.
-   */
-  readonly usualPort?: number;
+  /** The port that a hint proposes when the text has none. */
+  readonly usualPort: number;
 }
 
 export interface HostPort {
@@ -35,10 +31,7 @@ const MAX_PORT = 65_535;
  *
  * @throws {UsageError} If the text is none.
  */
-export function parseHostPort(
-  text: string,
-  { usualPort = 9090 }: ParseHostPortOptions = {},
-): HostPort {
+export function parseHostPort(text: string, { usualPort }: ParseHostPortOptions): HostPort {
   const [, bracketed, plain, digits] = GRAMMAR.exec(text) ?? [];
   const port = Number(digits);
   const badBrackets = bracketed !== undefined && !bracketed.includes(":");

@@ -14,7 +14,7 @@ Deno.test("parseHostPort() reads, and formatHostPort() writes it back", async (t
   ];
   for (const [text, host, port] of table) {
     await t.step(text, () => {
-      assert.deepEqual(parseHostPort(text), { host, port });
+      assert.deepEqual(parseHostPort(text, { usualPort: 9090 }), { host, port });
       assert.equal(formatHostPort({ host, port }), text);
     });
   }
@@ -39,7 +39,7 @@ Deno.test("parseHostPort() refuses the rest and says what to write", async (t) =
   ];
   for (const [text, hint] of table) {
     await t.step(JSON.stringify(text), () => {
-      assert.throws(() => parseHostPort(text), (error) => {
+      assert.throws(() => parseHostPort(text, { usualPort: 9090 }), (error) => {
         assert.ok(error instanceof UsageError);
         assert.match(error.hint ?? "", hint);
         return true;

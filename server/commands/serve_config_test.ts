@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import type { OptionValues } from "../../shared/cli/option.ts";
 import { runProgram } from "../../shared/cli/program.ts";
 import { UsageError } from "../../shared/cli/usage_error.ts";
 import { parseCommand } from "./command_line.ts";
-import { type Machine, options, type ServerConfig, toConfig } from "./serve_options.ts";
+import { type Machine, type ServerConfig, toConfig } from "./serve_config.ts";
+import { options, type ServeValues } from "./serve_options.ts";
 import { MAX_HUB_URIS, parseHubUri, parseHubUris } from "./hub_uri.ts";
 import { parseLabelsFlag } from "./labels.ts";
 import { createProgram } from "../main.ts";
@@ -195,11 +195,11 @@ const DEFAULTS = Object.fromEntries(
     const { value, default: given, many } = option as Record<string, unknown>;
     return [key, value === undefined ? false : given ?? (many === true ? [] : undefined)];
   }),
-) as OptionValues<typeof options>;
+) as ServeValues;
 
 function configOf(
   args: string[],
-  change: Partial<OptionValues<typeof options>> = {},
+  change: Partial<ServeValues> = {},
 ): ServerConfig {
   return toConfig(args, { ...DEFAULTS, ...change }, MACHINE);
 }
@@ -223,8 +223,8 @@ Deno.test("toConfig() refuses contradictions", async () => {
   const payments = { name: "payments", address: { host: "h", port: 1 } };
   assert.match(await usageError(() => configOf(["Edge 1"])), /not a server name/);
   assert.match(await usageError(() => configOf(["a"], { expose: [payments, payments] })), /twice/);
-  assert.match(await usageError(() => configOf(["a"], { deadAfter: 9_999 })), /--dead-after/);
-  assert.match(await usageError(() => configOf(["a"], { pingInterval: 0 })), /--ping-interval/);
+  assert.match(await usageError(() => configOf(["a"], { deadAfterMs: 9_999 })), /--dead-after/);
+  assert.match(await usageError(() => configOf(["a"], { pingIntervalMs: 0 })), /--ping-interval/);
 });
 
 Deno.test("gserver answers a wrong command line with 2 and what to do", async (t) => {

@@ -1,0 +1,67 @@
+/**
+ * The flags that say what a request is.
+ *
+ * @module
+ */
+import type { Options, OptionValues } from "../../shared/cli/program.ts";
+
+const group = "Request";
+
+export const FORMATS = ["json", "yaml", "xml"] as const;
+
+export const requestOptions = {
+  data: {
+    flag: "--data",
+    short: "-d",
+    value: "TEXT",
+    once: true,
+    help: "The request itself; @FILE reads a file, @- standard input",
+    env: false,
+    group,
+  },
+  requestFile: {
+    flag: "--request-file",
+    short: "-f",
+    value: "FILE",
+    once: true,
+    help: "Reads the request from a file; - is standard input",
+    complete: "file",
+    envFallbacks: ["REQUEST_FILE"],
+    group,
+  },
+  requestFormat: {
+    flag: "--request-format",
+    value: "FORMAT",
+    choices: FORMATS,
+    help: "The request's form, when neither file name nor text tell it",
+    group,
+  },
+  set: {
+    flag: "--set",
+    value: "FIELD=VALUE",
+    many: true,
+    help: "Sets a field of the request, such as wait=60s or a.b=1, after all else",
+    env: false,
+    group,
+  },
+  allowUnknownFields: {
+    flag: "--allow-unknown-fields",
+    help: "Ignores fields of the request that its message does not have",
+    group,
+  },
+  noInput: {
+    flag: "--no-input",
+    short: "-n",
+    help: "Leaves standard input alone: for loops like while read server; do …; done < servers",
+    group,
+  },
+  printSampleRequest: {
+    flag: "--print-sample-request",
+    short: "-p",
+    help: "Prints a filled request and ends, without calling anybody",
+    env: false,
+    group,
+  },
+} as const satisfies Options;
+
+export type RequestValues = OptionValues<typeof requestOptions>;
