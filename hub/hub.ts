@@ -30,7 +30,7 @@ import { EventLog } from "./observe/event_log.ts";
 import { KnownServers } from "./registry/known_servers.ts";
 import { Limits, type Load, type Usage } from "./limits/limits.ts";
 import { type HubListener, listen } from "./net/listen.ts";
-import { MAX_TLS_HANDSHAKES } from "./net/tls_listener.ts";
+import { MAX_TLS_HANDSHAKES, type TakePlace } from "./net/tls_listener.ts";
 import { ConnectionPlaces } from "./limits/open_files.ts";
 import type { OpenTunnel } from "./tunnels/open_tunnel.ts";
 import { InProcessTarget } from "./own/in_process_target.ts";
@@ -45,6 +45,10 @@ import { Vouchers } from "./access/vouchers.ts";
 import { welcome } from "./tunnels/welcome.ts";
 import { TUNNEL_PORT, type TunnelPortOptions } from "./tunnels/tunnel_port_options.ts";
 import { CallRouter } from "./access/call_router.ts";
+import { Directory } from "./cluster/directory.ts";
+import { PEER_ALPN, type PeerCredentials } from "./links/peer_dial.ts";
+import { peerCredentials, PeerPort } from "./links/peer_port.ts";
+import { PeerRouter } from "./links/peer_router.ts";
 
 /** How often everything but tunnels is looked at that has no event of its own. */
 const SWEEP_MS = 1_000;
@@ -91,12 +95,34 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
   const tunnels = stack.adopt(listen({ ...tunnelPort, flag: "--tunnel-listen" }), close);
   const callPort = { ...callListen, tls: callTls, alpn: ["h2"], takePlace };
   const calls = stack.adopt(listen({ ...callPort, flag: "--call-listen" }), close);
-  hub = new Hub(options, { auth, audit, vouchers, places, tunnels, calls, locks });
+  const peers = await openPeers(options, { takePlace, stack });
+  hub = new Hub(options, { auth, audit, vouchers, places, tunnels, calls, locks, peers });
   stack.move();
   return hub;
 }
 
 const close = (part: { close(): void }) => part.close();
+
+/** The port for other hubs, and what proves this one to them. */
+async function openPeers(
+  { peers }: HubOptions,
+  { takePlace, stack }: { readonly takePlace: TakePlace; readonly stack: AsyncDisposableStack },
+): Promise<Peers | undefined> {
+  if (peers === undefined) return undefined;
+  const credentials = await peerCredentials(peers);
+  const { cert, key, ca, secret } = credentials;
+  const listener = stack.adopt(
+    listen({
+      ...peers.listen,
+      flag: "--peer-listen",
+      tls: { cert, key, clientCa: secret === undefined ? ca : undefined },
+      alpn: [PEER_ALPN],
+      takePlace,
+    }),
+    close,
+  );
+  return { listener, credentials };
+}
 
 /** Not a device, and in a folder that is there: what is wrong with others, opening them tells. */
 function isPlainFile(path: string): boolean {
@@ -110,6 +136,11 @@ function isPlainFile(path: string): boolean {
   }
 }
 
+interface Peers {
+  readonly listener: HubListener;
+  readonly credentials: PeerCredentials;
+}
+
 interface Parts {
   readonly auth: Auth;
   readonly audit: Audit;
@@ -117,6 +148,8 @@ interface Parts {
   readonly places: ConnectionPlaces;
   readonly tunnels: HubListener;
   readonly calls: HubListener;
+  /** `undefined` for a hub alone. */
+  readonly peers: Peers | undefined;
   /** That no other hub writes the same files. */
   readonly locks: Disposable;
 }
@@ -127,6 +160,7 @@ export type HubState = "serving" | "draining" | "closed";
 class Hub implements RunningHub {
   readonly tunnelAddress: string;
   readonly callAddress: string;
+  readonly peerAddress: string | undefined;
   readonly wildcards: RunningHub["wildcards"];
   readonly closed: Promise<void>;
   readonly #id = crypto.randomUUID();
@@ -138,6 +172,9 @@ class Hub implements RunningHub {
   readonly #journal: EventLog;
   readonly #known: KnownServers | undefined;
   readonly #registry: Registry<OpenTunnel>;
+  /** Where servers are: the registry, or with other hubs the directory of all of them. */
+  readonly #directory: Registry<OpenTunnel> | Directory;
+  readonly #peers: PeerPort | undefined;
   readonly #activity = new ActivityFeed();
   readonly #deadlines = new Deadlines();
   readonly #refusedCalls = new RefusedCalls();
@@ -163,7 +200,7 @@ class Hub implements RunningHub {
 
   constructor(
     options: HubOptions,
-    { auth, audit, vouchers, places, tunnels, calls, locks }: Parts,
+    { auth, audit, vouchers, places, tunnels, calls, locks, peers }: Parts,
   ) {
     this.#options = options;
     this.#auth = auth;
@@ -173,15 +210,22 @@ class Hub implements RunningHub {
     const { stateDir } = options;
     this.#known = stateDir === undefined ? undefined : KnownServers.open(stateDir);
     this.#registry = new Registry({ departures: this.#known?.departures ?? [] });
+    this.#peers = peers && new PeerPort(options.peers!, peers.credentials);
+    this.#directory = this.#peers === undefined ? this.#registry : new Directory({
+      registry: this.#registry,
+      view: options.peers!.view,
+      links: this.#peers.links,
+    });
     this.#gate = new Gatekeeper({
       auth,
-      registry: this.#registry,
+      registry: this.#directory,
       allowPlaintextCalls: options.allowPlaintextCalls ?? true,
       trustLoopback: options.trustLoopback ?? true,
     });
     this.#audit = audit;
     this.#locks = locks;
     this.#listeners = [tunnels, calls];
+    this.peerAddress = peers && shownAddress(peers.listener.addr);
     const { tunnelPath: path } = this.#tunnelOptions;
     const scheme = options.tunnelTls === undefined ? "ws" : "wss";
     this.tunnelAddress = `${scheme}://${shownAddress(tunnels.addr)}${path}`;
@@ -208,7 +252,7 @@ class Hub implements RunningHub {
     this.#callListener = new CallListener({
       relay: this.#relayContext(),
       gate: this.#gate,
-      registry: this.#registry,
+      directory: this.#directory,
       limits: this.#limits,
       places: this.#places,
       nextId: () => this.#makeId(),
@@ -216,6 +260,7 @@ class Hub implements RunningHub {
       onRawOpened: (raw) => this.#journal.rawOpened(raw),
       onRawEnded: (raw, result) => this.#journal.rawEnded(raw, result),
     });
+    if (peers !== undefined) this.#peers?.serve(peers.listener, this.#peerRelayContext());
     this.closed = Promise.all([
       acceptLoop(tunnels, (conn) => this.#tunnelListener.serve(conn), {
         signal: this.#acceptingTunnels.signal,
@@ -260,6 +305,7 @@ class Hub implements RunningHub {
     this.#ownServices.drain();
     this.#registry.endWaits();
     for (const caller of this.#callListener.callers) caller.drain();
+    this.#peers?.drain();
     const options = signal === undefined ? {} : { signal };
     await Promise.all([
       ...this.#registry.list().map((tunnel) => tunnel.drain(options)),
@@ -284,6 +330,7 @@ class Hub implements RunningHub {
     for (const tunnel of tunnels) tunnel.close({ reason: "The hub goes away", by: "hub" }, 1001);
     this.#tunnelListener.close();
     this.#callListener.close();
+    this.#peers?.close();
     for (const own of this.#owns) own.close();
     this.#deadlines.close();
     this.#limits.close();
@@ -297,7 +344,8 @@ class Hub implements RunningHub {
 
   async #untilCallersAreGone(signal: AbortSignal | undefined): Promise<void> {
     while (!signal?.aborted) {
-      const busy = [...this.#callListener.callers].some((caller) => caller.isBusy);
+      const callers = [...this.#callListener.callers, ...this.#peers?.callers ?? []];
+      const busy = callers.some((caller) => caller.isBusy);
       if (!busy && this.#callListener.raws.size === 0) return;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -344,7 +392,7 @@ class Hub implements RunningHub {
       router: new CallRouter({
         gate,
         limits,
-        registry: this.#registry,
+        registry: this.#directory,
         own: () => this.#openOwn(),
       }),
       observers: [gate, limits, this.#journal],
@@ -353,6 +401,20 @@ class Hub implements RunningHub {
       refused: this.#refusedCalls,
       maxStreams: limits.maxStreamsPerConnection,
       isReady: () => this.isReady,
+    };
+  }
+
+  /** The same for calls that other hubs forward: they get to this hub's own tunnels, and no further. */
+  #peerRelayContext(): Omit<RelayContext, "forwarder" | "maxStreams"> {
+    return {
+      ...this.#relayContext(),
+      router: new PeerRouter({
+        hub: () => this.#options.peers!.name,
+        gate: this.#gate,
+        limits: this.#limits,
+        registry: this.#registry,
+        own: () => this.#openOwn(),
+      }),
     };
   }
 
@@ -379,12 +441,15 @@ class Hub implements RunningHub {
     }
     for (const caller of callers) bufferedBytes += caller.bufferedBytes;
     for (const raw of raws) bufferedBytes += raw.bufferedBytes;
+    connections += this.#peers?.connections ?? 0;
+    bufferedBytes += this.#peers?.bufferedBytes ?? 0;
     return { connections, bufferedBytes };
   }
 
   /** Once a second. */
   #sweep(): void {
     each(this.#callListener.callers, (caller) => caller.tick());
+    if (this.#peers !== undefined) each([this.#peers], (peers) => peers.tick());
     this.#limits.tick(this.#load());
     each([...this.#owns, this.#gate, this.#refusedCalls, this.#journal], (part) => part.tick());
     for (const own of this.#owns) if (own !== this.#own && !own.isBusy) this.#owns.delete(own);

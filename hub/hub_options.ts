@@ -8,6 +8,7 @@
 import type { ReloadPart } from "../shared/cli/reload.ts";
 import type { AuditFileOptions } from "./audit/file.ts";
 import type { LimitsOptions, Usage } from "./limits/limits.ts";
+import type { PeerOptions } from "./links/peer_port.ts";
 import { ListenAddress, TlsIdentity } from "./net/listen_options.ts";
 import type { TunnelPortOptions } from "./tunnels/tunnel_port_options.ts";
 
@@ -53,6 +54,12 @@ export interface HubOptions {
    * @default no limit
    */
   readonly openFiles?: number;
+  /**
+   * Other hubs, for whose servers this one takes calls as well.
+   *
+   * @default none
+   */
+  readonly peers?: PeerOptions | undefined;
 }
 
 /** A hub that listens. */
@@ -61,6 +68,8 @@ export interface RunningHub {
   readonly tunnelAddress: string;
   /** What clients dial, such as `127.0.0.1:9090`. */
   readonly callAddress: string;
+  /** What other hubs dial; `undefined` for a hub alone. */
+  readonly peerAddress: string | undefined;
   /** The true addresses of listeners that listen on all addresses, such as `[::]:8080`. */
   readonly wildcards: { readonly tunnel?: string; readonly call?: string };
   /** Resolves when everything has ended; rejects if a listener died by itself. */

@@ -20,6 +20,10 @@ export interface AuditRecord {
   readonly labels?: Readonly<Record<string, string>>;
   /** `/package.Service/Method` of a call. */
   readonly method?: string;
+  /** The other hub that has the server, and the call there: its own line has the same as `from`. */
+  readonly via?: string;
+  /** The other hub that forwarded it, and the call there: that one's line has the same as `via`. */
+  readonly from?: string;
   readonly status: StatusName;
   /** Bytes from the caller to the server, and back. */
   readonly bytesUp?: number;

@@ -27,11 +27,11 @@ import {
 } from "./raw_handshake.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { ConnectionPlaces } from "../limits/open_files.ts";
-import type { OpenTunnel } from "../tunnels/open_tunnel.ts";
+import type { ServerTarget } from "../peer/call_target.ts";
 import { probeResponse } from "../relay/probes.ts";
 import { RawConnection, type RawMeters, type RawResult } from "./raw_connection.ts";
+import type { ServerName } from "../registry/tunnel.ts";
 import { readHead } from "../net/read_head.ts";
-import type { Registry } from "../registry/registry.ts";
 import { CallerConnection, type RelayContext } from "../relay/caller_connection.ts";
 import { MAX_SNIFF_BYTES, sniff, type Sniffed } from "./sniff.ts";
 import { closeQuietly, hostOf, type Peer, type PeerConn, peerOf, writeAll } from "../net/peer.ts";
@@ -47,13 +47,16 @@ export interface RawRecord {
   readonly server: string;
   readonly remoteAddress: string;
   readonly identity: Operator;
+  /** Which call at which other hub it is; `undefined` if its server's tunnel is here. */
+  readonly via?: string | undefined;
 }
 
 /** What the call listener needs of the hub. */
 export interface CallListenerContext {
   readonly relay: RelayContext;
   readonly gate: Gatekeeper;
-  readonly registry: Registry<OpenTunnel>;
+  /** Where servers are. */
+  readonly directory: { pick(name: ServerName): ServerTarget | undefined };
   readonly limits: Limits;
   readonly places: ConnectionPlaces;
   nextId(): string;
@@ -74,7 +77,7 @@ interface OpenedRaw {
   readonly raw: RawConnection;
   readonly handshake: Handshake;
   readonly server: string;
-  readonly tunnel: OpenTunnel;
+  readonly tunnel: ServerTarget;
   readonly identity: Operator;
 }
 
@@ -215,7 +218,8 @@ export class CallListener {
     const { handshake, server, tunnel, identity } = opened;
     const { remoteAddress } = arrived.peer;
     admitted.onEnd(() => closeQuietly(conn));
-    const record = { id: this.#context.nextId(), server, remoteAddress, identity };
+    const { via } = raw;
+    const record = { id: this.#context.nextId(), server, remoteAddress, identity, via };
     this.#context.onRawOpened(record);
     this.raws.add(raw);
     const startedMs = performance.now();
@@ -239,7 +243,7 @@ export class CallListener {
     admitted: Admitted,
   ): Promise<OpenedRaw | undefined> {
     const { remoteAddress } = peer;
-    const { gate, registry } = this.#context;
+    const { gate, directory } = this.#context;
     let identity: Operator | undefined;
     let server = "";
     let raw: RawConnection | undefined;
@@ -265,14 +269,14 @@ export class CallListener {
       server = route.name;
       admitted.keep({ server, identity: who, request });
       const [name = "", expose = ""] = server.split("/");
-      const tunnel = registry.pick(name);
+      const tunnel = directory.pick(name);
       if (tunnel === undefined) throw parentAway(server, name);
       const place = loadOf(name, tunnel, identity.name);
       const full = this.#context.limits.refusal(identity.name, place);
       if (full !== undefined) throw full;
       admitted.enter(identity.name, name);
       const voucher = tunnel.vouchers?.of(identity);
-      raw = new RawConnection(tunnel, { expose, operator: identity.name, voucher });
+      raw = new RawConnection(tunnel, { expose, operator: identity, voucher });
       await raw.open(AbortSignal.any([tooLate.signal, admitted.signal]));
       return { raw, handshake, server, tunnel, identity };
     } catch (error) {

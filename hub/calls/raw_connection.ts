@@ -27,6 +27,7 @@ import { lostError, resetError, statusOf, tooLargeError } from "../relay/answer_
 import type { Socket } from "../peer/socket_pump.ts";
 import type { ByteMeter } from "../limits/meter.ts";
 import type { CallTarget } from "../peer/call_target.ts";
+import { type ForwardedOperator, peerFields } from "../access/peer_fields.ts";
 import { ERROR_DOMAIN } from "../errors.ts";
 
 /** What a server may have sent that the caller's socket has not taken. */
@@ -47,7 +48,7 @@ const CHUNK = root.lookupType("ghub.v1.Chunk");
 export interface RawOptions {
   /** Name of an upstream of the server, or empty for the server's own services. */
   readonly expose: string;
-  readonly operator: string;
+  readonly operator: ForwardedOperator;
   /** For a server that asks for it. */
   readonly voucher?: string | undefined;
 }
@@ -89,9 +90,9 @@ export class RawConnection implements StreamEvents, Disposable {
 
   constructor(upstream: CallTarget, options: RawOptions) {
     this.#upstream = upstream;
-    this.#operator = options.operator;
+    this.#operator = options.operator.name;
     const { connection } = upstream.side;
-    if (!connection.canRequest || upstream.resets.isFullFor(options.operator)) {
+    if (!connection.canRequest || upstream.resets.isFullFor(this.#operator)) {
       throw new RpcError(Status.UNAVAILABLE, `Server "${upstream.name}" takes no more calls`);
     }
     const head: HeaderList = [
@@ -101,7 +102,9 @@ export class RawConnection implements StreamEvents, Disposable {
       [":authority", upstream.name],
       ["content-type", "application/grpc"],
       ["te", "trailers"],
-      [OPERATOR_FIELD, options.operator],
+      ...(upstream.forwarding === undefined
+        ? [[OPERATOR_FIELD, this.#operator] as const]
+        : peerFields(options.operator, upstream.forwarding)),
       ...(options.voucher === undefined ? [] : [[VOUCHER_FIELD, options.voucher, true] as const]),
       ...(options.expose === "" ? [] : [["x-hub-upstream", options.expose] as const]),
     ];
@@ -129,6 +132,13 @@ export class RawConnection implements StreamEvents, Disposable {
     } finally {
       signal.removeEventListener("abort", abort);
     }
+  }
+
+  /** Which call at which other hub it is; `undefined` for a server whose tunnel is here. */
+  get via(): string | undefined {
+    const { forwarding } = this.#upstream;
+    if (forwarding === undefined) return undefined;
+    return `${forwarding.hub}/${forwarding.link}-${this.#stream.id}`;
   }
 
   /** Bytes that wait for the caller to read, or for the rest of their chunk. */
@@ -284,8 +294,10 @@ export class RawConnection implements StreamEvents, Disposable {
   }
 
   onReset(_stream: Stream, code: number): void {
-    const { name, lost } = this.#upstream;
-    const error = lost === undefined ? resetError(name, code) : lostError(name, lost);
+    const { name, lost, forwarding } = this.#upstream;
+    const error = lost === undefined
+      ? resetError(name, code)
+      : lostError(name, lost, forwarding?.hub);
     this.#opened.reject(error);
     this.#opened.promise.catch(() => {});
     this.#finish(error.code, error.message);

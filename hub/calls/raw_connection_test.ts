@@ -147,13 +147,14 @@ async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
 }
 
+const OLGA = { name: "olga", how: "token" } as const;
 const text = (value: string) => new TextEncoder().encode(value);
 const patient = () => new AbortController().signal;
 
 /** A raw connection that its server has accepted, joined with a socket. */
 async function joined(first = "") {
   const tunnel = new TunnelInMemory();
-  const raw = new RawConnection(tunnel.upstream, { expose: "", operator: "olga" });
+  const raw = new RawConnection(tunnel.upstream, { expose: "", operator: OLGA });
   const open = raw.open(patient());
   await until(() => tunnel.server.streams.size === 1);
   tunnel.accept();
@@ -164,7 +165,7 @@ async function joined(first = "") {
 
 Deno.test("RawConnection asks the server for a connection", async () => {
   const tunnel = new TunnelInMemory();
-  using raw = new RawConnection(tunnel.upstream, { expose: "payments", operator: "olga" });
+  using raw = new RawConnection(tunnel.upstream, { expose: "payments", operator: OLGA });
   const open = raw.open(patient());
   await until(() => tunnel.server.streams.size === 1);
   const [line] = tunnel.server.log;
@@ -297,7 +298,7 @@ Deno.test("RawConnection ends", async (t) => {
   await t.step("when it is disposed before it was joined", async () => {
     const tunnel = new TunnelInMemory();
     {
-      using raw = new RawConnection(tunnel.upstream, { expose: "", operator: "olga" });
+      using raw = new RawConnection(tunnel.upstream, { expose: "", operator: OLGA });
       const open = raw.open(patient());
       await until(() => tunnel.server.streams.size === 1);
       tunnel.accept();
@@ -312,7 +313,7 @@ Deno.test("RawConnection ends", async (t) => {
 Deno.test("RawConnection.open() fails", async (t) => {
   const opening = async () => {
     const tunnel = new TunnelInMemory();
-    const raw = new RawConnection(tunnel.upstream, { expose: "", operator: "olga" });
+    const raw = new RawConnection(tunnel.upstream, { expose: "", operator: OLGA });
     const stop = new AbortController();
     const error = raw.open(stop.signal).then(
       () => assert.fail("It is open"),
@@ -343,7 +344,7 @@ Deno.test("RawConnection.open() fails", async (t) => {
   });
   await t.step("when the time was over before it began", async () => {
     const tunnel = new TunnelInMemory();
-    using raw = new RawConnection(tunnel.upstream, { expose: "", operator: "olga" });
+    using raw = new RawConnection(tunnel.upstream, { expose: "", operator: OLGA });
     await assert.rejects(raw.open(AbortSignal.abort()), { code: Status.DEADLINE_EXCEEDED });
   });
 });

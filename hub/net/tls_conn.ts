@@ -39,6 +39,15 @@ interface HandshakeOptions {
   readonly alpn: readonly string[];
   /** Asks for the client's certificate, if there is somebody who could vouch for it. */
   readonly trust?: Trust | undefined;
+  /** False for the end that dials. @default true */
+  readonly isServer?: boolean;
+}
+
+/** The certificate of a listener that was dialled: whoever dials decides what it is worth. */
+export interface ShownCertificate {
+  readonly der: Uint8Array;
+  /** An authority of the context vouches for it, and it is of this time. Its names were not looked at. */
+  readonly isVerified: boolean;
 }
 
 /** One connection with TLS. */
@@ -48,6 +57,7 @@ export class TlsConn implements PeerConn {
   readonly #conn: Deno.TcpConn;
   readonly #engine: TlsEngine;
   #certificate: ClientCertificate | undefined;
+  #shown: ShownCertificate | undefined;
   /** What a reader gets into its hands, how much of it has come, and how much may. */
   #into: Uint8Array | undefined;
   #filled = 0;
@@ -60,13 +70,14 @@ export class TlsConn implements PeerConn {
   #sending: Promise<void> | undefined;
   #closed = false;
 
-  private constructor(conn: Deno.TcpConn, { context, alpn, trust }: HandshakeOptions) {
+  private constructor(conn: Deno.TcpConn, { context, alpn, trust, isServer }: HandshakeOptions) {
     this.#conn = conn;
     this.remoteAddr = conn.remoteAddr;
     this.#engine = new TlsEngine({
       context,
       alpn,
       requestCert: trust !== undefined,
+      isServer: isServer ?? true,
       onClear: (bytes) => this.#onClear(bytes),
     });
   }
@@ -76,7 +87,7 @@ export class TlsConn implements PeerConn {
     conn.setNoDelay(true);
     const secured = new TlsConn(conn, options);
     try {
-      await secured.#shakeHands(options.trust);
+      await secured.#shakeHands(options);
       return secured;
     } catch (error) {
       secured.close();
@@ -87,6 +98,11 @@ export class TlsConn implements PeerConn {
   /** What the client has shown. */
   get certificate(): ClientCertificate | undefined {
     return this.#certificate;
+  }
+
+  /** What the listener has shown, to the end that dialled it. */
+  get shown(): ShownCertificate | undefined {
+    return this.#shown;
   }
 
   async read(into: Uint8Array): Promise<number | null> {
@@ -134,16 +150,18 @@ export class TlsConn implements PeerConn {
     this.#conn.setNoDelay(on);
   }
 
-  async #shakeHands(trust: Trust | undefined): Promise<void> {
+  async #shakeHands({ trust, isServer = true }: HandshakeOptions): Promise<void> {
     const buffer = new Uint8Array(HANDSHAKE_READ);
+    if (!isServer) await this.#send();
     while (!this.#engine.established) {
       const n = await this.#conn.read(buffer);
-      if (n === null) throw new Error("The client is gone");
+      if (n === null) throw new Error(isServer ? "The client is gone" : "The listener is gone");
       this.#engine.receive(buffer.subarray(0, n));
       await this.#send();
       if (this.#engine.error !== undefined) throw this.#engine.error;
     }
     if (trust !== undefined) this.#certificate = readCertificate(this.#engine, trust);
+    if (!isServer) this.#shown = shownBy(this.#engine);
     this.#engine.forgetCertificate();
   }
 
@@ -259,6 +277,12 @@ function readCertificate(engine: TlsEngine, trust: Trust): ClientCertificate | u
       return kind === undefined ? [] : [`${kind}:${value}`];
     }),
   };
+}
+
+function shownBy(engine: TlsEngine): ShownCertificate {
+  const raw = engine.peerCertificate?.raw;
+  if (raw === undefined) throw new Error("The listener shows no certificate");
+  return { der: new Uint8Array(raw), isVerified: engine.isPeerVerified };
 }
 
 /** What the handshake has verified, the client's own certificate first. */

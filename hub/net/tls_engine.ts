@@ -1,5 +1,5 @@
 /**
- * TLS of one connection, the server's part, without any I/O:
+ * TLS of one connection, without any I/O; the server's part, or that of a hub that dials another one:
  *
  *     receive(encrypted) ─▶ onClear(bytes)     what became readable
  *     send(clear) ─▶ take() → encrypted        until there is no more
@@ -59,11 +59,13 @@ export interface EngineOptions {
   readonly alpn: readonly string[];
   /** Asks for the client's certificate; one without any, or with a bad one, is let in. */
   readonly requestCert: boolean;
+  /** The part of the one that was dialled; the other part lets in whoever answers. @default true */
+  readonly isServer?: boolean;
   /** Takes what became readable: a view that is good during the call only. It must not throw. */
   onClear(bytes: Uint8Array): void;
 }
 
-/** The server's part of TLS on one connection: encrypted bytes on one side, plain ones on the other. */
+/** One end of TLS on one connection: encrypted bytes on one side, plain ones on the other. */
 export class TlsEngine {
   /** The handshake is done. */
   established = false;
@@ -81,10 +83,10 @@ export class TlsEngine {
   #sending = false;
 
   /** @throws {Error} If this Deno has another TLS, or the certificate cannot be used. */
-  constructor({ context, alpn, requestCert, onClear }: EngineOptions) {
+  constructor({ context, alpn, requestCert, isServer = true, onClear }: EngineOptions) {
     this.#onClear = onClear;
     const options = {
-      isServer: true,
+      isServer,
       secureContext: context,
       ALPNProtocols: [...alpn],
       requestCert,
@@ -140,7 +142,7 @@ export class TlsEngine {
     return encrypted.length === 0 ? undefined : encrypted;
   }
 
-  /** What the client has shown, until `forgetCertificate()`. */
+  /** What the other end has shown, until `forgetCertificate()`. */
   get peerCertificate(): tls.DetailedPeerCertificate | undefined {
     return this.#socket?.getPeerCertificate(true) ?? undefined;
   }

@@ -152,23 +152,32 @@ export class EventLog {
     const id = this.#nextId();
     const peer = call.remoteAddress;
     const method = methodOf(head);
-    // Each call comes here: literals, since spreading costs ten times as much.
-    this.#activity.publish({
-      kind: "CALL_ENDED",
-      server,
-      peer,
-      method,
-      status,
-      durationMs: durationUs / 1e3,
-      bytesUp,
-      bytesDown,
-      reason,
-      id,
-    });
+    const { from, via } = call;
+    // Each call comes here: literals, since spreading costs ten times as much. Whoever watches hears of
+    // a forwarded call from the hub where its caller is.
+    if (from === undefined) {
+      this.#activity.publish({
+        kind: "CALL_ENDED",
+        server,
+        peer,
+        method,
+        status,
+        durationMs: durationUs / 1e3,
+        bytesUp,
+        bytesDown,
+        reason,
+        id,
+      });
+    }
     const why = reason === "" ? "" : `,"reason":${safeJson(reason)}`;
+    const hub = from !== undefined
+      ? `,"from":${safeJson(from)}`
+      : via !== undefined
+      ? `,"via":${safeJson(via)}`
+      : "";
     this.#audit.recordJson(
       `${whatOf(call)},"status":"${statusName(status)}","bytesUp":${bytesUp},` +
-        `"bytesDown":${bytesDown},"durationMs":${millis(durationUs)}${why},"id":"${id}"}`,
+        `"bytesDown":${bytesDown},"durationMs":${millis(durationUs)}${why}${hub},"id":"${id}"}`,
     );
   }
 
@@ -189,7 +198,7 @@ export class EventLog {
   }
 
   rawEnded(
-    { id, server, remoteAddress: peer, identity: { name, subject } }: RawRecord,
+    { id, server, remoteAddress: peer, identity: { name, subject }, via }: RawRecord,
     { status, reason, ...rest }: RawResult & { readonly durationMs: number },
   ): void {
     const numbers = { ...rest, durationMs: rounded(rest.durationMs) };
@@ -203,6 +212,7 @@ export class EventLog {
       ...numbers,
       status: statusName(status),
       ...(reason !== "" && { reason }),
+      ...(via !== undefined && { via }),
       id,
     });
   }

@@ -52,3 +52,9 @@ export interface CallTarget {
   readonly forwarding?: Forwarding | undefined;
   callsTotal: number;
 }
+
+/** A server's tunnel, here or at another hub, as calls go to it. */
+export interface ServerTarget extends CallTarget {
+  /** The tunnel's. */
+  readonly id: string;
+}

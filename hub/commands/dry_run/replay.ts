@@ -65,6 +65,8 @@ interface Line extends AuditEntry {
   readonly time: string;
   readonly id: string;
   readonly dropped?: number;
+  /** Another hub forwarded it, and has a line of its own about it. */
+  readonly from?: string;
 }
 
 /**
@@ -137,6 +139,8 @@ class Replay {
   }
 
   take(line: Line, where: string): void {
+    // Judged once, at the hub where it was made: both may be given to one dry run.
+    if (line.from !== undefined) return;
     this.#lines++;
     this.#from ||= line.time;
     this.#to = line.time;
@@ -228,7 +232,7 @@ function isLine(value: unknown): value is Line {
   if (typeof value !== "object" || value === null) return false;
   const line = value as Record<string, unknown>;
   const texts = ["time", "who", "server", "status", "id"];
-  const optional = ["method", "reason", "subject"];
+  const optional = ["method", "reason", "subject", "from"];
   return KINDS.includes(line["kind"]) &&
     texts.every((key) => isText(line[key])) &&
     optional.every((key) => line[key] === undefined || isText(line[key])) &&

@@ -1,0 +1,186 @@
+/**
+ * Where servers are, over all hubs: this hub's own registry, and what the view says of the others.
+ *
+ *     pick(name) ─▶ own tunnel
+ *                └▶ else a place at another hub that can be reached, by hash of the name
+ *
+ * The view is a map that may be old: the hub that has the tunnel decides, by the generation that this
+ * one sends along.
+ *
+ * @module
+ */
+import { errorInfo, retryInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
+import { Status } from "../../shared/grpc/status.ts";
+import { quote } from "../../shared/text/quote.ts";
+import { ERROR_DOMAIN, LIMIT_RETRY_MS } from "../errors.ts";
+import type { ServerTarget } from "../peer/call_target.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { ServerInfo, ServerName, Tunnel } from "../registry/tunnel.ts";
+import type { QueueOptions } from "../registry/wait_queue.ts";
+import type { ClusterView, Place } from "./view.ts";
+
+/** The ways to other hubs. */
+export interface PlaceLinks {
+  /** The way to a place; `undefined` while its hub cannot be reached. */
+  targetOf(place: Place): ServerTarget | undefined;
+  /** Called when a way has opened or was lost. */
+  onChange(listener: () => void): void;
+}
+
+export interface DirectoryOptions {
+  readonly registry: Pick<
+    Registry<Tunnel & ServerTarget>,
+    "changes" | "has" | "isRenewing" | "known" | "labelsOf" | "lastSeen" | "pick" | "waitFor"
+  >;
+  readonly view: Pick<ClusterView, "placesOf" | "names" | "onChange">;
+  readonly links: PlaceLinks;
+}
+
+/** Takes the registry's place for all that asks where servers are. */
+export class Directory {
+  readonly #registry: DirectoryOptions["registry"];
+  readonly #view: DirectoryOptions["view"];
+  readonly #links: PlaceLinks;
+  /** What is called when a place of a name may have come. */
+  readonly #waiting = new Map<ServerName, Set<() => void>>();
+  #changes = 0;
+
+  constructor({ registry, view, links }: DirectoryOptions) {
+    this.#registry = registry;
+    this.#view = view;
+    this.#links = links;
+    view.onChange(({ server }) => {
+      this.#changes++;
+      this.#wake(server);
+    });
+    links.onChange(() => this.#wake());
+  }
+
+  /** Where calls to a name go now. */
+  pick(name: ServerName): ServerTarget | undefined {
+    return this.#registry.pick(name) ?? this.#remote(name);
+  }
+
+  /** Whether calls to this name go through now. */
+  isOnline(name: ServerName): boolean {
+    return this.pick(name) !== undefined;
+  }
+
+  isRenewing(name: ServerName): boolean {
+    return this.#registry.isRenewing(name);
+  }
+
+  /** Whether this name is or was known. */
+  has(name: ServerName): boolean {
+    return this.#registry.has(name) || this.#view.placesOf(name).length > 0;
+  }
+
+  /** Names that are or were known, in no order. */
+  *known(): Generator<ServerName> {
+    yield* this.#registry.known();
+    for (const name of this.#view.names()) if (!this.#registry.has(name)) yield name;
+  }
+
+  /** Grows with each change of what `known` and `labelsOf` give. */
+  get changes(): number {
+    return this.#registry.changes + this.#changes;
+  }
+
+  /** The labels of the tunnel that `pick` gives, or of the last one. */
+  labelsOf(name: ServerName): ServerInfo["labels"] | undefined {
+    const here = this.#registry.labelsOf(name);
+    if (here !== undefined && this.#registry.pick(name) !== undefined) return here;
+    return this.#best(name)?.place.info.labels ??
+      newest(this.#view.placesOf(name))[0]?.info.labels ??
+      here;
+  }
+
+  lastSeen(name: ServerName): { lastSeenMs: number; reason: string } | undefined {
+    const [place] = newest(this.#view.placesOf(name));
+    if (place === undefined) return this.#registry.lastSeen(name);
+    return { lastSeenMs: Date.now(), reason: "" };
+  }
+
+  /** Why a server that another hub has cannot be reached from here. */
+  unreachable(name: ServerName): RpcError | undefined {
+    const [place] = newest(this.#view.placesOf(name));
+    if (place === undefined || this.isOnline(name)) return undefined;
+    const hub = place.hub.name;
+    return new RpcError(
+      Status.UNAVAILABLE,
+      `Server ${quote(name)} has its tunnel at hub ${quote(hub)}, which cannot be reached from ` +
+        "this one; nothing was delivered",
+      {
+        details: [
+          errorInfo("HUB_UNREACHABLE", ERROR_DOMAIN, { server: name, hub }),
+          retryInfo(LIMIT_RETRY_MS),
+        ],
+      },
+    );
+  }
+
+  /** The way to a server, as soon as there is one: its tunnel comes here, or to a hub that is linked. */
+  async waitFor(name: ServerName, options: QueueOptions): Promise<ServerTarget> {
+    const now = options.signal.aborted ? undefined : this.pick(name);
+    if (now !== undefined) return now;
+    const over = new AbortController();
+    const { promise, resolve } = Promise.withResolvers<ServerTarget>();
+    const look = () => {
+      const target = this.#remote(name);
+      if (target !== undefined) resolve(target);
+    };
+    const waiting = this.#waiting.get(name) ?? new Set();
+    this.#waiting.set(name, waiting.add(look));
+    try {
+      const signal = AbortSignal.any([options.signal, over.signal]);
+      return await Promise.race([this.#registry.waitFor(name, { ...options, signal }), promise]);
+    } finally {
+      over.abort();
+      waiting.delete(look);
+      if (waiting.size === 0) this.#waiting.delete(name);
+    }
+  }
+
+  #remote(name: ServerName): ServerTarget | undefined {
+    return this.#best(name)?.target;
+  }
+
+  /** Of the places that can be reached the one whose hub comes first for this name. */
+  #best(name: ServerName): { readonly place: Place; readonly target: ServerTarget } | undefined {
+    const places = newest(this.#view.placesOf(name));
+    let best: { readonly place: Place; readonly target: ServerTarget } | undefined;
+    let bestRank = -1;
+    for (const place of places) {
+      if (place.hub.state !== "open") continue;
+      const target = this.#links.targetOf(place);
+      if (target === undefined) continue;
+      if (places.length === 1) return { place, target };
+      const rank = rankOf(name, place.hub.session);
+      if (rank > bestRank) [best, bestRank] = [{ place, target }, rank];
+    }
+    return best;
+  }
+
+  #wake(server?: ServerName): void {
+    if (server !== undefined) this.#waiting.get(server)?.forEach((look) => look());
+    else for (const waiting of this.#waiting.values()) waiting.forEach((look) => look());
+  }
+}
+
+/** Those of the newest tenure of a name: older ones are about to end. */
+function newest(places: readonly Place[]): readonly Place[] {
+  if (places.length < 2) return places;
+  const generation = Math.max(...places.map((place) => place.generation));
+  return places.filter((place) => place.generation === generation);
+}
+
+/** Spreads names over hubs in the same way at every hub (FNV-1a). */
+function rankOf(name: ServerName, session: string): number {
+  let hash = 0x811c9dc5;
+  for (const text of [name, " ", session]) {
+    for (let at = 0; at < text.length; at++) {
+      hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193) >>> 0;
+    }
+  }
+  return hash;
+}

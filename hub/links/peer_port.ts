@@ -1,0 +1,125 @@
+/**
+ * All that a hub has for other hubs: the port where they dial, and the links that it has dialled.
+ *
+ * @module
+ */
+import { X509Certificate } from "node:crypto";
+import { getLogger } from "@logtape/logtape";
+import { generateCertificate } from "../../shared/tls/generate.ts";
+import { VERSION } from "../../shared/version.ts";
+import type { ClusterView } from "../cluster/view.ts";
+import { acceptLoop } from "../net/accept_loop.ts";
+import type { HubListener } from "../net/listen.ts";
+import type { ListenAddress, TlsIdentity } from "../net/listen_options.ts";
+import type { CallerConnection, RelayContext } from "../relay/caller_connection.ts";
+import { type PeerCredentials, PeerDialler } from "./peer_dial.ts";
+import { PEER_PROTOCOL, type PeerHub } from "./peer_handshake.ts";
+import { PeerLinks } from "./peer_links.ts";
+import { PeerListener } from "./peer_listener.ts";
+import { certificateHash } from "./peer_proof.ts";
+
+/** The days of a certificate that a hub makes for its own peer port, which the secret vouches for. */
+const OWN_CERTIFICATE_DAYS = 3650;
+
+/** How a hub listens for others, and proves itself to them. One of `secret` and `ca` must be there. */
+export interface PeerOptions {
+  readonly listen: ListenAddress;
+  /** Where other hubs reach it, as `host:port`. @default the address that it listens on */
+  readonly address?: string | undefined;
+  /** What both ends of a link must hold. */
+  readonly secret?: string | undefined;
+  /** Authorities that sign the certificates of hubs, as PEM; without a secret hubs must show one. */
+  readonly ca?: string | undefined;
+  /** Its certificate for other hubs, with its key. @default one of its own making */
+  readonly identity?: Pick<TlsIdentity, "cert" | "key"> | undefined;
+  /** What this hub is called. */
+  readonly name: string;
+  /** What it knows of other hubs. */
+  readonly view: ClusterView;
+}
+
+/** What must be there before the port can listen. */
+export async function peerCredentials(
+  { identity, secret, ca }: Pick<PeerOptions, "identity" | "secret" | "ca">,
+): Promise<PeerCredentials> {
+  if (secret === undefined && ca === undefined) {
+    throw new Error("Hubs need a secret or an authority to know each other by");
+  }
+  const { cert, key } = identity ??
+    await generateCertificate(["localhost"], { days: OWN_CERTIFICATE_DAYS });
+  return { cert, key, secret, ca };
+}
+
+/** Links to other hubs, and the port where they dial. */
+export class PeerPort {
+  readonly links: PeerLinks;
+  readonly #self: () => PeerHub;
+  readonly #credentials: PeerCredentials;
+  #listener: PeerListener | undefined;
+  readonly #accepting = new AbortController();
+
+  constructor({ name, view }: Pick<PeerOptions, "name" | "view">, credentials: PeerCredentials) {
+    this.#credentials = credentials;
+    this.#self = () => ({
+      name,
+      session: view.session ?? "",
+      version: VERSION,
+      protocol: PEER_PROTOCOL,
+    });
+    const dialler = new PeerDialler(credentials);
+    this.links = new PeerLinks({ view, dialler, self: this.#self });
+  }
+
+  /** Serves other hubs until `close()`. @param relay Its router must see this hub's own tunnels only. */
+  serve(listener: HubListener, relay: Omit<RelayContext, "forwarder" | "maxStreams">): void {
+    const { cert, secret } = this.#credentials;
+    const peers = new PeerListener({
+      relay,
+      self: this.#self,
+      secret,
+      certificate: certificateHash(new X509Certificate(cert).raw),
+    });
+    this.#listener = peers;
+    const { signal } = this.#accepting;
+    acceptLoop(listener, (conn) => peers.serve(conn), { signal }).catch((error) =>
+      getLogger(["hub", "links"]).error("No other hub can dial any more: {error}", { error })
+    );
+  }
+
+  /** Other hubs that have a link to this one. */
+  get callers(): ReadonlySet<CallerConnection> {
+    return this.#listener?.callers ?? NONE;
+  }
+
+  /** Bytes that wait for other hubs, or of which the rest has not come. */
+  get bufferedBytes(): number {
+    let bytes = 0;
+    for (const link of this.links.open()) bytes += link.bufferedBytes;
+    for (const caller of this.callers) bytes += caller.bufferedBytes;
+    return bytes;
+  }
+
+  /** Connections, both ways. */
+  get connections(): number {
+    return this.callers.size + [...this.links.open()].length;
+  }
+
+  /** Once a second. */
+  tick(): void {
+    this.links.tick();
+    for (const caller of this.callers) caller.tick();
+  }
+
+  /** Takes no new calls of other hubs. */
+  drain(): void {
+    for (const caller of this.callers) caller.drain();
+  }
+
+  close(): void {
+    this.#accepting.abort();
+    this.links.close();
+    this.#listener?.close();
+  }
+}
+
+const NONE: ReadonlySet<CallerConnection> = new Set();

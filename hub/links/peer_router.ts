@@ -1,0 +1,131 @@
+/**
+ * Where a call goes that another hub forwards: to the tunnel of this hub that the other one has
+ * judged, or nowhere. It sees nothing but this hub's own tunnels, so no call makes a second hop.
+ *
+ * It is judged here again, by this hub's own auth file and on the labels of that very tunnel: a denial
+ * at either hub counts.
+ *
+ * @module
+ */
+import { errorInfo, retryInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
+import { Status } from "../../shared/grpc/status.ts";
+import { type CallIdentity, callIdentity } from "../access/call_identity.ts";
+import type { CallHeaders } from "../access/call_head.ts";
+import { loadOf, type Routed } from "../access/call_router.ts";
+import { isTunnelService } from "../access/director.ts";
+import type { Gatekeeper } from "../access/gatekeeper.ts";
+import { type ForwardedHead, readPeerFields } from "../access/peer_fields.ts";
+import { ERROR_DOMAIN } from "../errors.ts";
+import type { Limits } from "../limits/limits.ts";
+import type { Peer } from "../net/peer.ts";
+import type { CallTarget } from "../peer/call_target.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { ServerName, Tunnel } from "../registry/tunnel.ts";
+
+/** How a hub opens a raw connection for a caller of another one. */
+const RAW_PATH = "/ghub.v1.Tunnel/Connect";
+const UPSTREAM_FIELD = "x-hub-upstream";
+
+export interface PeerRouterOptions {
+  /** This hub's name, for errors. */
+  readonly hub: () => string;
+  readonly gate: Pick<Gatekeeper, "authorizeForwarded" | "permit" | "permitRaw">;
+  /** Of this hub's own tunnels, and of nothing else. */
+  readonly registry: Pick<Registry<Tunnel & CallTarget>, "pick">;
+  readonly limits: Pick<Limits, "ownRefusal" | "refusal">;
+  /** What this hub tells other ones: of its own servers only. */
+  readonly own: () => CallTarget;
+}
+
+/** Takes the place of `CallRouter` for calls that come over a link. */
+export class PeerRouter {
+  readonly #options: PeerRouterOptions;
+  /** Hubs repeat what they forward, and with it the list. */
+  readonly #read = new WeakMap<CallHeaders, ForwardedHead | RpcError>();
+
+  constructor(options: PeerRouterOptions) {
+    this.#options = options;
+  }
+
+  /** Who calls, as the other hub says. */
+  identify(head: CallHeaders, peer: Peer): CallIdentity | RpcError {
+    const forwarded = this.#forwarded(head);
+    if (forwarded instanceof RpcError) return forwarded;
+    const { operator } = forwarded;
+    const answer = this.#options.gate.authorizeForwarded(
+      head,
+      { kind: "operator", ...operator },
+      peer,
+    );
+    const identity = callIdentity(answer);
+    // A credential for the hubs was taken out by the other one: what is left is the server's.
+    if (!(identity instanceof RpcError)) identity.credentialUsed = false;
+    return identity;
+  }
+
+  /** Where it goes, or why nowhere: nothing was delivered then. */
+  route(head: CallHeaders, identity: CallIdentity): Routed | RpcError {
+    const routed = this.#route(head, identity);
+    return routed instanceof RpcError ? atHub(routed, this.#options.hub()) : routed;
+  }
+
+  /** Nothing waits here: `x-hub-wait` is the first hub's. */
+  waitFor({ server }: { readonly server: ServerName }): Promise<CallTarget> {
+    return Promise.reject(atHub(notHere(server), this.#options.hub()));
+  }
+
+  #route(head: CallHeaders, identity: CallIdentity): Routed | RpcError {
+    const { gate, registry, limits, own } = this.#options;
+    const forwarded = this.#forwarded(head);
+    if (forwarded instanceof RpcError) return forwarded;
+    const { to } = forwarded;
+    if (to === undefined) {
+      return limits.ownRefusal(identity.name) ?? { server: "", target: own(), waitMs: 0 };
+    }
+    const { server, generation } = to;
+    const target = registry.pick(server);
+    if (target === undefined || target.generation !== generation) return notHere(server);
+    const denied = head.path === RAW_PATH
+      ? gate.permitRaw(identity, rawServer(server, head))
+      : isTunnelService(head.path)
+      ? new RpcError(Status.PERMISSION_DENIED, "This is spoken between hub and servers only")
+      : gate.permit(head, { operator: identity, server });
+    return denied ?? limits.refusal(identity.name, loadOf(server, target, identity.name)) ??
+      { server, target, waitMs: 0 };
+  }
+
+  #forwarded(head: CallHeaders): ForwardedHead | RpcError {
+    let read = this.#read.get(head);
+    if (read === undefined) {
+      read = readPeerFields(head.fields);
+      this.#read.set(head, read);
+    }
+    return read;
+  }
+}
+
+/** A raw connection to an upstream goes over its server's tunnel, and needs a permission of its own. */
+function rawServer(server: ServerName, { fields }: CallHeaders): ServerName {
+  const upstream = fields.find(([name]) => name === UPSTREAM_FIELD)?.[1];
+  return upstream === undefined ? server : `${server}/${upstream}`;
+}
+
+/** The other hub's map is older than this one's truth: it reads the name again. */
+function notHere(server: ServerName): RpcError {
+  return new RpcError(
+    Status.UNAVAILABLE,
+    `Server "${server}" has no such tunnel at this hub any more, nothing was delivered`,
+    { details: [errorInfo("NOT_DELIVERED", ERROR_DOMAIN, { server }), retryInfo(0)] },
+  );
+}
+
+/** Says in an error's details which hub has made it. */
+function atHub({ code, message, details }: RpcError, hub: string): RpcError {
+  return new RpcError(code, message, {
+    details: details.map((detail) => {
+      if (detail.type !== "google.rpc.ErrorInfo" || !("metadata" in detail.value)) return detail;
+      const { metadata } = detail.value as { metadata?: Record<string, string> };
+      return { ...detail, value: { ...detail.value, metadata: { ...metadata, hub } } };
+    }),
+  });
+}
