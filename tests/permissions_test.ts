@@ -73,14 +73,38 @@ Deno.test("the hub starts no program, loads no code, and gives back what it need
   }
 });
 
-Deno.test("the client writes nothing, starts no program and loads no code", async () => {
-  await using world = await World.start({ servers: [] });
-  const { code, stdout, stderr } = await Process.run(
-    probed("gclient", ["auth", "whoami", "-s", world.callAddress]),
-  );
-  assert.equal(code, 0, stderr);
-  assert.match(stdout, /"operator":"loopback"/);
-  assert.deepEqual(allowed(stderr), ["env", "read", "net"]);
+Deno.test("the client starts no program, loads no code, and writes only what it is told to", async (t) => {
+  await using world = await World.start({ servers: ["edge-1"] });
+  const to = ["-s", world.callAddress];
+  const endless = [
+    "-d",
+    '{"count":100000,"delayMs":50}',
+    "--all",
+    "--log-dir",
+    `${world.dir}/logs`,
+  ];
+  const table: [name: string, args: string[], ready: RegExp, then: Kind[]][] = [
+    [
+      "a call",
+      ["hub", "activity", "--history", "1", "-o", "json", ...to],
+      /"seq"/,
+      ["env", "read", "net"],
+    ],
+    [
+      "--log-dir",
+      ["call", "echo.v1.Echo/ServerStream", ...endless, ...to],
+      /"server":"edge-1"/,
+      ["env", "read", "write", "net"],
+    ],
+  ];
+  for (const [name, args, ready, expected] of table) {
+    await t.step(name, async () => {
+      const { process, first, then } = await afterStart("gclient", args, ready);
+      await using _ = process;
+      assert.deepEqual(first, ["env", "read", "write", "net"]);
+      assert.deepEqual(then, expected);
+    });
+  }
 });
 
 Deno.test("a server without Fluentd gives back what it does not need; with it, it needs /proc", async (t) => {

@@ -17,6 +17,7 @@ import { printable } from "../../shared/text/printable.ts";
 import { type Call, messageTypes, startCall } from "./call.ts";
 import type { Header } from "../connect/connection_options.ts";
 import { dial } from "../connect/dial.ts";
+import type { SharedChannel } from "../connect/shared_channel.ts";
 import type { TlsSettings } from "../connect/tls_settings.ts";
 
 /** What a try needs; the same for each. */
@@ -40,6 +41,8 @@ export interface CallPlan {
   readonly signal: AbortSignal;
   /** Gets a trace, if anybody wants it. */
   readonly trace: Output | undefined;
+  /** Gives a connection that others use too. @default one of this call's own */
+  readonly shared?: SharedChannel;
 }
 
 /** How far a try got: somebody who ends it wants to know what may have happened. */
@@ -82,7 +85,8 @@ export async function attemptCall(
     const start = performance.now();
     const handshake = raw ? { server: plan.server, token: plan.token } : undefined;
     const timeoutMs = plan.connectTimeoutMs;
-    channel = await dial(address, { tls, proxy, handshake, timeoutMs, deadline, signal });
+    channel = await (plan.shared?.get() ??
+      dial(address, { tls, proxy, handshake, timeoutMs, deadline, signal }));
     stage.connected = true;
     const ms = Math.round(performance.now() - start);
     const how = [tls ? "TLS" : "plaintext", raw ? "raw" : "", proxy ? `through ${proxy.host}` : ""];
@@ -110,7 +114,7 @@ export async function attemptCall(
       trailers: call?.trailers,
     };
   } finally {
-    await channel?.[Symbol.asyncDispose]();
+    if (plan.shared === undefined) await channel?.[Symbol.asyncDispose]();
   }
 }
 

@@ -33,6 +33,17 @@ export interface CallFailure extends Way {
   readonly interrupted?: boolean;
 }
 
+/** A call failed whose answer is needed to go on. */
+export class CallFailedError extends Error {
+  override readonly name: string = "CallFailedError";
+  readonly failure: CallFailure;
+
+  constructor(failure: CallFailure) {
+    super(failure.error.message);
+    this.failure = failure;
+  }
+}
+
 export const ERROR_INFO = "google.rpc.ErrorInfo";
 
 /** The details of this type; they are what the peer says of its error in addition to the message. */

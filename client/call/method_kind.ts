@@ -10,6 +10,11 @@ export function mayChange(method: protobuf.Method): boolean {
   return idempotency(method) !== "NO_SIDE_EFFECTS";
 }
 
+/** Does a call end the collection of logs? */
+export function stopsCollection(method: protobuf.Method): boolean {
+  return method.fullName === ".fluentd.v1.Fluentd.Stop";
+}
+
 /** Is the outcome of two calls that of one? */
 export function isIdempotent(method: protobuf.Method): boolean {
   return idempotency(method) !== undefined;

@@ -18,7 +18,7 @@ import { Status, type StatusName, statusName } from "../../shared/grpc/status.ts
 import { type Attempt, attemptCall } from "./attempt.ts";
 import { messageTypes } from "./call.ts";
 import { hopOf } from "./delivery.ts";
-import type { CallFailure } from "./failure.ts";
+import { CallFailedError, type CallFailure } from "./failure.ts";
 import type { CallRoute } from "./route.ts";
 import { MAX_FILES, Schema } from "./schema.ts";
 
@@ -46,14 +46,8 @@ const NOT_THERE: ReadonlySet<StatusName> = new Set([
 ]);
 
 /** Asking did not work. */
-export class ReflectionError extends Error {
+export class ReflectionError extends CallFailedError {
   override readonly name = "ReflectionError";
-  readonly failure: CallFailure;
-
-  constructor(failure: CallFailure) {
-    super(failure.error.message);
-    this.failure = failure;
-  }
 }
 
 /** Asks what is at the end of a route. Each question is a call of its own. */

@@ -19,7 +19,7 @@ import { Exit, Lsb } from "../print/exit_code.ts";
 import { changeTable, stateTable } from "../print/fluentd_table.ts";
 import { printable } from "../../shared/text/printable.ts";
 import { type CallOutcome, rpcCommand } from "./rpc_command.ts";
-import { serverArgument } from "./server_argument.ts";
+import { serversArgument } from "./server_argument.ts";
 import { nowOf } from "../print/table.ts";
 
 /** What the server may take beyond its own `wait`: checks before, the way there and back. */
@@ -102,7 +102,7 @@ function putLoss(request: protobuf.Message, { options }: Context): void {
   if (options["acceptLoss"]) Object.assign(request, { acceptLoss: true });
 }
 
-const common = { toServer: true, args: [serverArgument] } as const;
+const common = { toServer: true, args: [serversArgument] } as const;
 const change = { ...common, onceById: true } as const;
 
 export const fluentdCommand: Command = {
@@ -137,6 +137,7 @@ export const fluentdCommand: Command = {
       examples: [
         "gclient fluentd stop edge-1",
         "gclient fluentd stop edge-1 --set flushFirst=true --set wait=5m",
+        "gclient fluentd stop edge-1 edge-2 --yes",
       ],
       title: "fluentd.stop",
       method: "fluentd.v1.Fluentd/Stop",
@@ -155,6 +156,7 @@ export const fluentdCommand: Command = {
       examples: [
         "gclient fluentd restart edge-1",
         "gclient fluentd restart edge-1 --set mode=ZERO_DOWNTIME",
+        "gclient fluentd restart --all --canary 1 --max-failures 5% --yes --log-dir logs",
       ],
       title: "fluentd.restart",
       method: "fluentd.v1.Fluentd/Restart",
@@ -179,6 +181,7 @@ export const fluentdCommand: Command = {
         "gclient fluentd status edge-1",
         "gclient fluentd status edge-1 --exit-code -q && echo it runs",
         "gclient fluentd status edge-1 --set view=FULL -o yaml",
+        "gclient fluentd status --all | jq -r 'select(.response.state.health != \"HEALTHY\").server'",
       ],
       options: {
         exitCode: {

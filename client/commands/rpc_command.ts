@@ -5,13 +5,11 @@
  */
 import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
 import type protobuf from "protobufjs";
-import { backoff } from "../../shared/async/backoff.ts";
 import { delay } from "../../shared/async/delay.ts";
 import { sampleMessage } from "../../shared/codec/sample.ts";
 import type { Value } from "../../shared/codec/value.ts";
 import type { Argument, Io, Options } from "../../shared/cli/program.ts";
 import type { Command, Context } from "../../shared/cli/command.ts";
-import { durationMs } from "../../shared/grpc/proto_time.ts";
 import { decodeMessage, methodOf } from "../../shared/grpc/service.ts";
 import { root } from "../../shared/grpc/root.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
@@ -19,20 +17,24 @@ import { Status } from "../../shared/grpc/status.ts";
 import { type Attempt, attemptCall, type CallPlan, type Stage } from "../call/attempt.ts";
 import { messageTypes } from "../call/call.ts";
 import { connectionOptions } from "../connect/connection_options.ts";
+import { fleetOptions } from "../fleet/fleet_options.ts";
 import { givenFlags } from "../connect/given_flags.ts";
 import { EXIT_CODES_HELP, exitCodeOf } from "../print/exit_code.ts";
 import { deliveryOf, type Way } from "../call/delivery.ts";
-import { type CallFailure, mayRepeat } from "../call/failure.ts";
+import { CallFailedError, type CallFailure, mayRepeat } from "../call/failure.ts";
 import { failureDocument } from "../print/failure_document.ts";
-import { mayChange } from "../call/method_kind.ts";
-import { planRoute, type RouteValues } from "../call/route.ts";
+import { mayChange, stopsCollection } from "../call/method_kind.ts";
+import { type CallRoute, planRoute, type RouteValues } from "../call/route.ts";
 import { serverOptions } from "../call/server_options.ts";
+import { giveId, idOf } from "../call/request_id.ts";
+import { isPassing, retryWaitMs } from "../call/retries.ts";
 import { createPrinter, isTable } from "../print/print.ts";
 import { printOptions, type PrintValues } from "../print/print_options.ts";
 import { showProgress } from "../print/progress.ts";
-import { ReflectionError } from "../call/reflection.ts";
 import { readRequests } from "../request/request.ts";
 import { requestOptions, type RequestValues } from "../request/request_options.ts";
+import { targetSelectorOptions } from "./selector_options.ts";
+import { confirm, isFleet, runFleetCommand } from "./fleet_command.ts";
 import { processStdin } from "../request/stdin.ts";
 
 /** How a call that went through counts. */
@@ -55,7 +57,9 @@ export interface RpcCommand<Response> {
   /** As people call it: "fluentd.start". */
   readonly title: string | ((context: Context) => string);
   /** `package.Service/Method`, or what finds it. */
-  readonly method: string | ((context: Context) => Promise<protobuf.Method>);
+  readonly method:
+    | string
+    | ((context: Context, route?: CallRoute) => Promise<protobuf.Method>);
   /** What `-p` shows in some of the request's fields, so that a server takes it as it stands. */
   readonly sample?: Readonly<Record<string, Value>>;
   /** Does an argument name the server that is called? Else the hub itself is. */
@@ -101,14 +105,15 @@ export function rpcCommand<Response extends object>(rpc: RpcCommand<Response>): 
       ...options,
       ...requestOptions,
       ...printOptions,
-      ...(rpc.toServer ? serverOptions : {}),
+      ...(rpc.toServer ? { ...targetSelectorOptions, ...fleetOptions, ...serverOptions } : {}),
       ...connectionOptions,
     },
+    needs: ({ logDir }) => logDir === undefined ? [] : ["write"],
     run: async (context) => {
       try {
         return await run(rpc, context);
       } catch (error) {
-        if (!(error instanceof ReflectionError)) throw error;
+        if (!(error instanceof CallFailedError)) throw error;
         const { responseFormat } = context.options as Values;
         await context.io.stderr.write(failureDocument(error.failure, responseFormat));
         return exitCodeOf(error.failure.error.code);
@@ -121,6 +126,7 @@ async function run<Response extends object>(
   rpc: RpcCommand<Response>,
   context: Context,
 ): Promise<number> {
+  if (isFleet(rpc, context)) return await runFleetCommand(rpc, context);
   const { io } = context;
   const values = context.options as Values;
   const title = typeof rpc.title === "string" ? rpc.title : rpc.title(context);
@@ -138,6 +144,11 @@ async function run<Response extends object>(
   const table = (message: protobuf.Message, columns: number) =>
     rpc.table?.(decode(message), columns);
   const { stdout, stderr } = io;
+  if (stopsCollection(method)) {
+    const targets = context.args.slice(rpc.serverAt ?? 0);
+    const refused = await confirm(context, { title, targets, method });
+    if (refused !== undefined) return refused;
+  }
   const printer = createPrinter({ values, stdout, stderr, method, type, table });
   const plan = await makePlan(rpc, context, method);
   const { server, deadline } = plan;
@@ -252,14 +263,6 @@ async function makePlan<Response>(
   return { ...route, method, requests, deadline: Date.now() + timeoutMs };
 }
 
-function idOf(request: protobuf.Message | undefined): string | undefined {
-  return (request as { requestId?: string } | undefined)?.requestId || undefined;
-}
-
-function giveId(request: protobuf.Message): void {
-  (request as { requestId?: string }).requestId = idOf(request) ?? crypto.randomUUID();
-}
-
 interface ReadOptions {
   readonly signal: AbortSignal;
   readonly stdinTimeoutMs: number;
@@ -275,20 +278,6 @@ async function readRequestsAloud(
   const what = "waiting for the request on standard input (-n sends an empty one)";
   using _ = showProgress({ what, limitMs: stdinTimeoutMs, stderr: io.stderr });
   return await readRequests(method, values, { stdin: processStdin, signal, stdinTimeoutMs });
-}
-
-/** May another try do better? A refusal stays one. */
-function isPassing({ error }: CallFailure): boolean {
-  return error.code === Status.UNAVAILABLE;
-}
-
-/** The peer's `RetryInfo`, else an exponential wait with jitter. */
-function retryWaitMs({ error }: CallFailure, tries: number): number {
-  const info = error.details.find(({ type }) => type === "google.rpc.RetryInfo")?.value;
-  const asked = info !== undefined && "retryDelay" in info
-    ? durationMs(info.retryDelay ?? {})
-    : undefined;
-  return asked ?? backoff(tries);
 }
 
 function sampleText(

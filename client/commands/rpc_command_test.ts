@@ -134,7 +134,7 @@ Deno.test("completion knows the names of the hub's servers", async () => {
 
 Deno.test("wrong usage ends with exit code 2", async (t) => {
   const table: [args: string, err: RegExp][] = [
-    ["fluentd start a b", /Too many arguments/],
+    ["auth whoami a", /Too many arguments/],
     ["fluentd start a*b\u00e9", /is not a server's name/],
     ["fluentd start -d {} -f x.json", /Both -d and -f/],
     ['fluentd start -d {"waits":1}', /waits[^]*hint: A sample: -p/],

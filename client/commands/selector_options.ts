@@ -27,6 +27,15 @@ export const selectorOptions = {
   },
 } as const satisfies Options;
 
+/**
+ * The same for a command that changes what is selected: a variable that was set for another one must not
+ * choose its servers.
+ */
+export const targetSelectorOptions = {
+  selector: { ...selectorOptions.selector, env: false },
+  label: { ...selectorOptions.label, env: false },
+} as const satisfies Options;
+
 export type SelectorValues = OptionValues<typeof selectorOptions>;
 
 /**

@@ -37,3 +37,10 @@ export const serverArgument: Argument = {
   optional: true,
   complete: serverNames,
 };
+
+/** `[server...]`. */
+export const serversArgument: Argument = {
+  ...serverArgument,
+  summary: "the servers; without one, the hub takes its only one",
+  many: true,
+};

@@ -10,7 +10,7 @@ import { connectionOptions, type ConnectionValues } from "../connect/connection_
 import { describe } from "../print/describe.ts";
 import { EXIT_CODES_HELP, exitCodeOf } from "../print/exit_code.ts";
 import { failureText } from "../print/failure_text.ts";
-import { planRoute, type RouteValues } from "../call/route.ts";
+import { type CallRoute, planRoute, type RouteValues } from "../call/route.ts";
 import { serverOptions } from "../call/server_options.ts";
 import { printable } from "../../shared/text/printable.ts";
 import { Reflection, ReflectionError } from "../call/reflection.ts";
@@ -23,12 +23,21 @@ const ASK_TIMEOUT_MS = 10_000;
 const CALL_TIMEOUT_MS = 30_000;
 
 const server: Argument = { ...serverArgument, summary: "the server; without it, the hub itself" };
+const servers: Argument = {
+  ...server,
+  summary: "the servers; without one, the hub itself",
+  many: true,
+};
 const options = { ...serverOptions, ...connectionOptions };
 
-async function reflection(context: Context, name: string | undefined): Promise<Reflection> {
+async function reflection(
+  context: Context,
+  name: string | undefined,
+  known?: CallRoute,
+): Promise<Reflection> {
   const { timeoutMs, waitForServerMs = 0 } = context.options as ConnectionValues & RouteValues;
   const limitMs = timeoutMs ?? ASK_TIMEOUT_MS + waitForServerMs;
-  return new Reflection(await planRoute(context, name), Date.now() + limitMs);
+  return new Reflection(known ?? await planRoute(context, name), Date.now() + limitMs);
 }
 
 /** Prints what `ask` gives, or why it cannot. */
@@ -93,12 +102,13 @@ export const callCommand: Command = rpcCommand({
     "gclient call fluentd.v1.Fluentd/Stop edge-1 --set wait=60s",
     "gclient call payments.v1.Payments/List edge-1/payments -d '{\"limit\": 10}'",
     "gclient call payments.v1.Payments/List edge-1/payments -p -o yaml > req.yaml",
+    "gclient call grpc.health.v1.Health/Check --all",
   ],
-  args: [{ name: "method", summary: "package.Service/Method" }, server],
+  args: [{ name: "method", summary: "package.Service/Method" }, servers],
   title: ({ args }) => args[0] ?? "call",
-  method: async (context) => {
+  method: async (context, route) => {
     const [method = "", name] = context.args;
-    return await (await reflection(context, name)).method(method);
+    return await (await reflection(context, name, route)).method(method);
   },
   toServer: true,
   serverAt: 1,

@@ -12,6 +12,14 @@ export const Exit = {
   USAGE: 2,
   /** The call succeeded, what it asked for did not; or its answer is no. */
   OUTCOME_FAILED: 3,
+  /** Of several servers, some failed or were not tried. */
+  SOME_FAILED: 4,
+  /** Of several servers, none went well. */
+  ALL_FAILED: 5,
+  /** Nobody has confirmed it. */
+  NOT_CONFIRMED: 6,
+  /** No server was meant. */
+  NO_TARGET: 7,
 } as const;
 
 /** Keeps gRPC's codes apart from a program's own small ones; grpcurl has the same. */
@@ -31,6 +39,8 @@ export const EXIT_CODES_HELP = `Exit codes:
   1       unexpected error
   2       wrong usage, or a request that cannot be read
   3       the call went through, but Fluentd did not do what was asked, or the answer is no
+  4       of several servers, some failed        5   all failed
+  6       not confirmed: --yes is missing        7   no server is meant
   65-80   the call failed: 64 + gRPC status code, such as
           68 DEADLINE_EXCEEDED, 69 NOT_FOUND, 71 PERMISSION_DENIED, 78 UNAVAILABLE, 80 UNAUTHENTICATED
   130/143 ended by SIGINT / SIGTERM      141 nobody reads the output any more`;

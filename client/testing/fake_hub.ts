@@ -13,7 +13,14 @@ import type {
   ghub_v1_ListServersResponse as ListServersResponse,
 } from "../../shared/gen/types.ts";
 import { CallMetadata, type MetadataEntry } from "../../shared/grpc/call_metadata.ts";
-import { bidi, clientStream, serverStream, unary } from "../../shared/grpc/handlers.ts";
+import {
+  bidi,
+  type BidiHandler,
+  clientStream,
+  type Handler,
+  serverStream,
+  unary,
+} from "../../shared/grpc/handlers.ts";
 import { addReflection } from "../../shared/grpc/reflection.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { peerHost } from "../../shared/grpc_js/implementation.ts";
@@ -35,7 +42,7 @@ export interface SeenCall {
 /** What the hub answers; a test replaces what it needs. */
 export interface Script {
   /** Thrown by every method while it returns an error. */
-  fail: () => { error: RpcError; trailers?: Record<string, string> } | undefined;
+  fail: (server: string) => { error: RpcError; trailers?: Record<string, string> } | undefined;
   start: object;
   stop: object;
   restart: object;
@@ -43,7 +50,7 @@ export interface Script {
   servers: ListServersResponse | ((request: ListServersRequest) => ListServersResponse);
   activity: (signal: AbortSignal) => AsyncIterable<Activity>;
   /** Waits before an answer. */
-  before: (signal: AbortSignal) => Promise<void>;
+  before: (signal: AbortSignal, server: string) => Promise<void>;
 }
 
 /** Trailers of an error that the hub itself made, before it sent the call on. */
@@ -56,6 +63,10 @@ export interface FakeHub extends AsyncDisposable {
   readonly address: string;
   readonly calls: SeenCall[];
   readonly script: Script;
+  /** How many connections have come. */
+  readonly connections: () => number;
+  /** Which servers were asked what they can do. */
+  readonly reflected: () => string[];
 }
 
 export async function startFakeHub(certificate?: CertificatePair): Promise<FakeHub> {
@@ -75,8 +86,9 @@ export async function startFakeHub(certificate?: CertificatePair): Promise<FakeH
       const { deadlineMs, metadata, trailers, signal } = context;
       const timeoutMs = deadlineMs === undefined ? undefined : deadlineMs - Date.now();
       calls.push({ method, request, metadata: firstOf(metadata), timeoutMs });
-      await script.before(signal);
-      const failure = script.fail();
+      const server = String(metadata.get("x-hub-server")[0] ?? "");
+      await script.before(signal, server);
+      const failure = script.fail(server);
       const extra = failure?.trailers ?? { "x-hub-hop": "server", "x-hub-forwarded": "1" };
       for (const [key, value] of Object.entries(extra)) trailers.add(key, value);
       const headers = new CallMetadata();
@@ -109,10 +121,23 @@ export async function startFakeHub(certificate?: CertificatePair): Promise<FakeH
     }),
   });
   host.addService("echo.v1.Echo", ECHO);
-  addReflection(host, ["fluentd.v1.Fluentd", "ghub.v1.Hub", "echo.v1.Echo"]);
+  const reflected = new Set<string>();
+  addReflection({
+    addService: (name, { ServerReflectionInfo }) => {
+      const { handle } = ServerReflectionInfo as Handler;
+      host.addService(name, {
+        ServerReflectionInfo: bidi<never, object>((requests, context) => {
+          reflected.add(String(context.metadata.get("x-hub-server")[0] ?? ""));
+          return (handle as BidiHandler<never, object>)(requests, context);
+        }),
+      });
+    },
+  }, ["fluentd.v1.Fluentd", "ghub.v1.Hub", "echo.v1.Echo"]);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const sockets = new Set<Socket>();
+  let connections = 0;
   const serve = (socket: Socket) => {
+    connections++;
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
     socket.setNoDelay(true);
@@ -129,6 +154,8 @@ export async function startFakeHub(certificate?: CertificatePair): Promise<FakeH
     address: `127.0.0.1:${port}`,
     calls,
     script,
+    connections: () => connections,
+    reflected: () => [...reflected],
     async [Symbol.asyncDispose]() {
       server.forceShutdown();
       for (const socket of sockets) socket.destroy();
@@ -197,11 +224,14 @@ export interface RunOptions {
   readonly terminal?: boolean;
   /** How wide is it? */
   readonly columns?: number;
+  /** Is there a person who answers so? @default nobody */
+  readonly answer?: (question: string) => string | undefined;
 }
 
 /** Runs gclient in this process. Standard input is that of the tests: give `-n` or a request. */
 export async function runClient(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const { env = {}, signal = new AbortController().signal, onOut, terminal = false } = options;
+  const { answer } = options;
   let out = "";
   let err = "";
   let all = "";
@@ -221,6 +251,7 @@ export async function runClient(args: readonly string[], options: RunOptions = {
       err += text;
       all += text;
     }, false),
+    ...(answer !== undefined && { ask: (question: string) => Promise.resolve(answer(question)) }),
   };
   const code = await runProgram(program, args, { env, io, signal });
   return { code, out, err, all };

@@ -56,5 +56,6 @@ export const PROGRAMS: readonly ProgramSource[] = [
     // narrow it otherwise, narrow the user it runs as: docs/operations.md.
     flags: ["--no-remote", "--allow-all", "--unstable-net"],
   },
-  { name: "gclient", entry: "client/main.ts", flags: EVERYWHERE },
+  // It gives the right to write back at its start, unless the command is one that writes.
+  { name: "gclient", entry: "client/main.ts", flags: [...EVERYWHERE, "--allow-write"] },
 ];

@@ -47,6 +47,9 @@ export interface Command<O extends Options = Options> {
   readonly hidden?: boolean;
   readonly args?: readonly Argument[];
   readonly options?: O;
+  /** Of the permissions that few commands need, those that it needs with these options. @default none */
+  // deno-lint-ignore no-explicit-any -- the table is checked where the command is defined
+  needs?(options: Readonly<Record<string, any>>): readonly Deno.PermissionName[];
   /** Returns the exit code. */
   run?(context: Context<O>): Promise<number> | number;
   readonly commands?: readonly Command[];

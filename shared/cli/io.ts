@@ -24,7 +24,16 @@ export interface Io {
   readonly stdout: Output;
   /** All else: progress, warnings, errors. */
   readonly stderr: Output;
+  /** Asks the person at the terminal; absent where there is none. */
+  readonly ask?: Ask;
 }
+
+/**
+ * Writes a question to stderr and reads a line of standard input; `undefined` when that has ended.
+ *
+ * @throws `signal.reason`, as soon as the signal fires.
+ */
+export type Ask = (question: string, signal: AbortSignal) => Promise<string | undefined>;
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -33,7 +42,34 @@ const RETRY_MS = 5;
 
 /** The process's own streams. */
 export function processIo(env: Env): Io {
-  return { stdout: output(Deno.stdout, env), stderr: output(Deno.stderr, env) };
+  const stderr = output(Deno.stderr, env);
+  return {
+    stdout: output(Deno.stdout, env),
+    stderr,
+    ...(stderr.isTerminal && Deno.stdin.isTerminal() && { ask: asker(stderr) }),
+  };
+}
+
+/** Nobody answers a question with more. */
+const MAX_ANSWER_BYTES = 1024;
+
+function asker(stderr: Output): Ask {
+  return async (question, signal) => {
+    await stderr.write(question);
+    const bytes = new Uint8Array(MAX_ANSWER_BYTES);
+    const { promise: ended, reject } = Promise.withResolvers<never>();
+    const stop = () => reject(signal.reason);
+    signal.throwIfAborted();
+    signal.addEventListener("abort", stop, { once: true });
+    try {
+      // A terminal gives a line at once, when it is complete.
+      const count = await Promise.race([Deno.stdin.read(bytes), ended]);
+      if (count === null) return undefined;
+      return new TextDecoder().decode(bytes.subarray(0, count)).replace(/\r?\n$/, "");
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
+  };
 }
 
 interface Stream {

@@ -14,6 +14,7 @@ import { COMPLETE, complete } from "./complete.ts";
 import { completionCommand } from "./completion_script.ts";
 import { type Io, processIo } from "./io.ts";
 import { parse } from "./parse.ts";
+import { dropPermissions } from "./permissions.ts";
 import { listenToSignals, SignalError } from "./signals.ts";
 import { UsageError } from "./usage_error.ts";
 import { Priority, stderrIsJournal, withPriority } from "../systemd/journal.ts";
@@ -38,6 +39,8 @@ export interface RunOverrides {
   readonly io?: Io;
   /** Replaces SIGINT and SIGTERM. @default none */
   readonly signal?: AbortSignal;
+  /** Permissions to give back before a command runs that does not need them. @default none */
+  readonly dropped?: readonly Deno.PermissionName[];
 }
 
 /** `EPIPE` as a shell reports it: 128 + SIGPIPE. */
@@ -59,12 +62,14 @@ export async function runProgram(
   const env = overrides.env ?? Deno.env.toObject();
   const io = overrides.io ?? processIo(env);
   const full = { ...program, commands: [...program.commands, completionCommand(program)] };
+  const { dropped = [] } = overrides;
   let looked = false;
   using signals = overrides.signal === undefined
     ? listenToSignals({ exit: Deno.exit, handled: () => looked })
     : { signal: overrides.signal, onHangup() {}, [Symbol.dispose]() {} };
   try {
     if (args[0] === COMPLETE) {
+      dropPermissions(...dropped);
       const lines = await complete(full, args.slice(1), { env });
       await io.stdout.write(lines.map((line) => `${line}\n`).join(""));
       return 0;
@@ -74,6 +79,8 @@ export async function runProgram(
       await (parsed.asked ? io.stdout : io.stderr).write(parsed.text);
       return parsed.asked ? 0 : EXIT_USAGE;
     }
+    const needed = parsed.command.needs?.(parsed.options) ?? [];
+    dropPermissions(...dropped.filter((name) => !needed.includes(name)));
     const context = {
       ...parsed,
       env,

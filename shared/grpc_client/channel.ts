@@ -122,6 +122,11 @@ export class Channel implements AsyncDisposable {
     return this.#goaway;
   }
 
+  /** Will a call that is started now be taken to the peer? Not when either of them has ended it. */
+  get takesCalls(): boolean {
+    return this.#lost === undefined && this.#goaway === undefined;
+  }
+
   /** Starts a call. It may wait until the peer takes one more. */
   call(options: ClientCallOptions): ClientCall {
     const { authority, secure, userAgent, maxMessageBytes } = this.#options;

@@ -48,6 +48,12 @@ export const COVERAGE: Readonly<Record<string, Coverage>> = {
     shows: /"status":"NOCHANGE"/,
   },
   "./gclient fluentd status -o table": { run: "to its end", shows: /HEALTHY/ },
+  "./gclient fluentd status --all": { run: "to its end", shows: /"server":"edge-1"/ },
+  "./gclient fluentd restart -l 'env=prod,!canary' --canary 1 --max-failures 5% --yes --log-dir logs":
+    { by: "client/commands/fleet_command_test.ts" },
+  "./gclient fluentd status --from-file logs/hosts.failed": {
+    by: "client/commands/fleet_command_test.ts",
+  },
   "./gclient fluentd stop": { run: "to its end", shows: /"status":"SUCCESS"/ },
   "install -m 755 ghub /usr/local/bin/ghub": REMOTE_INSTALL,
   "mkdir -p /etc/ghub": REMOTE_INSTALL,

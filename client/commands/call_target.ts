@@ -1,0 +1,169 @@
+/**
+ * The call of one server of many: its tries, its answer, and whether it went well.
+ *
+ * @module
+ */
+import type protobuf from "protobufjs";
+import { delay } from "../../shared/async/delay.ts";
+import type { Context } from "../../shared/cli/command.ts";
+import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
+import { RpcError } from "../../shared/grpc/rpc_error.ts";
+import { decodeMessage } from "../../shared/grpc/service.ts";
+import { Status } from "../../shared/grpc/status.ts";
+import { attemptCall, type Stage } from "../call/attempt.ts";
+import { messageTypes } from "../call/call.ts";
+import { deliveryOf, type Way } from "../call/delivery.ts";
+import { CallFailedError, type CallFailure, mayRepeat } from "../call/failure.ts";
+import { mayChange } from "../call/method_kind.ts";
+import { idOf, withId } from "../call/request_id.ts";
+import { isPassing, retryWaitMs } from "../call/retries.ts";
+import type { CallRoute, RouteValues } from "../call/route.ts";
+import { givenFlags } from "../connect/given_flags.ts";
+import type { FleetValues } from "../fleet/fleet_options.ts";
+import type { TargetOutput } from "../fleet/report.ts";
+import { failureText } from "../print/failure_text.ts";
+import { createPrinter, type Printer } from "../print/print.ts";
+import type { PrintValues } from "../print/print_options.ts";
+
+/** What a command says of its calls (`rpc_command.ts` has the whole). */
+export interface TargetCommand<Response> {
+  readonly onceById?: boolean;
+  timeoutMs(request: protobuf.Message): number;
+  outcome?(
+    response: Response,
+    context: Context,
+  ): { readonly exitCode: number; readonly error?: string };
+}
+
+/** What is sent to a server, and how its answer is read. */
+export interface Prepared {
+  readonly method: protobuf.Method;
+  readonly requests: readonly protobuf.Message[];
+}
+
+/** One of the servers that are called. */
+export interface Target {
+  readonly name: string;
+  readonly title: string;
+  readonly route: CallRoute;
+  readonly output: TargetOutput;
+  /** `Date.now()` at which all servers must have answered. */
+  readonly until: number;
+  /** @throws {CallFailedError} If the server does not tell what it can do. */
+  readonly prepared: () => Promise<Prepared>;
+}
+
+/** Calls it, and prints its answer as an envelope, and its error. @returns Whether it went well. */
+export async function callTarget<R extends object>(
+  rpc: TargetCommand<R>,
+  context: Context,
+  target: Target,
+): Promise<boolean> {
+  const { name: server, title, route, output, until } = target;
+  const values = context.options as FleetValues & PrintValues & RouteValues;
+  const start = performance.now();
+  const printer = (method: protobuf.Method): Printer =>
+    createPrinter({
+      values: { ...values, envelope: true, responseFormat: values.responseFormat ?? "json" },
+      stdout: output.stdout,
+      stderr: output.stderr,
+      method,
+      type: messageTypes(method).response,
+      table: () => undefined,
+    });
+  const end = (error?: RpcError) => ({
+    server,
+    durationMs: performance.now() - start,
+    ...(error && { error }),
+  });
+
+  let prepared: Prepared;
+  try {
+    prepared = await target.prepared();
+  } catch (error) {
+    if (!(error instanceof CallFailedError)) throw error;
+    const { failure } = error;
+    await output.stderr.write(failureText(failure));
+    await printer(failure.method).end({
+      ...end(failure.error),
+      headers: undefined,
+      trailers: undefined,
+    });
+    return false;
+  }
+  const { method } = prepared;
+  const withIds = rpc.onceById === true && values.retries > 0;
+  const requests = withIds ? prepared.requests.map(withId) : prepared.requests;
+  const { response: type, request: requestType } = messageTypes(method);
+  // Nobody knows how long a stream is to go on.
+  const isStream = method.requestStream || method.responseStream;
+  const limitMs = values.perTargetTimeoutMs ??
+    (isStream
+      ? Infinity
+      : rpc.timeoutMs(requests[0] ?? requestType.create()) + route.waitForServerMs);
+  const deadline = Math.min(until, Date.now() + limitMs);
+  const { message: printMessage, end: printEnd } = printer(method);
+  const failureOf = (error: RpcError, way: Way): CallFailure => ({
+    ...way,
+    title,
+    server,
+    flags: givenFlags(context.given),
+    address: formatHostPort(route.address),
+    method,
+    error,
+    secure: route.tls !== undefined,
+    hasToken: route.token !== undefined,
+    requestId: rpc.onceById ? idOf(requests[0]) : undefined,
+  });
+
+  let ok = true;
+  let answered = false;
+  let perhapsBefore = false;
+  for (let tries = 0;; tries++) {
+    const stage: Stage = { connected: false, sent: false };
+    let known = (error: RpcError) =>
+      failureOf(error, { connected: stage.connected, refused: !stage.sent, perhapsBefore });
+    try {
+      const attempt = await attemptCall(
+        { ...route, method, requests, deadline },
+        async (message, call) => {
+          answered = true;
+          const bytes = type.encode(message).finish();
+          const outcome = rpc.outcome?.(decodeMessage<R>(type, bytes), context);
+          ok = (outcome?.exitCode ?? 0) === 0;
+          if (outcome?.error !== undefined) await output.stderr.write(`error: ${outcome.error}\n`);
+          await printMessage(message, { ...end(), headers: call.headers, trailers: call.trailers });
+        },
+        stage,
+      );
+      const { error, headers, trailers, connected, refused } = attempt;
+      if (error !== undefined) {
+        const failure = failureOf(error, { connected, refused, perhapsBefore });
+        const waitMs = retryWaitMs(failure, tries);
+        const again = tries < values.retries && !answered && isPassing(failure) &&
+          mayRepeat(failure) && Date.now() + waitMs < deadline;
+        if (again) {
+          known = () => failure;
+          perhapsBefore = deliveryOf(error, failure) === "unknown";
+          await delay(waitMs, { signal: route.signal });
+          continue;
+        }
+        await output.stderr.write(failureText(failure));
+        ok = false;
+      }
+      await printEnd({ ...end(error), headers, trailers });
+      return ok;
+    } catch (error) {
+      if (!route.signal.aborted) throw error;
+      const { reason } = route.signal;
+      const why = new RpcError(
+        Status.CANCELLED,
+        reason instanceof Error ? reason.message : String(reason),
+      );
+      if (mayChange(method)) {
+        await output.stderr.write(failureText({ ...known(why), interrupted: true }));
+      }
+      return false;
+    }
+  }
+}
