@@ -14,7 +14,7 @@ import type { Channel, Goaway } from "../../shared/grpc_client/channel.ts";
 import { goawayText } from "../../shared/grpc_client/failures.ts";
 import { CallMetadata } from "../../shared/grpc/call_metadata.ts";
 import { printable } from "../../shared/text/printable.ts";
-import { type Call, messageTypes, startCall } from "./call.ts";
+import { type Call, messageTypes, type Requests, startCall } from "./call.ts";
 import type { Header } from "../connect/connection_options.ts";
 import { dial } from "../connect/dial.ts";
 import type { SharedChannel } from "../connect/shared_channel.ts";
@@ -23,7 +23,8 @@ import type { TlsSettings } from "../connect/tls_settings.ts";
 /** What a try needs; the same for each. */
 export interface CallPlan {
   readonly method: protobuf.Method;
-  readonly requests: readonly protobuf.Message[];
+  /** All of them, or a stream that gives them as they come. */
+  readonly requests: readonly protobuf.Message[] | AsyncIterable<protobuf.Message>;
   readonly address: HostPort;
   readonly tls: TlsSettings | undefined;
   /** Absent: straight to the address. */
@@ -118,17 +119,25 @@ export async function attemptCall(
   }
 }
 
-/** All requests as bytes, before anything goes out: what cannot be written must be nobody's call. */
-function encode({ method, requests }: CallPlan): Uint8Array[] {
+/** Requests that are all there become bytes before anything goes out: what cannot be written must be nobody's call. */
+function encode({ method, requests }: CallPlan): Requests {
   const { request: type } = messageTypes(method);
-  return requests.map((request) => {
+  const bytes = (request: protobuf.Message) => {
     try {
       return type.encode(request).finish();
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new Error(`Cannot write the request, so it was not sent: ${why}`, { cause: error });
     }
-  });
+  };
+  return Symbol.asyncIterator in requests ? encodeEach(requests, bytes) : requests.map(bytes);
+}
+
+async function* encodeEach(
+  requests: AsyncIterable<protobuf.Message>,
+  bytes: (request: protobuf.Message) => Uint8Array,
+): AsyncGenerator<Uint8Array> {
+  for await (const request of requests) yield bytes(request);
 }
 
 function requestMetadata(plan: CallPlan): CallMetadata {

@@ -38,7 +38,7 @@ export async function attemptServerList(
   stage?: Stage,
 ): Promise<Attempt> {
   const { request: requestType } = messageTypes(plan.method);
-  const first = plan.requests[0] as ListRequest;
+  const [first] = plan.requests as readonly [ListRequest];
   const selector = first.selector === "" ? [] : parseSelector(first.selector);
   let all: ListResponse | undefined;
   let pageToken = first.pageToken;

@@ -332,6 +332,7 @@ function readOnce(stdin: Stdin, forNames: boolean): { names: Stdin["read"]; requ
     names: (options) => stdin.read(options),
     request: {
       kind: () => forNames ? "none" : stdin.kind(),
+      chunks: () => stdin.chunks(),
       read: (options) => all ??= stdin.read(options),
     },
   };

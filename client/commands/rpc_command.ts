@@ -31,8 +31,9 @@ import { isPassing, retryWaitMs } from "../call/retries.ts";
 import { createPrinter, isTable } from "../print/print.ts";
 import { printOptions, type PrintValues } from "../print/print_options.ts";
 import { showProgress } from "../print/progress.ts";
-import { readRequests } from "../request/request.ts";
+import { openRequests, readRequests } from "../request/request.ts";
 import { requestOptions, type RequestValues } from "../request/request_options.ts";
+import type { RequestStream } from "../request/request_stream.ts";
 import { targetSelectorOptions } from "./selector_options.ts";
 import { confirm, isFleet, runFleetCommand } from "./fleet_command.ts";
 import { processStdin } from "../request/stdin.ts";
@@ -157,6 +158,8 @@ async function run<Response extends object>(
   const limitMs = deadline - Date.now();
   const what = server === undefined ? title : `${title} on ${server}`;
   using progress = showProgress({ what, limitMs, stderr: io.stderr });
+  // It would be written over what somebody types.
+  if (plan.stream?.isTyped) progress.stop();
   let last: protobuf.Message | undefined;
   let outcome: CallOutcome | undefined;
   const take = async (message: protobuf.Message, call: Pick<Attempt, "headers" | "trailers">) => {
@@ -189,7 +192,7 @@ async function run<Response extends object>(
     error,
     secure: plan.tls !== undefined,
     hasToken: plan.token !== undefined,
-    requestId: rpc.onceById ? idOf(plan.requests[0]) : undefined,
+    requestId: rpc.onceById ? idOf(plan.first) : undefined,
   });
   /** What is known at this moment, if the call's user ends it. */
   let known: (why: string) => CallFailure;
@@ -219,7 +222,7 @@ async function run<Response extends object>(
       const failure = failureOf(error, { connected, refused });
       const waitMs = retryWaitMs(failure, tries);
       const again = tries < values.retries && last === undefined && isPassing(failure) &&
-        mayRepeat(failure) && Date.now() + waitMs < deadline;
+        mayRepeat(failure) && !plan.stream?.begun && Date.now() + waitMs < deadline;
       if (again) {
         const text = `warning: ${error.message}; trying again in ${Math.round(waitMs)} ms\n`;
         if (!values.quiet) await stderr.write(text);
@@ -240,27 +243,40 @@ async function run<Response extends object>(
   }
 }
 
+/** A plan, and what is known of its requests. */
+interface MadePlan extends CallPlan {
+  /** The first of those that are there. */
+  readonly first: protobuf.Message | undefined;
+  /** Those that are still to come. */
+  readonly stream: RequestStream | undefined;
+}
+
 async function makePlan<Response>(
   rpc: RpcCommand<Response>,
   context: Context,
   method: protobuf.Method,
-): Promise<CallPlan> {
+): Promise<MadePlan> {
   const { signal, io } = context;
   const values = context.options as Values;
   const server = rpc.toServer ? context.args[rpc.serverAt ?? 0] : undefined;
   const route = await planRoute(context, server);
+  const prepare = (request: protobuf.Message) => rpc.prepare?.(request, context);
+  const stream = openRequests(method, values, { stdin: processStdin, stderr: io.stderr, prepare });
   const stdinTimeoutMs = Math.max(STDIN_TIMEOUT_MS, values.timeoutMs ?? 0);
-  const requests = await readRequestsAloud(method, values, { signal, stdinTimeoutMs, io });
-  for (const request of requests) rpc.prepare?.(request, context);
+  const all = stream === undefined
+    ? await readRequestsAloud(method, values, { signal, stdinTimeoutMs, io })
+    : [];
+  all.forEach(prepare);
   // Without a need for one there is none: a server whose disk is full can keep no answers by their ids.
-  if (rpc.onceById && values.retries > 0) requests.forEach(giveId);
+  if (rpc.onceById && values.retries > 0) all.forEach(giveId);
+  const [first] = all;
   // Nobody knows how long a stream is to go on.
   const limitMs = () =>
     method.requestStream || method.responseStream
       ? Infinity
-      : rpc.timeoutMs(requests[0] ?? messageTypes(method).request.create()) + route.waitForServerMs;
-  const timeoutMs = values.timeoutMs ?? limitMs();
-  return { ...route, method, requests, deadline: Date.now() + timeoutMs };
+      : rpc.timeoutMs(first ?? messageTypes(method).request.create()) + route.waitForServerMs;
+  const deadline = Date.now() + (values.timeoutMs ?? limitMs());
+  return { ...route, method, requests: stream ?? all, deadline, first, stream };
 }
 
 interface ReadOptions {

@@ -5,6 +5,9 @@
  *
  * and its form: `--request-format`, else the file's ending, else its first character.
  *
+ * A stream's requests from standard input are sent as they come (`request_stream.ts`); all else is read and
+ * checked as a whole, before anything is sent.
+ *
  * @module
  */
 import type protobuf from "protobufjs";
@@ -16,11 +19,12 @@ import {
   readMessages,
   sniffFormat,
 } from "../../shared/codec/document.ts";
-import { UsageError } from "../../shared/cli/program.ts";
+import { type Output, UsageError } from "../../shared/cli/program.ts";
 import { missingRequired } from "../../shared/codec/required.ts";
 import { messageTypes } from "../call/call.ts";
 import { mayChange } from "../call/method_kind.ts";
 import type { RequestValues } from "./request_options.ts";
+import { RequestStream } from "./request_stream.ts";
 import { setFields } from "./set_field.ts";
 import type { Stdin } from "./stdin.ts";
 import { whyUnusable } from "../../shared/files/why_unusable.ts";
@@ -30,6 +34,8 @@ import { whyUnusable } from "../../shared/files/why_unusable.ts";
  * may do little.
  */
 const STDIN_PATHS = ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
+
+const STDIN_SOURCES = ["-", ...STDIN_PATHS].map((path) => `@${path}`);
 
 export interface ReadRequestsOptions {
   readonly stdin: Stdin;
@@ -68,6 +74,47 @@ export async function readRequests(
   const requests = messages.map((message) => setFields(message, type, values.set));
   for (const request of requests) checkRequired(type, request);
   return requests;
+}
+
+export interface OpenRequestsOptions {
+  readonly stdin: Stdin;
+  /** Gets what is wrong with a line that a person types. */
+  readonly stderr: Output;
+  /** Puts more into each request. */
+  readonly prepare: (request: protobuf.Message) => void;
+}
+
+/**
+ * The requests of a stream that come on standard input; `undefined` if they come from elsewhere, or the
+ * method takes one.
+ */
+export function openRequests(
+  method: protobuf.Method,
+  values: RequestValues,
+  { stdin, stderr, prepare }: OpenRequestsOptions,
+): RequestStream | undefined {
+  const { data, requestFile, noInput, requestFormat, allowUnknownFields } = values;
+  if (!method.requestStream || noInput || (data !== undefined && requestFile !== undefined)) {
+    return undefined;
+  }
+  const from = data ?? `@${requestFile ?? "-"}`;
+  const kind = stdin.kind();
+  if (kind === "none" || !STDIN_SOURCES.includes(from)) return undefined;
+  const { request: type } = messageTypes(method);
+  return new RequestStream({
+    chunks: stdin.chunks(),
+    format: requestFormat,
+    typing: kind === "terminal" ? stderr : undefined,
+    read(text, place) {
+      const messages = readMessages(text, { type, allowUnknownFields, ...place })
+        .map((message) => setFields(message, type, values.set));
+      for (const message of messages) {
+        checkRequired(type, message);
+        prepare(message);
+      }
+      return messages;
+    },
+  });
 }
 
 const EMPTY_HINT = "To send an empty one, use -n or -d '{}'";

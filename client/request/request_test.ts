@@ -33,6 +33,7 @@ async function read({ values = {}, stdin, kind, method = START }: Case) {
   let asked = false;
   const fake: Stdin = {
     kind: () => kind ?? (stdin === undefined ? "none" : "data"),
+    chunks: () => new ReadableStream(),
     read: () => {
       asked = true;
       const bytes = typeof stdin === "string" ? new TextEncoder().encode(stdin) : stdin;

@@ -10,13 +10,15 @@ import { UsageError } from "../../shared/cli/program.ts";
 
 /**
  * - `data`: somebody gives a request: a file, a pipe or a socket.
- * - `terminal`: a person, who did not mean to type one.
+ * - `terminal`: a person, who types the requests of a stream, and did not mean to type another one.
  * - `none`: `/dev/null`, a closed descriptor or another device.
  */
 export type StdinKind = "data" | "terminal" | "none";
 
 export interface Stdin {
   kind(): StdinKind;
+  /** As it comes. */
+  chunks(): AsyncIterable<Uint8Array>;
   /** All of it, up to its end. */
   read(options: { readonly signal: AbortSignal; readonly timeoutMs: number }): Promise<Uint8Array>;
 }
@@ -33,6 +35,7 @@ export const processStdin: Stdin = {
       return "none";
     }
   },
+  chunks: () => Deno.stdin.readable,
   read: ({ signal, timeoutMs }) => readAll(Deno.stdin.readable, { signal, timeoutMs }),
 };
 

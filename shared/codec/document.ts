@@ -9,7 +9,7 @@
 import { Buffer } from "node:buffer";
 import type protobuf from "protobufjs";
 import { MAX_DOCUMENT_BYTES } from "./bounds.ts";
-import { DocumentError } from "./document_error.ts";
+import { DocumentError, type TextPlace } from "./document_error.ts";
 import { Fault } from "./fault.ts";
 import type { Format, OutputFormat } from "./format.ts";
 import { readJson, writeJson } from "./json.ts";
@@ -21,6 +21,7 @@ import { writeXml } from "./xml_writer.ts";
 import { readYaml, writeYaml } from "./yaml.ts";
 
 export { DocumentError } from "./document_error.ts";
+export { DocumentSplitter } from "./document_splitter.ts";
 export { type Format, formatOfPath, type OutputFormat, sniffFormat } from "./format.ts";
 export type { OddValue } from "./message_writer.ts";
 
@@ -29,6 +30,8 @@ export interface ReadMessagesOptions {
   readonly format: Format;
   /** What errors call the text: a file's name or `stdin`. */
   readonly source: string;
+  /** Where the text begins in it. @default line 1, column 1 */
+  readonly start?: TextPlace;
   /** Skips names that a type does not have, instead of refusing them. @default false */
   readonly allowUnknownFields?: boolean;
   /** Refuses an empty YAML document, instead of taking it for an empty message. @default false */
@@ -53,7 +56,7 @@ const READERS: Readonly<Record<Format, (text: string, type: protobuf.Type) => No
  * @throws {DocumentError} At the first thing that is wrong.
  */
 export function readMessages(text: string, options: ReadMessagesOptions): protobuf.Message[] {
-  const { type, format, source, refuseEmpty = false } = options;
+  const { type, format, source, start, refuseEmpty = false } = options;
   if (text.length > MAX_DOCUMENT_BYTES || Buffer.byteLength(text) > MAX_DOCUMENT_BYTES) {
     const limit = `${MAX_DOCUMENT_BYTES / 1024 / 1024} MiB`;
     throw new DocumentError(source, `Too large: a text may have at most ${limit}`);
@@ -73,7 +76,7 @@ export function readMessages(text: string, options: ReadMessagesOptions): protob
         );
       });
   } catch (error) {
-    if (error instanceof Fault) throw DocumentError.of(error, source, bare);
+    if (error instanceof Fault) throw DocumentError.of(error, { source, text: bare, start });
     throw error;
   }
 }

@@ -38,17 +38,38 @@ export class DocumentError extends Error {
     this.path = path;
   }
 
-  /** The error for a fault in this text. */
-  static of(fault: Fault, source: string, text: string): DocumentError {
+  /**
+   * The error for a fault in this text.
+   *
+   * @param start Where the text begins in its source.
+   */
+  static of(
+    fault: Fault,
+    { source, text, start = START }: {
+      readonly source: string;
+      readonly text: string;
+      readonly start?: TextPlace | undefined;
+    },
+  ): DocumentError {
+    const { line, column } = lineAndColumn(text, fault.at);
     return new DocumentError(source, fault.message, {
-      ...lineAndColumn(text, fault.at),
+      line: start.line + line - 1,
+      column: line === 1 ? start.column + column - 1 : column,
       path: pathText(fault.path),
     });
   }
 }
 
+/** A place in a text, both from 1. */
+export interface TextPlace {
+  readonly line: number;
+  readonly column: number;
+}
+
+const START: TextPlace = { line: 1, column: 1 };
+
 /** Both from 1; a line ends with LF, CRLF or CR. */
-export function lineAndColumn(text: string, offset: number): { line: number; column: number } {
+export function lineAndColumn(text: string, offset: number): TextPlace {
   let line = 1;
   let start = 0;
   for (const end of text.slice(0, offset).matchAll(/\r\n?|\n/g)) {
