@@ -144,7 +144,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     health.set(service.name, "SERVING");
   }
   addReflection(peerHost(grpc.grpc), [
-    ...services.map((service) => service.name),
+    ...services,
     "ghub.v1.Tunnel",
     "grpc.health.v1.Health",
   ]);

@@ -5,12 +5,15 @@
  */
 import type { Server } from "@grpc/grpc-js";
 import type { ServiceName } from "../../shared/gen/types.ts";
+import type { FileDescriptor } from "../../shared/grpc/file_descriptors.ts";
 import type { Handlers } from "../../shared/grpc/handlers.ts";
 import { peerHost } from "../../shared/grpc_js/implementation.ts";
 
 /** A service that is ready to be served. */
 export interface Service {
-  readonly name: ServiceName;
+  readonly name: string;
+  /** What reflection hands out of a service that is not ours. @default nothing */
+  readonly files?: ReadonlyMap<string, FileDescriptor>;
   /** The largest request, where it is less than the server's. */
   readonly maxRequestBytes?: number;
   addTo(server: Server): void;

@@ -21,14 +21,30 @@ export interface FileDescriptor {
   readonly dependencies: readonly string[];
   /** Full names of its messages, enums, services and of all their members. */
   readonly symbols: readonly string[];
+  /** Type and number of each extension that it declares. @default none */
+  readonly extensions?: readonly (readonly [type: string, number: number])[];
   /** The encoded `FileDescriptorProto`. */
   readonly bytes: Uint8Array;
 }
 
+/** Tells in which file something is declared. */
+type FileOf = (object: protobuf.ReflectionObject) => string;
+
+/** Options of {@linkcode fileDescriptors}. */
+export interface FileDescriptorsOptions {
+  /** @default as proto_files.ts says of our own */
+  readonly fileOf?: FileOf;
+}
+
 /** The files that declare what is in this root, by name. */
-export function fileDescriptors(root: protobuf.Root): Map<string, FileDescriptor> {
-  const objects = Map.groupBy(topLevel(root), protoFileOf);
-  return new Map([...objects].map(([name, objects]) => [name, fileDescriptor(name, objects)]));
+export function fileDescriptors(
+  root: protobuf.Root,
+  { fileOf = protoFileOf }: FileDescriptorsOptions = {},
+): Map<string, FileDescriptor> {
+  const objects = Map.groupBy(topLevel(root), fileOf);
+  return new Map(
+    [...objects].map(([name, objects]) => [name, fileDescriptor(name, objects, fileOf)]),
+  );
 }
 
 /** All messages, enums and services that are in a package, not in a message. */
@@ -43,12 +59,16 @@ function isPackage(object: protobuf.ReflectionObject): object is protobuf.Namesp
     !(object instanceof protobuf.Service);
 }
 
-function fileDescriptor(name: string, objects: protobuf.ReflectionObject[]): FileDescriptor {
+function fileDescriptor(
+  name: string,
+  objects: protobuf.ReflectionObject[],
+  fileOf: FileOf,
+): FileDescriptor {
   const messages = objects.filter((object) => object instanceof protobuf.Type);
   const enums = objects.filter((object) => object instanceof protobuf.Enum);
   const services = objects.filter((object) => object instanceof protobuf.Service);
   const imported = new Set(
-    [...messages.flatMap(typesOf), ...services.flatMap(typesOf)].map(protoFileOf),
+    [...messages.flatMap(typesOf), ...services.flatMap(typesOf)].map(fileOf),
   );
   imported.delete(name);
   const dependencies = [...imported].sort();

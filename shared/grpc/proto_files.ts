@@ -43,6 +43,11 @@ const WELL_KNOWN_FILES = new Map(
   }),
 );
 
+/** The file of a type that Google ships with protobuf; `undefined` for every other. */
+export function wellKnownFileOf(top: protobuf.ReflectionObject): string | undefined {
+  return WELL_KNOWN_FILES.get(top.fullName.slice(1));
+}
+
 /**
  * The file that declares a message, enum, service or what is nested in one.
  *
@@ -54,7 +59,7 @@ export function protoFileOf(object: protobuf.ReflectionObject): string {
     top = top.parent;
   }
   const name = top.fullName.slice(1);
-  const file = WELL_KNOWN_FILES.get(name) ?? TYPE_FILES[name] ??
+  const file = wellKnownFileOf(top) ?? TYPE_FILES[name] ??
     PACKAGE_FILES[top.parent?.fullName.slice(1) ?? ""];
   if (file === undefined) throw new Error(`Cannot tell the file of ${name}: see proto_files.ts`);
   return file;
