@@ -320,6 +320,11 @@ class Hub implements RunningHub {
     this.#closing ??= this.#close();
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    await this.closed;
+  }
+
   async #close(): Promise<void> {
     this.#acceptingTunnels.abort();
     this.#acceptingCalls.abort();

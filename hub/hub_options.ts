@@ -4,16 +4,18 @@
  *
  * @module
  */
-
 import type { ReloadPart } from "../shared/cli/reload.ts";
 import type { AuditFileOptions } from "./audit/file.ts";
 import type { LimitsOptions, Usage } from "./limits/limits.ts";
 import type { PeerOptions } from "./links/peer_port.ts";
-import { ListenAddress, TlsIdentity } from "./net/listen_options.ts";
+import type { ListenAddress, TlsIdentity } from "./net/listen_options.ts";
 import type { TunnelPortOptions } from "./tunnels/tunnel_port_options.ts";
 
+/** Options of `startHub`. */
 export interface HubOptions {
+  /** Where servers dial in. */
   readonly tunnelListen: ListenAddress;
+  /** Where operators call. */
   readonly callListen: ListenAddress;
   /** Serves the tunnel listener with TLS; without it servers dial `ws://`. */
   readonly tunnelTls?: TlsIdentity | undefined;
@@ -62,8 +64,8 @@ export interface HubOptions {
   readonly peers?: PeerOptions | undefined;
 }
 
-/** A hub that listens. */
-export interface RunningHub {
+/** A hub that listens. Disposing ends everything at once, and waits until that is done. */
+export interface RunningHub extends AsyncDisposable {
   /** What servers dial, such as `wss://127.0.0.1:8080/ws`. */
   readonly tunnelAddress: string;
   /** What clients dial, such as `127.0.0.1:9090`. */

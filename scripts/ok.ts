@@ -9,7 +9,9 @@ import { UsageError } from "../shared/cli/usage_error.ts";
 const STEPS: readonly (readonly string[])[] = [
   ["fmt", "--check"],
   ["lint"],
-  ["check", "."],
+  // The examples of doc comments and of this page have types too.
+  ["check", "--doc", ".", "docs/embedding.md"],
+  ["doc", "--lint", "hub/mod.ts", "server/mod.ts", "client/mod.ts"],
   ["task", "pb", "--check"],
   ["task", "test"],
 ];

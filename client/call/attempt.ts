@@ -14,7 +14,7 @@ import type { Channel, Goaway } from "../../shared/grpc_client/channel.ts";
 import { goawayText } from "../../shared/grpc_client/failures.ts";
 import { CallMetadata } from "../../shared/grpc/call_metadata.ts";
 import { printable } from "../../shared/text/printable.ts";
-import { type Call, messageTypes, type Requests, startCall } from "./call.ts";
+import { type Call, calledMethod, messageTypes, type Requests, startCall } from "./call.ts";
 import type { Header } from "../connect/connection_options.ts";
 import { dial } from "../connect/dial.ts";
 import type { SharedChannel } from "../connect/shared_channel.ts";
@@ -97,7 +97,8 @@ export async function attemptCall(
     for (const line of metadataLines(metadata)) await trace(`> ${line}`);
     stage.sent = true;
     const left = deadline - Date.now();
-    call = startCall(channel, { method, requests, metadata, timeoutMs: left, signal });
+    const called = calledMethod(method);
+    call = startCall(channel, { method: called, requests, metadata, timeoutMs: left, signal });
     for await (const message of call.responses) await take(message, call);
     await traceEnd(trace, call, "OK");
     return { connected: true, refused: false, headers: call.headers, trailers: call.trailers };

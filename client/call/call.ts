@@ -1,6 +1,6 @@
 /**
- * One gRPC call, of any of the four kinds. Messages stay protobuf messages, so that the codec can
- * write them without loss.
+ * One gRPC call, of any of the four kinds. In gclient messages stay protobuf messages, so that the
+ * codec can write them without loss.
  *
  * @module
  */
@@ -15,8 +15,17 @@ import type { CallMetadata } from "../../shared/grpc/call_metadata.ts";
 /** The messages to send, encoded. */
 export type Requests = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
-export interface CallOptions {
-  readonly method: protobuf.Method;
+/** A method, as far as a call needs it. */
+export interface CalledMethod<Res> {
+  /** `/package.Service/Method` */
+  readonly path: string;
+  readonly responseStream: boolean;
+  /** Called for each response, as it comes. */
+  decode(bytes: Uint8Array): Res;
+}
+
+export interface CallOptions<Res = protobuf.Message> {
+  readonly method: CalledMethod<Res>;
   readonly requests: Requests;
   readonly metadata: CallMetadata;
   /** `Infinity` for no limit. */
@@ -26,14 +35,14 @@ export interface CallOptions {
 }
 
 /** A call under way. */
-export interface Call {
+export interface Call<Res = protobuf.Message> {
   /**
    * The responses, as they come. To leave the loop cancels the call.
    *
    * It throws RpcError if the call ends with a status other than OK, after all responses before it, and
    * the signal's reason if that fired.
    */
-  readonly responses: AsyncIterable<protobuf.Message>;
+  readonly responses: AsyncIterable<Res>;
   /** Initial metadata, once it is there. */
   readonly headers: CallMetadata | undefined;
   /** Trailing metadata, once it is there. */
@@ -53,10 +62,20 @@ export function messageTypes(method: protobuf.Method): {
   return { request, response };
 }
 
+/** A method of protobuf's, whose messages stay protobuf messages. */
+export function calledMethod(method: protobuf.Method): CalledMethod<protobuf.Message> {
+  const { response } = messageTypes(method);
+  return {
+    path: methodPath(method),
+    responseStream: method.responseStream ?? false,
+    decode: (bytes) => decode(response, bytes),
+  };
+}
+
 /** Starts a call. Nothing that it does is left over when `responses` has ended or was left. */
-export function startCall(channel: Channel, options: CallOptions): Call {
+export function startCall<Res>(channel: Channel, options: CallOptions<Res>): Call<Res> {
   const { method, metadata, timeoutMs, signal } = options;
-  const call = channel.call({ path: methodPath(method), metadata, timeoutMs, signal });
+  const call = channel.call({ path: method.path, metadata, timeoutMs, signal });
   return {
     responses: receive(call, options),
     get headers() {
@@ -71,11 +90,10 @@ export function startCall(channel: Channel, options: CallOptions): Call {
   };
 }
 
-async function* receive(
+async function* receive<Res>(
   call: ClientCall,
-  { requests, method, signal }: CallOptions,
-): AsyncGenerator<protobuf.Message, void, undefined> {
-  const { response } = messageTypes(method);
+  { requests, method, signal }: CallOptions<Res>,
+): AsyncGenerator<Res, void, undefined> {
   let sendError: unknown;
   const sent = send(call, requests).catch((error) => {
     // The input broke in the middle: the server must not take what it has for all.
@@ -90,7 +108,7 @@ async function* receive(
       if (count > 1 && !method.responseStream) {
         throw new RpcError(Status.INTERNAL, "Got two responses");
       }
-      yield decode(response, bytes);
+      yield method.decode(bytes);
     }
     const { error } = await call.ended;
     signal.throwIfAborted();

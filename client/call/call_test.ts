@@ -3,7 +3,7 @@ import { root } from "../../shared/grpc/root.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { PATIENCE_MS } from "../../tests/support/until.ts";
-import { messageTypes, type Requests, startCall } from "./call.ts";
+import { calledMethod, messageTypes, type Requests, startCall } from "./call.ts";
 import { CallMetadata } from "../../shared/grpc/call_metadata.ts";
 import { dial } from "../connect/dial.ts";
 import { startFakeHub } from "../testing/fake_hub.ts";
@@ -37,7 +37,7 @@ async function withEcho(
       ? requests.map((fields) => request.encode(request.fromObject(fields)).finish())
       : requests as Requests;
     const call = startCall(channel, {
-      method,
+      method: calledMethod(method),
       requests: messages,
       metadata: new CallMetadata(),
       timeoutMs: Infinity,

@@ -25,6 +25,10 @@ export interface DialOptions {
   readonly handshake?: HandshakeRequest | undefined;
   /** The longest message that is accepted. */
   readonly maxMessageBytes?: number;
+  /** What the caller calls itself. @default gclient and its version */
+  readonly userAgent?: string;
+  /** Asks for a sign of life after this long without one. @default never */
+  readonly keepaliveMs?: number;
   /** For the connection alone. */
   readonly timeoutMs: number;
   /** `Date.now()` at which the whole call must have ended. @default Infinity */
@@ -62,11 +66,12 @@ export async function dial(address: HostPort, options: DialOptions): Promise<Cha
       stream = await shakeHands(stream, options.handshake);
     }
     limit.signal.throwIfAborted();
-    const { maxMessageBytes } = options;
+    const { maxMessageBytes, keepaliveMs, userAgent = `gclient/${VERSION}` } = options;
     const channel = new Channel(stream, {
       authority: to,
       secure: options.tls !== undefined,
-      userAgent: `gclient/${VERSION}`,
+      userAgent,
+      ...(keepaliveMs !== undefined && { keepaliveMs }),
       ...(maxMessageBytes !== undefined && { maxMessageBytes }),
     });
     try {

@@ -117,12 +117,17 @@ export interface Load {
 
 /** What is in use now, against what. */
 export interface Usage extends Load {
+  /** Calls in flight. */
   readonly calls: number;
+  /** What all together hold, as the hub accounts for it. */
   readonly memoryBytes: number;
+  /** What all together may hold. */
   readonly maxMemoryBytes: number;
+  /** Whether calls are refused because of it. */
   readonly shedding: boolean;
-  /** Of the operator that has the most of it. */
+  /** Calls of the operator that has the most. */
   readonly mostCallsOfAnOperator: number;
+  /** Bytes that are kept for the operator for whom the most are. */
   readonly mostBufferedBytesOfAnOperator: number;
   /** Streams that wait for their turn to send, because of a limit on bytes per second. */
   readonly waitingForBytes: number;

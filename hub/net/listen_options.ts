@@ -14,7 +14,9 @@ export interface ListenAddress {
 
 /** A certificate and its private key, as PEM text. */
 export interface TlsIdentity {
+  /** The certificate, followed by those that lead to its authority. */
   readonly cert: string;
+  /** The certificate's private key. */
   readonly key: string;
   /** Authorities whose certificates clients may show, as PEM text. */
   readonly clientCa?: string | undefined;

@@ -16,6 +16,7 @@ export interface TlsFiles {
   readonly keyFile?: string | undefined;
   /** The name that the hub's certificate must carry. */
   readonly serverName?: string | undefined;
+  /** Takes any certificate: whoever is on the way can read and change everything. @default false */
   readonly insecureSkipVerify?: boolean;
 }
 

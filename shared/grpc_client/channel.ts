@@ -127,6 +127,11 @@ export class Channel implements AsyncDisposable {
     return this.#lost === undefined && this.#goaway === undefined;
   }
 
+  /** Resolves when the connection has ended, for whatever reason. */
+  get closed(): Promise<void> {
+    return this.#running;
+  }
+
   /** Starts a call. It may wait until the peer takes one more. */
   call(options: ClientCallOptions): ClientCall {
     const { authority, secure, userAgent, maxMessageBytes } = this.#options;

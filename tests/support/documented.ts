@@ -82,6 +82,9 @@ export const COVERAGE: Readonly<Record<string, Coverage>> = {
   "grpcurl -plaintext -H 'x-hub-server: edge-1' localhost:9090 fluentd.v1.Fluentd/GetStatus": {
     not: GRPCURL,
   },
+  "deno doc ghub/hub/mod.ts ghub/server/mod.ts ghub/client/mod.ts": {
+    by: "tests/embedding_test.ts",
+  },
   "./gserver serve edge-1 --expose payments=127.0.0.1:50051": { by: "tests/call_suite_test.ts" },
 };
 

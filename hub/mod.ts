@@ -1,0 +1,27 @@
+/**
+ * Run a hub inside a program of your own.
+ *
+ * ```ts
+ * import { startHub } from "@ghub/ghub/hub";
+ *
+ * await using hub = await startHub({
+ *   tunnelListen: { hostname: "127.0.0.1", port: 0 },
+ *   callListen: { hostname: "127.0.0.1", port: 0 },
+ * });
+ * console.log(`servers dial ${hub.tunnelAddress}, callers ${hub.callAddress}`);
+ * ```
+ *
+ * Nothing else is needed to try it: with {@linkcode HubOptions.stateDir} it keeps its tokens, with
+ * {@linkcode HubOptions.authFile} it knows its operators, and with `tunnelTls` and `callTls` it speaks
+ * TLS. Without any of them it takes only what comes from this machine, and plain text.
+ *
+ * It needs Deno's flag `--unstable-net`. It logs by [LogTape](https://logtape.org), in the category
+ * `hub`: nothing, until the program configures LogTape.
+ *
+ * @module
+ */
+export { startHub } from "./hub.ts";
+export type { HubOptions, RunningHub } from "./hub_options.ts";
+export type { ListenAddress, TlsIdentity } from "./net/listen_options.ts";
+export type { Load, Usage } from "./limits/limits.ts";
+export type { ReloadPart } from "../shared/cli/reload.ts";
