@@ -48,7 +48,9 @@ export interface HubOptions {
   readonly auditLog?: string | undefined;
   /** How large its file may grow, and how many older ones are kept. */
   readonly audit?: Partial<AuditFileOptions>;
+  /** What tunnels and their port can be told. */
   readonly tunnels?: TunnelPortOptions;
+  /** What one server, one operator and all together may use. */
   readonly limits?: LimitsOptions;
   /**
    * Files that may be open at once: connections are shared with that in mind.

@@ -23,5 +23,7 @@
 export { startHub } from "./hub.ts";
 export type { HubOptions, RunningHub } from "./hub_options.ts";
 export type { ListenAddress, TlsIdentity } from "./net/listen_options.ts";
-export type { Load, Usage } from "./limits/limits.ts";
+export { LIMITS, type LimitsOptions, type Load, type Usage } from "./limits/limits.ts";
+export { TUNNEL_PORT, type TunnelPortOptions } from "./tunnels/tunnel_port_options.ts";
+export { AUDIT_FILE, type AuditFileOptions } from "./audit/file.ts";
 export type { ReloadPart } from "../shared/cli/reload.ts";

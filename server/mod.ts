@@ -70,8 +70,11 @@ export type { GrpcJsMethod, GrpcJsService, TlsFiles };
 export interface ServeOptions {
   /** The name by which callers reach it: 1 to 128 of `a-z 0-9 . _ -`. */
   readonly name: string;
-  /** What the hub says it is: `wss://hub.example/ws`. Without a path it is `/ws`. */
-  readonly hubUri: string | URL;
+  /**
+   * What the hub says it is: `wss://hub.example/ws`. Without a path it is `/ws`. Of several hubs of one
+   * cluster it keeps tunnels to two: docs/cluster.md.
+   */
+  readonly hubUri: string | URL | readonly (string | URL)[];
   /** What it serves. */
   readonly services: readonly GrpcJsService[];
   /** Shown in lists, and what the hub's rules can name servers by. @default none */
@@ -120,6 +123,8 @@ export type ServerState = "dialing" | "serving" | "waiting" | "stopped";
 export interface ServerStateDetails {
   /** The server's name, or that of one of its exposed upstreams, such as `edge-1/payments`. */
   readonly name: string;
+  /** The hub in question. */
+  readonly hub: string;
   /** Why it waits. */
   readonly why?: string;
   /** How long it waits. */
@@ -130,10 +135,10 @@ export interface ServerStateDetails {
 export interface HubServer extends AsyncDisposable {
   /** Its name at the hub. */
   readonly name: string;
-  /** Where it stands. */
+  /** Where it stands: `serving`, if one hub at least can send it calls. */
   readonly state: ServerState;
   /**
-   * Resolves when the hub can send it calls: at once, if that is so already. The wait has no limit but
+   * Resolves when a hub can send it calls: at once, if that is so already. The wait has no limit but
    * the signal: a hub may be away for long.
    *
    * @throws The signal's reason, when that fires; an Error, when the server is stopped before.
@@ -156,10 +161,12 @@ export async function serveOnHub(options: ServeOptions): Promise<HubServer> {
   const { services, labels, token, tokenFile, tls, policy, proxy = "direct" } = options;
   const { expose = {}, maxMessageBytes, drainTimeoutMs } = options;
   const name = parseServerName(options.name);
-  const hubUri = parseHubUri(String(options.hubUri));
+  const hubUris = Array.isArray(options.hubUri) ? options.hubUri : [options.hubUri];
+  const hubUri = hubUris.map((uri) => parseHubUri(String(uri)));
   await using stack = new AsyncDisposableStack();
   const guard = policy &&
     stack.use(new Guard({ policyFile: policy.file, stateDir: policy.stateDir }));
+  const names = [name, ...Object.keys(expose).map((one) => `${name}/${one}`)];
   const waiters = new Set<() => void>();
   const server = stack.use(
     await startServer({
@@ -174,8 +181,8 @@ export async function serveOnHub(options: ServeOptions): Promise<HubServer> {
       ...(tls !== undefined && { tls }),
       ...(maxMessageBytes !== undefined && { maxMessageBytes }),
       ...(drainTimeoutMs !== undefined && { drainTimeoutMs }),
-      onState(name, entered) {
-        options.onState?.(entered.state, { name, ...reasonOf(entered) });
+      onState(name, entered, { uri }) {
+        options.onState?.(entered.state, { name, hub: uri.href, ...reasonOf(entered) });
         for (const look of waiters) look();
       },
     }),
@@ -190,21 +197,32 @@ export async function serveOnHub(options: ServeOptions): Promise<HubServer> {
   return {
     name,
     get state() {
-      return server.agents[0]!.state.state;
+      return stateOf(server, name);
     },
-    untilServing: (signal) => untilServing(server, { signal, waiters, hasEnded: () => !!stopped }),
+    untilServing: (signal) =>
+      untilServing(server, { names, signal, waiters, hasEnded: () => stopped !== undefined }),
     stop,
     [Symbol.asyncDispose]: stop,
   };
 }
 
-function reasonOf(entered: AgentState): Omit<ServerStateDetails, "name"> {
+function reasonOf(entered: AgentState): Pick<ServerStateDetails, "why" | "waitMs"> {
   return entered.state === "waiting" ? { why: entered.why, waitMs: entered.waitMs } : {};
 }
 
+/** The states of a server, the best first. */
+const STATES: readonly ServerState[] = ["serving", "dialing", "waiting", "stopped"];
+
+/** The best of those that a name is in, at its hubs. */
+function stateOf({ agents }: RunningServer, name: string): ServerState {
+  const states = agents.filter((agent) => agent.name === name).map(({ state }) => state.state);
+  return STATES.find((state) => states.includes(state)) ?? "stopped";
+}
+
 async function untilServing(
-  { agents }: RunningServer,
-  { signal, waiters, hasEnded }: {
+  server: RunningServer,
+  { names, signal, waiters, hasEnded }: {
+    readonly names: readonly string[];
     readonly signal: AbortSignal | undefined;
     readonly waiters: Set<() => void>;
     readonly hasEnded: () => boolean;
@@ -214,7 +232,7 @@ async function untilServing(
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const look = () => {
     if (hasEnded()) reject(new Error("The server was stopped before the hub took it"));
-    else if (agents.every(({ state }) => state.state === "serving")) resolve();
+    else if (names.every((name) => stateOf(server, name) === "serving")) resolve();
   };
   const abort = () => reject(signal?.reason);
   waiters.add(look);

@@ -15,6 +15,7 @@ import { parseHostPort } from "../../shared/cli/parse_host_port.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import type { Channel } from "../../shared/grpc_client/channel.ts";
+import { USUAL_ADDRESS } from "../../shared/registration/usual_address.ts";
 import { parseProxy } from "../../shared/net/proxy.ts";
 import { VERSION } from "../../shared/version.ts";
 import { type Call, startCall } from "../call/call.ts";
@@ -130,7 +131,9 @@ export class HubClient implements AsyncDisposable {
    * @throws {Error} If an option cannot be used.
    */
   constructor(options: HubClientOptions) {
-    const { host, port } = parseHostPort(options.address);
+    const { host, port } = parseHostPort(options.address, {
+      usualPort: USUAL_ADDRESS.callPort,
+    });
     this.#options = options;
     this.#address = { host: asciiHost(host), port };
     this.#tls = tlsSettings(options.tls, this.#address.host);

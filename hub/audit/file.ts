@@ -18,6 +18,7 @@ const TAIL_BYTES = 1024 * 1024;
 const OWNER_ONLY = 0o600;
 const LF = 10;
 
+/** How large the audit's file may grow, and how many older ones are kept. */
 export interface AuditFileOptions {
   /** A file is renamed, and a new one begun, when it would become larger. */
   readonly maxBytes: number;

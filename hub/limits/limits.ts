@@ -63,6 +63,7 @@ const RECOVERED = 0.9;
  */
 const MAX_DEBT_MS = 1_000;
 
+/** What one server, one operator and all together may use of a hub. */
 export interface LimitsOptions {
   /**
    * Calls of one operator at a time, over all of its connections.

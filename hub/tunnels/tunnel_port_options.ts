@@ -5,6 +5,7 @@
  */
 import { USUAL_ADDRESS } from "../../shared/registration/usual_address.ts";
 
+/** What tunnels and their port can be told. */
 export interface TunnelPortOptions {
   /** Path that servers dial. @default TUNNEL_PORT.tunnelPath */
   readonly tunnelPath?: string;
