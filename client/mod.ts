@@ -4,11 +4,11 @@
  *
  * ```ts
  * import { CallError, HubClient } from "@ghub/ghub/client";
- * import { startHub } from "@ghub/ghub/hub";
+ * import { runHub } from "@ghub/ghub/hub";
  *
  * // A hub of its own, to try it. Yours is at "hub.example:9090".
  * const here = { hostname: "127.0.0.1", port: 0 };
- * await using running = await startHub({ tunnelListen: here, callListen: here });
+ * await using running = await runHub({ tunnelListen: here, callListen: here });
  *
  * await using hub = new HubClient({ address: running.callAddress });
  * const check = await hub.method("grpc.health.v1.Health/Check");

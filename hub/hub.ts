@@ -24,7 +24,7 @@ import { openAuth } from "./auth/mod.ts";
 import { CallListener, MAX_CALLERS } from "./calls/call_listener.ts";
 import { Deadlines } from "./relay/deadlines.ts";
 import { Gatekeeper } from "./access/gatekeeper.ts";
-import type { HubOptions, RunningHub } from "./hub_options.ts";
+import type { HubProgramOptions, RunningHub } from "./hub_options.ts";
 import type { TlsIdentity } from "./net/listen_options.ts";
 import { EventLog } from "./observe/event_log.ts";
 import { KnownServers } from "./registry/known_servers.ts";
@@ -58,7 +58,7 @@ const SWEEP_MS = 1_000;
  *
  * @throws {Error} If an address cannot be listened on, or the state folder is not safe.
  */
-export async function startHub(options: HubOptions): Promise<RunningHub> {
+export async function startHub(options: HubProgramOptions): Promise<RunningHub> {
   await using stack = new AsyncDisposableStack();
   const { stateDir, auditLog } = options;
   const locks = stack.use(new DisposableStack());
@@ -105,7 +105,7 @@ const close = (part: { close(): void }) => part.close();
 
 /** The port for other hubs, and what proves this one to them. */
 async function openPeers(
-  { peers }: HubOptions,
+  { peers }: HubProgramOptions,
   { takePlace, stack }: { readonly takePlace: TakePlace; readonly stack: AsyncDisposableStack },
 ): Promise<Peers | undefined> {
   if (peers === undefined) return undefined;
@@ -164,7 +164,7 @@ class Hub implements RunningHub {
   readonly wildcards: RunningHub["wildcards"];
   readonly closed: Promise<void>;
   readonly #id = crypto.randomUUID();
-  readonly #options: HubOptions;
+  readonly #options: HubProgramOptions;
   readonly #auth: Auth;
   readonly #gate: Gatekeeper;
   readonly #audit: Audit;
@@ -199,7 +199,7 @@ class Hub implements RunningHub {
   #closing: Promise<void> | undefined;
 
   constructor(
-    options: HubOptions,
+    options: HubProgramOptions,
     { auth, audit, vouchers, places, tunnels, calls, locks, peers }: Parts,
   ) {
     this.#options = options;

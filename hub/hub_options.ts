@@ -11,7 +11,7 @@ import type { PeerOptions } from "./links/peer_port.ts";
 import type { ListenAddress, TlsIdentity } from "./net/listen_options.ts";
 import type { TunnelPortOptions } from "./tunnels/tunnel_port_options.ts";
 
-/** Options of `startHub`. */
+/** What a hub is started with. */
 export interface HubOptions {
   /** Where servers dial in. */
   readonly tunnelListen: ListenAddress;
@@ -58,6 +58,10 @@ export interface HubOptions {
    * @default no limit
    */
   readonly openFiles?: number;
+}
+
+/** Options of `startHub` that only the program has. */
+export interface HubProgramOptions extends HubOptions {
   /**
    * Other hubs, for whose servers this one takes calls as well.
    *

@@ -2,9 +2,9 @@
  * Run a hub inside a program of your own.
  *
  * ```ts
- * import { startHub } from "@ghub/ghub/hub";
+ * import { runHub } from "@ghub/ghub/hub";
  *
- * await using hub = await startHub({
+ * await using hub = await runHub({
  *   tunnelListen: { hostname: "127.0.0.1", port: 0 },
  *   callListen: { hostname: "127.0.0.1", port: 0 },
  * });
@@ -20,10 +20,21 @@
  *
  * @module
  */
-export { startHub } from "./hub.ts";
-export type { HubOptions, RunningHub } from "./hub_options.ts";
+import { startHub } from "./hub.ts";
+import type { HubOptions, RunningHub } from "./hub_options.ts";
+
+export type { HubOptions, RunningHub };
 export type { ListenAddress, TlsIdentity } from "./net/listen_options.ts";
 export { LIMITS, type LimitsOptions, type Load, type Usage } from "./limits/limits.ts";
 export { TUNNEL_PORT, type TunnelPortOptions } from "./tunnels/tunnel_port_options.ts";
 export { AUDIT_FILE, type AuditFileOptions } from "./audit/file.ts";
 export type { ReloadPart } from "../shared/cli/reload.ts";
+
+/**
+ * Runs a hub, until it is closed, drained or disposed of.
+ *
+ * @throws {Error} If an address cannot be listened on, or the state folder is not safe.
+ */
+export async function runHub(options: HubOptions): Promise<RunningHub> {
+  return await startHub(options);
+}

@@ -7,7 +7,7 @@
  * ```ts
  * import type { sendUnaryData, ServerUnaryCall } from "@grpc/grpc-js";
  * import { loadSync } from "@grpc/proto-loader";
- * import { startHub } from "@ghub/ghub/hub";
+ * import { runHub } from "@ghub/ghub/hub";
  * import { type GrpcJsService, serveOnHub } from "@ghub/ghub/server";
  *
  * interface Order {
@@ -27,7 +27,7 @@
  *
  * // A hub of its own, to try it. Yours is at "wss://hub.example/ws".
  * const here = { hostname: "127.0.0.1", port: 0 };
- * await using hub = await startHub({ tunnelListen: here, callListen: here });
+ * await using hub = await runHub({ tunnelListen: here, callListen: here });
  *
  * await using server = await serveOnHub({
  *   name: "edge-1",

@@ -62,7 +62,7 @@ Deno.test("docs/embedding.md is a project that runs: a hub, a server and a calle
     ["doc", ...["hub", "server", "client"].map((name) => `ghub/${name}/mod.ts`)],
     { cwd: dir },
   );
-  for (const name of ["startHub", "serveOnHub", "class HubClient"]) {
+  for (const name of ["runHub", "serveOnHub", "class HubClient"]) {
     assert.ok(documented.stdout.includes(name), `${name}: ${documented.stderr}`);
   }
 

@@ -7,7 +7,7 @@ import { loadSync } from "@grpc/proto-loader";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { CallError, HubClient, type HubMethod } from "../client/mod.ts";
-import { type RunningHub, startHub } from "../hub/mod.ts";
+import { runHub, type RunningHub } from "../hub/mod.ts";
 import { type GrpcJsService, serveOnHub, type ServerState } from "../server/mod.ts";
 import { until, within } from "./support/until.ts";
 
@@ -97,7 +97,7 @@ async function failureOf(call: Promise<unknown>): Promise<CallError> {
 const portOf = (address: string) => Number(address.split(":").at(-1));
 
 Deno.test("a program calls a service of others through a hub", async (t) => {
-  await using running = await startHub({ tunnelListen: HERE, callListen: HERE });
+  await using running = await runHub({ tunnelListen: HERE, callListen: HERE });
   const hanging = new Shop();
   await using server = await serveOnHub({
     name: "edge-1",
@@ -199,7 +199,7 @@ Deno.test("a program calls a service of others through a hub", async (t) => {
 
 Deno.test("a client and a server outlive their hub, and use the next one", async () => {
   const start = (ports: { readonly tunnel: number; readonly call: number }): Promise<RunningHub> =>
-    startHub({
+    runHub({
       tunnelListen: { ...HERE, port: ports.tunnel },
       callListen: { ...HERE, port: ports.call },
     });
