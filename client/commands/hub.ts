@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { UsageError } from "../../shared/cli/program.ts";
+import { count } from "../../shared/cli/parse_count.ts";
 import type { Command } from "../../shared/cli/command.ts";
 import type {
   ghub_v1_Activity as Activity,
@@ -69,8 +69,8 @@ export const hubCommand: Command = {
       options: {
         history: {
           flag: "--history",
+          ...count({ from: 0, to: MAX_HISTORY }),
           value: "N",
-          parse: parseHistory,
           default: 0,
           help: "First shows up to N events of the recent past",
         },
@@ -89,8 +89,3 @@ export const hubCommand: Command = {
     }),
   ],
 };
-
-function parseHistory(text: string): number {
-  if (/^\d{1,4}$/.test(text) && Number(text) <= MAX_HISTORY) return Number(text);
-  throw new UsageError(`"${text}" is not a number of 0 to ${MAX_HISTORY}`);
-}

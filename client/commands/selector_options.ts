@@ -32,8 +32,8 @@ export const selectorOptions = {
  * choose its servers.
  */
 export const targetSelectorOptions = {
-  selector: { ...selectorOptions.selector, env: false },
-  label: { ...selectorOptions.label, env: false },
+  selector: { ...selectorOptions.selector, perRun: true },
+  label: { ...selectorOptions.label, perRun: true },
 } as const satisfies Options;
 
 export type SelectorValues = OptionValues<typeof selectorOptions>;

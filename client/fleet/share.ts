@@ -33,6 +33,11 @@ export function parseSomeShare(text: string): Share {
   throw new UsageError(`"${text}" is no server at a time`, { hint: "Write 10 or 25%" });
 }
 
+/** As {@linkcode parseShare} reads it. */
+export function formatShare({ amount, unit }: Share): string {
+  return unit === "percent" ? `${amount}%` : String(amount);
+}
+
 /** How many of `total` servers that are, rounded down. */
 export function countOf({ amount, unit }: Share, total: number): number {
   return unit === "percent" ? Math.floor(total * amount / ALL_PERCENT) : amount;

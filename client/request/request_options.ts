@@ -16,7 +16,7 @@ export const requestOptions = {
     value: "TEXT",
     once: true,
     help: "The request itself; @FILE reads a file, @- standard input",
-    env: false,
+    perRun: true,
     group,
   },
   requestFile: {
@@ -41,7 +41,7 @@ export const requestOptions = {
     value: "FIELD=VALUE",
     many: true,
     help: "Sets a field of the request, such as wait=60s or a.b=1, after all else",
-    env: false,
+    perRun: true,
     group,
   },
   allowUnknownFields: {
@@ -59,7 +59,7 @@ export const requestOptions = {
     flag: "--print-sample-request",
     short: "-p",
     help: "Prints a filled request and ends, without calling anybody",
-    env: false,
+    perRun: true,
     group,
   },
 } as const satisfies Options;

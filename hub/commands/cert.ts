@@ -21,11 +21,11 @@ const days = {
   flag: "--days",
   value: "NUMBER",
   parse: (text: string) => usage(() => parseDays(text)),
-  env: false,
+  perRun: true,
 } as const;
 const force = {
   flag: "--force",
-  env: false,
+  perRun: true,
   help: "Replaces files that are there already",
 } as const;
 
@@ -50,7 +50,7 @@ const make = defineCommand({
       flag: "--out",
       value: "FILE",
       default: "hub.crt",
-      env: false,
+      perRun: true,
       help: "The certificate's file",
       complete: "file",
     },
@@ -58,22 +58,22 @@ const make = defineCommand({
       flag: "--hosts",
       value: "NAMES",
       defaultText: "this machine's; with --force those of the file that is replaced",
-      env: false,
+      perRun: true,
       help: "Host names and addresses that peers dial, with commas between them",
     },
-    days: { ...days, defaultText: String(DEFAULT_DAYS), help: "How long it is valid" },
+    days: { ...days, default: DEFAULT_DAYS, help: "How long it is valid" },
     ca: {
       flag: "--ca",
       value: "FILE",
       defaultText: "none, it signs itself",
-      env: false,
+      perRun: true,
       help: "The certificate of the authority that signs it; its key lies next to it",
       complete: "file",
     },
     caKey: {
       flag: "--ca-key",
       value: "FILE",
-      env: false,
+      perRun: true,
       help: "The authority's key, if it lies elsewhere",
       complete: "file",
     },
@@ -100,7 +100,7 @@ const ca = defineCommand({
       flag: "--out",
       value: "FILE",
       default: "ca.crt",
-      env: false,
+      perRun: true,
       help: "The certificate's file",
       complete: "file",
     },
@@ -108,10 +108,10 @@ const ca = defineCommand({
       flag: "--name",
       value: "NAME",
       default: "ghub authority",
-      env: false,
+      perRun: true,
       help: "What people see as its name",
     },
-    days: { ...days, defaultText: String(MAX_DAYS), help: "How long it is valid" },
+    days: { ...days, default: MAX_DAYS, help: "How long it is valid" },
     force,
   },
   run: async ({ options, io }) => await tell(io, () => makeAuthority(options)),
@@ -123,7 +123,9 @@ const read = defineCommand({
   description: "Shows names, dates, pin and fingerprint of each certificate in PEM files.",
   examples: ["ghub cert read hub.crt", "ghub cert read --json hub.crt ca.crt"],
   args: [{ name: "files", summary: "The files", many: true, complete: "file" }],
-  options: { json: { flag: "--json", env: false, help: "One line of JSON for each certificate" } },
+  options: {
+    json: { flag: "--json", perRun: true, help: "One line of JSON for each certificate" },
+  },
   run: async ({ args, options, io }) => {
     const texts: string[] = [];
     for (const path of args) texts.push(await summaryOfFile(path, options));

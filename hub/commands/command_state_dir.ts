@@ -11,6 +11,14 @@ type Env = Readonly<Record<string, string | undefined>>;
 /** Where the unit in `systemd/` keeps its state. */
 export const SERVICE_STATE_DIR = "/var/lib/ghub";
 
+/** How a command is told the folder of another process's hub. */
+export const stateDirOption = {
+  flag: "--state-dir",
+  value: "FOLDER",
+  defaultText: "as for serve; for root that of the service, if there is one",
+  complete: "directory",
+} as const;
+
 /** The folder of the hub that runs as a service, for root; else the one that `ghub serve` would use. */
 export function commandStateDir(env: Env): string | undefined {
   const isService = env["STATE_DIRECTORY"] === undefined && Deno.uid() === 0 &&

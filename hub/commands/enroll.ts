@@ -9,7 +9,7 @@
 import { basename } from "node:path";
 import { UsageError } from "../../shared/cli/program.ts";
 import { defineCommand, type Env } from "../../shared/cli/command.ts";
-import { parseDuration } from "../../shared/cli/parse_duration.ts";
+import { DURATION, parseDuration } from "../../shared/cli/parse_duration.ts";
 import { parseLabels } from "../../shared/registration/labels.ts";
 import { isNamePart, NAME_PART_RULE } from "../../shared/registration/server_name.ts";
 import { shellWord } from "../../shared/text/shell_word.ts";
@@ -23,19 +23,13 @@ import {
   writeEnrolled,
 } from "../auth/enrolment.ts";
 import { type AuthorityFile, authorityFile } from "./authority_file.ts";
-import { existingStateDir, SERVICE_STATE_DIR } from "./command_state_dir.ts";
+import { existingStateDir, SERVICE_STATE_DIR, stateDirOption } from "./command_state_dir.ts";
 
 const DAY_MS = 86_400_000;
-/** Until the file of a new token has been brought to a machine far away. */
-const DEFAULT_KEEP_MS = 30 * DAY_MS;
+/** No timer waits for the end of a token: it may be later than one could keep. */
+const MAX_KEEP_MS = 365 * DAY_MS;
 
-const stateDir = {
-  flag: "--state-dir",
-  value: "FOLDER",
-  defaultText: "as for serve; for root that of the service, if there is one",
-  help: "Where the hub keeps its state",
-  complete: "directory",
-} as const;
+const stateDir = { ...stateDirOption, help: "Where the hub keeps its state" } as const;
 const nameArgument = { name: "name", summary: "The server's name" } as const;
 
 const enroll = defineCommand({
@@ -59,7 +53,7 @@ const enroll = defineCommand({
       value: "LABELS",
       parse: parseLabelFlag,
       defaultText: "none; with --renew those that it had",
-      env: false,
+      perRun: true,
       help: "Labels that it may carry: env=prod,site=ams",
     },
     hubUri: {
@@ -80,22 +74,21 @@ const enroll = defineCommand({
       flag: "--token-file",
       value: "FILE",
       defaultText: "NAME.token",
-      env: false,
+      perRun: true,
       help: "The file for the token; it must not exist yet",
       complete: "file",
     },
     renew: {
       flag: "--renew",
-      env: false,
+      perRun: true,
       help: "Makes another token for a server that is enrolled",
     },
     keepMs: {
       flag: "--keep",
-      value: "DURATION",
-      parse: parseDuration,
-      default: DEFAULT_KEEP_MS,
-      defaultText: "30d",
-      env: false,
+      ...DURATION,
+      parse: (text: string) => parseDuration(text, { maxMs: MAX_KEEP_MS }),
+      default: 30 * DAY_MS,
+      perRun: true,
       help: "With --renew: how long the older tokens stay good",
     },
   },

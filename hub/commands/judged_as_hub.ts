@@ -8,24 +8,20 @@
 import type { Env } from "../../shared/cli/command.ts";
 import type { AuthFile, ServerEntry } from "../auth/auth_file.ts";
 import { enrolledNames, readEnrolled } from "../auth/enrolment.ts";
-import { LOOPBACK_CHOICES, type LoopbackChoice, loopbackTrust } from "../auth/loopback_trust.ts";
-import { commandStateDir, existingStateDir } from "./command_state_dir.ts";
+import { type LoopbackChoice, loopbackTrust } from "../auth/loopback_trust.ts";
+import { commandStateDir, existingStateDir, stateDirOption } from "./command_state_dir.ts";
 import { isThere } from "./serve_config.ts";
+import { options } from "./serve_options.ts";
 
 /** Options of the commands that judge as a hub would. */
 export const hubOptions = {
   stateDir: {
-    flag: "--state-dir",
-    value: "FOLDER",
-    defaultText: "as for serve; for root that of the service, if there is one",
+    ...stateDirOption,
     help: "Where the hub keeps its state: who is enrolled counts too",
-    complete: "directory",
   },
   trustLoopback: {
-    flag: "--trust-loopback",
-    value: "WHEN",
-    choices: LOOPBACK_CHOICES,
-    default: "auto",
+    ...options.trustLoopback,
+    group: "Options",
     help: "As the hub is started: whether who comes from 127.0.0.1 is on its machine",
   },
 } as const;

@@ -75,13 +75,21 @@ export function parseConfigFile(text: string, path: string, known: readonly Opti
     return config;
   }
   if (!isMap(document.contents)) throw new UsageError(`${path}: must be a map of options`);
-  const names = new Map(known.map((option) => [configKey(option), option]));
+  const names = new Map<string, Option>();
+  for (const option of known) {
+    const name = configKey(option);
+    if (name !== undefined) names.set(name, option);
+  }
   for (const pair of document.contents.items as Pair[]) {
     const key = isScalar(pair.key) ? String(pair.key.value) : String(pair.key);
     const offset = isScalar(pair.key) ? pair.key.range?.[0] ?? 0 : 0;
     const where = `${path}:${lines.linePos(offset).line}`;
     const option = names.get(key);
     if (option === undefined) {
+      const flag = `--${key}`;
+      if (known.some((option) => option.flag === flag)) {
+        throw new UsageError(`${where}: ${flag} belongs on the command line, not into a file`);
+      }
       const near = closest(key, [...names.keys()]);
       throw new UsageError(`${where}: unknown option "${key}"`, {
         ...(near !== undefined && { hint: `Did you mean "${near}"?` }),

@@ -8,6 +8,7 @@ const KNOWN: Option[] = [
   { flag: "--labels", value: "K=V", help: "" },
   { flag: "--expose", value: "NAME=ADDR", many: true, help: "" },
   { flag: "--insecure", help: "" },
+  { flag: "--force", perRun: true, help: "" },
 ];
 
 Deno.test("parseConfig() reads options as they would be typed", async (t) => {
@@ -37,6 +38,7 @@ Deno.test("parseConfig() names file and line of what it refuses", async (t) => {
     ["hub-uri: [", /^c\.yaml:1: /],
     ["hub-uri: a\nhub-uri: b", /^c\.yaml:2 "hub-uri" is there twice/],
     ["hub-uri: a\n---\nhub-uri: b", /^c\.yaml:2: a second document begins here; one is allowed$/],
+    ["force: true", /^c\.yaml:1: --force belongs on the command line, not into a file$/],
     ["- a", /must be a map/],
     ["hub-uri:", /c\.yaml:1 "hub-uri" has no value/],
     ["expose: [[a]]", /nested too deeply/],

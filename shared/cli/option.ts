@@ -55,8 +55,8 @@ export interface Option {
   readonly help: string;
   /** The heading in help. Default "Options". */
   readonly group?: string;
-  /** Replaces the derived name of the environment variable; `false`: there is none. */
-  readonly env?: string | false;
+  /** Belongs to one command line: it has neither environment variable nor key in a config file. */
+  readonly perRun?: boolean;
   /** More names of environment variables, tried after the first one. */
   readonly envFallbacks?: readonly string[];
   /** Works, but is not shown. */
@@ -110,15 +110,15 @@ export function defaultText(option: Option): string | undefined {
     : show(value as never);
 }
 
-/** The environment variable of an option, or `undefined` when it has none. */
-export function envName(option: Option, envPrefix: string): string | undefined {
-  if (option.env === false) return undefined;
-  return option.env ?? `${envPrefix}_${configKey(option).toUpperCase().replaceAll("-", "_")}`;
+/** The environment variable of an option: `--hub-uri` of `GSERVER` is `GSERVER_HUB_URI`. */
+export function envName({ flag, perRun }: Option, envPrefix: string): string | undefined {
+  if (perRun) return undefined;
+  return `${envPrefix}_${flag.slice(2).toUpperCase().replaceAll("-", "_")}`;
 }
 
-/** The key of an option in a config file. */
-export function configKey(option: Option): string {
-  return option.flag.slice(2);
+/** The key of an option in a config file: `hub-uri`. */
+export function configKey({ flag, perRun }: Option): string | undefined {
+  return perRun ? undefined : flag.slice(2);
 }
 
 /** The built-in option's key; it cannot be one of a program's own, because those have no dashes. */

@@ -16,13 +16,21 @@ const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d)/g;
 /** The longest delay that `setTimeout` keeps, about 24.8 days: beyond it a wait would end at once. */
 export const MAX_DURATION_MS = 2 ** 31 - 1;
 
+export interface ParseDurationOptions {
+  /** More is refused. @default MAX_DURATION_MS */
+  readonly maxMs?: number;
+}
+
 /**
  * Reads a duration.
  *
  * @returns Milliseconds.
- * @throws {UsageError} If the text is no duration, or one beyond {@linkcode MAX_DURATION_MS}.
+ * @throws {UsageError} If the text is no duration, or too long a one.
  */
-export function parseDuration(text: string): number {
+export function parseDuration(
+  text: string,
+  { maxMs = MAX_DURATION_MS }: ParseDurationOptions = {},
+): number {
   if (text === "0") return 0;
   if (!WHOLE.test(text)) {
     const hint = /^\d+(\.\d+)?$/.test(text)
@@ -34,8 +42,9 @@ export function parseDuration(text: string): number {
   for (const [, number, unit] of text.matchAll(PART)) {
     ms += Number(number) * UNIT_MS[unit as keyof typeof UNIT_MS];
   }
-  if (ms > MAX_DURATION_MS) {
-    throw new UsageError(`"${text}" is too long`, { hint: "At most 24 days are possible" });
+  if (ms > maxMs) {
+    const days = Math.floor(maxMs / UNIT_MS.d);
+    throw new UsageError(`"${text}" is too long`, { hint: `At most ${days} days are possible` });
   }
   return ms;
 }
@@ -54,6 +63,6 @@ export function formatDuration(ms: number): string {
 /** What options have whose value is a duration. */
 export const DURATION = {
   value: "DURATION",
-  parse: parseDuration,
+  parse: (text: string): number => parseDuration(text),
   show: formatDuration,
 } as const;

@@ -59,3 +59,10 @@ Deno.test("formatDuration() writes what parseDuration() reads", () => {
     assert.equal(parseDuration(text), ms);
   }
 });
+
+Deno.test("parseDuration() takes what no timer must keep as long as it is told", () => {
+  const options = { maxMs: 365 * 86_400_000 };
+  assert.equal(parseDuration("30d", options), 30 * 86_400_000);
+  assert.throws(() => parseDuration("366d", options), { hint: "At most 365 days are possible" });
+  assert.throws(() => parseDuration("30d"), { hint: "At most 24 days are possible" });
+});

@@ -57,7 +57,8 @@ function find(key: string, option: Option, sources: ValueSources): Given | undef
     if (value === undefined || value === "") continue;
     return { value: option.many ? split(value) : value, place: name! };
   }
-  return config?.get(configKey(option));
+  const configured = configKey(option);
+  return configured === undefined ? undefined : config?.get(configured);
 }
 
 function refuseSecret(option: Option, value: Given["value"], { envPrefix }: Program): void {
