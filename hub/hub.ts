@@ -21,6 +21,10 @@ import { openAudit, STDERR } from "./audit/mod.ts";
 import type { Audit } from "./audit/record.ts";
 import type { Auth, Identity } from "./auth/identity.ts";
 import { openAuth } from "./auth/mod.ts";
+import { Cluster } from "./cluster/cluster.ts";
+import { type OwnFiles, sharedFiles } from "./cluster/shared_files.ts";
+import { aloneClaims } from "./cluster/setup.ts";
+import type { Claims } from "./cluster/view.ts";
 import { CallListener, MAX_CALLERS } from "./calls/call_listener.ts";
 import { Deadlines } from "./relay/deadlines.ts";
 import { Gatekeeper } from "./access/gatekeeper.ts";
@@ -163,6 +167,8 @@ class Hub implements RunningHub {
   readonly peerAddress: string | undefined;
   readonly wildcards: RunningHub["wildcards"];
   readonly closed: Promise<void>;
+  readonly cluster: Cluster | undefined;
+  readonly #claims: Claims;
   readonly #id = crypto.randomUUID();
   readonly #options: HubProgramOptions;
   readonly #auth: Auth;
@@ -210,12 +216,14 @@ class Hub implements RunningHub {
     const { stateDir } = options;
     this.#known = stateDir === undefined ? undefined : KnownServers.open(stateDir);
     this.#registry = new Registry({ departures: this.#known?.departures ?? [] });
-    this.#peers = peers && new PeerPort(options.peers!, peers.credentials);
-    this.#directory = this.#peers === undefined ? this.#registry : new Directory({
-      registry: this.#registry,
-      view: options.peers!.view,
-      links: this.#peers.links,
-    });
+    this.peerAddress = peers && shownAddress(peers.listener.addr);
+    this.cluster = this.#joinCluster();
+    this.#claims = this.cluster ?? aloneClaims(this.#registry);
+    const view = this.cluster ?? options.peers?.view;
+    this.#peers = peers && view && new PeerPort({ ...options.peers!, view }, peers.credentials);
+    this.#directory = this.#peers === undefined || view === undefined
+      ? this.#registry
+      : new Directory({ registry: this.#registry, view, links: this.#peers.links });
     this.#gate = new Gatekeeper({
       auth,
       registry: this.#directory,
@@ -225,7 +233,6 @@ class Hub implements RunningHub {
     this.#audit = audit;
     this.#locks = locks;
     this.#listeners = [tunnels, calls];
-    this.peerAddress = peers && shownAddress(peers.listener.addr);
     const { tunnelPath: path } = this.#tunnelOptions;
     const scheme = options.tunnelTls === undefined ? "ws" : "wss";
     this.tunnelAddress = `${scheme}://${shownAddress(tunnels.addr)}${path}`;
@@ -301,6 +308,8 @@ class Hub implements RunningHub {
 
   async drain(signal?: AbortSignal): Promise<void> {
     if (this.#state === "serving") this.#state = "draining";
+    // First of all: other hubs choose other ways before a server or a caller hears of it.
+    if (this.cluster !== undefined) await this.cluster.leave();
     this.#acceptingCalls.abort();
     this.#ownServices.drain();
     this.#registry.endWaits();
@@ -341,6 +350,7 @@ class Hub implements RunningHub {
     this.#limits.close();
     this.#known?.[Symbol.dispose]();
     await Promise.all(tunnels.map((tunnel) => tunnel[Symbol.asyncDispose]()));
+    await this.cluster?.[Symbol.asyncDispose]();
     this.#ownServices.close();
     this.#journal.close();
     await this.#audit[Symbol.asyncDispose]();
@@ -369,6 +379,7 @@ class Hub implements RunningHub {
       places: this.#places,
       gate: this.#gate,
       registry: this.#registry,
+      claims: this.#claims,
       isDraining: () => this.#state !== "serving",
       maxHandshakesPerS,
       nextId: () => this.#makeId(),
@@ -389,6 +400,22 @@ class Hub implements RunningHub {
         void welcome(tunnel, request);
       },
     };
+  }
+
+  #joinCluster(): Cluster | undefined {
+    const { cluster: setup, stateDir, authFile } = this.#options;
+    if (setup === undefined) return undefined;
+    const files: OwnFiles = { stateDir, authFile };
+    const peerAddress = this.#options.peers?.address ?? this.peerAddress ?? "";
+    return new Cluster({
+      engine: setup.open(),
+      cluster: setup.cluster,
+      record: { name: setup.hub, peerAddress, version: VERSION, protocol: 1 },
+      fingerprints: () => sharedFiles(files),
+      registry: this.#registry,
+      stateDir,
+      onFlap: (flap) => this.#journal.registryChanged({ type: "flapping", ...flap }),
+    });
   }
 
   #relayContext(): RelayContext {

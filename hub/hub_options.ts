@@ -7,6 +7,9 @@
 import type { ReloadPart } from "../shared/cli/reload.ts";
 import type { AuditFileOptions } from "./audit/file.ts";
 import type { LimitsOptions, Usage } from "./limits/limits.ts";
+import type { ClusterUsage } from "./cluster/cluster.ts";
+import type { ClusterSetup } from "./cluster/setup.ts";
+import type { ClusterView } from "./cluster/view.ts";
 import type { PeerOptions } from "./links/peer_port.ts";
 import type { ListenAddress, TlsIdentity } from "./net/listen_options.ts";
 import type { TunnelPortOptions } from "./tunnels/tunnel_port_options.ts";
@@ -68,6 +71,12 @@ export interface HubProgramOptions extends HubOptions {
    * @default none
    */
   readonly peers?: PeerOptions | undefined;
+  /**
+   * The cluster that it is to be a member of.
+   *
+   * @default none: it is alone
+   */
+  readonly cluster?: ClusterSetup | undefined;
 }
 
 /** A hub that listens. Disposing ends everything at once, and waits until that is done. */
@@ -90,6 +99,8 @@ export interface RunningHub extends AsyncDisposable {
   useCertificate(identity: TlsIdentity): Promise<void>;
   /** What is in use now, against its limits. */
   usage(): Usage;
+  /** What it knows of its cluster; `undefined` for a hub that is alone. */
+  readonly cluster: (ClusterView & { readonly usage: ClusterUsage }) | undefined;
   /** Whether it takes new tunnels and calls: it does not drain. */
   readonly isReady: boolean;
   /** What can be reloaded while it runs. */

@@ -47,6 +47,20 @@ export interface Place {
   readonly sinceMs: number;
 }
 
+/** How a name went away, as the cluster remembers it. */
+export interface RemoteDeparture {
+  readonly info: ServerInfo;
+  readonly owner: string;
+  /** When its tenure began. */
+  readonly generation: number;
+  /** When, why and from which hub; `undefined` where its hub died. */
+  readonly left:
+    | { readonly atMs: number; readonly reason: string; readonly hub: string }
+    | undefined;
+  /** How often two living instances were seen to fight over it. */
+  readonly flaps: number;
+}
+
 /** A name whose places changed, or a hub (its session) that came, changed or went. */
 export interface ViewChange {
   readonly server?: ServerName;
@@ -64,6 +78,8 @@ export interface ClusterView {
   placesOf(name: ServerName): readonly Place[];
   /** Names with at least one such place. */
   names(): Iterable<ServerName>;
+  /** How a name that is nowhere now went away, as the cluster remembers it. */
+  departureOf(name: ServerName): RemoteDeparture | undefined;
   /** Tells what changes, after it has. */
   onChange(listener: (change: ViewChange) => void): Disposable;
 }
@@ -74,10 +90,17 @@ export interface Claim {
   readonly generation: number;
 }
 
+/** For whom a name is claimed. */
+export interface Claimed {
+  /** The id that its tunnel is going to have. */
+  readonly tunnel: string;
+  /** See `Tunnel.owner`. */
+  readonly owner: string;
+}
+
 /** Who arbitrates which of two instances has a name. Alone it answers at once, from the registry. */
 export interface Claims {
-  /** @param owner See `Tunnel.owner`. */
-  claim(info: ServerInfo, owner: string): Answer<Claim | Refusal>;
-  /** To be told of a tunnel that has ended. */
+  claim(info: ServerInfo, claimed: Claimed): Answer<Claim | Refusal>;
+  /** To be told of the tunnel that was claimed for, when it opens: its end gives the name back. */
   release(tunnel: Tunnel): void;
 }

@@ -10,6 +10,9 @@
  *     A displaces B              turn 2, a return: both live, reported
  *     B displaces A              turn 3, B holds: from now on A is refused
  *
+ * The rule is two pure functions of a history, for hubs that share one; `FlapRule` keeps the history of
+ * a hub that is alone.
+ *
  * @module
  */
 
@@ -20,6 +23,17 @@ export const FLAP_TURNS = 3;
 /** A contender that did not try for this long is gone. Servers retry a refusal each minute. */
 export const CONTENDER_GONE_MS = 300_000;
 
+/** What is remembered of one name. */
+export interface FlapHistory {
+  /** The last ones, oldest first; at most `2 · FLAP_TURNS`. */
+  readonly turns: readonly { readonly atMs: number; readonly displaced: string }[];
+  /** When the one that is refused tried the last time; absent when nobody is refused. */
+  readonly contenderSeenMs?: number;
+}
+
+/** The history of a name over which nobody fights. */
+export const NO_TURNS: FlapHistory = { turns: [] };
+
 /** What a turn amounted to. */
 export interface Turn {
   /** Turns within the window. */
@@ -28,11 +42,51 @@ export interface Turn {
   readonly refusing: boolean;
 }
 
-/** The history of one name. Servers that send no instance cannot be told apart, so they never count. */
+/** Two instances of one name. */
+export interface Contenders {
+  /** Who has it, or had it until now. */
+  readonly holder: string;
+  readonly newcomer: string;
+}
+
+/**
+ * The history after `newcomer` has displaced the open tunnel of `holder`, and what the turn amounted to
+ * if the newcomer had been displaced itself. Servers that send no instance cannot be told apart, so they
+ * never count.
+ */
+export function withTurn(
+  history: FlapHistory,
+  { holder, newcomer }: Contenders,
+  nowMs: number,
+): { readonly history: FlapHistory; readonly turn: Turn | undefined } {
+  if (holder === "" || newcomer === "" || holder === newcomer) return { history, turn: undefined };
+  const recent = history.turns.filter(({ atMs }) => nowMs - atMs < FLAP_WINDOW_MS);
+  const returned = recent.some(({ displaced }) => displaced === newcomer);
+  // Older turns than these decide nothing.
+  const turns = [...recent, { atMs: nowMs, displaced: holder }].slice(-2 * FLAP_TURNS);
+  const isFight = returned && turns.length >= FLAP_TURNS;
+  const next = isFight ? { turns, contenderSeenMs: nowMs } : { ...history, turns };
+  if (!returned) return { history: next, turn: undefined };
+  const refusing = next.contenderSeenMs !== undefined;
+  return { history: next, turn: { turns: turns.length, refusing } };
+}
+
+/** The history after `newcomer` has asked for the name, and whether it must stay out. */
+export function withNewcomer(
+  history: FlapHistory,
+  { holder, newcomer }: Contenders,
+  nowMs: number,
+): { readonly history: FlapHistory; readonly refused: boolean } {
+  const { turns, contenderSeenMs } = history;
+  if (contenderSeenMs === undefined || holder === newcomer) return { history, refused: false };
+  if (nowMs - contenderSeenMs > CONTENDER_GONE_MS) return { history: NO_TURNS, refused: false };
+  return { history: { turns, contenderSeenMs: nowMs }, refused: true };
+}
+
+/** The history of one name at a hub that is alone. */
 export class FlapRule {
   readonly #now: () => number;
-  #turns: { readonly atMs: number; readonly displaced: string }[] = [];
-  #contenderSeenMs: number | undefined;
+  #history = NO_TURNS;
 
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
@@ -44,33 +98,24 @@ export class FlapRule {
    * @returns What it amounted to if the newcomer had been displaced itself, else `undefined`.
    */
   replaced(displaced: string, newcomer: string): Turn | undefined {
-    if (displaced === "" || newcomer === "" || displaced === newcomer) return undefined;
-    const atMs = this.#now();
-    const recent = this.#turns.filter((turn) => atMs - turn.atMs < FLAP_WINDOW_MS);
-    const returned = recent.some((turn) => turn.displaced === newcomer);
-    // Older turns than these decide nothing.
-    this.#turns = [...recent, { atMs, displaced }].slice(-2 * FLAP_TURNS);
-    if (!returned) return undefined;
-    const turns = this.#turns.length;
-    if (turns >= FLAP_TURNS) this.#contenderSeenMs = atMs;
-    return { turns, refusing: this.#contenderSeenMs !== undefined };
+    const { history, turn } = withTurn(
+      this.#history,
+      { holder: displaced, newcomer },
+      this.#now(),
+    );
+    this.#history = history;
+    return turn;
   }
 
   /** Whether a newcomer must stay out while `holder` has its tunnel open. */
   refuses(holder: string, newcomer: string): boolean {
-    if (this.#contenderSeenMs === undefined || holder === newcomer) return false;
-    const nowMs = this.#now();
-    if (nowMs - this.#contenderSeenMs > CONTENDER_GONE_MS) {
-      this.end();
-      return false;
-    }
-    this.#contenderSeenMs = nowMs;
-    return true;
+    const { history, refused } = withNewcomer(this.#history, { holder, newcomer }, this.#now());
+    this.#history = history;
+    return refused;
   }
 
   /** To be told when the holder is gone. */
   end(): void {
-    this.#turns = [];
-    this.#contenderSeenMs = undefined;
+    this.#history = NO_TURNS;
   }
 }

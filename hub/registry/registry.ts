@@ -162,7 +162,10 @@ export class Registry<T extends Tunnel = Tunnel> {
   /** Takes the generation of a new registration: above every earlier one of the name. */
   nextGeneration(name: ServerName): number {
     const entry = this.#entry(name);
-    return ++entry.generation;
+    // In a cluster the engine gives generations, and these only while it is away.
+    const newest = entry.tunnels.at(-1)?.generation ?? 0;
+    entry.generation = Math.max(entry.generation, newest) + 1;
+    return entry.generation;
   }
 
   /** Registers a tunnel. Its removal, when it closes or by dispose, harms no other. */

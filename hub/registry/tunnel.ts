@@ -54,6 +54,8 @@ export interface Tunnel extends AsyncDisposable {
   /** Resolves once, never rejects. */
   readonly closed: Promise<CloseReason>;
   stats(): TunnelStats;
+  /** Gives a tunnel that was registered provisionally the generation that the cluster gave it. */
+  confirm?(generation: number): void;
   /** Closes the socket without waiting for the peer. Later calls do nothing. */
   close(reason: CloseReason): void;
   /** Takes no new calls, tells the server, resolves when the calls in flight have ended or `signal` fires. */

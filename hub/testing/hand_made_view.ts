@@ -28,6 +28,10 @@ export class HandMadeView implements ClusterView {
     return this.#places.keys();
   }
 
+  departureOf(): undefined {
+    return undefined;
+  }
+
   onChange(listener: (change: ViewChange) => void): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };

@@ -57,7 +57,7 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, PumpProto
   readonly hop = "server";
   readonly id: string;
   readonly info: ServerInfo;
-  readonly generation: number;
+  generation: number;
   readonly owner: string;
   readonly vouchers: TunnelVouchers | undefined;
   readonly connectedAtMs: number = Date.now();
@@ -133,6 +133,10 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, PumpProto
           : { reason: error instanceof Error ? error.message : String(error), by: "network" },
       )
     );
+  }
+
+  confirm(generation: number): void {
+    this.generation = generation;
   }
 
   stats(): TunnelStats {

@@ -18,6 +18,7 @@ import {
 } from "../../shared/registration/hub_id.ts";
 import { KEYS_HEADER } from "../../shared/vouchers/voucher.ts";
 import { networkOf } from "../net/network.ts";
+import type { Claims } from "../cluster/view.ts";
 import { HandshakeRate } from "./handshake_rate.ts";
 import type { Identity, TunnelRequest } from "../auth/identity.ts";
 import { isForwarded } from "../auth/behind_proxy.ts";
@@ -55,6 +56,8 @@ export interface TunnelListenerContext {
   readonly path: string;
   readonly gate: Gatekeeper;
   readonly registry: Registry<OpenTunnel>;
+  /** Who gives a name to a tunnel that the registry would take. */
+  readonly claims: Claims;
   /** True while the hub drains: nobody registers any more. */
   isDraining(): boolean;
   readonly vouchers: Vouchers;
@@ -164,12 +167,20 @@ export class TunnelListener {
       if (retryAfterS !== undefined) throw tooMany(this.#admission.perSecond, retryAfterS);
       const file = places.tunnel(owner);
       if (file === undefined) throw tooManyOf(owner);
-      const { vouchers } = this.#context;
+      const { vouchers, claims } = this.#context;
+      const id = this.#context.nextId();
+      const claimed = claims.claim(info, { tunnel: id, owner });
+      // Alone it is there at once: see above.
+      const claim = claimed instanceof Promise ? await claimed : claimed;
+      if ("status" in claim) {
+        file[Symbol.dispose]();
+        throw toHttpError(claim);
+      }
       const vouched = nonce === undefined ? undefined : { server: name, nonce };
       const tunnel = new OpenTunnel(conn, {
-        id: this.#context.nextId(),
+        id,
         info,
-        generation: registry.nextGeneration(name),
+        generation: claim.generation,
         owner,
         greeting: upgradeResponse(upgrade, {
           [HUB_ID_HEADER]: hubId,
@@ -180,6 +191,7 @@ export class TunnelListener {
       void tunnel.closed.then(() => file[Symbol.dispose]());
       // Before the 101: a server that reads it is registered.
       registry.add(tunnel);
+      claims.release(tunnel);
       gate.keepTunnel(tunnel, { ...request, header: keptHeader(header) }, identity);
       this.#context.onRegistered(tunnel, identity);
       return { tunnel, rest };

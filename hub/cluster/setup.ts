@@ -1,0 +1,26 @@
+/**
+ * How a hub becomes a member of a cluster, and who arbitrates when it is alone.
+ *
+ * @module
+ */
+import type { Engine } from "../engine/engine.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { Claims } from "./view.ts";
+
+/** The cluster that a hub is to be a member of. */
+export interface ClusterSetup {
+  /** The cluster's name: `NAME` of `etcd://…/NAME`. */
+  readonly cluster: string;
+  /** This hub's name, for people. */
+  readonly hub: string;
+  /** Opens the engine. The hub disposes of it at its end. */
+  open(): Engine;
+}
+
+/** Claims of a hub that is alone: the registry decides, at once. */
+export function aloneClaims(registry: Pick<Registry, "nextGeneration">): Claims {
+  return {
+    claim: ({ name }) => ({ generation: registry.nextGeneration(name) }),
+    release() {},
+  };
+}

@@ -1,0 +1,74 @@
+/**
+ * An engine that a test gives to a hub, and can take away. For tests.
+ *
+ * @module
+ */
+import {
+  type Engine,
+  EngineError,
+  type EngineReadOptions,
+  type KeyChange,
+  type Txn,
+} from "../../engine/engine.ts";
+
+/** An engine that a test can take away. Disposing of it leaves the engine behind it, which others use. */
+export class GivenEngine implements Engine {
+  readonly #engine: Engine;
+  /** Every call fails, as if nobody answered. */
+  isAway = false;
+  /** Commits fail, as if the disk were full. */
+  isFull = false;
+  #leave = new AbortController();
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** Nobody answers from now on; watches end. */
+  takeAway(): void {
+    this.isAway = true;
+    this.#leave.abort(new EngineError("away", "Taken away by the test"));
+    this.#leave = new AbortController();
+  }
+
+  async session(ttlMs: number): Promise<string> {
+    this.#check();
+    return await this.#engine.session(ttlMs);
+  }
+
+  async renew(session: string): Promise<boolean> {
+    this.#check();
+    return await this.#engine.renew(session);
+  }
+
+  async revoke(session: string): Promise<void> {
+    this.#check();
+    await this.#engine.revoke(session);
+  }
+
+  async commit(txn: Txn) {
+    this.#check();
+    if (this.isFull) throw new EngineError("full", "No room, says the test");
+    return await this.#engine.commit(txn);
+  }
+
+  async read(prefix: string, options?: EngineReadOptions) {
+    this.#check();
+    return await this.#engine.read(prefix, options);
+  }
+
+  async *watch(
+    prefix: string,
+    from: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly KeyChange[]> {
+    this.#check();
+    yield* this.#engine.watch(prefix, from, AbortSignal.any([signal, this.#leave.signal]));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  #check(): void {
+    if (this.isAway) throw new EngineError("away", "Taken away by the test");
+  }
+}
