@@ -9,6 +9,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { ReloadPart } from "../shared/cli/reload.ts";
+import { untilNone } from "../shared/async/until_none.ts";
 import { duration } from "../shared/grpc/proto_time.ts";
 import { VERSION } from "../shared/version.ts";
 import { acceptLoop } from "./net/accept_loop.ts";
@@ -318,7 +319,7 @@ class Hub implements RunningHub {
     const options = signal === undefined ? {} : { signal };
     await Promise.all([
       ...this.#registry.list().map((tunnel) => tunnel.drain(options)),
-      this.#untilCallersAreGone(signal),
+      untilNone(() => this.#callsGoingOn(), signal),
     ]);
     this.close();
     await this.closed;
@@ -357,13 +358,10 @@ class Hub implements RunningHub {
     this.#locks[Symbol.dispose]();
   }
 
-  async #untilCallersAreGone(signal: AbortSignal | undefined): Promise<void> {
-    while (!signal?.aborted) {
-      const callers = [...this.#callListener.callers, ...this.#peers?.callers ?? []];
-      const busy = callers.some((caller) => caller.isBusy);
-      if (!busy && this.#callListener.raws.size === 0) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+  /** Of callers and of other hubs: each resolves when it has ended. */
+  #callsGoingOn(): Promise<void>[] {
+    const hubs = [...this.#peers?.callers ?? []].filter((hub) => hub.isBusy);
+    return [...this.#callListener.busy(), ...hubs.map((hub) => hub.whenIdle())];
   }
 
   #makeId(): string {

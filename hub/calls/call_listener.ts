@@ -151,6 +151,15 @@ export class CallListener {
     this.#context = context;
   }
 
+  /** What goes on: each resolves when it has ended. */
+  busy(): Promise<void>[] {
+    const callers = [...this.callers].filter((caller) => caller.isBusy);
+    return [
+      ...callers.map((caller) => caller.whenIdle()),
+      ...[...this.raws].map((raw) => raw.closed),
+    ];
+  }
+
   /** Ends all connections at once, whatever they are about. */
   close(): void {
     this.#closed = true;
@@ -222,6 +231,7 @@ export class CallListener {
     const record = { id: this.#context.nextId(), server, remoteAddress, identity, via };
     this.#context.onRawOpened(record);
     this.raws.add(raw);
+    void raw.closed.then(() => this.raws.delete(raw));
     const startedMs = performance.now();
     try {
       await writeAll(conn, acceptance(arrived.mode, { server, tunnel: tunnel.id }));
@@ -229,7 +239,6 @@ export class CallListener {
       // The caller is gone, which `join` finds out in its turn.
     }
     const result = await raw.join(conn, handshake.rest, admitted.meters);
-    this.raws.delete(raw);
     const { ended } = admitted;
     const how = ended === undefined ? {} : { status: ended.code, reason: ended.message };
     const durationMs = performance.now() - startedMs;

@@ -73,6 +73,7 @@ export class RawConnection implements StreamEvents, Disposable {
   readonly #stream: Stream;
   readonly #operator: string;
   readonly #opened = Promise.withResolvers<void>();
+  readonly #closed = Promise.withResolvers<void>();
   readonly #reader = new MessageReader(MAX_CHUNK_BYTES);
   /** What the server sent and the caller's socket has not taken; bounded by the stream's window. */
   readonly #down = new OutBuffer();
@@ -141,6 +142,11 @@ export class RawConnection implements StreamEvents, Disposable {
     return `${forwarding.hub}/${forwarding.link}-${this.#stream.id}`;
   }
 
+  /** Resolves when it is over, for whatever reason. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
   /** Bytes that wait for the caller to read, or for the rest of their chunk. */
   get bufferedBytes(): number {
     return this.#down.bytes + this.#reader.heldBytes;
@@ -166,6 +172,7 @@ export class RawConnection implements StreamEvents, Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#closed.resolve();
     clearTimeout(this.#linger);
     this.#upstream.resets.reset(this.#stream, ErrorCode.CANCEL, this.#operator);
     for (const view of this.#down.take()) release(view);

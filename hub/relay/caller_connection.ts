@@ -101,6 +101,8 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
   #sectionTicks = 0;
   /** Calls that were refused in this second. */
   #refused = 0;
+  /** Made when somebody waits for the last call. */
+  #idle: PromiseWithResolvers<void> | undefined;
   /** The last refusal, encoded: that of calls without a credential is always the same. */
   #refusal:
     | { readonly error: RpcError; readonly maxListBytes: number; readonly block: Uint8Array }
@@ -127,6 +129,13 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
     return this.#connection.streamCount > 0 || this.#connection.outputBytes > 0;
   }
 
+  /** Resolves when no call is in flight and its last bytes have left, or the caller is gone. */
+  whenIdle(): Promise<void> {
+    if (!this.isBusy) return Promise.resolve();
+    this.#idle ??= Promise.withResolvers();
+    return this.#idle.promise;
+  }
+
   /**
    * Serves until the caller is gone.
    *
@@ -138,6 +147,7 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
       await this.#link.run(first);
     } finally {
       this.close();
+      this.#idle?.resolve();
     }
   }
 
@@ -180,11 +190,16 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
   // ---- PumpProtocol
 
   onBytes(bytes: Uint8Array): number {
-    return this.#connection.receive(bytes, MAX_FRAMES_AT_ONCE);
+    const taken = this.#connection.receive(bytes, MAX_FRAMES_AT_ONCE);
+    // Its last call may have been cancelled.
+    if (this.#idle !== undefined) this.#tellIdle();
+    return taken;
   }
 
   take(): readonly Uint8Array[] {
-    return this.#connection.take();
+    const views = this.#connection.take();
+    if (this.#idle !== undefined) this.#tellIdle();
+    return views;
   }
 
   get isFull(): boolean {
@@ -260,6 +275,12 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
   get bufferedBytes(): number {
     const { waitingBytes, unfinishedBytes } = this.#connection;
     return waitingBytes + unfinishedBytes + this.#side.heldBytes;
+  }
+
+  #tellIdle(): void {
+    if (this.isBusy) return;
+    this.#idle?.resolve();
+    this.#idle = undefined;
   }
 
   #drawLine(): void {

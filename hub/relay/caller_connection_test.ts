@@ -199,6 +199,45 @@ Deno.test("CallerConnection.drain() does not wait for a pong that never comes", 
   assert.equal(peer.error, undefined);
 });
 
+Deno.test("CallerConnection.whenIdle() tells in the turn in which the last call has ended", async (t) => {
+  await t.step("at once, when there is none", async () => {
+    const { caller, running, socket } = await begin();
+    await caller.whenIdle();
+    socket.feed(null);
+    await running;
+  });
+  type Begun = Awaited<ReturnType<typeof begin>>;
+  const ways: Readonly<Record<string, (begun: Begun) => void>> = {
+    "the caller cancels": ({ peer }) => {
+      for (const stream of peer.streams.values()) peer.connection.reset(stream, ErrorCode.CANCEL);
+    },
+    "their server is lost": ({ server }) => server.connection.abort(ErrorCode.CANCEL),
+    "the caller is gone": ({ socket }) => socket.feed(null),
+    "the hub closes": ({ caller, socket }) => {
+      caller.close();
+      socket.feed(null);
+    },
+  };
+  for (const [name, end] of Object.entries(ways)) {
+    await t.step(name, async () => {
+      const begun = await begin();
+      const { caller, running, socket, settle, call, ended } = begun;
+      for (let i = 0; i < 3; i++) await call(CALL, i === 0);
+      let idle = false;
+      const wait = caller.whenIdle().then(() => idle = true);
+      await settle();
+      assert.equal(idle, false);
+      end(begun);
+      await settle();
+      assert.equal(idle, true);
+      await wait;
+      assert.equal(ended.length, 3);
+      socket.feed(null);
+      await running;
+    });
+  }
+});
+
 Deno.test("CallerConnection asks a silent peer for a sign of life, and gives it up", async (t) => {
   const silent = async (seconds: number, caller: CallerConnection) => {
     for (let s = 0; s < seconds; s++) caller.tick();
