@@ -1,12 +1,12 @@
 /**
- * `deno task test`: runs each file of tests in a process of its own, as many at once as there are
- * processors, and tells how far it is. A file that crashes takes no other one along.
+ * `deno task test`: runs files of tests in processes of their own, several at once, and tells how far
+ * it is. Tests of parts share processes; of a process that crashes, each file is run by itself.
  *
  * @module
  */
 import { readArguments, runScript } from "./arguments.ts";
 import { UsageError } from "../shared/cli/usage_error.ts";
-import { collect, type Kind, testsOfPrograms } from "./run_tests/files.ts";
+import { batchesOf, collect, type Kind, testsOfPrograms } from "./run_tests/files.ts";
 import { Runner } from "./run_tests/runner.ts";
 
 const USAGE = `
@@ -14,31 +14,38 @@ Usage: deno task test [OPTION]… [PATH]…
 
 Runs the tests, or only those of the files and folders that are named.
 
-  --system        Only tests of whole programs: tests/ and *_process_test.ts
-  --unit          Only the others
-  --programs DIR  Tests the executables in DIR in place of the sources; implies --system
+  --unit          Only tests of parts that are quick
+  --system        Only tests of whole programs, tests/ and *_process_test.ts, that are quick
+  --slow          Only the tests of both kinds that take long, and those of a real Fluentd
+  --programs DIR  Tests of whole programs, with the executables in DIR in place of the sources
   --fresh         Only tests with random values, with new ones; prints the seed
   --filter TEXT   Only tests with this in their name
-  --jobs N        How many files at once (default: one for each processor)
-  --junit DIR     Writes a report of each file to DIR
+  --jobs N        How many processes at once (default: two for each processor)
+  --junit DIR     Writes a report of each process to DIR
 `;
+
+/** A test of a whole program waits half of its time. */
+const JOBS_PER_PROCESSOR = 2;
 
 const PROGRAMS = ["ghub", "gserver", "gclient"];
 
 async function main(args: readonly string[]): Promise<number> {
   const { values, positionals } = readArguments(USAGE, args, {
-    system: { type: "boolean", default: false },
     unit: { type: "boolean", default: false },
+    system: { type: "boolean", default: false },
+    slow: { type: "boolean", default: false },
     programs: { type: "string" },
     fresh: { type: "boolean", default: false },
     filter: { type: "string" },
-    jobs: { type: "string", default: String(navigator.hardwareConcurrency) },
+    jobs: { type: "string", default: String(JOBS_PER_PROCESSOR * navigator.hardwareConcurrency) },
     junit: { type: "string" },
   });
   const jobs = Number(values.jobs);
   if (!Number.isInteger(jobs) || jobs < 1) throw new UsageError("--jobs needs a number above 0");
-  if (values.unit && (values.system || values.programs !== undefined)) {
-    throw new UsageError("--unit goes with neither --system nor --programs");
+  const kinds = (["unit", "system", "slow"] as const).filter((kind) => values[kind]);
+  if (kinds.length > 1) throw new UsageError(`--${kinds[0]} and --${kinds[1]} cannot go together`);
+  if (values.programs !== undefined && kinds[0] !== undefined && kinds[0] !== "system") {
+    throw new UsageError(`--${kinds[0]} and --programs cannot go together`);
   }
   const env: Record<string, string> = {};
   await using cleanup = new AsyncDisposableStack();
@@ -56,17 +63,17 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const kind: Kind = values.fresh
     ? "random"
-    : values.unit
-    ? "unit"
-    : values.system || values.programs !== undefined
-    ? "system"
-    : "all";
+    : values.programs !== undefined
+    ? "programs"
+    : kinds[0] ?? "all";
   await fetchPackages();
   const all = collect(positionals, kind);
   const files = values.programs === undefined ? all : testsOfPrograms(all);
   if (files.length === 0) throw new UsageError("There is no such test");
   if (values.junit !== undefined) await Deno.mkdir(values.junit, { recursive: true });
-  return await new Runner({ jobs, env, filter: values.filter, junit: values.junit }).run(files);
+  return await new Runner({ jobs, env, filter: values.filter, junit: values.junit }).run(
+    batchesOf(files),
+  );
 }
 
 /** Programs under test have an environment in which a registry may be out of reach. */

@@ -1,12 +1,16 @@
 /**
- * The files that have tests, and what each needs.
+ * The files that have tests, what each needs, and which of them share a process.
  *
  * @module
  */
 import { join } from "node:path";
+import { SLOW } from "./slow.ts";
 
-/** Which tests: of whole programs, of parts, those with random values, or all. */
-export type Kind = "all" | "system" | "unit" | "random";
+/**
+ * Which tests: of parts, of whole programs, those of both that take long, those with random values, or
+ * all. Each file is `unit`, `system` or `slow`, and one of them only.
+ */
+export type Kind = "all" | "unit" | "system" | "slow" | "programs" | "random";
 
 /** A file to run. */
 export interface TestFile {
@@ -16,8 +20,20 @@ export interface TestFile {
   readonly alone: boolean;
 }
 
+/** Files that one process runs. */
+export interface Batch {
+  readonly paths: readonly string[];
+  readonly alone: boolean;
+}
+
 const ROOT = new URL("../..", import.meta.url).pathname;
 const SKIPPED = new Set([".git", "node_modules", "coverage", "dist", "gen"]);
+
+/**
+ * Files with tests of parts that share a process. Each process costs half a second of a processor before
+ * its first test begins, and most of what these files import is the same.
+ */
+const FILES_IN_A_PROCESS = 20;
 
 /** Need ports that the README names. */
 const ALONE: ReadonlySet<string> = new Set(["tests/build_test.ts"]);
@@ -54,6 +70,8 @@ const WITHOUT_PROGRAMS: ReadonlySet<string> = new Set([
 /** An example in a doc comment that is run. */
 const EXAMPLE = /^ \* ```ts$/m;
 const RANDOM = /testing\/property\.ts"/;
+/** V8 counts the steps of what it compiles while it counts: nothing may have run before. */
+const COUNTS_STEPS = /support\/steps\.ts"/;
 
 /**
  * The files of a kind at some paths.
@@ -66,7 +84,7 @@ export function collect(paths: readonly string[], kind: Kind): TestFile[] {
     wanted.length === 0 || wanted.some((one) => path === one || path.startsWith(`${one}/`));
   const found = [...walk("")].filter((path) => isNamed(path) && isOf(kind, path));
   // What takes longest begins first: at the end, no processor waits for the other.
-  found.sort((a, b) => Number(isSystem(b)) - Number(isSystem(a)) || (a < b ? -1 : 1));
+  found.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
   return found.map((path) => ({ path, alone: ALONE.has(path) }));
 }
 
@@ -75,16 +93,52 @@ export function testsOfPrograms(files: readonly TestFile[]): TestFile[] {
   return files.filter(({ path }) => !WITHOUT_PROGRAMS.has(path));
 }
 
-function isSystem(path: string): boolean {
+/** The same files in the same order: a process each, but for tests of parts, which share. */
+export function batchesOf(files: readonly TestFile[]): Batch[] {
+  const batches: Batch[] = [];
+  const examples: string[] = [];
+  let together: string[] = [];
+  for (const { path, alone } of files) {
+    if (kindOf(path) !== "unit" || alone || COUNTS_STEPS.test(read(path))) {
+      batches.push({ paths: [path], alone });
+    } else if (!isTest(path)) {
+      examples.push(path);
+    } else {
+      if (together.length === 0) batches.push({ paths: together, alone: false });
+      together.push(path);
+      if (together.length === FILES_IN_A_PROCESS) together = [];
+    }
+  }
+  if (examples.length > 0) batches.push({ paths: examples, alone: false });
+  return batches;
+}
+
+/** Whether a file has tests of its own, and not only examples. */
+export function isTest(path: string): boolean {
+  return path.endsWith("_test.ts");
+}
+
+function kindOf(path: string): "unit" | "system" | "slow" {
+  if (SLOW.includes(path)) return "slow";
+  return isOfPrograms(path) ? "system" : "unit";
+}
+
+function isOfPrograms(path: string): boolean {
   return path.startsWith("tests/") || path.endsWith("_process_test.ts");
 }
 
+function rank(path: string): number {
+  const place = SLOW.indexOf(path);
+  if (place !== -1) return place;
+  return SLOW.length + (isOfPrograms(path) ? 0 : 1);
+}
+
 function isOf(kind: Kind, path: string): boolean {
-  const isTest = path.endsWith("_test.ts");
-  const hasTests = isTest || (path.endsWith(".ts") && EXAMPLE.test(read(path)));
+  const hasTests = isTest(path) || (path.endsWith(".ts") && EXAMPLE.test(read(path)));
   if (!hasTests) return false;
-  if (kind === "random") return isTest && RANDOM.test(read(path));
-  return kind === "all" || isSystem(path) === (kind === "system");
+  if (kind === "random") return isTest(path) && RANDOM.test(read(path));
+  if (kind === "programs") return isOfPrograms(path);
+  return kind === "all" || kindOf(path) === kind;
 }
 
 function read(path: string): string {

@@ -1,13 +1,15 @@
 /**
- * Runs files of tests, several at once, and prints a line when one is done:
+ * Runs files of tests, several at once, and prints a line when a process is done:
  *
  *     [ 34/247] ok      12 passed, 1 ignored   3.2 s  tests/raw_test.ts
+ *     [ 54/247] ok     312 passed   8.1 s  shared/grpc/call_test.ts and 19 more
  *
  * What a file wrote is shown if one of its tests failed, or was skipped for a reason.
  *
  * @module
  */
-import type { TestFile } from "./files.ts";
+import { pathToFileURL } from "node:url";
+import { type Batch, isTest } from "./files.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 /** No file takes a third of it on a machine with other work. */
@@ -22,26 +24,33 @@ const SUMMARY = /^(?:ok|FAILED) \| (\d+) passed.*? \| (\d+) failed(?:.*?\| (\d+)
 const ABORTED_BY_NODE_HTTP2 = /^deno: nghttp2\/.*: Assertion `.*' failed\.$/m;
 
 export interface RunnerOptions {
-  /** How many files at once. */
+  /** How many processes at once. */
   readonly jobs: number;
   /** Set beside this process's own. */
   readonly env: Readonly<Record<string, string>>;
   /** Only tests with this in their name. */
   readonly filter: string | undefined;
-  /** A folder for a report of each file. */
+  /** A folder for a report of each process. */
   readonly junit: string | undefined;
   /** @default console.log */
   readonly print?: (line: string) => void;
 }
 
-/** What became of the tests of a file. */
+/** What became of the tests of a process. */
 interface Counts {
   readonly passed: number;
   readonly failed: number;
   readonly ignored: number;
 }
 
-/** Runs files of tests, several at once, and prints a line for each. */
+/** How a process ended. */
+interface Result {
+  readonly success: boolean;
+  readonly code: number;
+  readonly text: string;
+}
+
+/** Runs files of tests, several at once, and prints a line for each process. */
 export class Runner {
   readonly #options: RunnerOptions;
   readonly #print: (line: string) => void;
@@ -57,17 +66,19 @@ export class Runner {
   }
 
   /** @returns The exit code: 0 if something was run and nothing failed. */
-  async run(files: readonly TestFile[]): Promise<number> {
-    this.#files = files.length;
-    const jobs = Math.min(this.#options.jobs, files.length);
-    this.#print(`${files.length} files with tests, ${jobs} at once`);
-    const left = files.filter(({ alone }) => !alone);
+  async run(batches: readonly Batch[]): Promise<number> {
+    this.#files = batches.reduce((sum, { paths }) => sum + paths.length, 0);
+    const jobs = Math.min(this.#options.jobs, batches.length);
+    this.#print(
+      `${this.#files} files with tests in ${batches.length} processes, ${jobs} at once`,
+    );
+    const left = batches.filter(({ alone }) => !alone);
     await Promise.all(Array.from({ length: jobs }, async () => {
-      for (let file = left.shift(); file !== undefined; file = left.shift()) await this.#one(file);
+      for (let next = left.shift(); next !== undefined; next = left.shift()) await this.#one(next);
     }));
-    for (const file of files.filter(({ alone }) => alone)) await this.#one(file);
+    for (const batch of batches.filter(({ alone }) => alone)) await this.#one(batch);
     const { passed, failed, ignored } = this.#total;
-    for (const path of this.#failed) this.#print(`FAILED: ${path}`);
+    for (const name of this.#failed) this.#print(`FAILED: ${name}`);
     const skipped = ignored > 0 ? `, ${ignored} skipped` : "";
     this.#print(
       `${this.#failed.length === 0 ? "ok" : "FAILED"} | ${passed} passed, ${failed} failed` +
@@ -76,42 +87,80 @@ export class Runner {
     return this.#failed.length === 0 && passed > 0 ? 0 : 1;
   }
 
-  async #one({ path }: TestFile): Promise<void> {
+  async #one({ paths, alone }: Batch): Promise<void> {
     const startMs = performance.now();
     const signal = AbortSignal.timeout(FILE_LIMIT_MS);
-    let { success, code, text } = await this.#test(path, signal);
-    if (!success && ABORTED_BY_NODE_HTTP2.test(text)) {
-      this.#print(`  AGAIN: Deno's node:http2 aborted the process of ${path} (decision 9)`);
-      ({ success, code, text } = await this.#test(path, signal));
+    const name = nameOf(paths);
+    let result = await this.#test(paths, signal);
+    const aborted = !result.success && ABORTED_BY_NODE_HTTP2.test(result.text);
+    if (aborted) {
+      this.#print(`  AGAIN: Deno's node:http2 aborted the process of ${name} (decision 9)`);
     }
+    if (paths.length > 1 && !result.success && !SUMMARY.test(result.text)) {
+      // Which one it was, and what became of the others, only a process for each can tell.
+      if (!aborted) {
+        this.#failed.push(name);
+        this.#count({ passed: 0, failed: 1, ignored: 0 });
+        this.#print(`${result.text.trimEnd()}\nExit ${result.code}, so each by itself: ${name}`);
+      }
+      for (const path of paths) await this.#one({ paths: [path], alone });
+      return;
+    }
+    if (aborted) result = await this.#test(paths, signal);
+    this.#tell(paths, { result, signal, tookMs: performance.now() - startMs });
+  }
+
+  /** Counts a result, and prints it. */
+  #tell(
+    paths: readonly string[],
+    { result: { success, code, text }, signal, tookMs }: {
+      result: Result;
+      signal: AbortSignal;
+      tookMs: number;
+    },
+  ): void {
     const [, passed = 0, failed = 0, ignored = 0] = (SUMMARY.exec(text) ?? []).map(Number);
     // A process that crashed has counted nothing.
     const counts = { passed, failed: success ? failed : Math.max(failed, 1), ignored };
     this.#count(counts);
+    this.#done += paths.length;
+    const name = nameOf(paths);
     const verdict = success ? "ok    " : "FAILED";
     const skipped = ignored > 0 ? `, ${ignored} ignored` : "";
-    const place = `[${String(++this.#done).padStart(String(this.#files).length)}/${this.#files}]`;
-    const took = seconds(performance.now() - startMs);
-    this.#print(`${place} ${verdict} ${counts.passed} passed${skipped}  ${took}  ${path}`);
+    const place = `[${String(this.#done).padStart(String(this.#files).length)}/${this.#files}]`;
+    this.#print(
+      `${place} ${verdict} ${counts.passed} passed${skipped}  ${seconds(tookMs)}  ${name}`,
+    );
     if (success) {
       for (const [line] of text.matchAll(/^SKIPPED: .*$/gm)) this.#print(`  ${line}`);
       return;
     }
-    this.#failed.push(path);
+    const named = paths.filter((path) => text.includes(`=> ./${path}:`));
+    this.#failed.push(...named.length > 0 ? named : [name]);
     const why = signal.aborted ? `It took longer than ${seconds(FILE_LIMIT_MS)}` : `Exit ${code}`;
-    this.#print(`${text.trimEnd()}\n${why}: ${path}`);
+    this.#print(`${text.trimEnd()}\n${why}: ${name}`);
   }
 
-  /** Runs the tests of one file in a process of their own. */
-  async #test(path: string, signal: AbortSignal) {
+  /** Runs the tests of some files in a process of their own. */
+  async #test(paths: readonly string[], signal: AbortSignal): Promise<Result> {
     const { env, filter, junit } = this.#options;
-    const report = junit && `${junit}/${path.replaceAll("/", "-")}.xml`;
+    await using cleanup = new AsyncDisposableStack();
+    let files = paths;
+    if (paths.length > 1 && paths.every(isTest)) {
+      // Deno would begin afresh for each file: in one that imports them all, their code is loaded once.
+      const all = await Deno.makeTempFile({ prefix: "ghub-tests-", suffix: "_test.ts" });
+      cleanup.defer(() => Deno.remove(all));
+      await Deno.writeTextFile(all, paths.map((path) => `import "${urlOf(path)}";\n`).join(""));
+      files = [all];
+    }
+    const report = junit && `${junit}/${paths[0]!.replaceAll("/", "-")}.xml`;
     const child = new Deno.Command(Deno.execPath(), {
       args: [
-        ...["test", "-A", "--no-check", ...(path.endsWith("_test.ts") ? [] : ["--doc"])],
+        ...["test", "-A", "--no-check", `--config=${ROOT}deno.json`],
+        ...(paths.every(isTest) ? [] : ["--doc"]),
         ...(filter === undefined ? [] : ["--filter", filter, "--permit-no-files"]),
         ...(report === undefined ? [] : [`--junit-path=${report}`]),
-        path,
+        ...files,
       ],
       cwd: ROOT,
       env: { ...env, NO_COLOR: "1" },
@@ -132,6 +181,14 @@ export class Runner {
       ignored: this.#total.ignored + ignored,
     };
   }
+}
+
+function nameOf(paths: readonly string[]): string {
+  return paths.length === 1 ? paths[0]! : `${paths[0]} and ${paths.length - 1} more`;
+}
+
+function urlOf(path: string): string {
+  return pathToFileURL(path.startsWith("/") ? path : `${ROOT}${path}`).href;
 }
 
 function seconds(ms: number): string {

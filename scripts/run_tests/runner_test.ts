@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { collect, testsOfPrograms } from "./files.ts";
+import { batchesOf, collect, isTest, type Kind, testsOfPrograms } from "./files.ts";
 import { Runner } from "./runner.ts";
+import { SLOW } from "./slow.ts";
 
 Deno.test("Runner counts what passed and failed, and a file that crashes has failed", async (t) => {
   const dir = await Deno.makeTempDir({ prefix: "ghub-runner-" });
@@ -42,7 +43,7 @@ Deno.test("a", () => {});`;
         const lines: string[] = [];
         const options = { jobs: 2, env: {}, filter: undefined, junit: undefined };
         const runner = new Runner({ ...options, print: (line) => lines.push(line) });
-        assert.equal(await runner.run([{ path, alone: name === "bad" }]), code);
+        assert.equal(await runner.run([{ paths: [path], alone: name === "bad" }]), code);
         assert.match(lines.join("\n"), says);
       });
     }
@@ -51,14 +52,77 @@ Deno.test("a", () => {});`;
   }
 });
 
-Deno.test("each file with tests is of the system or of a part, and of one only", () => {
-  const paths = (kind: Parameters<typeof collect>[1]) => collect([], kind).map(({ path }) => path);
-  const [all, system, unit] = [paths("all"), paths("system"), paths("unit")];
+Deno.test("Runner runs files in one process, and each by itself if that one crashes", async (t) => {
+  const dir = await Deno.makeTempDir({ prefix: "ghub-runner-" });
+  const good = (name: string) =>
+    `globalThis.ran = [...globalThis.ran ?? [], "${name}"];
+Deno.test("${name}", () => console.log("SKIPPED: ran " + globalThis.ran));`;
+  const table: [name: string, texts: string[], code: number, says: RegExp[]][] = [
+    ["good", [good("a"), good("b")], 0, [/ok +2 passed/, /^ +SKIPPED: ran a,b$/m]],
+    [
+      "bad",
+      [good("a"), 'Deno.test("b", () => { throw new Error("bad luck"); });'],
+      1,
+      [/FAILED +1 passed/, /bad luck/, /1 passed, 1 failed/],
+    ],
+    [
+      "crash",
+      [good("a"), 'Deno.test("b", () => Deno.kill(Deno.pid, "SIGKILL"));', good("c")],
+      1,
+      [/each by itself/, /ok +1 passed.*crash0_test/, /FAILED.*crash1_test/, /ok +1.*crash2_test/],
+    ],
+    // It ran well by itself, and has failed: nobody knows what it was.
+    ["company", [good("a"), 'if (globalThis.ran) Deno.kill(Deno.pid, "SIGKILL");'], 1, [
+      /each by itself/,
+      /FAILED:/,
+    ]],
+  ];
+  try {
+    for (const [name, texts, code, says] of table) {
+      await t.step(name, async () => {
+        const paths = texts.map((_, i) => `${dir}/${name}${i}_test.ts`);
+        await Promise.all(paths.map((path, i) => Deno.writeTextFile(path, texts[i]!)));
+        const lines: string[] = [];
+        const options = { jobs: 2, env: {}, filter: undefined, junit: `${dir}/${name}` };
+        await Deno.mkdir(options.junit);
+        const runner = new Runner({ ...options, print: (line) => lines.push(line) });
+        assert.equal(await runner.run([{ paths, alone: false }]), code);
+        for (const said of says) assert.match(lines.join("\n"), said);
+      });
+    }
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("each file with tests is unit, system or slow, and one of them only", () => {
+  const paths = (kind: Kind) => collect([], kind).map(({ path }) => path);
+  const [all, system, unit, slow] = [paths("all"), paths("system"), paths("unit"), paths("slow")];
   assert.ok(system.length > 30 && unit.length > 100);
-  assert.deepEqual([...system, ...unit].sort(), all.toSorted());
+  assert.deepEqual([...system, ...unit, ...slow].sort(), all.toSorted());
+  assert.deepEqual(slow, SLOW, "each of them is there, and they come in this order");
+  assert.deepEqual(all.slice(0, slow.length), slow, "the longest begin");
   assert.ok(unit.includes("shared/grpc/timeout.ts"), "an example in a doc comment");
   assert.ok(paths("random").includes("shared/codec/json_test.ts"));
   assert.deepEqual(collect(["./hub/auth/"], "system"), []);
-  const tried = testsOfPrograms(collect([], "system")).map(({ path }) => path);
+  const tried = testsOfPrograms(collect([], "programs")).map(({ path }) => path);
   assert.ok(tried.includes("tests/story_test.ts") && !tried.includes("tests/house_test.ts"));
+  assert.ok(tried.includes("tests/fluentd_test.ts"), "what takes long is run on executables too");
+});
+
+Deno.test("each file is in one process, and those that cannot share one do not", () => {
+  const all = collect([], "all");
+  const batches = batchesOf(all);
+  assert.deepEqual(
+    batches.flatMap(({ paths }) => paths).sort(),
+    all.map(({ path }) => path).sort(),
+  );
+  const companyOf = (path: string) => batches.find(({ paths }) => paths.includes(path))!.paths;
+  for (
+    const path of ["tests/story_test.ts", "shared/text/closest_test.ts", "tests/build_test.ts"]
+  ) assert.deepEqual(companyOf(path), [path]);
+  assert.ok(companyOf("shared/codec/json_test.ts").length > 1);
+  for (const { paths } of batches) {
+    assert.equal(new Set(paths.map(isTest)).size, 1, "examples and tests are run in other ways");
+  }
 });
