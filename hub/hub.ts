@@ -38,7 +38,7 @@ import { type HubListener, listen } from "./net/listen.ts";
 import { MAX_TLS_HANDSHAKES, type TakePlace } from "./net/tls_listener.ts";
 import { ConnectionPlaces } from "./limits/open_files.ts";
 import type { OpenTunnel } from "./tunnels/open_tunnel.ts";
-import { InProcessTarget } from "./own/in_process_target.ts";
+import { OwnTarget } from "./own/own_target.ts";
 import { createOwnServices } from "./own/hub_service.ts";
 import { Registry } from "./registry/registry.ts";
 import type { RelayContext } from "./relay/caller_connection.ts";
@@ -182,15 +182,18 @@ class Hub implements RunningHub {
   /** Where servers are: the registry, or with other hubs the directory of all of them. */
   readonly #directory: Registry<OpenTunnel> | Directory;
   readonly #peers: PeerPort | undefined;
+  /** In its cluster; `undefined` for a hub that is alone. */
+  readonly #name: string | undefined;
   readonly #activity = new ActivityFeed();
   readonly #deadlines = new Deadlines();
   readonly #refusedCalls = new RefusedCalls();
   readonly #limits: Limits;
   readonly #places: ConnectionPlaces;
   readonly #ownServices: ReturnType<typeof createOwnServices>;
-  #own: InProcessTarget;
-  /** Where calls of the hub's own services still go on: the current one, and those before it. */
-  readonly #owns = new Set<InProcessTarget>();
+  readonly #own: OwnTarget;
+  /** The same for other hubs, which are told of this one only. */
+  readonly #peerServices: ReturnType<typeof createOwnServices> | undefined;
+  readonly #peerOwn: OwnTarget | undefined;
   readonly #tunnelListener: TunnelListener;
   readonly #callListener: CallListener;
   /** Until the end: a draining hub tells servers when to come back. */
@@ -221,7 +224,8 @@ class Hub implements RunningHub {
     this.cluster = this.#joinCluster();
     this.#claims = this.cluster ?? aloneClaims(this.#registry);
     const view = this.cluster ?? options.peers?.view;
-    this.#peers = peers && view && new PeerPort({ ...options.peers!, view }, peers.credentials);
+    const name = this.#name = options.cluster?.hub ?? options.peers?.name;
+    this.#peers = peers && view && new PeerPort({ name: name ?? "", view }, peers.credentials);
     this.#directory = this.#peers === undefined || view === undefined
       ? this.#registry
       : new Directory({ registry: this.#registry, view, links: this.#peers.links });
@@ -242,13 +246,18 @@ class Hub implements RunningHub {
       ...wildcardOf("tunnel", tunnels.addr),
       ...wildcardOf("call", calls.addr),
     };
-    this.#ownServices = createOwnServices({
+    const shown = {
       registry: this.#registry,
       activity: this.#activity,
-      sees: (operator, server) => this.#gate.sees(operator, server),
+      sees: (operator: string, server: string) => this.#gate.sees(operator, server),
       permissions: this.#gate,
-    });
-    this.#own = this.#connectOwn();
+      hub: name,
+    };
+    const overHubs = this.#peers && view && { name: name ?? "", view, links: this.#peers.links };
+    this.#ownServices = createOwnServices({ ...shown, overHubs });
+    this.#own = new OwnTarget(this.#ownServices.server);
+    this.#peerServices = this.#peers && createOwnServices(shown);
+    this.#peerOwn = this.#peerServices && new OwnTarget(this.#peerServices.server);
     this.#journal = new EventLog({
       activity: this.#activity,
       audit,
@@ -313,6 +322,7 @@ class Hub implements RunningHub {
     if (this.cluster !== undefined) await this.cluster.leave();
     this.#acceptingCalls.abort();
     this.#ownServices.drain();
+    this.#peerServices?.drain();
     this.#registry.endWaits();
     for (const caller of this.#callListener.callers) caller.drain();
     this.#peers?.drain();
@@ -346,13 +356,15 @@ class Hub implements RunningHub {
     this.#tunnelListener.close();
     this.#callListener.close();
     this.#peers?.close();
-    for (const own of this.#owns) own.close();
+    this.#own.close();
+    this.#peerOwn?.close();
     this.#deadlines.close();
     this.#limits.close();
     this.#known?.[Symbol.dispose]();
     await Promise.all(tunnels.map((tunnel) => tunnel[Symbol.asyncDispose]()));
     await this.cluster?.[Symbol.asyncDispose]();
     this.#ownServices.close();
+    this.#peerServices?.close();
     this.#journal.close();
     await this.#audit[Symbol.asyncDispose]();
     this.#locks[Symbol.dispose]();
@@ -423,7 +435,7 @@ class Hub implements RunningHub {
         gate,
         limits,
         registry: this.#directory,
-        own: () => this.#openOwn(),
+        own: () => this.#own.open(),
       }),
       observers: [gate, limits, this.#journal],
       deadlines: this.#deadlines,
@@ -439,32 +451,21 @@ class Hub implements RunningHub {
     return {
       ...this.#relayContext(),
       router: new PeerRouter({
-        hub: () => this.#options.peers!.name,
+        hub: () => this.#name ?? "",
         gate: this.#gate,
         limits: this.#limits,
         registry: this.#registry,
-        own: () => this.#openOwn(),
+        own: () => this.#peerOwn!.open(),
       }),
     };
-  }
-
-  /** The hub's own services, on a new connection if they have ended the last one. */
-  #openOwn(): InProcessTarget {
-    if (this.#own.lost !== undefined || this.#own.isLeaving) this.#own = this.#connectOwn();
-    return this.#own;
-  }
-
-  #connectOwn(): InProcessTarget {
-    const own = new InProcessTarget(this.#ownServices.server);
-    this.#owns.add(own);
-    return own;
   }
 
   #load(): Load {
     const { callers, raws } = this.#callListener;
     let connections = callers.size + raws.size;
-    let bufferedBytes = this.#ownServices.heldBytes;
-    for (const { side } of this.#owns) bufferedBytes += side.connection.waitingBytes;
+    let bufferedBytes = this.#ownServices.heldBytes + this.#own.bufferedBytes;
+    bufferedBytes += this.#peerServices?.heldBytes ?? 0;
+    bufferedBytes += this.#peerOwn?.bufferedBytes ?? 0;
     for (const { side } of this.#registry.tunnels()) {
       connections++;
       bufferedBytes += side.connection.waitingBytes + side.connection.unfinishedBytes;
@@ -481,8 +482,8 @@ class Hub implements RunningHub {
     each(this.#callListener.callers, (caller) => caller.tick());
     if (this.#peers !== undefined) each([this.#peers], (peers) => peers.tick());
     this.#limits.tick(this.#load());
-    each([...this.#owns, this.#gate, this.#refusedCalls, this.#journal], (part) => part.tick());
-    for (const own of this.#owns) if (own !== this.#own && !own.isBusy) this.#owns.delete(own);
+    each([this.#own, this.#gate, this.#refusedCalls, this.#journal], (part) => part.tick());
+    if (this.#peerOwn !== undefined) each([this.#peerOwn], (own) => own.tick());
     this.#known?.flush();
   }
 }

@@ -10,7 +10,7 @@ import type { LimitsOptions, Usage } from "./limits/limits.ts";
 import type { ClusterUsage } from "./cluster/cluster.ts";
 import type { ClusterSetup } from "./cluster/setup.ts";
 import type { ClusterView } from "./cluster/view.ts";
-import type { PeerOptions } from "./links/peer_port.ts";
+import type { PeerCluster, PeerOptions } from "./links/peer_port.ts";
 import type { ListenAddress, TlsIdentity } from "./net/listen_options.ts";
 import type { TunnelPortOptions } from "./tunnels/tunnel_port_options.ts";
 
@@ -70,7 +70,7 @@ export interface HubProgramOptions extends HubOptions {
    *
    * @default none
    */
-  readonly peers?: PeerOptions | undefined;
+  readonly peers?: PeerOptions & Partial<PeerCluster> | undefined;
   /**
    * The cluster that it is to be a member of.
    *

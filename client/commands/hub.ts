@@ -1,5 +1,5 @@
 /**
- * `gclient hub servers|activity`.
+ * `gclient hub servers|hubs|activity`.
  *
  * @module
  */
@@ -7,10 +7,11 @@ import { count } from "../../shared/cli/parse_count.ts";
 import type { Command } from "../../shared/cli/command.ts";
 import type {
   ghub_v1_Activity as Activity,
+  ghub_v1_ListHubsResponse as ListHubsResponse,
   ghub_v1_ListServersResponse as ListServersResponse,
 } from "../../shared/gen/types.ts";
 import { attemptServerList } from "../call/server_list.ts";
-import { activityLine, serversTable } from "../print/hub_table.ts";
+import { activityLine, hubsTable, serversTable } from "../print/hub_table.ts";
 import { rpcCommand } from "./rpc_command.ts";
 import { selectorOptions, selectorText, type SelectorValues } from "./selector_options.ts";
 import { serverNames } from "./server_argument.ts";
@@ -51,6 +52,19 @@ export const hubCommand: Command = {
       attempt: attemptServerList,
       timeoutMs: () => LIST_TIMEOUT_MS,
       table: serversTable,
+    }),
+    rpcCommand<ListHubsResponse>({
+      name: "hubs",
+      summary: "Lists the hubs of the cluster, as the hub that answers sees them",
+      description:
+        "Lists the hubs of the cluster, as the hub that answers sees them, and names files " +
+        "that hubs must share and that differ. Without --timeout the call may take 10s.",
+      examples: ["gclient hub hubs", "gclient hub hubs -o json"],
+      title: "hub.hubs",
+      method: "ghub.v1.Hub/ListHubs",
+      toServer: false,
+      timeoutMs: () => LIST_TIMEOUT_MS,
+      table: hubsTable,
     }),
     rpcCommand<Activity>({
       name: "activity",

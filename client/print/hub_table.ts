@@ -5,6 +5,7 @@
  */
 import type {
   ghub_v1_Activity as Activity,
+  ghub_v1_ListHubsResponse as ListHubsResponse,
   ghub_v1_ListServersResponse as ListServersResponse,
 } from "../../shared/gen/types.ts";
 import { durationMs } from "../../shared/grpc/proto_time.ts";
@@ -68,6 +69,32 @@ export function serversTable(
   );
 }
 
+const HUB_HEADS = ["NAME", "STATE", "LINK", "SERVERS", "VERSION", "SINCE", "ADDRESS", "DIFFERS IN"];
+/** What a narrow terminal does without, first to last. */
+const HUBS_GIVE_WAY = ["ADDRESS", "SINCE", "VERSION", "SERVERS", "STATE"];
+
+/** A row for each hub of the cluster. */
+export function hubsTable(
+  { hubs = [] }: ListHubsResponse,
+  columns: number = Infinity,
+): string {
+  return table(
+    HUB_HEADS,
+    hubs.map((hub) => [
+      // A hub that is alone has no name.
+      hub.name || "-",
+      hub.state ?? "",
+      hub.self ? "(answers)" : hub.linked ? "open" : `none: ${hub.linkError || "being dialled"}`,
+      String(hub.servers ?? 0),
+      hub.version ?? "",
+      timeText(hub.since),
+      hub.peerAddress ?? "",
+      (hub.differingFiles ?? []).join(", "),
+    ]),
+    { columns, giveWay: HUBS_GIVE_WAY },
+  );
+}
+
 /** A line for an event. */
 export function activityLine(activity: Activity): string {
   const { time, kind, server, method, status, duration, bytesUp, bytesDown, peer } = activity;
@@ -83,6 +110,7 @@ export function activityLine(activity: Activity): string {
     durationText(durationMs(duration)),
     bytes,
     peer && `from ${peer}`,
+    activity.hub && `at hub ${activity.hub}`,
     activity.dropped ? `${activity.dropped} events are missing` : "",
     activity.reason && `(${activity.reason})`,
   ];

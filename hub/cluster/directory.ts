@@ -24,7 +24,7 @@ export interface PlaceLinks {
   /** The way to a place; `undefined` while its hub cannot be reached. */
   targetOf(place: Place): ServerTarget | undefined;
   /** Called when a way has opened or was lost. */
-  onChange(listener: () => void): void;
+  onChange(listener: () => void): Disposable;
 }
 
 export interface DirectoryOptions {

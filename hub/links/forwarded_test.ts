@@ -6,8 +6,6 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { Buffer } from "node:buffer";
 import { detailsIn } from "../../shared/grpc/rpc_error.ts";
-import { root } from "../../shared/grpc/root.ts";
-import { encodeMessage } from "../../shared/grpc/service.ts";
 import { prefixMessage } from "../../shared/grpc/message_prefix.ts";
 import type { google_rpc_ErrorInfo as ErrorInfo } from "../../shared/gen/types.ts";
 import { Status } from "../../shared/grpc/status.ts";

@@ -82,8 +82,10 @@ export class PeerLinks {
   }
 
   /** Called when a link has opened or was lost. */
-  onChange(listener: () => void): void {
-    this.#listeners.add(listener);
+  onChange(listener: () => void): Disposable {
+    const own = () => listener();
+    this.#listeners.add(own);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(own) };
   }
 
   /** Links that stand, and those that only end. */

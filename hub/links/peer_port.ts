@@ -32,6 +32,10 @@ export interface PeerOptions {
   readonly ca?: string | undefined;
   /** Its certificate for other hubs, with its key. @default one of its own making */
   readonly identity?: Pick<TlsIdentity, "cert" | "key"> | undefined;
+}
+
+/** The cluster that links are for. */
+export interface PeerCluster {
   /** What this hub is called. */
   readonly name: string;
   /** What it knows of other hubs. */
@@ -58,7 +62,7 @@ export class PeerPort {
   #listener: PeerListener | undefined;
   readonly #accepting = new AbortController();
 
-  constructor({ name, view }: Pick<PeerOptions, "name" | "view">, credentials: PeerCredentials) {
+  constructor({ name, view }: PeerCluster, credentials: PeerCredentials) {
     this.#credentials = credentials;
     this.#self = () => ({
       name,

@@ -10,8 +10,9 @@ import type {
   ghub_v1_Activity as Activity,
   ghub_v1_CanIRequest as CanIRequest,
   ghub_v1_CanIResponse as CanIResponse,
+  ghub_v1_ListHubsRequest as ListHubsRequest,
+  ghub_v1_ListHubsResponse as ListHubsResponse,
   ghub_v1_ListServersRequest as ListServersRequest,
-  ghub_v1_ListServersResponse as ListServersResponse,
   ghub_v1_WatchActivityRequest as WatchActivityRequest,
   ghub_v1_WhoAmIRequest as WhoAmIRequest,
   ghub_v1_WhoAmIResponse as WhoAmIResponse,
@@ -25,11 +26,13 @@ import type { ActivityFeed } from "../observe/activity_feed.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { isServerName, NAME_RULE } from "../../shared/registration/server_name.ts";
+import { denied } from "../access/gate_errors.ts";
 import type { Gatekeeper } from "../access/gatekeeper.ts";
 import { HUB_SERVICE } from "../relay/probes.ts";
 import { MAX_OWN_CALLS } from "../limits/limits.ts";
 import { MAX_WAITING_RESETS_OF_ALL } from "../peer/reset_pacer.ts";
 import { listServers, type RegistryView } from "./list_servers.ts";
+import { listHubs, listOverHubs, type OverHubs, watchOverHubs } from "./over_hubs.ts";
 import { checkUnread, operatorOf } from "./unread_answers.ts";
 
 const HUB = "ghub.v1.Hub";
@@ -63,6 +66,10 @@ export interface OwnServicesOptions {
    * @default everybody may do everything
    */
   readonly permissions?: Pick<Gatekeeper, "canCall" | "mayEverything">;
+  /** This hub's name in its cluster. @default it is alone */
+  readonly hub?: string | undefined;
+  /** Other hubs, whose servers and events are shown as well. @default this hub's own only */
+  readonly overHubs?: OverHubs | undefined;
 }
 
 export interface OwnServices {
@@ -80,7 +87,7 @@ const ALL = { canCall: () => undefined, mayEverything: () => true };
 
 /** Makes the hub's own gRPC server. */
 export function createOwnServices(
-  { registry, activity, sees = () => true, permissions = ALL }: OwnServicesOptions,
+  { registry, activity, sees = () => true, permissions = ALL, hub, overHubs }: OwnServicesOptions,
 ): OwnServices {
   const server = new GrpcServer({
     maxMessageBytes: MAX_OWN_REQUEST_BYTES,
@@ -88,10 +95,18 @@ export function createOwnServices(
   });
   const { connections } = server;
   server.addService(HUB, {
-    ListServers: unary((request: ListServersRequest, { metadata }): ListServersResponse => {
+    ListServers: unary((request: ListServersRequest, { metadata, signal }) => {
       const operator = operatorOf(metadata);
       checkUnread(operator, connections);
-      return listServers(request, registry, (server) => sees(operator, server));
+      const seen = (server: string) => sees(operator, server);
+      const here = listServers(request, registry, { sees: seen, hub });
+      if (overHubs === undefined) return here;
+      return listOverHubs(request, here, { hubs: overHubs, operator, sees: seen, signal });
+    }),
+    ListHubs: unary((_request: ListHubsRequest, { metadata }): ListHubsResponse => {
+      const operator = operatorOf(metadata);
+      if (permissions.mayEverything(operator)) return listHubs(registry, overHubs);
+      throw denied(`"${operator}" may not list hubs: that takes every method of every server`, "");
     }),
     WhoAmI: unary((_request: WhoAmIRequest, { metadata }): WhoAmIResponse => {
       const operator = operatorOf(metadata);
@@ -113,7 +128,9 @@ export function createOwnServices(
       ({ servers = [], history = 0 }, { signal, metadata }) => {
         const operator = operatorOf(metadata);
         const seen = (server: string) => sees(operator, server);
-        return activity.watch({ signal, servers, history, sees: seen, operator });
+        const here = activity.watch({ signal, servers, history, sees: seen, operator });
+        if (overHubs === undefined) return here;
+        return watchOverHubs({ servers, history }, here, { hubs: overHubs, operator, signal });
       },
     ),
   });

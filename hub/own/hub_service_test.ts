@@ -75,6 +75,7 @@ Deno.test("createOwnServices() answers ListServers with all that is known", asyn
     labels: { env: "prod" },
     tunnelId: "tunnel-edge-4-2",
     generation: 2,
+    hubs: [],
     instance: "5f0c8f0e-0a1b-4c2d-8e3f-0123456789ab",
     version: "0.1.0",
     remoteAddress: "192.0.2.7:4711",

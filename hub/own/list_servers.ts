@@ -34,17 +34,20 @@ export type RegistryView = Pick<Registry, "tunnels" | "away" | "lastSeen" | "fla
 /**
  * Answers `ListServers`.
  *
- * @param sees Whether the caller may see a server of this name.
+ * @param how Whether the caller may see a server of this name, and this hub's name in its cluster.
  * @throws {RpcError} INVALID_ARGUMENT, if the selector cannot be read.
  */
 export function listServers(
   request: ListServersRequest,
   registry: RegistryView,
-  sees: (server: string) => boolean = () => true,
+  how: {
+    readonly sees?: (server: string) => boolean;
+    readonly hub?: string | undefined;
+  } = {},
 ): ListServersResponse {
-  const { includeOffline = false, labels = {}, selector = "", pageToken = "" } = request;
-  const maxServers = request.pageSize || Infinity;
-  const wanted = [...requirementsOf(labels), ...selectorOf(selector)];
+  const { sees = () => true, hub } = how;
+  const { includeOffline = false, pageToken = "" } = request;
+  const wanted = wantedBy(request);
   const known = new Map<string, Tunnel | Departure>();
   for (const tunnel of registry.tunnels()) {
     const { name } = tunnel.info;
@@ -59,13 +62,32 @@ export function listServers(
       if (name > pageToken && !known.has(name)) known.set(name, departure);
     }
   }
+  const shown = function* () {
+    for (const name of [...known.keys()].sort()) {
+      const one = known.get(name)!;
+      if (!selects(wanted, one.info.labels) || !sees(name)) continue;
+      if (!("stats" in one)) yield offlineServer(one);
+      else yield { ...onlineServer(one, registry), ...(hub !== undefined && { hubs: [hub] }) };
+    }
+  };
+  return pageOf(shown(), request);
+}
+
+/** What a request asks of a server's labels. @throws {RpcError} INVALID_ARGUMENT, if it cannot be read. */
+export function wantedBy({ labels = {}, selector = "" }: ListServersRequest): Selector {
+  return [...requirementsOf(labels), ...selectorOf(selector)];
+}
+
+/** As many servers as an answer holds. @param sorted By name. */
+export function pageOf(
+  sorted: Iterable<ListedServer>,
+  { pageSize }: Pick<ListServersRequest, "pageSize">,
+): ListServersResponse & { servers: ListedServer[] } {
+  const maxServers = pageSize || Infinity;
   const servers: ListedServer[] = [];
   let bytes = OTHER_FIELDS_BYTES;
   let nextPageToken = "";
-  for (const name of [...known.keys()].sort()) {
-    const one = known.get(name)!;
-    if (!selects(wanted, one.info.labels) || !sees(name)) continue;
-    const server = "stats" in one ? onlineServer(one, registry) : offlineServer(one);
+  for (const server of sorted) {
     bytes += encodeMessage(SERVER, server).length + FIELD_BYTES;
     const isFull = servers.length === maxServers || bytes > MAX_PAGE_BYTES;
     if (isFull && servers.length > 0) {
@@ -97,7 +119,7 @@ function selectorOf(text: string): Selector {
   }
 }
 
-type ListedServer = ServerMessage & Pick<Tunnel["info"], "name">;
+export type ListedServer = ServerMessage & Pick<Tunnel["info"], "name">;
 
 function onlineServer(tunnel: Tunnel, registry: RegistryView): ListedServer {
   const { callsInFlight, callsTotal, rttMs, lastSeenMs } = tunnel.stats();

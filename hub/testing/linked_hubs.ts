@@ -10,7 +10,7 @@
 import type { HubRecord, Place } from "../cluster/view.ts";
 import { startHub } from "../hub.ts";
 import type { HubOptions, RunningHub } from "../hub_options.ts";
-import type { PeerOptions } from "../links/peer_port.ts";
+import type { PeerCluster, PeerOptions } from "../links/peer_port.ts";
 import { HandMadeView } from "./hand_made_view.ts";
 
 const ANYWHERE = { hostname: "127.0.0.1", port: 0 };
@@ -19,7 +19,7 @@ const ANYWHERE = { hostname: "127.0.0.1", port: 0 };
 export const PEER_SECRET = "a secret of 32 characters, or so";
 
 export interface LinkedHubOptions extends Partial<Omit<HubOptions, "peers">> {
-  readonly peers?: Partial<PeerOptions>;
+  readonly peers?: Partial<PeerOptions & PeerCluster>;
 }
 
 /** A hub, and what it knows of the others. */

@@ -1348,6 +1348,18 @@ export const rootJson = {
                     }
                   ]
                 },
+                "ListHubs": {
+                  "requestType": "ListHubsRequest",
+                  "responseType": "ListHubsResponse",
+                  "options": {
+                    "idempotency_level": "NO_SIDE_EFFECTS"
+                  },
+                  "parsedOptions": [
+                    {
+                      "idempotency_level": "NO_SIDE_EFFECTS"
+                    }
+                  ]
+                },
                 "WhoAmI": {
                   "requestType": "WhoAmIRequest",
                   "responseType": "WhoAmIResponse",
@@ -1513,6 +1525,83 @@ export const rootJson = {
                 }
               }
             },
+            "ListHubsRequest": {
+              "fields": {}
+            },
+            "ListHubsResponse": {
+              "fields": {
+                "hubs": {
+                  "rule": "repeated",
+                  "type": "MemberHub",
+                  "id": 1
+                },
+                "now": {
+                  "type": "google.protobuf.Timestamp",
+                  "id": 2
+                }
+              }
+            },
+            "MemberHub": {
+              "fields": {
+                "name": {
+                  "type": "string",
+                  "id": 1
+                },
+                "state": {
+                  "type": "State",
+                  "id": 2
+                },
+                "self": {
+                  "type": "bool",
+                  "id": 3
+                },
+                "version": {
+                  "type": "string",
+                  "id": 4
+                },
+                "protocol": {
+                  "type": "uint32",
+                  "id": 5
+                },
+                "peerAddress": {
+                  "type": "string",
+                  "id": 6,
+                  "protoName": "peer_address"
+                },
+                "since": {
+                  "type": "google.protobuf.Timestamp",
+                  "id": 7
+                },
+                "servers": {
+                  "type": "uint32",
+                  "id": 8
+                },
+                "linked": {
+                  "type": "bool",
+                  "id": 9
+                },
+                "linkError": {
+                  "type": "string",
+                  "id": 10,
+                  "protoName": "link_error"
+                },
+                "differingFiles": {
+                  "rule": "repeated",
+                  "type": "string",
+                  "id": 11,
+                  "protoName": "differing_files"
+                }
+              },
+              "nested": {
+                "State": {
+                  "values": {
+                    "STATE_UNKNOWN": 0,
+                    "OPEN": 1,
+                    "DRAINING": 2
+                  }
+                }
+              }
+            },
             "WhoAmIRequest": {
               "fields": {}
             },
@@ -1630,6 +1719,10 @@ export const rootJson = {
                 "id": {
                   "type": "string",
                   "id": 13
+                },
+                "hub": {
+                  "type": "string",
+                  "id": 14
                 }
               },
               "nested": {

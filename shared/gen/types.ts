@@ -427,6 +427,39 @@ export interface ghub_v1_Server {
 
 export type ghub_v1_Server_State = "STATE_UNKNOWN" | "ONLINE" | "DRAINING" | "OFFLINE";
 
+export interface ghub_v1_ListHubsRequest {
+}
+
+export interface ghub_v1_ListHubsResponse {
+  /** Sorted by name; only the hub that answers, where it is alone. */
+  hubs?: ghub_v1_MemberHub[] | undefined;
+  now?: google_protobuf_Timestamp | undefined;
+}
+
+/** A hub of the cluster, as the one that answers sees it. */
+export interface ghub_v1_MemberHub {
+  name?: string | undefined;
+  state?: ghub_v1_MemberHub_State | undefined;
+  /** It is the hub that answers. */
+  self?: boolean | undefined;
+  version?: string | undefined;
+  /** Of the protocol between hubs. */
+  protocol?: number | undefined;
+  /** Where other hubs dial it, host:port. */
+  peerAddress?: string | undefined;
+  since?: google_protobuf_Timestamp | undefined;
+  /** Names that have a tunnel there. */
+  servers?: number | undefined;
+  /** Calls can be forwarded to it from the hub that answers. */
+  linked?: boolean | undefined;
+  /** Why not. */
+  linkError?: string | undefined;
+  /** Files that all hubs must share, and that differ from those of the hub that answers: auth, join, operator, voucher. */
+  differingFiles?: string[] | undefined;
+}
+
+export type ghub_v1_MemberHub_State = "STATE_UNKNOWN" | "OPEN" | "DRAINING";
+
 export interface ghub_v1_WhoAmIRequest {
 }
 
@@ -478,6 +511,8 @@ export interface ghub_v1_Activity {
   dropped?: number | undefined;
   /** The call's or tunnel's id, as in the audit line. */
   id?: string | undefined;
+  /** At which hub it happened; empty for a hub that is alone. */
+  hub?: string | undefined;
 }
 
 export type ghub_v1_Activity_Kind = "KIND_UNKNOWN" | "SERVER_REGISTERED" | "SERVER_LEFT" | "SERVER_REFUSED" | "CALL_ENDED" | "RAW_OPENED" | "RAW_ENDED" | "GAP" | "SERVER_FLAPPING";

@@ -1,0 +1,293 @@
+/**
+ * What is shown of all hubs of a cluster: the list of servers, of hubs, and what happens. Each hub
+ * answers for itself, so that nothing is told twice; the one that was asked puts it together.
+ *
+ * @module
+ */
+import type {
+  ghub_v1_Activity as Activity,
+  ghub_v1_ListHubsResponse as ListHubsResponse,
+  ghub_v1_ListServersRequest as ListServersRequest,
+  ghub_v1_ListServersResponse as ListServersResponse,
+  ghub_v1_MemberHub as MemberHub,
+  ghub_v1_WatchActivityRequest as WatchActivityRequest,
+} from "../../shared/gen/types.ts";
+import { timestamp } from "../../shared/grpc/proto_time.ts";
+import { selects } from "../../shared/registration/selector.ts";
+import { VERSION } from "../../shared/version.ts";
+import type { ClusterView, HubRecord } from "../cluster/view.ts";
+import type { OpenLink } from "../links/open_link.ts";
+import { callPeer } from "../links/peer_call.ts";
+import { PEER_PROTOCOL } from "../links/peer_handshake.ts";
+import type { LinkState } from "../links/peer_links.ts";
+import { type ListedServer, pageOf, type RegistryView, wantedBy } from "./list_servers.ts";
+
+/** A hub that has not answered by then is named in the list, and what the view knows of it is shown. */
+export const PEER_LIST_TIMEOUT_MS = 1_000;
+
+/** The other hubs, and the ways to them. */
+export interface OverHubs {
+  /** This hub's name. */
+  readonly name: string;
+  readonly view: Pick<ClusterView, "hubs" | "session" | "names" | "placesOf">;
+  readonly links: {
+    linkOf(session: string): OpenLink | undefined;
+    stateOf(session: string): LinkState;
+    onChange(listener: () => void): Disposable;
+  };
+}
+
+/** In whose name something is asked for. */
+export interface Asking {
+  readonly operator: string;
+  readonly sees: (server: string) => boolean;
+  readonly signal: AbortSignal;
+}
+
+/** @param here This hub's own page. */
+export async function listOverHubs(
+  request: ListServersRequest,
+  here: ListServersResponse,
+  { hubs, operator, sees, signal }: Asking & { readonly hubs: OverHubs },
+): Promise<ListServersResponse> {
+  const silent: HubRecord[] = [];
+  const pages = [here];
+  await Promise.all(
+    others(hubs).map(async (record) => {
+      const page = await pageFrom(hubs.links.linkOf(record.session), request, { operator, signal });
+      if (page === undefined) silent.push(record);
+      else pages.push(page);
+    }),
+  );
+  // Behind the end of a page that is not the last one there may be more of that hub.
+  const ends = pages.flatMap(({ nextPageToken = "" }) =>
+    nextPageToken === "" ? [] : [nextPageToken]
+  );
+  const end = ends.length === 0 ? undefined : ends.reduce((a, b) => a < b ? a : b);
+  const all = new Map<string, ListedServer>();
+  for (const server of pages.flatMap(({ servers = [] }) => servers)) {
+    join(all, server as ListedServer);
+  }
+  for (const server of placesAt(silent, hubs.view, request)) {
+    if (sees(server.name)) join(all, server);
+  }
+  const names = [...all.keys()].filter((name) => end === undefined || name <= end).sort();
+  const page = pageOf(names.map((name) => all.get(name)!), request);
+  const nextPageToken = page.nextPageToken ?? (end === undefined ? undefined : names.at(-1));
+  return {
+    ...page,
+    ...(nextPageToken !== undefined && { nextPageToken }),
+    ...(silent.length > 0 && { hubsSilent: silent.map(({ name }) => name).sort() }),
+  };
+}
+
+async function pageFrom(
+  link: OpenLink | undefined,
+  request: ListServersRequest,
+  { operator, signal }: Pick<Asking, "operator" | "signal">,
+): Promise<ListServersResponse | undefined> {
+  if (link === undefined) return undefined;
+  try {
+    const answers = callPeer<ListServersRequest, ListServersResponse>(link, request, {
+      ...{ operator, signal },
+      method: "ListServers",
+      timeoutMs: PEER_LIST_TIMEOUT_MS,
+    });
+    for await (const page of answers) return page;
+  } catch {
+    // It is named as silent; the log of links tells why.
+  }
+  return undefined;
+}
+
+/** What the view knows of servers at hubs that do not answer. */
+function* placesAt(
+  silent: readonly HubRecord[],
+  view: OverHubs["view"],
+  request: ListServersRequest,
+): Generator<ListedServer> {
+  if (silent.length === 0) return;
+  const sessions = new Set(silent.map(({ session }) => session));
+  const { pageToken = "" } = request;
+  const wanted = wantedBy(request);
+  for (const name of view.names()) {
+    if (name <= pageToken) continue;
+    for (const { hub, tunnel, generation, info, sinceMs } of view.placesOf(name)) {
+      if (!sessions.has(hub.session) || !selects(wanted, info.labels)) continue;
+      const { labels, instance, version, remoteAddress } = info;
+      yield {
+        ...{ name, generation, instance, version, remoteAddress },
+        labels: { ...labels },
+        state: hub.state === "open" ? "ONLINE" : "DRAINING",
+        tunnelId: tunnel,
+        connectedAt: timestamp(sinceMs),
+        hubs: [hub.name],
+      };
+    }
+  }
+}
+
+const RANK: Readonly<Record<string, number>> = { ONLINE: 2, DRAINING: 1 };
+
+/** Of a server that several hubs know, what the one tells that has its newest tunnel. */
+function join(all: Map<string, ListedServer>, server: ListedServer): void {
+  const known = all.get(server.name);
+  if (known === undefined) return void all.set(server.name, server);
+  const rankOf = ({ state }: ListedServer) => RANK[state ?? ""] ?? 0;
+  const isNewer = rankOf(server) - rankOf(known) ||
+    (server.generation ?? 0) - (known.generation ?? 0) ||
+    Number(server.lastSeen?.seconds ?? 0) - Number(known.lastSeen?.seconds ?? 0);
+  const [newer, older] = isNewer > 0 ? [server, known] : [known, server];
+  const isSame = rankOf(older) > 0 && older.generation === newer.generation;
+  all.set(server.name, {
+    ...newer,
+    ...(isSame && {
+      hubs: [...new Set([...newer.hubs ?? [], ...older.hubs ?? []])].sort(),
+      callsInFlight: (newer.callsInFlight ?? 0) + (older.callsInFlight ?? 0),
+      callsTotal: (newer.callsTotal ?? 0) + (older.callsTotal ?? 0),
+    }),
+  });
+}
+
+/** What one source of events does next. */
+interface Source {
+  readonly hub: string;
+  readonly events: AsyncIterator<Activity>;
+  next: Promise<{ readonly source: Source; readonly result?: IteratorResult<Activity> }>;
+}
+
+/**
+ * What happens at all hubs, in the order in which it is heard of. A hub that is lost is told as a gap,
+ * and watched again as soon as it is linked.
+ *
+ * @param here What happens at this hub.
+ */
+export async function* watchOverHubs(
+  request: WatchActivityRequest,
+  here: AsyncIterable<Activity>,
+  { hubs, operator, signal }: Omit<Asking, "sees"> & { readonly hubs: OverHubs },
+): AsyncGenerator<Activity, void, undefined> {
+  const sources = new Set<Source>();
+  const watched = new Set<OpenLink>();
+  const add = (hub: string, events: AsyncIterable<Activity>) => {
+    const source: Source = {
+      hub,
+      events: events[Symbol.asyncIterator](),
+      next: undefined as never,
+    };
+    pull(source);
+    sources.add(source);
+  };
+  let changed = Promise.withResolvers<undefined>();
+  using _ = hubs.links.onChange(() => changed.resolve(undefined));
+  add(hubs.name, here);
+  try {
+    for (let isFirst = true; !signal.aborted; isFirst = false) {
+      changed = Promise.withResolvers();
+      for (const { session } of others(hubs)) {
+        const link = hubs.links.linkOf(session);
+        if (link === undefined || watched.has(link)) continue;
+        watched.add(link);
+        // Of a hub that comes back, what has happened before is known or lost.
+        const history = isFirst ? request.history ?? 0 : 0;
+        add(
+          link.hub,
+          callPeer<WatchActivityRequest, Activity>(link, { ...request, history }, {
+            ...{ operator, signal },
+            method: "WatchActivity",
+          }),
+        );
+      }
+      for (const link of watched) if (link.lost !== undefined) watched.delete(link);
+      for (;;) {
+        const heard = await Promise.race([
+          changed.promise,
+          ...[...sources].map(({ next }) => next),
+        ]);
+        if (heard === undefined) break;
+        const { source, result } = heard;
+        if (result !== undefined && !result.done) {
+          pull(source);
+          yield { ...result.value, hub: source.hub };
+          continue;
+        }
+        sources.delete(source);
+        if (source.hub === hubs.name || signal.aborted) return;
+        yield {
+          kind: "GAP",
+          hub: source.hub,
+          time: timestamp(Date.now()),
+          reason: `Hub "${source.hub}" was lost: what happens there is not told`,
+        };
+      }
+    }
+  } finally {
+    for (const { events } of sources) void events.return?.()?.catch?.(() => {});
+  }
+}
+
+function pull(source: Source): void {
+  source.next = source.events.next().then(
+    (result) => ({ source, result }),
+    () => ({ source }),
+  );
+}
+
+/** The hubs of the cluster as this one sees them; this one alone where there is none. */
+export function listHubs(
+  registry: Pick<RegistryView, "tunnels">,
+  hubs: OverHubs | undefined,
+): ListHubsResponse {
+  const here = new Set<string>();
+  for (const { state, info } of registry.tunnels()) if (state === "open") here.add(info.name);
+  const self: MemberHub = {
+    name: hubs?.name ?? "",
+    state: "OPEN",
+    self: true,
+    version: VERSION,
+    protocol: PEER_PROTOCOL,
+    servers: here.size,
+    linked: true,
+  };
+  const now = timestamp(Date.now());
+  if (hubs === undefined) return { hubs: [self], now };
+  const { view, links } = hubs;
+  const servers = new Map<string, number>();
+  for (const name of view.names()) {
+    for (const { hub: { session } } of view.placesOf(name)) {
+      servers.set(session, (servers.get(session) ?? 0) + 1);
+    }
+  }
+  const own = view.hubs().find(({ session }) => session === view.session);
+  const members = view.hubs().map((record): MemberHub => {
+    const isSelf = record === own;
+    const { isOpen, reason } = isSelf
+      ? { isOpen: true, reason: "" }
+      : links.stateOf(record.session);
+    return {
+      name: record.name,
+      state: record.state === "open" ? "OPEN" : "DRAINING",
+      self: isSelf,
+      version: record.version,
+      protocol: record.protocol,
+      peerAddress: record.peerAddress,
+      since: timestamp(record.sinceMs),
+      servers: isSelf ? here.size : servers.get(record.session) ?? 0,
+      linked: isOpen,
+      linkError: reason,
+      differingFiles: own === undefined ? [] : differing(own, record),
+    };
+  });
+  if (own === undefined) members.push(self);
+  return { hubs: members.sort((a, b) => a.name! < b.name! ? -1 : 1), now };
+}
+
+/** Files that two hubs should have alike and do not. */
+function differing(own: HubRecord, { fingerprints }: HubRecord): string[] {
+  const files = new Set([...Object.keys(own.fingerprints), ...Object.keys(fingerprints)]);
+  return [...files].filter((file) => own.fingerprints[file] !== fingerprints[file]).sort();
+}
+
+function others({ view }: OverHubs): readonly HubRecord[] {
+  return view.hubs().filter(({ session }) => session !== view.session);
+}

@@ -1,0 +1,175 @@
+/**
+ * Lists and feeds over hubs: real hubs in one process, asked as an operator asks.
+ */
+import assert from "node:assert/strict";
+import type {
+  ghub_v1_Activity as Activity,
+  ghub_v1_ListHubsResponse as ListHubsResponse,
+  ghub_v1_ListServersResponse as ListServersResponse,
+} from "../../shared/gen/types.ts";
+import { root } from "../../shared/grpc/root.ts";
+import { decodeMessage, encodeMessage } from "../../shared/grpc/service.ts";
+import { denoStream } from "../../shared/grpc_client/byte_stream.ts";
+import { Channel } from "../../shared/grpc_client/channel.ts";
+import { until } from "../../tests/support/until.ts";
+import { dialTunnel } from "../testing/dialled.ts";
+import { LinkedHubs } from "../testing/linked_hubs.ts";
+
+/** An operator at one hub. */
+class Asker implements AsyncDisposable {
+  readonly #channel: Channel;
+
+  private constructor(channel: Channel) {
+    this.#channel = channel;
+  }
+
+  static async dial(address: string): Promise<Asker> {
+    const { hostname, port } = new URL(`tcp://${address}`);
+    const conn = await Deno.connect({ hostname, port: Number(port) });
+    return new Asker(new Channel(denoStream(conn), { authority: "hub" }));
+  }
+
+  async *ask<T extends object>(
+    method: string,
+    request: object = {},
+    signal?: AbortSignal,
+  ): AsyncGenerator<T> {
+    const type = root.lookupService("ghub.v1.Hub").methods[method]!;
+    const call = this.#channel.call({
+      path: `/ghub.v1.Hub/${method}`,
+      ...(signal !== undefined && { signal }),
+    });
+    await call.send(encodeMessage(root.lookupType(`ghub.v1.${type.requestType}`), request));
+    await call.endSending();
+    const response = root.lookupType(`ghub.v1.${type.responseType}`);
+    for await (const message of call.messages()) yield decodeMessage<T>(response, message);
+    const { error } = await call.ended;
+    if (error !== undefined && !signal?.aborted) throw error;
+  }
+
+  async one<T extends object>(method: string, request: object = {}): Promise<T> {
+    for await (const answer of this.ask<T>(method, request)) return answer;
+    throw new Error("No answer");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#channel[Symbol.asyncDispose]();
+  }
+}
+
+/** Hubs a and b, linked both ways. */
+async function begin() {
+  await using stack = new AsyncDisposableStack();
+  const hubs = stack.use(await LinkedHubs.start({ a: {}, b: {} }));
+  const asker = stack.use(await Asker.dial(hubs.of("a").hub.callAddress));
+  await until("both hubs to be linked", async () => {
+    const { hubs: members = [] } = await asker.one<ListHubsResponse>("ListHubs");
+    return members.length === 2 && members.every(({ linked }) => linked);
+  });
+  const all = stack.move();
+  return { hubs, asker, [Symbol.asyncDispose]: () => all.disposeAsync() };
+}
+
+const shown = ({ servers = [], hubsSilent, nextPageToken }: ListServersResponse) => ({
+  servers: servers.map(({ name, state, hubs = [] }) => `${name} ${state} ${hubs.join("+")}`),
+  silent: hubsSilent ?? [],
+  next: nextPageToken ?? "",
+});
+
+Deno.test("ListServers lists the servers of all hubs, page after page, with their hubs", async () => {
+  await using world = await begin();
+  const { hubs, asker } = world;
+  await using _1 = await dialTunnel(hubs.of("a").hub.tunnelAddress, "edge-1");
+  await using _2 = await dialTunnel(hubs.of("b").hub.tunnelAddress, "edge-2");
+  await using _3 = await dialTunnel(hubs.of("a").hub.tunnelAddress, "edge-3");
+  await using _4 = await dialTunnel(hubs.of("b").hub.tunnelAddress, "edge-4");
+  // One with a tunnel to each.
+  await using _5 = await dialTunnel(hubs.of("a").hub.tunnelAddress, "edge-5");
+  await using _6 = await dialTunnel(hubs.of("b").hub.tunnelAddress, "edge-5");
+  const all = [
+    "edge-1 ONLINE a",
+    "edge-2 ONLINE b",
+    "edge-3 ONLINE a",
+    "edge-4 ONLINE b",
+    "edge-5 ONLINE a+b",
+  ];
+  assert.deepEqual(shown(await asker.one("ListServers")), { servers: all, silent: [], next: "" });
+  const paged: string[] = [];
+  let pages = 0;
+  for (let pageToken = "", more = true; more; pages++) {
+    const page = shown(await asker.one("ListServers", { pageSize: 2, pageToken }));
+    paged.push(...page.servers);
+    pageToken = page.next;
+    more = pageToken !== "";
+  }
+  assert.deepEqual([paged, pages], [all, 3]);
+});
+
+Deno.test("ListServers names a hub that does not answer, and shows what is known of its servers", async () => {
+  await using world = await begin();
+  const { hubs, asker } = world;
+  hubs.put("edge-1", "b");
+  hubs.of("b").hub.close();
+  await until("the hub to be silent", async () => {
+    const list = shown(await asker.one("ListServers"));
+    return list.silent.length === 1 && list;
+  });
+  assert.deepEqual(shown(await asker.one("ListServers")), {
+    servers: ["edge-1 ONLINE b"],
+    silent: ["b"],
+    next: "",
+  });
+  const { hubs: members = [] } = await asker.one<ListHubsResponse>("ListHubs");
+  const [a, b] = members;
+  assert.deepEqual([a?.self, a?.linked, b?.self ?? false, b?.linked ?? false, b?.servers], [
+    true,
+    true,
+    false,
+    false,
+    1,
+  ]);
+});
+
+Deno.test("23: ListHubs names the shared files in which a hub differs", async () => {
+  await using world = await begin();
+  const { hubs, asker } = world;
+  const files = (auth: string) => ({ auth, join: "same", voucher: "same" });
+  hubs.tell((record) => ({ ...record, fingerprints: files(record.name) }));
+  const { hubs: members = [] } = await asker.one<ListHubsResponse>("ListHubs");
+  assert.deepEqual(members.map(({ name, differingFiles = [] }) => [name, differingFiles]), [
+    ["a", []],
+    ["b", ["auth"]],
+  ]);
+});
+
+Deno.test("WatchActivity tells once what happens at any hub, and of a hub that is lost", async () => {
+  await using world = await begin();
+  const { hubs, asker } = world;
+  const over = new AbortController();
+  const events: Activity[] = [];
+  const watching = (async () => {
+    for await (const event of asker.ask<Activity>("WatchActivity", {}, over.signal)) {
+      events.push(event);
+    }
+  })();
+  const told = (kind: string) =>
+    events.filter((event) => event.kind === kind).map(({ hub, server }) =>
+      `${hub} ${server ?? ""}`
+    );
+  let nth = 0;
+  // A watch says nothing when it begins: servers come until one is heard of.
+  await using stack = new AsyncDisposableStack();
+  await until("a server at the other hub to be told", async () => {
+    stack.use(await dialTunnel(hubs.of("b").hub.tunnelAddress, `edge-${++nth}`));
+    return told("SERVER_REGISTERED").length > 0;
+  });
+  await using _ = await dialTunnel(hubs.of("a").hub.tunnelAddress, "near");
+  await until("both hubs to be told of", () =>
+    told("SERVER_REGISTERED").includes("a near") &&
+    told("SERVER_REGISTERED").includes(`b edge-${nth}`));
+  assert.equal(new Set(told("SERVER_REGISTERED")).size, told("SERVER_REGISTERED").length);
+  hubs.of("b").hub.close();
+  await until("the lost hub to be told", () => told("GAP").includes("b "));
+  over.abort();
+  await watching;
+});
