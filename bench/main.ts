@@ -14,6 +14,7 @@ import { Executables } from "./executables.ts";
 import { Program as Started } from "./program.ts";
 import type { Suite } from "./suite.ts";
 import { calls } from "./suites/calls.ts";
+import { cluster } from "./suites/cluster.ts";
 import { fluentd } from "./suites/fluentd.ts";
 import { handshakes } from "./suites/handshakes.ts";
 import { hostile } from "./suites/hostile.ts";
@@ -30,6 +31,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   scale,
   reliability,
   hostile,
+  cluster,
   fluentd,
 };
 /** What runs when no suite is named: all that ends within two minutes. */

@@ -19,7 +19,7 @@ export interface Way {
   readonly name: string;
   readonly target: Target;
   /** Whose CPU time is measured. */
-  readonly program?: Program;
+  readonly program?: Pick<Program, "usage">;
 }
 
 /** What is measured, with its unit. `of` names the program. */
@@ -100,7 +100,7 @@ async function measure({ target, program }: Way, seconds: number): Promise<Figur
 
 /** What `run` gives, and the CPU time that a program used meanwhile. */
 async function withCpu<T>(
-  program: Program | undefined,
+  program: Pick<Program, "usage"> | undefined,
   run: () => Promise<T>,
 ): Promise<[result: T, cpuUs: number]> {
   const before = await program?.usage();
