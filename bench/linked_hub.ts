@@ -38,6 +38,7 @@ const view: ClusterView = {
   hubs: () => peerAddress === "" ? [] : [other],
   placesOf: (asked) => peerAddress !== "" && asked === server ? [place] : [],
   names: () => peerAddress === "" ? [] : [server],
+  departureOf: () => undefined,
   onChange: () => ({ [Symbol.dispose]() {} }),
 };
 const hub = await startHub({

@@ -32,7 +32,7 @@ export interface DirectoryOptions {
     Registry<Tunnel & ServerTarget>,
     "changes" | "has" | "isRenewing" | "known" | "labelsOf" | "lastSeen" | "pick" | "waitFor"
   >;
-  readonly view: Pick<ClusterView, "placesOf" | "names" | "onChange">;
+  readonly view: Pick<ClusterView, "placesOf" | "names" | "departureOf" | "onChange">;
   readonly links: PlaceLinks;
 }
 
@@ -72,7 +72,8 @@ export class Directory {
 
   /** Whether this name is or was known. */
   has(name: ServerName): boolean {
-    return this.#registry.has(name) || this.#view.placesOf(name).length > 0;
+    return this.#registry.has(name) || this.#view.placesOf(name).length > 0 ||
+      this.#view.departureOf(name) !== undefined;
   }
 
   /** Names that are or were known, in no order. */
@@ -92,13 +93,18 @@ export class Directory {
     if (here !== undefined && this.#registry.pick(name) !== undefined) return here;
     return this.#best(name)?.place.info.labels ??
       newest(this.#view.placesOf(name))[0]?.info.labels ??
+      this.#view.departureOf(name)?.info.labels ??
       here;
   }
 
   lastSeen(name: ServerName): { lastSeenMs: number; reason: string } | undefined {
     const [place] = newest(this.#view.placesOf(name));
-    if (place === undefined) return this.#registry.lastSeen(name);
-    return { lastSeenMs: Date.now(), reason: "" };
+    if (place !== undefined) return { lastSeenMs: Date.now(), reason: "" };
+    const here = this.#registry.lastSeen(name);
+    const { left } = this.#view.departureOf(name) ?? {};
+    // It may have been here once, and at another hub after that.
+    if (left === undefined || left.atMs < (here?.lastSeenMs ?? 0)) return here;
+    return { lastSeenMs: left.atMs, reason: left.reason };
   }
 
   /** Why a server that another hub has cannot be reached from here. */
@@ -167,11 +173,17 @@ export class Directory {
   }
 }
 
-/** Those of the newest tenure of a name: older ones are about to end. */
+/**
+ * Those of the instance that has the name now: an instance has a generation of its own at each hub, and
+ * an older instance is about to lose its tunnels.
+ */
 function newest(places: readonly Place[]): readonly Place[] {
   if (places.length < 2) return places;
-  const generation = Math.max(...places.map((place) => place.generation));
-  return places.filter((place) => place.generation === generation);
+  const last = places.reduce((a, b) => a.generation > b.generation ? a : b);
+  const { instance } = last.info;
+  return places.filter((place) =>
+    place === last || (instance !== "" && place.info.instance === instance)
+  );
 }
 
 /** Spreads names over hubs in the same way at every hub (FNV-1a). */

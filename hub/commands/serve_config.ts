@@ -15,9 +15,10 @@ import {
   type LoadedIdentity,
   loadIdentity,
 } from "../net/certificate_watch.ts";
-import type { HubOptions } from "../hub_options.ts";
+import type { HubProgramOptions } from "../hub_options.ts";
 import type { ListenAddress } from "../net/listen_options.ts";
 import { type AuthorityFile, authorityFile } from "./authority_file.ts";
+import { peerConfig } from "./peer_options.ts";
 import { limitsOptions, type ServeValues, tunnelOptions } from "./serve_options.ts";
 
 /** A certificate in use, and where it comes from. */
@@ -29,7 +30,7 @@ export interface Certificate extends LoadedIdentity {
 
 /** What the options mean, and what is to be told about it. */
 export interface HubConfig {
-  readonly hub: HubOptions;
+  readonly hub: HubProgramOptions;
   /** Where metrics are, if anywhere. */
   readonly metricsListen: ListenAddress | undefined;
   /** The certificate in use. */
@@ -84,6 +85,7 @@ export async function toConfig(
       tunnelTls: tunnel ? certificate : undefined,
       callTls: call ? certificate : undefined,
       stateDir,
+      peers: await peerConfig(values, (address) => toListen(address, wildcard)),
       authFile: values.authFile,
       allowPlaintextCalls: values.allowPlaintextCalls,
       trustLoopback: trusted,

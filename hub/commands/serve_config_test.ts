@@ -67,6 +67,7 @@ Deno.test("toConfig() has the defaults of the documentation", async () => {
   assert.deepEqual(others, {
     tunnelTls: undefined,
     callTls: undefined,
+    peers: undefined,
     stateDir: `${world.folder}/.local/state/ghub`,
     allowPlaintextCalls: false,
     auditLog: `${world.folder}/.local/state/ghub/audit.jsonl`,

@@ -16,6 +16,7 @@ import { LOOPBACK_CHOICES } from "../auth/loopback_trust.ts";
 import { MIN_BYTES_PER_S } from "../limits/byte_rate.ts";
 import { LIMITS } from "../limits/limits.ts";
 import { STREAM_BYTES } from "../peer/receive_budget.ts";
+import { peerOptions } from "./peer_options.ts";
 import { TUNNEL_PORT } from "../tunnels/tunnel_port_options.ts";
 
 /** Calls that a limit may allow at a time. */
@@ -207,6 +208,7 @@ export const options = {
     help: "Accepts connections from 127.0.0.1 without a token; auto: not in podman and Kubernetes",
     group: AUTH,
   },
+  ...peerOptions,
   stateDir: {
     flag: "--state-dir",
     value: "FOLDER",

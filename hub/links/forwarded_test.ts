@@ -13,6 +13,8 @@ import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import type { HeaderList } from "../../shared/http2/header_list.ts";
 import { ErrorCode } from "../../shared/http2/frames.ts";
 import type { Stream } from "../../shared/http2/stream.ts";
+import { generateAuthority, signerOf } from "../../shared/tls/authority.ts";
+import { generateCertificate } from "../../shared/tls/generate.ts";
 import { VERSION } from "../../shared/version.ts";
 import { until } from "../../tests/support/until.ts";
 import { peerFields } from "../access/peer_fields.ts";
@@ -334,6 +336,40 @@ Deno.test("15: whoever does not hold the secret gets no link, and learns nothing
   hubs.put("edge-1", "b");
   const { reason } = await ended(caller, call(caller, TO_EDGE_NOW));
   assert.equal(reason, "HUB_UNREACHABLE");
+});
+
+Deno.test("hubs with certificates of one authority are linked without a secret, and others are not", async () => {
+  const authority = await generateAuthority("hubs");
+  const authorityOfOthers = await generateAuthority("others");
+  const hubOf = async ({ cert, key }: { cert: string; key: string }) => ({
+    peers: {
+      secret: undefined,
+      ca: authority.cert,
+      identity: await generateCertificate(["hub"], { authority: await signerOf({ cert, key }) }),
+    },
+  });
+  await using world = await begin({ a: await hubOf(authority), b: await hubOf(authority) });
+  const { hubs, server, caller } = world;
+  hubs.put("edge-1", "b");
+  const made = call(caller);
+  answer(server, (await arrived(server)).stream);
+  assert.equal((await ended(caller, made)).status, Status.OK);
+  for (const other of [authorityOfOthers, undefined]) {
+    const { peers } = other === undefined ? { peers: { ca: authority.cert } } : await hubOf(other);
+    const dialler = new PeerDialler({
+      ...await peerCredentials({ ...peers, secret: undefined }),
+    });
+    const { record } = hubs.of("b");
+    const who = { name: "c", session: "session-of-c", version: VERSION, protocol: 1 };
+    await assert.rejects(
+      dialler.dial(record.peerAddress, {
+        self: who,
+        session: record.session,
+        signal: AbortSignal.timeout(20_000),
+      }),
+      String(other),
+    );
+  }
 });
 
 Deno.test("24: a hub of a later protocol is linked with", async () => {

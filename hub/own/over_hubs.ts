@@ -138,10 +138,10 @@ function join(all: Map<string, ListedServer>, server: ListedServer): void {
     (server.generation ?? 0) - (known.generation ?? 0) ||
     Number(server.lastSeen?.seconds ?? 0) - Number(known.lastSeen?.seconds ?? 0);
   const [newer, older] = isNewer > 0 ? [server, known] : [known, server];
-  const isSame = rankOf(older) > 0 && older.generation === newer.generation;
+  const areBothHere = rankOf(older) > 0;
   all.set(server.name, {
     ...newer,
-    ...(isSame && {
+    ...(areBothHere && {
       hubs: [...new Set([...newer.hubs ?? [], ...older.hubs ?? []])].sort(),
       callsInFlight: (newer.callsInFlight ?? 0) + (older.callsInFlight ?? 0),
       callsTotal: (newer.callsTotal ?? 0) + (older.callsTotal ?? 0),
