@@ -9,5 +9,5 @@ import { program } from "./program.ts";
 
 if (import.meta.main) {
   trustDefaultAuthorities();
-  Deno.exit(await runProgram(program, Deno.args, { dropped: ["write"] }));
+  Deno.exit(await runProgram(program, Deno.args, { dropped: ["run", "write"] }));
 }

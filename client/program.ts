@@ -6,9 +6,11 @@
 import type { Program } from "../shared/cli/command.ts";
 import { VERSION } from "../shared/version.ts";
 import { authCommand } from "./commands/auth.ts";
+import { configCommand } from "./commands/config.ts";
 import { fluentdCommand } from "./commands/fluentd.ts";
 import { hubCommand } from "./commands/hub.ts";
 import { callCommand, describeCommand, listCommand } from "./commands/services.ts";
+import { contexts } from "./connect/contexts.ts";
 import { EXIT_CODES_HELP } from "./print/exit_code.ts";
 
 export const program: Program = {
@@ -23,5 +25,9 @@ export const program: Program = {
     "gclient fluentd start -p -o yaml > req.yaml; gclient fluentd start edge-1 -f req.yaml",
   ],
   notes: EXIT_CODES_HELP,
-  commands: [fluentdCommand, hubCommand, authCommand, listCommand, describeCommand, callCommand],
+  commands: [
+    ...[fluentdCommand, hubCommand, authCommand, listCommand, describeCommand, callCommand],
+    configCommand,
+  ],
+  contexts,
 };

@@ -101,7 +101,7 @@ Deno.test("the client starts no program, loads no code, and writes only what it 
     await t.step(name, async () => {
       const { process, first, then } = await afterStart("gclient", args, ready);
       await using _ = process;
-      assert.deepEqual(first, ["env", "read", "write", "net"]);
+      assert.deepEqual(first, ["run", "env", "read", "write", "net"]);
       assert.deepEqual(then, expected);
     });
   }

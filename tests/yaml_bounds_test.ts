@@ -12,7 +12,7 @@ const READERS: Readonly<Record<string, (text: string) => unknown>> = {
   "a request": readYaml,
   "an auth file": (text) => parseAuthFile("auth.yaml", text),
   "a policy file": (text) => parsePolicy("policy.yaml", text),
-  "a config file": (text) => parseConfigFile(text, "config.yaml", []),
+  "a config file": (text) => parseConfigFile(text, { path: "config.yaml", known: [] }),
   "a Fluentd config": parseYamlConfig,
 };
 

@@ -38,7 +38,7 @@ export async function planRoute(context: Context, server: string | undefined): P
   }
   checkServerName(server);
   const { address, tls, proxy } = await planHubAddress(values, env);
-  const token = await readToken(values.tokenFile, env);
+  const token = await readToken(values, env);
   if (token !== undefined && tls === undefined && !isLoopbackHost(address.host) && !values.quiet) {
     await io.stderr.write("warning: without --tls, the token can be read on its way to the hub\n");
   }

@@ -22,3 +22,13 @@ export const serverOptions = {
     group,
   },
 } as const satisfies Options;
+
+/** The flag of commands that are meant for one server most of the time. */
+export const defaultServerOptions = {
+  server: {
+    flag: "--server",
+    value: "NAME",
+    help: "The server that is meant when none is named",
+    group,
+  },
+} as const satisfies Options;

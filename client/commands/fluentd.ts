@@ -102,7 +102,7 @@ function putLoss(request: protobuf.Message, { options }: Context): void {
   if (options["acceptLoss"]) Object.assign(request, { acceptLoss: true });
 }
 
-const common = { toServer: true, args: [serversArgument] } as const;
+const common = { toServer: true, takesServer: true, args: [serversArgument] } as const;
 const change = { ...common, onceById: true } as const;
 
 export const fluentdCommand: Command = {

@@ -16,7 +16,7 @@ import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { type Attempt, attemptCall, type CallPlan, type Stage } from "../call/attempt.ts";
 import { messageTypes } from "../call/call.ts";
-import { connectionOptions } from "../connect/connection_options.ts";
+import { connectionNeeds, connectionOptions } from "../connect/connection_options.ts";
 import { fleetOptions } from "../fleet/fleet_options.ts";
 import { givenFlags } from "../connect/given_flags.ts";
 import { EXIT_CODES_HELP, exitCodeOf } from "../print/exit_code.ts";
@@ -25,7 +25,7 @@ import { CallFailedError, type CallFailure, mayRepeat } from "../call/failure.ts
 import { failureDocument } from "../print/failure_document.ts";
 import { mayChange, stopsCollection } from "../call/method_kind.ts";
 import { type CallRoute, planRoute, type RouteValues } from "../call/route.ts";
-import { serverOptions } from "../call/server_options.ts";
+import { defaultServerOptions, serverOptions } from "../call/server_options.ts";
 import { giveId, idOf } from "../call/request_id.ts";
 import { isPassing, retryWaitMs } from "../call/retries.ts";
 import { createPrinter, isTable } from "../print/print.ts";
@@ -67,6 +67,8 @@ export interface RpcCommand<Response> {
   readonly toServer: boolean;
   /** Which argument. @default 0 */
   readonly serverAt?: number;
+  /** Does `--server` stand for one that is not named? Else the hub itself is meant. @default false */
+  readonly takesServer?: boolean;
   /** The request has a `request_id`: with the same one, a server does a thing once. @default false */
   readonly onceById?: boolean;
   /** Puts what the command's own options and arguments say into the request. */
@@ -107,9 +109,13 @@ export function rpcCommand<Response extends object>(rpc: RpcCommand<Response>): 
       ...requestOptions,
       ...printOptions,
       ...(rpc.toServer ? { ...targetSelectorOptions, ...fleetOptions, ...serverOptions } : {}),
+      ...(rpc.takesServer ? defaultServerOptions : {}),
       ...connectionOptions,
     },
-    needs: ({ logDir }) => logDir === undefined ? [] : ["write"],
+    needs: (values) => [
+      ...connectionNeeds(values),
+      ...values["logDir"] === undefined ? [] : ["write"] as const,
+    ],
     run: async (context) => {
       try {
         return await run(rpc, context);
@@ -146,7 +152,8 @@ async function run<Response extends object>(
     rpc.table?.(decode(message), columns);
   const { stdout, stderr } = io;
   if (stopsCollection(method)) {
-    const targets = context.args.slice(rpc.serverAt ?? 0);
+    const server = serverOf(rpc, context);
+    const targets = server === undefined ? [] : [server];
     const refused = await confirm(context, { title, targets, method });
     if (refused !== undefined) return refused;
   }
@@ -251,6 +258,12 @@ interface MadePlan extends CallPlan {
   readonly stream: RequestStream | undefined;
 }
 
+/** The one that is called, if it is named. */
+function serverOf<R>({ toServer, serverAt = 0, takesServer }: RpcCommand<R>, context: Context) {
+  if (!toServer) return undefined;
+  return context.args[serverAt] ?? (takesServer ? context.options["server"] : undefined);
+}
+
 async function makePlan<Response>(
   rpc: RpcCommand<Response>,
   context: Context,
@@ -258,7 +271,7 @@ async function makePlan<Response>(
 ): Promise<MadePlan> {
   const { signal, io } = context;
   const values = context.options as Values;
-  const server = rpc.toServer ? context.args[rpc.serverAt ?? 0] : undefined;
+  const server = serverOf(rpc, context);
   const route = await planRoute(context, server);
   const prepare = (request: protobuf.Message) => rpc.prepare?.(request, context);
   const stream = openRequests(method, values, { stdin: processStdin, stderr: io.stderr, prepare });

@@ -17,7 +17,8 @@ export async function serverNames({ options, signal, env }: CompletionContext): 
   const values = options as ConnectionValues;
   const servers = await askServers({
     ...await planHubAddress(values, env),
-    token: await readToken(values.tokenFile, env),
+    // A command could ask for a password in the middle of a line.
+    token: await readToken({ ...values, tokenCommand: [] }, env),
     server: undefined,
     raw: false,
     waitForServerMs: 0,

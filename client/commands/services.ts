@@ -6,7 +6,11 @@
  */
 import { type Argument, UsageError } from "../../shared/cli/program.ts";
 import type { Command, Context } from "../../shared/cli/command.ts";
-import { connectionOptions, type ConnectionValues } from "../connect/connection_options.ts";
+import {
+  connectionNeeds,
+  connectionOptions,
+  type ConnectionValues,
+} from "../connect/connection_options.ts";
 import { describe } from "../print/describe.ts";
 import { EXIT_CODES_HELP, exitCodeOf } from "../print/exit_code.ts";
 import { failureText } from "../print/failure_text.ts";
@@ -60,6 +64,7 @@ export const listCommand: Command = {
   examples: ["gclient list", "gclient list edge-1", "gclient list edge-1/payments"],
   args: [server],
   options,
+  needs: connectionNeeds,
   notes: EXIT_CODES_HELP,
   run: (context) =>
     print(context, async () => {
@@ -80,6 +85,7 @@ export const describeCommand: Command = {
   ],
   args: [{ name: "symbol", summary: "the full name of a service, message or enum" }, server],
   options,
+  needs: connectionNeeds,
   notes: EXIT_CODES_HELP,
   run: (context) =>
     print(context, async () => {

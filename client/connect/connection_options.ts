@@ -7,11 +7,22 @@ import { count } from "../../shared/cli/parse_count.ts";
 import { DURATION, parseDuration } from "../../shared/cli/parse_duration.ts";
 import { formatHostPort, type HostPort, parseHostPort } from "../../shared/cli/parse_host_port.ts";
 import { type Options, type OptionValues, UsageError } from "../../shared/cli/program.ts";
+import { contextNames } from "./contexts.ts";
 import { USUAL_ADDRESS } from "../../shared/registration/usual_address.ts";
 
 const group = "Connection";
 
+/** The variable that holds the operator token itself. */
+export const TOKEN_ENV = "GCLIENT_TOKEN";
+
 export const connectionOptions = {
+  context: {
+    flag: "--context",
+    value: "NAME",
+    help: "Takes what is not given from this context of the config file (gclient config --help)",
+    complete: contextNames,
+    group,
+  },
   serverAddr: {
     flag: "--server-addr",
     short: "-s",
@@ -70,7 +81,17 @@ export const connectionOptions = {
     value: "FILE",
     help:
       "A file with the operator token, readable by you alone; GCLIENT_TOKEN can hold the token itself",
+    yieldsTo: TOKEN_ENV,
     complete: "file",
+    group,
+  },
+  tokenCommand: {
+    flag: "--token-command",
+    value: "WORD",
+    many: true,
+    help:
+      "The words of a command that prints the operator token, such as [pass, show, hub] in a context",
+    yieldsTo: TOKEN_ENV,
     group,
   },
   timeoutMs: {
@@ -113,6 +134,11 @@ export const connectionOptions = {
     group,
   },
 } as const satisfies Options;
+
+/** Only a command that prints the token is ever started. */
+export function connectionNeeds({ tokenCommand }: Partial<ConnectionValues>): ["run"] | [] {
+  return tokenCommand !== undefined && tokenCommand.length > 0 ? ["run"] : [];
+}
 
 export type ConnectionValues = OptionValues<typeof connectionOptions>;
 

@@ -11,6 +11,7 @@ import { connectionOptions } from "./connection_options.ts";
 
 /** Not `--header`: its value may be a secret. */
 const LEADING = [
+  "context",
   "serverAddr",
   "tls",
   "tlsServerName",

@@ -6,11 +6,9 @@
  */
 import { secretFault } from "../../shared/files/modes.ts";
 import { UsageError } from "../../shared/cli/program.ts";
+import { type ConnectionValues, TOKEN_ENV } from "./connection_options.ts";
 import type { Env } from "../../shared/cli/command.ts";
 import { whyUnusable } from "../../shared/files/why_unusable.ts";
-
-/** Holds the token itself. */
-export const TOKEN_ENV = "GCLIENT_TOKEN";
 
 /** A token is a line; a larger file is another one. */
 const MAX_BYTES = 64 * 1024;
@@ -18,16 +16,28 @@ const MAX_BYTES = 64 * 1024;
 /** What may stand in a Bearer token (RFC 6750 §2.1), and nothing that could break a header. */
 const TOKEN = /^[\x21-\x7e]+$/;
 
+/** Where a token may be. */
+export type TokenValues = Pick<ConnectionValues, "tokenFile" | "tokenCommand">;
+
+/** A command that asks its user for a password may take this long. */
+const COMMAND_MS = 60_000;
+
 /**
- * The token of the file, else of the environment.
+ * The token of the file, else of the environment, else of the command.
  *
  * @throws {UsageError} If there is one, but it cannot be used.
  */
-export async function readToken(file: string | undefined, env: Env): Promise<string | undefined> {
-  if (file === undefined) {
-    const token = env[TOKEN_ENV]?.trim();
-    return token === undefined || token === "" ? undefined : check(token, TOKEN_ENV);
-  }
+export async function readToken(
+  { tokenFile, tokenCommand }: TokenValues,
+  env: Env,
+): Promise<string | undefined> {
+  if (tokenFile !== undefined) return await readTokenFile(tokenFile);
+  const token = env[TOKEN_ENV]?.trim();
+  if (token !== undefined && token !== "") return check(token, TOKEN_ENV);
+  return tokenCommand.length === 0 ? undefined : await askCommand(tokenCommand);
+}
+
+async function readTokenFile(file: string): Promise<string> {
   let text: string;
   try {
     const info = await Deno.stat(file);
@@ -55,6 +65,28 @@ export async function readToken(file: string | undefined, env: Env): Promise<str
     });
   }
   return check(text.trim(), `Token file "${file}"`);
+}
+
+/** Runs it: it may ask its user something at the terminal. */
+async function askCommand([program = "", ...args]: readonly string[]): Promise<string> {
+  const where = `Token command "${program}"`;
+  try {
+    const { success, code, stdout } = await new Deno.Command(program, {
+      args,
+      stdin: "inherit",
+      stdout: "piped",
+      stderr: "inherit",
+      signal: AbortSignal.timeout(COMMAND_MS),
+    }).output();
+    if (!success) throw new UsageError(`${where} ended with exit code ${code}`);
+    if (stdout.length > MAX_BYTES) throw new UsageError(`${where} prints too much for a token`);
+    return check(new TextDecoder().decode(stdout).trim(), where);
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError(`Cannot run token command "${program}": ${whyUnusable(error)}`, {
+      cause: error,
+    });
+  }
 }
 
 function check(token: string, where: string): string {

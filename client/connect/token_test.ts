@@ -7,7 +7,7 @@ Deno.test({
   // As gclient has them.
   permissions: { read: true, net: true, env: true },
   async fn() {
-    await assert.rejects(readToken("/dev/stdin", {}), {
+    await assert.rejects(readToken({ tokenFile: "/dev/stdin", tokenCommand: [] }, {}), {
       name: "UsageError",
       message: 'Cannot read token file "/dev/stdin": it must be a file or a pipe',
       hint: "GCLIENT_TOKEN can hold the token itself",

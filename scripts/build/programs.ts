@@ -15,8 +15,8 @@ export interface ProgramSource {
 
 /**
  * Files, hosts and ports are named by people at run time, in flags and config files, so these cannot
- * be narrowed at build time. What matters is what is missing: hub and client can neither start
- * processes nor load native code or code from elsewhere, whatever a peer may have sent them.
+ * be narrowed at build time. What matters is what is missing once it runs: hub and client can neither
+ * start processes nor load native code or code from elsewhere, whatever a peer may have sent them.
  * docs/security.md has the table, `tests/permissions_test.ts` tries it.
  */
 const EVERYWHERE = [
@@ -56,6 +56,11 @@ export const PROGRAMS: readonly ProgramSource[] = [
     // narrow it otherwise, narrow the user it runs as: docs/operations.md.
     flags: ["--no-remote", "--allow-all", "--unstable-net"],
   },
-  // It gives the right to write back at its start, unless the command is one that writes.
-  { name: "gclient", entry: "client/main.ts", flags: [...EVERYWHERE, "--allow-write"] },
+  {
+    name: "gclient",
+    entry: "client/main.ts",
+    // Given back before anything is called, unless the command needs it: --log-dir and contexts are
+    // written, a token's command is started.
+    flags: [...EVERYWHERE, "--allow-write", "--allow-run"],
+  },
 ];

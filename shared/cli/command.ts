@@ -68,6 +68,21 @@ export interface Program {
   /** Runs when no command is named. */
   readonly defaultCommand?: string;
   readonly commands: readonly Command[];
+  /** Sets of options under a name, in the config file. @default there are none */
+  readonly contexts?: Contexts;
+}
+
+/** Where a program's contexts are, and when one of them counts. */
+export interface Contexts {
+  /** The config file that is read when `--config` names no other; it need not be there. */
+  file(env: Env): string | undefined;
+  /** The key of the option that names a context. */
+  readonly option: string;
+  /**
+   * The key of an option that makes a context what it is. When it is given elsewhere, the file's
+   * current context does not count: its credentials are meant for nobody else.
+   */
+  readonly identity: string;
 }
 
 /** Gives back its argument; with it TypeScript knows the types of `options` inside `run()`. */

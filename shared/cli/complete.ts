@@ -13,7 +13,8 @@
 import { hoisted } from "./hoisted.ts";
 import { type Argument, type Completer, type Option, type Options, optionsOf } from "./option.ts";
 import type { Command, Env, Program, Raw } from "./command.ts";
-import { resolveValues } from "./values.ts";
+import { readSettings } from "./settings.ts";
+import { resolveValues, type ValueSources } from "./values.ts";
 
 /** The hidden command that scripts call. */
 export const COMPLETE = "__complete";
@@ -40,10 +41,12 @@ export async function complete(
   const ask = async (completer: Completer | undefined, prefix: string): Promise<string[]> => {
     if (completer === undefined) return [];
     if (typeof completer === "string") return [`:${completer}`];
+    // A file that is wrong is told when the command runs.
+    const config = await readSettings(program, { raw, env, options }).catch(() => undefined);
     const context = {
       word: prefix,
       args,
-      options: lenientValues(program, options, raw, env),
+      options: lenientValues(options, { program, raw, env, config }),
       env,
       signal,
     };
@@ -136,11 +139,11 @@ function argumentAt(command: Pick<Command, "args">, index: number): Argument | u
 }
 
 /** Each option by itself: one that is wrong now must not hide the others. */
-function lenientValues(program: Program, options: Options, raw: Raw, env: Env) {
+function lenientValues(options: Options, sources: ValueSources) {
   const values: Record<string, unknown> = {};
   for (const [key, option] of Object.entries(options)) {
     try {
-      Object.assign(values, resolveValues({ [key]: option }, { raw, env, program }));
+      Object.assign(values, resolveValues({ [key]: option }, sources));
     } catch {
       // left out
     }

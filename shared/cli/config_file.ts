@@ -5,6 +5,12 @@
  *     labels: { env: prod, site: ams }        # the same as env=prod,site=ams
  *     expose: [payments=127.0.0.1:50051]
  *
+ * A program that has contexts takes sets of options as well; one set counts, and before the others:
+ *
+ *     current-context: prod
+ *     contexts:
+ *       prod: { server-addr: hub.example:9090, token-file: /home/me/.ghub-token }
+ *
  * @module
  */
 import {
@@ -17,7 +23,7 @@ import {
   type YAMLMap,
 } from "yaml";
 import { closest } from "../text/closest.ts";
-import { configKey, type Option } from "./option.ts";
+import { configKey, CONTEXT_KEYS, type Option } from "./option.ts";
 import { UsageError } from "./usage_error.ts";
 import { whyUnusable } from "../files/why_unusable.ts";
 
@@ -31,12 +37,33 @@ export type ConfigFile = ReadonlyMap<string, {
 /** A config file is a page of settings; what is larger is the wrong file. A service reads it in one go. */
 const MAX_BYTES = 64 * 1024;
 
+/** Which context counts. */
+export interface ContextChoice {
+  /** Absent: the file's current one. */
+  readonly name?: string | undefined;
+  /** Does the file's current one count? */
+  readonly useCurrent: boolean;
+}
+
 /**
  * @param known The options of all commands of the program.
+ * @param choice Absent: the program has no contexts.
  * @throws {UsageError} If it cannot be read, is no YAML, or has an unknown key.
  */
-export async function readConfigFile(path: string, known: readonly Option[]): Promise<ConfigFile> {
-  return parseConfigFile(await readText(path), path, known);
+export async function readConfigFile(
+  path: string,
+  known: readonly Option[],
+  choice?: ContextChoice,
+): Promise<ConfigFile> {
+  return parseConfigFile(await readText(path), { path, known, choice });
+}
+
+export interface ParseConfigOptions {
+  readonly path: string;
+  /** The options of all commands of the program. */
+  readonly known: readonly Option[];
+  /** @default the program has no contexts */
+  readonly choice?: ContextChoice | undefined;
 }
 
 async function readText(path: string): Promise<string> {
@@ -52,7 +79,8 @@ async function readText(path: string): Promise<string> {
 }
 
 /** The content of a config file. */
-export function parseConfigFile(text: string, path: string, known: readonly Option[]): ConfigFile {
+export function parseConfigFile(text: string, options: ParseConfigOptions): ConfigFile {
+  const { path, choice } = options;
   const lines = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: lines,
@@ -68,22 +96,40 @@ export function parseConfigFile(text: string, path: string, known: readonly Opti
       : problem.message;
     throw new UsageError(`${path}:${lines.linePos(problem.pos[0]).line}: ${what}`);
   }
-  const config = new Map<string, { value: string | string[] | boolean; place: string }>();
-  if (
-    document.contents === null || (isScalar(document.contents) && document.contents.value === null)
-  ) {
-    return config;
+  const { contents } = document;
+  if (contents === null || (isScalar(contents) && contents.value === null)) {
+    return inContext(new Map(), { path, choice });
   }
-  if (!isMap(document.contents)) throw new UsageError(`${path}: must be a map of options`);
+  if (!isMap(contents)) throw new UsageError(`${path}: must be a map of options`);
+  const place = (key: unknown) => {
+    const offset = isScalar(key) ? key.range?.[0] ?? 0 : 0;
+    return `${path}:${lines.linePos(offset).line}`;
+  };
+  const isContext = ({ key }: Pair) =>
+    choice !== undefined && isScalar(key) &&
+    (Object.values(CONTEXT_KEYS) as unknown[]).includes(key.value);
+  const pairs = contents.items as Pair[];
+  const config = readOptions(pairs.filter((pair) => !isContext(pair)), options.known, place);
+  if (choice === undefined) return config;
+  const own = readContext(contents, { path, choice, known: options.known, place });
+  return new Map([...config, ...own]);
+}
+
+/** Options as pairs of YAML. */
+function readOptions(
+  pairs: readonly Pair[],
+  known: readonly Option[],
+  placeOf: (key: unknown) => string,
+): Map<string, { value: string | string[] | boolean; place: string }> {
+  const config = new Map<string, { value: string | string[] | boolean; place: string }>();
   const names = new Map<string, Option>();
   for (const option of known) {
     const name = configKey(option);
     if (name !== undefined) names.set(name, option);
   }
-  for (const pair of document.contents.items as Pair[]) {
+  for (const pair of pairs) {
     const key = isScalar(pair.key) ? String(pair.key.value) : String(pair.key);
-    const offset = isScalar(pair.key) ? pair.key.range?.[0] ?? 0 : 0;
-    const where = `${path}:${lines.linePos(offset).line}`;
+    const where = placeOf(pair.key);
     const option = names.get(key);
     if (option === undefined) {
       const flag = `--${key}`;
@@ -99,6 +145,46 @@ export function parseConfigFile(text: string, path: string, known: readonly Opti
     if (config.has(key)) throw new UsageError(`${place} is there twice`);
     config.set(key, { value: toText(pair.value, option, place), place });
   }
+  return config;
+}
+
+interface ContextOptions extends ParseConfigOptions {
+  readonly choice: ContextChoice;
+  readonly place: (key: unknown) => string;
+}
+
+/** The options of the context that counts; none if there is none. */
+function readContext(
+  file: YAMLMap,
+  { path, choice, known, place }: ContextOptions,
+): ReturnType<typeof readOptions> {
+  const contexts = file.get(CONTEXT_KEYS.all, true);
+  if (contexts !== undefined && !isMap(contexts)) {
+    throw new UsageError(`${path}: "${CONTEXT_KEYS.all}" must be a map of contexts`);
+  }
+  const current = choice.useCurrent ? file.get(CONTEXT_KEYS.current) : undefined;
+  const name = choice.name ?? (current === undefined || current === null ? "" : String(current));
+  if (name === "") return new Map();
+  const context = contexts?.get(name, true);
+  if (context === undefined) throw noContext(name, path, contexts?.items as Pair[] | undefined);
+  if (isScalar(context) && context.value === null) return new Map();
+  if (!isMap(context)) throw new UsageError(`${path}: context "${name}" must be a map of options`);
+  return readOptions(context.items as Pair[], known, place);
+}
+
+/** The error for a context that is not there. */
+export function noContext(name: string, path: string, pairs: readonly Pair[] = []): UsageError {
+  const names = pairs.map(({ key }) => isScalar(key) ? String(key.value) : String(key));
+  return new UsageError(`There is no context "${name}" in ${path}`, {
+    hint: names.length === 0 ? "It has no contexts" : `It has ${names.join(", ")}`,
+  });
+}
+
+function inContext(
+  config: ReturnType<typeof readOptions>,
+  { path, choice }: Pick<ParseConfigOptions, "path" | "choice">,
+): ConfigFile {
+  if (choice?.name !== undefined) throw noContext(choice.name, path);
   return config;
 }
 

@@ -23,12 +23,15 @@ Deno.test("parseConfig() reads options as they would be typed", async (t) => {
   ];
   for (const [text, key, value] of table) {
     await t.step(text, () => {
-      assert.deepEqual(parseConfigFile(text, "c.yaml", KNOWN).get(key)?.value, value);
+      assert.deepEqual(
+        parseConfigFile(text, { path: "c.yaml", known: KNOWN }).get(key)?.value,
+        value,
+      );
     });
   }
   await t.step(
     "nothing",
-    () => assert.equal(parseConfigFile("# only this\n", "c.yaml", KNOWN).size, 0),
+    () => assert.equal(parseConfigFile("# only this\n", { path: "c.yaml", known: KNOWN }).size, 0),
   );
 });
 
@@ -45,7 +48,7 @@ Deno.test("parseConfig() names file and line of what it refuses", async (t) => {
   ];
   for (const [text, message, hint = /^$/] of table) {
     await t.step(JSON.stringify(text), () => {
-      assert.throws(() => parseConfigFile(text, "c.yaml", KNOWN), (error) => {
+      assert.throws(() => parseConfigFile(text, { path: "c.yaml", known: KNOWN }), (error) => {
         assert.ok(error instanceof UsageError);
         assert.match(error.message, message);
         assert.match(error.hint ?? "", hint);

@@ -59,6 +59,8 @@ export interface Option {
   readonly perRun?: boolean;
   /** More names of environment variables, tried after the first one. */
   readonly envFallbacks?: readonly string[];
+  /** What a config file says gives way to this environment variable. */
+  readonly yieldsTo?: string;
   /** Works, but is not shown. */
   readonly hidden?: boolean;
   readonly complete?: Completer;
@@ -120,6 +122,9 @@ export function envName({ flag, perRun }: Option, envPrefix: string): string | u
 export function configKey({ flag, perRun }: Option): string | undefined {
   return perRun ? undefined : flag.slice(2);
 }
+
+/** The keys of a config file with contexts. */
+export const CONTEXT_KEYS = { current: "current-context", all: "contexts" } as const;
 
 /** The built-in option's key; it cannot be one of a program's own, because those have no dashes. */
 export const CONFIG_KEY = "--config";

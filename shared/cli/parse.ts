@@ -6,13 +6,13 @@
  */
 import { Command as Commander, CommanderError, Option as CommanderOption } from "commander";
 import { distance, nearest } from "../text/closest.ts";
-import { readConfigFile } from "./config_file.ts";
 import { configureHelp, rememberOption, rowOf } from "./help.ts";
 import { hoisted, leafOptions } from "./hoisted.ts";
-import { CONFIG_KEY, CONFIG_OPTION, type Option, optionsOf } from "./option.ts";
+import { type Option, optionsOf } from "./option.ts";
 import type { Output } from "./io.ts";
 import { type Command, type Env, type Program, Raw } from "./command.ts";
 import { UsageError } from "./usage_error.ts";
+import { readSettings } from "./settings.ts";
 import { resolveValues } from "./values.ts";
 
 /** Commander's code for a flag that stands last and wants a value. */
@@ -71,10 +71,7 @@ export async function parse(
   if (state.found === undefined) throw new Error(`${program.name} has a command without run()`);
   requireOwnOptions(program, state.found);
   const { command, raw, args: words } = state.found;
-  const file = resolveValues({ [CONFIG_KEY]: CONFIG_OPTION }, { raw, env, program })[CONFIG_KEY];
-  const config = file === undefined
-    ? undefined
-    : await readConfigFile(String(file), allOptions(program.commands));
+  const config = await readSettings(program, { raw, env, options: command.options ?? {} });
   const options = resolveValues(command.options ?? {}, { raw, env, program, config });
   return { command, args: words, options, given: raw };
 }
@@ -152,11 +149,6 @@ function build(state: State, command: Command, path: readonly string[]): Command
     });
   }
   return own;
-}
-
-/** All options of a program, for its one config file. */
-function allOptions(commands: readonly Command[]): Option[] {
-  return [...leafOptions(commands)].map(([, option]) => option);
 }
 
 function toCommander(key: string, option: Option, hidden: boolean): CommanderOption {

@@ -57,6 +57,7 @@ function find(key: string, option: Option, sources: ValueSources): Given | undef
     if (value === undefined || value === "") continue;
     return { value: option.many ? split(value) : value, place: name! };
   }
+  if (option.yieldsTo !== undefined && env[option.yieldsTo]) return undefined;
   const configured = configKey(option);
   return configured === undefined ? undefined : config?.get(configured);
 }

@@ -54,6 +54,10 @@ export const COVERAGE: Readonly<Record<string, Coverage>> = {
   "./gclient fluentd status --from-file logs/hosts.failed": {
     by: "client/commands/fleet_command_test.ts",
   },
+  "gclient config set-context prod -s hub.example:9090 --tls --token-file ~/.ghub-token": {
+    by: "client/commands/config_test.ts",
+  },
+  "gclient config use-context prod": { by: "client/commands/config_test.ts" },
   "./gclient fluentd stop": { run: "to its end", shows: /"status":"SUCCESS"/ },
   "install -m 755 ghub /usr/local/bin/ghub": REMOTE_INSTALL,
   "mkdir -p /etc/ghub": REMOTE_INSTALL,
