@@ -7,16 +7,16 @@ import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import type { Grant } from "../../shared/rules/rules.ts";
 import type { Identity, Operator } from "../auth/identity.ts";
 
-/** Who calls. It is filled in later for a call whose credential is still being looked at. */
+/** Who calls. */
 export interface CallIdentity {
-  name: string;
-  how: Identity["how"];
-  subject?: string;
-  expiresAtMs?: number;
+  readonly name: string;
+  readonly how: Identity["how"];
+  readonly subject?: string;
+  readonly expiresAtMs?: number;
   /** What it may do; replaced when that has changed. */
   grant: Grant;
   /** The call's `authorization` was meant for the hub: it is not sent on. */
-  credentialUsed: boolean;
+  readonly credentialUsed: boolean;
 }
 
 /** What a call keeps of who was let in; a refusal stays what it is. */
@@ -25,7 +25,12 @@ export function callIdentity(answer: Operator | RpcError): CallIdentity | RpcErr
   const { name, grant, how, subject, expiresAtMs } = answer;
   const credentialUsed = how === "token" || how === "jwt";
   // Each call makes one: no spreading.
-  const identity: CallIdentity = { name, how, grant, credentialUsed };
+  const identity: { -readonly [Name in keyof CallIdentity]: CallIdentity[Name] } = {
+    name,
+    how,
+    grant,
+    credentialUsed,
+  };
   if (subject !== undefined) identity.subject = subject;
   if (expiresAtMs !== undefined) identity.expiresAtMs = expiresAtMs;
   return identity;

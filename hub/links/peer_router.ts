@@ -59,8 +59,7 @@ export class PeerRouter {
     );
     const identity = callIdentity(answer);
     // A credential for the hubs was taken out by the other one: what is left is the server's.
-    if (!(identity instanceof RpcError)) identity.credentialUsed = false;
-    return identity;
+    return identity instanceof RpcError ? identity : { ...identity, credentialUsed: false };
   }
 
   /** Where it goes, or why nowhere: nothing was delivered then. */

@@ -14,7 +14,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import { RpcError } from "../../shared/grpc/rpc_error.ts";
+import type { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status, type StatusCode, type StatusName, statusName } from "../../shared/grpc/status.ts";
 import type { Http2Error } from "../../shared/http2/frames.ts";
 import { safeJson } from "../../shared/text/safe_json.ts";
@@ -143,10 +143,6 @@ export class EventLog {
   }
 
   callEnded(call: RelayedCall, status: StatusCode, reason: string): void {
-    // Its credential had to be asked about elsewhere, and was no good.
-    if (call.identity.name === "") {
-      return this.callRefused(call.head, call.remoteAddress, new RpcError(status, reason));
-    }
     const { server, head, bytesUp, bytesDown } = call;
     const durationUs = Math.round((performance.now() - call.startedMs) * 1e3);
     const id = this.#nextId();

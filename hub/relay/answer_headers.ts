@@ -191,3 +191,12 @@ export function serverOf({ details }: RpcError): string {
   }
   return "";
 }
+
+/** The error of a call whose time was over while it was at the hub. */
+export function deadlineError(timeoutMs: number | undefined, server: string): RpcError {
+  return new RpcError(
+    Status.DEADLINE_EXCEEDED,
+    `Deadline of ${timeoutMs} ms exceeded at the hub`,
+    { details: [errorInfo("DEADLINE_AT_HUB", ERROR_DOMAIN, { server })] },
+  );
+}

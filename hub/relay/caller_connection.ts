@@ -14,7 +14,6 @@ import { ErrorCode, errorName, Http2Error } from "../../shared/http2/frames.ts";
 import { firstValue, type HeaderList } from "../../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
-import { NOTHING } from "../../shared/rules/rules.ts";
 import { type CallObserver, RelayedCall, type RelayedCallContext } from "./relayed_call.ts";
 import type { CallRouter, Routed } from "../access/call_router.ts";
 import { errorBlock } from "./answer_headers.ts";
@@ -25,7 +24,8 @@ import { CallHeaders } from "../access/call_head.ts";
 import { ReceiveBudget } from "../peer/receive_budget.ts";
 import type { Peer } from "../net/peer.ts";
 import type { CallTarget } from "../peer/call_target.ts";
-import { CallIdentity } from "../access/call_identity.ts";
+import type { CallIdentity } from "../access/call_identity.ts";
+import { UnprovenCall } from "./unproven_call.ts";
 
 /** Is told what becomes of callers and of their calls. */
 export interface CallerObserver extends CallObserver {
@@ -231,20 +231,32 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
       this.#tellRefused(head, answer);
       return this.#refuse(stream, answer);
     }
-    const identity: CallIdentity = answer instanceof Promise
-      ? { name: "", how: "token", grant: NOTHING, credentialUsed: true }
-      : answer;
+    const near = this.#side;
+    const { remoteAddress } = this.#peer;
+    const from = this.#context.forwarder?.from;
+    if (answer instanceof Promise) {
+      const unproven = new UnprovenCall(
+        this.#context,
+        { near, stream, head, remoteAddress, from },
+        {
+          endStream,
+          onRefused: (error) => this.#tellRefused(head, error),
+        },
+      );
+      void this.#prove(unproven, answer);
+      return unproven;
+    }
+    const identity = answer;
     const call = new RelayedCall(this.#context, {
-      near: this.#side,
+      near,
       stream,
       head,
       identity,
-      remoteAddress: this.#peer.remoteAddress,
-      from: this.#context.forwarder?.from,
+      remoteAddress,
+      from,
     });
     call.watchDeadline();
-    if (answer instanceof Promise) this.#routeLater(call, answer, endStream);
-    else this.#route(call, endStream);
+    this.#route(call, endStream);
     return call;
   }
 
@@ -302,27 +314,23 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
     const routed = this.#start(call);
     if (routed instanceof RpcError) call.fail(routed);
     else if (routed.target !== undefined) call.forward(routed.target, endStream);
-    else call.hold((signal) => this.#waitFor(call, routed, signal), endStream);
+    else call.hold((signal) => this.#waitFor(call, routed, signal), { ended: endStream });
   }
 
-  /** For a credential that has to be asked about elsewhere. */
-  #routeLater(
-    call: RelayedCall,
-    answer: Promise<CallIdentity | RpcError>,
-    endStream: boolean,
-  ): void {
-    call.hold(async (signal) => {
-      const identity = await answer;
-      signal.throwIfAborted();
-      if (identity instanceof RpcError) {
-        this.#countRefusal((error) => this.#sendAway(error));
-        throw identity;
-      }
-      Object.assign(call.identity, identity);
-      const routed = this.#start(call);
-      if (routed instanceof RpcError) throw routed;
-      return routed.target ?? await this.#waitFor(call, routed, signal);
-    }, endStream);
+  /** For a credential that has to be asked about elsewhere. Never rejects. */
+  async #prove(unproven: UnprovenCall, answer: Promise<CallIdentity | RpcError>): Promise<void> {
+    const identity = await answer.catch(RpcError.from);
+    if (unproven.isOver) return;
+    if (identity instanceof RpcError) {
+      this.#countRefusal((error) => this.#sendAway(error));
+      return unproven.refuse(identity);
+    }
+    unproven.prove(identity, (call, held) =>
+      call.hold(async (signal) => {
+        const routed = this.#start(call);
+        if (routed instanceof RpcError) throw routed;
+        return routed.target ?? await this.#waitFor(call, routed, signal);
+      }, held));
   }
 
   /** Where a call goes; from here on it counts. */

@@ -154,7 +154,7 @@ class Scene implements Disposable {
     if (!this.#holds) return call.forward(this.hub.upstream, endStream);
     const held = Promise.withResolvers<CallTarget>();
     this.#held.push(held);
-    call.hold(() => held.promise, endStream);
+    call.hold(() => held.promise, { ended: endStream });
   }
 
   #release(pick: number): void {

@@ -21,7 +21,7 @@
  * @module
  */
 import { ByteQueue } from "../../shared/bytes/byte_queue.ts";
-import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
+import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status, type StatusCode } from "../../shared/grpc/status.ts";
 import { formatTimeout } from "../../shared/grpc/timeout.ts";
 import { ErrorCode } from "../../shared/http2/frames.ts";
@@ -36,6 +36,7 @@ import {
   answerTooLargeError,
   brokenError,
   busyError,
+  deadlineError,
   errorBlock,
   HOP_LIST_BYTES,
   lostError,
@@ -47,7 +48,6 @@ import {
 import type { CallHeaders } from "../access/call_head.ts";
 import type { ReceiveBudget } from "../peer/receive_budget.ts";
 import type { CallTarget } from "../peer/call_target.ts";
-import { ERROR_DOMAIN } from "../errors.ts";
 import type { CallIdentity } from "../access/call_identity.ts";
 import type { ByteMeter } from "../limits/meter.ts";
 
@@ -64,7 +64,7 @@ const NOTHING = new Uint8Array();
 /** No header list that the hub sends on is larger, so a peer that takes as much needs no look at it. */
 const MAX_HEADER_LIST_BYTES = 40 << 10;
 
-/** Where a call stands: docs/lifecycle.md, "Call". */
+/** Where a call stands of which it is known who calls: docs/lifecycle.md, "Call". */
 export type CallState = "arrived" | "waiting" | "forwarded" | "ended";
 
 /** A caller's stream, and what the hub knows of it. */
@@ -76,6 +76,8 @@ export interface IncomingCall {
   readonly remoteAddress: string;
   /** The other hub that forwards it, and on which connection: `name/link`. @default none, a caller of ours */
   readonly from?: string | undefined;
+  /** When its headers came, on `performance.now()`'s clock. @default now */
+  readonly startedMs?: number;
 }
 
 /** Is told what becomes of calls. */
@@ -104,7 +106,7 @@ export class RelayedCall implements StreamEvents, Expiring {
   readonly head: CallHeaders;
   readonly identity: CallIdentity;
   readonly remoteAddress: string;
-  readonly startedMs: number = performance.now();
+  readonly startedMs: number;
   bytesUp = 0;
   bytesDown = 0;
   /** Name of the server, once it is known. */
@@ -136,6 +138,7 @@ export class RelayedCall implements StreamEvents, Expiring {
     this.head = call.head;
     this.identity = call.identity;
     this.remoteAddress = call.remoteAddress;
+    this.startedMs = call.startedMs ?? performance.now();
   }
 
   get state(): CallState {
@@ -177,10 +180,15 @@ export class RelayedCall implements StreamEvents, Expiring {
    * Waits for the server, then forwards.
    *
    * @param wait Its signal fires when the call has ended meanwhile.
+   * @param came `ended`: the caller has sent all. `bytes`: what it has sent, and what the near side has
+   *     booked already.
    */
-  hold(wait: (signal: AbortSignal) => Promise<CallTarget>, endStream: boolean): void {
+  hold(
+    wait: (signal: AbortSignal) => Promise<CallTarget>,
+    { ended, bytes = new ByteQueue() }: { readonly ended: boolean; readonly bytes?: ByteQueue },
+  ): void {
     const abort = new AbortController();
-    const held: Held = { abort, bytes: new ByteQueue(), ended: endStream };
+    const held: Held = { abort, bytes, ended };
     this.#held = held;
     wait(abort.signal).then((upstream) => this.#release(held, upstream)).catch((error) => {
       // Otherwise it is we who ended the wait, and the caller knows.
@@ -264,11 +272,7 @@ export class RelayedCall implements StreamEvents, Expiring {
 
   onDeadline(): void {
     const { timeoutMs } = this.head;
-    this.fail(
-      new RpcError(Status.DEADLINE_EXCEEDED, `Deadline of ${timeoutMs} ms exceeded at the hub`, {
-        details: [errorInfo("DEADLINE_AT_HUB", ERROR_DOMAIN, { server: this.server })],
-      }),
-    );
+    this.fail(deadlineError(timeoutMs, this.server));
   }
 
   #open(upstream: CallTarget, block: Uint8Array, endStream: boolean): void {

@@ -24,7 +24,7 @@ function away() {
           signal.addEventListener("abort", () => no(signal.reason), { once: true });
         });
         return Promise.race([promise, aborted]);
-      }, endStream);
+      }, { ended: endStream });
     },
   });
   /** Lets promises run, then bytes. */
