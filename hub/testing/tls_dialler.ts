@@ -20,6 +20,7 @@ self.onmessage = async ({ data: { port, count, caCerts, waiting } }: MessageEven
     Array.from({ length: count }, async () => {
       const conn = await Deno.connect({ hostname: "127.0.0.1", port });
       Atomics.add(waiting, 0, 1);
+      Atomics.notify(waiting, 0);
       using secured = await Deno.startTls(conn, { hostname: "localhost", caCerts });
       await secured.handshake();
     }),

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { countSteps } from "../../../tests/support/steps.ts";
 import { MASK, redact } from "./redact.ts";
 
 /** Lines with their secrets between « and »; nothing else of them may change. */
@@ -301,7 +302,12 @@ Deno.test("G8: redact() masks nothing twice, and each line of a text", () => {
   assert.equal(redact(once), once);
 });
 
-Deno.test("G8: the time that redact() takes grows with the length of the text alone", () => {
+/** Long enough that a square of it would show, and short enough to be counted. */
+const CHARS = 2_000;
+/** Four times the text may take a little more than four times the steps; its square takes 16. */
+const [TIMES, MOST] = [4, 6];
+
+Deno.test("G8: the work of redact() grows with the length of the text alone", async () => {
   const parts = [
     "password ",
     "password=",
@@ -313,9 +319,9 @@ Deno.test("G8: the time that redact() takes grows with the length of the text al
     "a",
   ];
   for (const part of [...parts, "Bearer ", "-----BEGIN PRIVATE KEY-----", "eyJ", " -u ", "= "]) {
-    const beganMs = performance.now();
-    redact(part.repeat(100_000 / part.length));
-    // A square of this length would take minutes.
-    assert.ok(performance.now() - beganMs < 5000, JSON.stringify(part));
+    const work = (chars: number) => countSteps(() => redact(part.repeat(chars / part.length)));
+    await work(CHARS); // V8 counts a function from its first call under a count only.
+    const [short, long] = [await work(CHARS), await work(TIMES * CHARS)];
+    assert.ok(long <= MOST * short, `${JSON.stringify(part)}: ${short} steps, then ${long}`);
   }
 });
