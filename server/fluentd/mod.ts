@@ -18,6 +18,7 @@ import { SystemdManager, type SystemdOptions } from "./manager/systemd.ts";
 import type { Mask } from "./mask.ts";
 import { Monitor } from "./observe/monitor.ts";
 import { Observer } from "./observe/observer.ts";
+import type { PluginSchemas } from "./plugin_schemas.ts";
 import { isJournal, Operations } from "./operations.ts";
 import { FluentdService } from "./service.ts";
 import { configOrStarter } from "./manager/starter_config.ts";
@@ -61,6 +62,8 @@ export interface FluentdOptions {
   readonly logPath?: string | undefined;
   /** Learns what is secret, for others who write down what happens. */
   readonly mask?: Mask | undefined;
+  /** What is known of the plugins, for several services of one fluentd. @default each asks for itself */
+  readonly schemas?: PluginSchemas | undefined;
   /** How systemd is asked, such as `["sudo", "-n", "systemctl"]`. */
   readonly systemd?: Pick<SystemdOptions, "systemctl" | "busctl" | "journalctl" | "cgroupRoots">;
 }
@@ -103,6 +106,7 @@ export async function fluentdService(options: FluentdOptions): Promise<FluentdHa
     monitor,
     implicit: isImplicit(options),
     mask: options.mask,
+    schemas: options.schemas,
   });
   const doing = [tend(observer, closing), learn(observer, closing)];
   stack.defer(async () => {

@@ -72,6 +72,8 @@ export interface ObserverOptions {
   readonly implicit?: boolean;
   /** Learns what is secret. @default one of its own */
   readonly mask?: Mask | undefined;
+  /** @default What nobody has been asked yet. */
+  readonly schemas?: PluginSchemas | undefined;
 }
 
 /** Options of a look. */
@@ -100,7 +102,7 @@ export class Observer {
   /** For all that leaves this machine. */
   readonly mask: Mask;
   readonly #configReader = new ConfigReader();
-  readonly #schemas = new PluginSchemas();
+  readonly #schemas: PluginSchemas;
   /** What the last look found, and whose plugins are to be asked. */
   #configured: { readonly root: ConfigElement; readonly launch: Launch | undefined } | undefined;
   readonly #expectations = new Expectations();
@@ -113,8 +115,10 @@ export class Observer {
   #looks = 0;
   #newestLook = 0;
 
-  constructor({ manager, monitor, implicit = false, mask = new Mask() }: ObserverOptions) {
-    this.mask = mask;
+  constructor(options: ObserverOptions) {
+    const { manager, monitor, implicit = false } = options;
+    this.mask = options.mask ?? new Mask();
+    this.#schemas = options.schemas ?? new PluginSchemas();
     this.manager = manager;
     this.#implicit = implicit;
     this.monitor = monitor;

@@ -13,6 +13,7 @@ import type { Status } from "../../../shared/grpc/status.ts";
 import { peerHost } from "../../../shared/grpc_js/implementation.ts";
 import { type FluentdHandle, type FluentdOptions, fluentdService } from "../mod.ts";
 import { FluentdClient } from "./client.ts";
+import { knownPlugins } from "./known_plugins.ts";
 
 /** No fact that a test waits for may take longer, on the slowest machine. */
 const FACT_MS = 240_000;
@@ -121,11 +122,21 @@ export class TestFluentd implements AsyncDisposable {
     await this.#service?.[Symbol.asyncDispose]();
     const { configPath, stateDir } = this;
     this.#service = undefined;
-    this.#service = await TestService.open({
+    const all: FluentdOptions = {
       manager: "spawn",
+      schemas: knownPlugins(this.#options.command ?? ["fluentd"]),
       configPath,
       stateDir,
       ...this.#options,
+    };
+    // A process that another story starts has all our files open until it has become its program.
+    this.#service = await until("a state folder that nobody uses", async () => {
+      try {
+        return await TestService.open(all);
+      } catch (error) {
+        if (!/another gserver uses it/.test(String(error))) throw error;
+        return undefined;
+      }
     });
   }
 
