@@ -39,6 +39,7 @@ import { MAX_TLS_HANDSHAKES, type TakePlace } from "./net/tls_listener.ts";
 import { ConnectionPlaces } from "./limits/open_files.ts";
 import type { OpenTunnel } from "./tunnels/open_tunnel.ts";
 import { OwnTarget } from "./own/own_target.ts";
+import { setClusterHealth } from "./own/cluster_state.ts";
 import { createOwnServices } from "./own/hub_service.ts";
 import { Registry } from "./registry/registry.ts";
 import type { RelayContext } from "./relay/caller_connection.ts";
@@ -254,7 +255,7 @@ class Hub implements RunningHub {
       hub: name,
     };
     const overHubs = this.#peers && view && { name: name ?? "", view, links: this.#peers.links };
-    this.#ownServices = createOwnServices({ ...shown, overHubs });
+    this.#ownServices = createOwnServices({ ...shown, overHubs, cluster: this.cluster });
     this.#own = new OwnTarget(this.#ownServices.server);
     this.#peerServices = this.#peers && createOwnServices(shown);
     this.#peerOwn = this.#peerServices && new OwnTarget(this.#peerServices.server);
@@ -485,6 +486,7 @@ class Hub implements RunningHub {
     each([this.#own, this.#gate, this.#refusedCalls, this.#journal], (part) => part.tick());
     if (this.#peerOwn !== undefined) each([this.#peerOwn], (own) => own.tick());
     this.#known?.flush();
+    if (this.cluster !== undefined) setClusterHealth(this.#ownServices.health, this.cluster);
   }
 }
 

@@ -88,6 +88,7 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
     using metrics = listen && startMetrics({
       listen,
       usage: () => hub.usage(),
+      cluster: hub.cluster && (() => hub.cluster!.usage),
       isReady: () => hub.isReady,
       lastReloadGood: () => lastReloadGood,
       certificate: watch && {
@@ -155,14 +156,15 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
 
 /**
  * Gives back the permissions that were needed at the start alone. An auth file may name keys to fetch,
- * and systemd is told how it goes; any other hub opens no connection to anywhere.
+ * a cluster has an engine, and systemd is told how it goes; any other hub opens no connection to anywhere.
  */
-function dropUnneeded({ hub: { authFile } }: HubConfig, env: Env): void {
+function dropUnneeded({ hub: { authFile, cluster } }: HubConfig, env: Env): void {
   // In a test that runs it in its own process they are the test's.
   if (!import.meta.main) return;
   dropPermissions("run", "ffi");
   const { NOTIFY_SOCKET: systemd = "" } = env;
-  if (authFile === undefined && systemd === "") dropPermissions("net");
+  const isAlone = authFile === undefined && cluster === undefined;
+  if (isAlone && systemd === "") dropPermissions("net");
 }
 
 /** Text in which no brace is a placeholder. */

@@ -77,6 +77,8 @@ const SAMPLES: Readonly<Record<string, string>> = {
   N: "7",
   "N|N%": "7%",
   URI: "wss://hub.example:4711/tunnel",
+  CLUSTER: "etcd://etcd.example:4711/site-1",
+  HUB: "hub-7",
   URL: "http://proxy.example:3128",
   "URL|direct": "http://proxy.example:3128",
   PATH: "/tunnel",

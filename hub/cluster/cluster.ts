@@ -84,6 +84,8 @@ export interface ClusterUsage {
   readonly hubs: number;
   /** Tunnels whose names are not claimed yet. */
   readonly provisional: number;
+  /** Why it is no member; empty for one. */
+  readonly fault: string;
 }
 
 /** A hub as a member of a cluster. */
@@ -160,14 +162,13 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
     return this.#wasMember ? "detached" : "joining";
   }
 
-  get session(): string | undefined {
-    return this.#session;
+  /** This hub's name. */
+  get hub(): string {
+    return this.#record.name;
   }
 
-  /** Why it is no member; empty for one. */
-  get fault(): string {
-    if (this.state === "member") return "";
-    return this.#fault || this.#claims.fault || "";
+  get session(): string | undefined {
+    return this.#session;
   }
 
   get usage(): ClusterUsage {
@@ -178,6 +179,7 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
       engineAwayS: isAway ? (performance.now() - this.#memberMs) / 1000 : 0,
       hubs: this.#membership.hubs().length,
       provisional: this.#claims.pending,
+      fault: isAway ? this.#fault || this.#claims.fault || "" : "",
     };
   }
 
@@ -416,7 +418,7 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
       if (this.usage.engineAwayS > SILENT_S && this.#away.isDue(state)) {
         this.#log.warn(
           "This hub cannot ask its cluster's engine, and goes on with what it knows: {fault}",
-          { fault: this.fault || "it has not answered yet" },
+          { fault: this.usage.fault || "it has not answered yet" },
         );
       }
     }

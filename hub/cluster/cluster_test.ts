@@ -206,7 +206,7 @@ Deno.test("Cluster: an engine that takes no writes is as good as away, until it 
   one.engine.isFull = true;
   const tunnel = await one.registered("edge-1", A!);
   assert.equal(one.cluster.state, "detached");
-  assert.match(one.cluster.fault, /No room/);
+  assert.match(one.cluster.usage.fault, /No room/);
   one.engine.isFull = false;
   await isMember(one);
   assert.equal(tunnel.state, "open");

@@ -19,6 +19,7 @@ import type { HubProgramOptions } from "../hub_options.ts";
 import type { ListenAddress } from "../net/listen_options.ts";
 import { type AuthorityFile, authorityFile } from "./authority_file.ts";
 import { peerConfig } from "./peer_options.ts";
+import { clusterSetup } from "./cluster_options.ts";
 import { limitsOptions, type ServeValues, tunnelOptions } from "./serve_options.ts";
 
 /** A certificate in use, and where it comes from. */
@@ -86,6 +87,7 @@ export async function toConfig(
       callTls: call ? certificate : undefined,
       stateDir,
       peers: await peerConfig(values, (address) => toListen(address, wildcard)),
+      cluster: clusterSetup(values),
       authFile: values.authFile,
       allowPlaintextCalls: values.allowPlaintextCalls,
       trustLoopback: trusted,

@@ -68,6 +68,7 @@ Deno.test("toConfig() has the defaults of the documentation", async () => {
     tunnelTls: undefined,
     callTls: undefined,
     peers: undefined,
+    cluster: undefined,
     stateDir: `${world.folder}/.local/state/ghub`,
     allowPlaintextCalls: false,
     auditLog: `${world.folder}/.local/state/ghub/audit.jsonl`,

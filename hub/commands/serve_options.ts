@@ -17,6 +17,7 @@ import { MIN_BYTES_PER_S } from "../limits/byte_rate.ts";
 import { LIMITS } from "../limits/limits.ts";
 import { STREAM_BYTES } from "../peer/receive_budget.ts";
 import { peerOptions } from "./peer_options.ts";
+import { clusterOptions } from "./cluster_options.ts";
 import { TUNNEL_PORT } from "../tunnels/tunnel_port_options.ts";
 
 /** Calls that a limit may allow at a time. */
@@ -209,6 +210,7 @@ export const options = {
     group: AUTH,
   },
   ...peerOptions,
+  ...clusterOptions,
   stateDir: {
     flag: "--state-dir",
     value: "FOLDER",

@@ -19,6 +19,7 @@ import { VERSION } from "../../shared/version.ts";
 import { networkOf } from "../net/network.ts";
 import { acceptLoop } from "../net/accept_loop.ts";
 import type { ListenAddress } from "../net/listen_options.ts";
+import type { ClusterUsage } from "../cluster/cluster.ts";
 import type { Usage } from "../limits/limits.ts";
 import { listen } from "../net/listen.ts";
 import { probeResponse } from "../relay/probes.ts";
@@ -35,6 +36,8 @@ export interface MetricsOptions {
   readonly isReady?: (() => boolean) | undefined;
   /** What is in use now. */
   readonly usage?: (() => Usage) | undefined;
+  /** How it stands in its cluster, if it is a member of one. */
+  readonly cluster?: (() => ClusterUsage) | undefined;
   /** The certificate that is in use. */
   readonly certificate?: { readonly file: string; notAfter(): Date } | undefined;
   /** Whether the last reload put all parts in force; also before the first one. */
@@ -65,6 +68,26 @@ const USAGE: readonly [key: keyof Usage, name: string, help: string][] = [
     "waitingForBytes",
     "ghub_streams_slowed",
     "Streams that wait for their turn, because of a limit on bytes per second.",
+  ],
+];
+
+/** The same of a hub in a cluster. */
+const CLUSTER: readonly [name: string, help: string, value: (usage: ClusterUsage) => number][] = [
+  [
+    "ghub_cluster_member",
+    "1 while the hub is a member of its cluster; 0 while it is detached, joins or leaves.",
+    ({ state }) => Number(state === "member"),
+  ],
+  [
+    "ghub_engine_away_seconds",
+    "For how long the cluster's engine could not be asked.",
+    ({ engineAwayS }) => engineAwayS,
+  ],
+  ["ghub_cluster_hubs", "Hubs of the cluster, this one too.", ({ hubs }) => hubs],
+  [
+    "ghub_cluster_provisional_servers",
+    "Servers here whose names are not claimed yet.",
+    ({ provisional }) => provisional,
   ],
 ];
 
@@ -106,7 +129,7 @@ export function startMetrics(options: MetricsOptions): Metrics {
   };
 }
 
-function collect({ usage, certificate, lastReloadGood }: MetricsOptions): Registry {
+function collect({ usage, cluster, certificate, lastReloadGood }: MetricsOptions): Registry {
   const registry = new Registry();
   const registers = [registry];
   new Gauge({
@@ -122,6 +145,16 @@ function collect({ usage, certificate, lastReloadGood }: MetricsOptions): Regist
       registers,
       collect() {
         this.set(Number(usage?.()[key]));
+      },
+    });
+  }
+  for (const [name, help, value] of cluster === undefined ? [] : CLUSTER) {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value(cluster!()));
       },
     });
   }

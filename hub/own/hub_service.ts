@@ -31,6 +31,7 @@ import type { Gatekeeper } from "../access/gatekeeper.ts";
 import { HUB_SERVICE } from "../relay/probes.ts";
 import { MAX_OWN_CALLS } from "../limits/limits.ts";
 import { MAX_WAITING_RESETS_OF_ALL } from "../peer/reset_pacer.ts";
+import { clusterState, type ClusterStateView, setClusterHealth } from "./cluster_state.ts";
 import { listServers, type RegistryView } from "./list_servers.ts";
 import { listHubs, listOverHubs, type OverHubs, watchOverHubs } from "./over_hubs.ts";
 import { checkUnread, operatorOf } from "./unread_answers.ts";
@@ -70,6 +71,8 @@ export interface OwnServicesOptions {
   readonly hub?: string | undefined;
   /** Other hubs, whose servers and events are shown as well. @default this hub's own only */
   readonly overHubs?: OverHubs | undefined;
+  /** How the hub stands in its cluster. @default it is alone */
+  readonly cluster?: ClusterStateView | undefined;
 }
 
 export interface OwnServices {
@@ -87,7 +90,8 @@ const ALL = { canCall: () => undefined, mayEverything: () => true };
 
 /** Makes the hub's own gRPC server. */
 export function createOwnServices(
-  { registry, activity, sees = () => true, permissions = ALL, hub, overHubs }: OwnServicesOptions,
+  { registry, activity, cluster, sees = () => true, permissions = ALL, hub, overHubs }:
+    OwnServicesOptions,
 ): OwnServices {
   const server = new GrpcServer({
     maxMessageBytes: MAX_OWN_REQUEST_BYTES,
@@ -95,13 +99,15 @@ export function createOwnServices(
   });
   const { connections } = server;
   server.addService(HUB, {
-    ListServers: unary((request: ListServersRequest, { metadata, signal }) => {
+    ListServers: unary(async (request: ListServersRequest, { metadata, signal }) => {
       const operator = operatorOf(metadata);
       checkUnread(operator, connections);
       const seen = (server: string) => sees(operator, server);
       const here = listServers(request, registry, { sees: seen, hub });
-      if (overHubs === undefined) return here;
-      return listOverHubs(request, here, { hubs: overHubs, operator, sees: seen, signal });
+      const stand = cluster && { cluster: clusterState(cluster) };
+      if (overHubs === undefined) return { ...here, ...stand };
+      const all = { hubs: overHubs, operator, sees: seen, signal };
+      return { ...await listOverHubs(request, here, all), ...stand };
     }),
     ListHubs: unary((_request: ListHubsRequest, { metadata }): ListHubsResponse => {
       const operator = operatorOf(metadata);
@@ -136,6 +142,7 @@ export function createOwnServices(
   });
   const health = addHealth(server);
   for (const name of [HUB, HUB_SERVICE]) health.set(name, "SERVING");
+  if (cluster !== undefined) setClusterHealth(health, cluster);
   addReflection(server, SERVICES);
   return {
     server,

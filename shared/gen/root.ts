@@ -1435,6 +1435,46 @@ export const rootJson = {
                   "type": "string",
                   "id": 4,
                   "protoName": "hubs_silent"
+                },
+                "cluster": {
+                  "type": "ClusterState",
+                  "id": 5
+                }
+              }
+            },
+            "ClusterState": {
+              "fields": {
+                "hub": {
+                  "type": "string",
+                  "id": 1
+                },
+                "state": {
+                  "type": "State",
+                  "id": 2
+                },
+                "engineAway": {
+                  "type": "google.protobuf.Duration",
+                  "id": 3,
+                  "protoName": "engine_away"
+                },
+                "reason": {
+                  "type": "string",
+                  "id": 4
+                },
+                "provisional": {
+                  "type": "uint32",
+                  "id": 5
+                }
+              },
+              "nested": {
+                "State": {
+                  "values": {
+                    "STATE_UNKNOWN": 0,
+                    "JOINING": 1,
+                    "MEMBER": 2,
+                    "DETACHED": 3,
+                    "LEAVING": 4
+                  }
                 }
               }
             },

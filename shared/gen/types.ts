@@ -394,7 +394,24 @@ export interface ghub_v1_ListServersResponse {
   nextPageToken?: string | undefined;
   /** Hubs that did not answer in time: what only they know is not in the list. */
   hubsSilent?: string[] | undefined;
+  /** How the answering hub stands in its cluster; absent for a hub that is alone. */
+  cluster?: ghub_v1_ClusterState | undefined;
 }
+
+/** How a hub stands in its cluster. */
+export interface ghub_v1_ClusterState {
+  /** The hub's name. */
+  hub?: string | undefined;
+  state?: ghub_v1_ClusterState_State | undefined;
+  /** For how long the engine could not be asked. */
+  engineAway?: google_protobuf_Duration | undefined;
+  /** Why, in words. */
+  reason?: string | undefined;
+  /** Servers whose names are not claimed yet: only this hub knows that they are here. */
+  provisional?: number | undefined;
+}
+
+export type ghub_v1_ClusterState_State = "STATE_UNKNOWN" | "JOINING" | "MEMBER" | "DETACHED" | "LEAVING";
 
 /** A named remote machine, as the hub sees it. */
 export interface ghub_v1_Server {
