@@ -6,7 +6,7 @@
 import type protobuf from "protobufjs";
 import { type OddValue, type OutputFormat, writeMessage } from "../../shared/codec/document.ts";
 import { type Output, UsageError } from "../../shared/cli/program.ts";
-import { End, makeEnvelope } from "./envelope.ts";
+import { type End, makeEnvelope } from "./envelope.ts";
 import type { PrintValues, ResponseFormat } from "./print_options.ts";
 import { printable } from "../../shared/text/printable.ts";
 import { foldLines } from "../../shared/text/width.ts";

@@ -24,7 +24,7 @@ import {
 import { addReflection } from "../../shared/grpc/reflection.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { peerHost } from "../../shared/grpc_js/implementation.ts";
-import { Status } from "../../shared/grpc/status.ts";
+import type { Status } from "../../shared/grpc/status.ts";
 import { type Io, type Output, runProgram } from "../../shared/cli/program.ts";
 import type { CertificatePair } from "../../shared/tls/generate.ts";
 import { withoutGoaway } from "../../tests/support/without_goaway.ts";

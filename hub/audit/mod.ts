@@ -13,7 +13,7 @@
  */
 import { AUDIT_FILE, AuditFile, type AuditFileOptions } from "./file.ts";
 import { AuditWriter } from "./writer.ts";
-import { Audit } from "./record.ts";
+import type { Audit } from "./record.ts";
 
 /** The audit that is not a file: two hubs may write it, each to its own standard error. */
 export const STDERR = "stderr";

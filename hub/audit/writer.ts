@@ -9,7 +9,7 @@ import { getLogger } from "@logtape/logtape";
 import { Complaint } from "../../shared/async/complaint.ts";
 import { comesWithin } from "../../shared/async/deadline.ts";
 import { safeJson } from "../../shared/text/safe_json.ts";
-import { type Audit, type AuditRecord, AuditSink } from "./record.ts";
+import type { Audit, AuditRecord, AuditSink } from "./record.ts";
 import { AuditBlock } from "./block.ts";
 import { blockHash, NO_BLOCK } from "./chain.ts";
 

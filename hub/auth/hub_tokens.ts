@@ -20,13 +20,7 @@ import { openStateFolder } from "../../shared/files/state_folder.ts";
 import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { isLoopback } from "../../shared/net/loopback.ts";
-import {
-  type Auth,
-  type CallRequest,
-  type Identity,
-  type Operator,
-  type TunnelRequest,
-} from "./identity.ts";
+import type { Auth, CallRequest, Identity, Operator, TunnelRequest } from "./identity.ts";
 import { ERROR_DOMAIN } from "../errors.ts";
 import { WatchedFolder } from "../../shared/files/watched_folder.ts";
 import type { Refusal } from "../registry/refusal.ts";

@@ -11,7 +11,7 @@ import type { RpcError } from "../../shared/grpc/rpc_error.ts";
 import type { Grant } from "../../shared/rules/rules.ts";
 import type { Refusal } from "../registry/refusal.ts";
 import type { ServerInfo } from "../registry/tunnel.ts";
-import { ClientCertificate } from "../net/peer.ts";
+import type { ClientCertificate } from "../net/peer.ts";
 
 /** Who was let in. */
 export interface Identity {

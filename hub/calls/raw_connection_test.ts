@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import type { ghub_v1_Chunk as Chunk } from "../../shared/gen/types.ts";
 import { MessageReader, prefixMessage } from "../../shared/grpc/message_prefix.ts";
 import { root } from "../../shared/grpc/root.ts";
-import { RpcError } from "../../shared/grpc/rpc_error.ts";
+import type { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { decodeMessage, encodeMessage } from "../../shared/grpc/service.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { release } from "../../shared/bytes/out_buffer.ts";

@@ -24,12 +24,12 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
-import { RpcError } from "../../shared/grpc/rpc_error.ts";
+import type { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { isWithinShare } from "../../shared/async/fair_share.ts";
 import { ByteRate } from "./byte_rate.ts";
 import { ByteMeter } from "./meter.ts";
 import { exhausted, LIMIT_RETRY_MS } from "../errors.ts";
-import { Account } from "./account.ts";
+import type { Account } from "./account.ts";
 
 /** Limits that were told nothing. */
 export const LIMITS = {

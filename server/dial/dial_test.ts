@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
-import net from "node:net";
+import type net from "node:net";
 import { acceptKey } from "../../shared/websocket/upgrade.ts";
 import { deadPort } from "../../tests/support/dead_port.ts";
 import { dial } from "./dial.ts";

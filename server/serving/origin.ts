@@ -16,7 +16,7 @@ import { ErrorCode } from "../../shared/http2/frames.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { OPERATOR_FIELD, VOUCHER_FIELD } from "../../shared/vouchers/voucher.ts";
 import { notForOperators } from "../policy/errors.ts";
-import { type Guard, Guarded } from "../policy/guard.ts";
+import type { Guard, Guarded } from "../policy/guard.ts";
 import type { VouchedCaller } from "../policy/policy_file.ts";
 
 const TUNNEL_SERVICE = "/ghub.v1.Tunnel/";

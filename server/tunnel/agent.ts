@@ -17,7 +17,7 @@ import { Complaint } from "../../shared/async/complaint.ts";
 import { delay } from "../../shared/async/delay.ts";
 import type { UsageError } from "../../shared/cli/usage_error.ts";
 import { dial, type DialOptions, type OpenSocket } from "../dial/dial.ts";
-import { DialError } from "../dial/dial_error.ts";
+import type { DialError } from "../dial/dial_error.ts";
 import { type DialOutcome, nextTry } from "./retry_policy.ts";
 import type { Lost, ServerTunnel } from "./tunnel.ts";
 

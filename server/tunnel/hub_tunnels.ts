@@ -13,7 +13,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { HubPlace } from "../dial/hub_places.ts";
 import { rankHubs } from "../dial/hub_rank.ts";
-import { Agent, type AgentState } from "./agent.ts";
+import type { Agent, AgentState } from "./agent.ts";
 import { chooseHubs, type Standing } from "./hub_choice.ts";
 
 const log = getLogger(["server"]);

@@ -10,7 +10,7 @@ import { configureHelp, rememberOption, rowOf } from "./help.ts";
 import { hoisted, leafOptions } from "./hoisted.ts";
 import { type Option, optionsOf } from "./option.ts";
 import type { Output } from "./io.ts";
-import { type Command, type Env, type Program, Raw } from "./command.ts";
+import type { Command, Env, Program, Raw } from "./command.ts";
 import { UsageError } from "./usage_error.ts";
 import { readSettings } from "./settings.ts";
 import { resolveValues } from "./values.ts";

@@ -18,7 +18,7 @@ import { dropPermissions } from "./permissions.ts";
 import { listenToSignals, SignalError } from "./signals.ts";
 import { UsageError } from "./usage_error.ts";
 import { Priority, stderrIsJournal, withPriority } from "../systemd/journal.ts";
-import { Env, Program } from "./command.ts";
+import type { Env, Program } from "./command.ts";
 
 export type {
   Argument,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Fault, pathText } from "./fault.ts";
+import { type Fault, pathText } from "./fault.ts";
 
 /**
  * Names what is wrong, where, and what would be right:

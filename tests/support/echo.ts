@@ -24,7 +24,7 @@ import {
   type ServiceDefinition,
   type StatusObject,
 } from "@grpc/grpc-js";
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { gzipSync } from "node:zlib";

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import { once } from "node:events";
 import net from "node:net";
 import { until } from "./until.ts";

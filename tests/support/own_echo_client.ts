@@ -18,7 +18,7 @@ import { Channel } from "../../shared/grpc_client/channel.ts";
 import type { ClientCall } from "../../shared/grpc_client/client_call.ts";
 import { CallMetadata } from "../../shared/grpc/call_metadata.ts";
 import type { EchoRecord } from "./echo.ts";
-import { type CallOptions, type EchoClient, type Headers, type Outcome } from "./echo_client.ts";
+import type { CallOptions, EchoClient, Headers, Outcome } from "./echo_client.ts";
 import type { Path } from "./path.ts";
 import { PATIENCE_MS, until } from "./until.ts";
 

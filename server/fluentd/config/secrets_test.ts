@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { fluentdCommand } from "../../../tests/support/fluentd.ts";
-import { RpcError } from "../../../shared/grpc/rpc_error.ts";
+import type { RpcError } from "../../../shared/grpc/rpc_error.ts";
 import { parseFluentdConfig } from "./text.ts";
 import { parsePluginSchema } from "../plugin_schema.ts";
 import { MAX_VALUES, pluginsOf, secretsOf } from "./secrets.ts";

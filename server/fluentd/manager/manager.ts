@@ -7,8 +7,8 @@
 import { basename } from "node:path";
 import type { Launch } from "./launch.ts";
 import type { FluentdLog } from "../log/tail.ts";
-import { Processes, type ProcessInfo, readEnv, WorkerProcess } from "../system/proc.ts";
-import { WaitOptions } from "../system/run.ts";
+import { type Processes, type ProcessInfo, readEnv, type WorkerProcess } from "../system/proc.ts";
+import type { WaitOptions } from "../system/run.ts";
 
 /** How a process ended. */
 export interface ExitStatus {

@@ -6,7 +6,7 @@
 import { type Client, Metadata, type StatusObject, type UntypedHandleCall } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import http2 from "node:http2";
+import type http2 from "node:http2";
 import type { echo_v1_EchoRequest as Req, echo_v1_EchoResponse as Res } from "../../gen/types.ts";
 import type { CallContext, Handler } from "../../grpc/handlers.ts";
 import { RpcError } from "../../grpc/rpc_error.ts";
