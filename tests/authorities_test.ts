@@ -9,7 +9,10 @@ import { cleanEnv, Process } from "./support/process.ts";
 import { World } from "./support/world.ts";
 
 /** A hub with TLS on both ports, whose certificate is in the store `hub.crt` and in no other. */
-async function start(dir: string, hubArgs: readonly string[] = [], store?: string): Promise<World> {
+async function start(
+  dir: string,
+  { hubArgs = [], store }: { readonly hubArgs?: readonly string[]; readonly store?: string } = {},
+): Promise<World> {
   const { cert, key } = await generateCertificate(["localhost", "127.0.0.1"]);
   await Deno.writeTextFile(`${dir}/hub.crt`, cert);
   await Deno.writeTextFile(`${dir}/hub.key`, key, { mode: 0o600 });
@@ -102,7 +105,7 @@ operators:
     for (const [store, trusted] of [["issuer.crt", true], ["hub.crt", false]] as const) {
       await t.step(trusted ? "in the store" : "not in the store", async () => {
         const args = ["--auth-file", `${dir}/auth.yaml`];
-        await using world = await start(dir, args, `${dir}/${store}`);
+        await using world = await start(dir, { hubArgs: args, store: `${dir}/${store}` });
         const words = ["auth", "whoami", "--tls", "--tls-ca-cert-file", `${dir}/hub.crt`];
         const { code, stdout, stderr } = await world.gclient([
           ...words,

@@ -136,7 +136,7 @@ export class HubClient implements AsyncDisposable {
     });
     this.#options = options;
     this.#address = { host: asciiHost(host), port };
-    this.#tls = tlsSettings(options.tls, this.#address.host);
+    this.#tls = tlsSettings(this.#address.host, options.tls);
     this.#proxy = options.proxy === undefined ? undefined : parseProxy(options.proxy, "proxy");
   }
 
@@ -369,7 +369,7 @@ function noTime(address: string): RpcError {
   return new RpcError(Status.DEADLINE_EXCEEDED, message);
 }
 
-function tlsSettings(tls: HubClientOptions["tls"] = false, host: string): CallRoute["tls"] {
+function tlsSettings(host: string, tls: HubClientOptions["tls"] = false): CallRoute["tls"] {
   if (tls === false) return undefined;
   const { serverName = host, insecureSkipVerify = false, ca, cert, key } = tls === true ? {} : tls;
   return { serverName: asciiHost(serverName), skipVerify: insecureSkipVerify, ca, cert, key };

@@ -34,7 +34,8 @@ export function readDuration(
 }
 
 /** Checks a text that is kept and logged. */
-export function readText(field: string, text = "", maxLength: number): string {
+export function readText(field: string, text: string | undefined, maxLength: number): string {
+  if (text === undefined) return "";
   if (text.length > maxLength) {
     throw badField(field, `has ${text.length} characters, ${maxLength} are allowed`);
   }

@@ -121,8 +121,9 @@ class MessageWriter {
       if (items.length === 0 && !this.#emitDefaults) return undefined;
       return items.map((item, index) => this.#one(field, item, itemStep(path, index)));
     }
-    if (hasPresence(field)) return value == null ? undefined : this.#one(field, value, path);
-    if ((value == null || isDefault(value)) && !this.#emitDefaults) return undefined;
+    const none = value === undefined || value === null;
+    if (hasPresence(field)) return none ? undefined : this.#one(field, value, path);
+    if ((none || isDefault(value)) && !this.#emitDefaults) return undefined;
     return this.#one(field, value ?? field.defaultValue, path);
   }
 

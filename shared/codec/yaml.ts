@@ -54,7 +54,7 @@ export function readYaml(text: string): Node[] {
   const nodes = documents.map((document) => new YamlReader(document).read());
   const last = documents.at(-1);
   if (documents.length > 1 && isScalar(last?.contents) && last.contents.source === "") {
-    if (last.contents.comment == null) nodes.pop();
+    if (typeof last.contents.comment !== "string") nodes.pop();
   }
   return nodes;
 }

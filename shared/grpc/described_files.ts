@@ -73,14 +73,14 @@ function describedFile(bytes: Uint8Array): FileDescriptor {
   const symbols: string[] = [];
   const extensions: [type: string, number: number][] = [];
   const join = (outer: string, inner = "") => outer === "" ? inner : `${outer}.${inner}`;
-  const extend = (fields: readonly IFieldDescriptorProto[] = [], outer: string) => {
-    for (const { name, extendee = "", number = 0 } of fields) {
+  const extend = (fields: readonly IFieldDescriptorProto[] | undefined, outer: string) => {
+    for (const { name, extendee = "", number = 0 } of fields ?? []) {
       symbols.push(join(outer, name));
       extensions.push([extendee.replace(/^\./, ""), number]);
     }
   };
-  const enums = (types: IDescriptorProto["enumType"] = [], outer: string) => {
-    for (const { name, value = [] } of types) {
+  const enums = (types: IDescriptorProto["enumType"], outer: string) => {
+    for (const { name, value = [] } of types ?? []) {
       symbols.push(join(outer, name), ...value.map(({ name }) => join(outer, name)));
     }
   };

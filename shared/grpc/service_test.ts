@@ -8,7 +8,7 @@ Deno.test("decodeMessage() gives plain objects", () => {
   assert.deepEqual(decodeMessage(type, encodeMessage(type, value)), value);
   assert.deepEqual(decodeMessage(type, new Uint8Array()), {});
   const server = root.lookupType("ghub.v1.Server");
-  assert.deepEqual(decodeMessage(server, new Uint8Array()), { labels: {} });
+  assert.deepEqual(decodeMessage(server, new Uint8Array()), { hubs: [], labels: {} });
 });
 
 Deno.test("methodPath() is the path on the wire", () => {

@@ -21,15 +21,16 @@ export class JournalLog implements FluentdLog {
     this.#unit = unit;
   }
 
-  async read({ cursor }: LogMark = {}, options: WaitOptions): Promise<LogPart> {
+  async read(mark: LogMark | undefined, options: WaitOptions): Promise<LogPart> {
+    const cursor = mark?.cursor;
     const since = cursor === undefined ? [] : [`--after-cursor=${cursor}`];
     const unit = `--unit=${this.#unit}`;
     const words = [unit, `--lines=${MAX_LINES}`, "--show-cursor", ...since];
     const lines = await this.#read(words, options);
     const next = CURSOR.exec(lines.at(-1) ?? "")?.[1];
     if (next !== undefined) lines.pop();
-    const mark = next ?? cursor;
-    return { lines, mark: mark === undefined ? {} : { cursor: mark }, unreadable: [] };
+    const last = next ?? cursor;
+    return { lines, mark: last === undefined ? {} : { cursor: last }, unreadable: [] };
   }
 
   /** What the unit's processes wrote since then, without what systemd says of them. */

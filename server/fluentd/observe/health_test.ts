@@ -52,8 +52,8 @@ const forward = { proto: "tcp", at: "24224", type: "forward" } as const;
 const two = { supervisors: [supervisor], workers: [worker(11, 60_000), worker(12, 60_000, 1)] };
 
 /** Sockets that could be seen. */
-function sockets(closed: Expected["closed"] = [], workers?: number): Partial<Evidence> {
-  const expected = { listening: [forward], closed, socketsSeen: true };
+function sockets(closed?: Expected["closed"], workers?: number): Partial<Evidence> {
+  const expected = { listening: [forward], closed: closed ?? [], socketsSeen: true };
   return { expected: workers === undefined ? expected : { ...expected, workers } };
 }
 
