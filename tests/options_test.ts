@@ -234,7 +234,7 @@ const OWNED: Readonly<Record<string, unknown>> = {
   "gserver --max-message": MAX_MESSAGE_BYTES,
   "gserver --log-level": LOG.level,
   "gserver --log-format": LOG.format,
-  "gclient --server-addr": { host: "localhost", port: USUAL_ADDRESS.callPort },
+  "gclient --server-addr": [[{ host: "localhost", port: USUAL_ADDRESS.callPort }]],
 };
 
 /** No part has these: what is told nothing has no such thing, or takes the option's value alone. */

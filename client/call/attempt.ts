@@ -1,5 +1,5 @@
 /**
- * One try of a call: connect, call, hand over the responses.
+ * One try of a call: connect, call, hand over the responses; of several hubs, at one after the other.
  *
  * @module
  */
@@ -15,20 +15,30 @@ import { goawayText } from "../../shared/grpc_client/failures.ts";
 import { CallMetadata } from "../../shared/grpc/call_metadata.ts";
 import { printable } from "../../shared/text/printable.ts";
 import { type Call, calledMethod, messageTypes, type Requests, startCall } from "./call.ts";
+import type { MissedHub } from "./failure.ts";
+import { isServerAway, mayAskNext, mostTelling } from "./hub_turn.ts";
 import type { Header } from "../connect/connection_options.ts";
 import { dial } from "../connect/dial.ts";
 import type { SharedChannel } from "../connect/shared_channel.ts";
 import type { TlsSettings } from "../connect/tls_settings.ts";
 
-/** What a try needs; the same for each. */
-export interface CallPlan {
-  readonly method: protobuf.Method;
-  /** All of them, or a stream that gives them as they come. */
-  readonly requests: readonly protobuf.Message[] | AsyncIterable<protobuf.Message>;
+/** How one hub is reached. */
+export interface HubAddress {
   readonly address: HostPort;
   readonly tls: TlsSettings | undefined;
   /** Absent: straight to the address. */
   readonly proxy: URL | undefined;
+  /** Gives a connection that others use too. @default one of this call's own */
+  readonly shared?: SharedChannel | undefined;
+}
+
+/** What a try needs; the same for each. */
+export interface CallPlan extends HubAddress {
+  readonly method: protobuf.Method;
+  /** All of them, or a stream that gives them as they come. */
+  readonly requests: readonly protobuf.Message[] | AsyncIterable<protobuf.Message>;
+  /** Asked in turn when the first one does not take the call: see hub_turn.ts. @default none */
+  readonly otherHubs?: readonly HubAddress[];
   readonly server: string | undefined;
   readonly token: string | undefined;
   /** Through the JSON handshake instead of by metadata. */
@@ -42,8 +52,8 @@ export interface CallPlan {
   readonly signal: AbortSignal;
   /** Gets a trace, if anybody wants it. */
   readonly trace: Output | undefined;
-  /** Gives a connection that others use too. @default one of this call's own */
-  readonly shared?: SharedChannel;
+  /** Gets a line when a hub is away, if anybody wants it. @default nobody */
+  readonly warnings?: Output | undefined;
 }
 
 /** How far a try got: somebody who ends it wants to know what may have happened. */
@@ -64,9 +74,18 @@ export interface Attempt {
   readonly refused: boolean;
   readonly headers: CallMetadata | undefined;
   readonly trailers: CallMetadata | undefined;
+  /** The hub that answered, or that counts: see hub_turn.ts. */
+  readonly hub?: HubAddress;
+  /** The others, if there are any. @default none */
+  readonly missed?: readonly MissedHub[];
 }
 
+/** A server that is waited for may come to any hub: none of several is asked to wait longer. */
+const WAIT_SLICE_MS = 5_000;
+
 /**
+ * One try: at the first hub, and at the next ones as long as the call was certainly not delivered.
+ *
  * @param take Gets each response; the next one is asked for when it is done.
  * @param stage Is kept up to date, also when the try throws.
  * @throws `signal.reason`, when that fired, and what `take` throws. A failed call is no exception.
@@ -75,6 +94,54 @@ export async function attemptCall(
   plan: CallPlan,
   take: (message: protobuf.Message, call: Call) => Promise<void>,
   stage: Stage = { connected: false, sent: false },
+): Promise<Attempt> {
+  const { otherHubs = [], waitForServerMs, deadline } = plan;
+  if (otherHubs.length === 0) return await attemptAt(plan, take, stage);
+  const waitUntilMs = Date.now() + waitForServerMs;
+  // First each hub is asked whether the server is there; then they wait for it in turns.
+  for (let waitMs = 0;;) {
+    const attempt = await attemptInTurn({ ...plan, waitForServerMs: waitMs }, take, stage);
+    const { error } = attempt;
+    const leftMs = Math.min(waitUntilMs, deadline) - Date.now();
+    if (error === undefined || !isServerAway(error, attempt) || leftMs <= 0) return attempt;
+    waitMs = Math.min(leftMs, WAIT_SLICE_MS);
+  }
+}
+
+async function attemptInTurn(
+  plan: CallPlan,
+  take: Parameters<typeof attemptCall>[1],
+  stage: Stage,
+): Promise<Attempt> {
+  const hubs: readonly HubAddress[] = [plan, ...plan.otherHubs ?? []];
+  const missed: (MissedHub & { readonly attempt: Attempt })[] = [];
+  for (const [i, { address, tls, proxy, shared }] of hubs.entries()) {
+    Object.assign(stage, { connected: false, sent: false });
+    const hub = { address, tls, proxy, shared };
+    const attempt = { ...await attemptAt({ ...plan, ...hub }, take, stage), hub };
+    const { error, connected, refused } = attempt;
+    const way = { connected, refused };
+    // What was read of a stream cannot be read once more.
+    const isBegun = stage.sent && Symbol.asyncIterator in plan.requests;
+    if (error === undefined || isBegun || !mayAskNext(error, way)) return { ...attempt, missed };
+    const name = formatHostPort(address);
+    missed.push({ address: name, error, way, attempt });
+    const next = hubs[i + 1];
+    if (next === undefined || Date.now() >= plan.deadline) break;
+    const text = `${name}: ${error.message}; asking ${formatHostPort(next.address)}`;
+    // A server without a tunnel there is no news: it holds a few of the hubs.
+    if (isServerAway(error, way)) await plan.trace?.write(`* ${printable(text)}\n`);
+    else await plan.warnings?.write(`warning: ${printable(text)}\n`);
+  }
+  const most = mostTelling(missed)!;
+  return { ...most.attempt, missed: missed.filter((one) => one !== most) };
+}
+
+/** One try at one hub. */
+async function attemptAt(
+  plan: CallPlan,
+  take: Parameters<typeof attemptCall>[1],
+  stage: Stage,
 ): Promise<Attempt> {
   const { method, address, deadline, signal, tls, proxy, raw } = plan;
   const trace = async (line: string) => await plan.trace?.write(`${printable(line)}\n`);

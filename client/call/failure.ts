@@ -9,6 +9,14 @@ import type { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { deliveryOf, type Way } from "./delivery.ts";
 import { isIdempotent } from "./method_kind.ts";
 
+/** A hub that did not take the call. */
+export interface MissedHub {
+  /** `host:port`. */
+  readonly address: string;
+  readonly error: RpcError;
+  readonly way: Way;
+}
+
 /** What is known about a failed call. */
 export interface CallFailure extends Way {
   /** As people call it: "fluentd.start". */
@@ -19,6 +27,8 @@ export interface CallFailure extends Way {
   readonly flags?: string;
   /** Of the hub, `host:port`. */
   readonly address: string;
+  /** Other hubs that were asked, and did not take the call. @default none */
+  readonly missed?: readonly MissedHub[] | undefined;
   readonly method: protobuf.Method;
   readonly error: RpcError;
   readonly secure: boolean;

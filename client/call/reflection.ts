@@ -189,14 +189,16 @@ export class Reflection {
 
   #failure(
     method: protobuf.Method,
-    { connected, refused }: Attempt,
+    { connected, refused, hub, missed }: Attempt,
     error: CallFailure["error"],
   ): CallFailure {
-    const { server, address, tls, token } = this.#route;
+    const { server, token } = this.#route;
+    const { address, tls } = hub ?? this.#route;
     return {
       title: "reflection",
       server,
       address: formatHostPort(address),
+      missed,
       method,
       error,
       connected,

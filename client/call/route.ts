@@ -3,14 +3,14 @@
  *
  * @module
  */
-import type { HostPort } from "../../shared/cli/parse_host_port.ts";
+import { formatHostPort, type HostPort } from "../../shared/cli/parse_host_port.ts";
 import { UsageError } from "../../shared/cli/program.ts";
 import type { Context, Env } from "../../shared/cli/command.ts";
 import { isLoopbackHost } from "../../shared/net/loopback.ts";
-import type { CallPlan } from "./attempt.ts";
-import type { ConnectionValues } from "../connect/connection_options.ts";
+import type { CallPlan, HubAddress } from "./attempt.ts";
+import { type ConnectionValues, MAX_CALLED_HUBS } from "../connect/connection_options.ts";
 import { asciiHost } from "../connect/ascii_host.ts";
-import { readTlsSettings, type TlsSettings } from "../connect/tls_settings.ts";
+import { readTlsSettings } from "../connect/tls_settings.ts";
 import { readToken } from "../connect/token.ts";
 
 /** The values of the options that say how to get there. */
@@ -37,15 +37,14 @@ export async function planRoute(context: Context, server: string | undefined): P
     });
   }
   checkServerName(server);
-  const { address, tls, proxy } = await planHubAddress(values, env);
+  const hubs = await planHubs(values, env);
   const token = await readToken(values, env);
-  if (token !== undefined && tls === undefined && !isLoopbackHost(address.host) && !values.quiet) {
+  const isFar = [hubs, ...hubs.otherHubs].some(({ address }) => !isLoopbackHost(address.host));
+  if (token !== undefined && hubs.tls === undefined && isFar && !values.quiet) {
     await io.stderr.write("warning: without --tls, the token can be read on its way to the hub\n");
   }
   return {
-    address,
-    tls,
-    proxy,
+    ...hubs,
     server,
     token,
     raw,
@@ -54,22 +53,27 @@ export async function planRoute(context: Context, server: string | undefined): P
     connectTimeoutMs: values.connectTimeoutMs,
     signal,
     trace: values.verbose ? io.stderr : undefined,
+    warnings: values.quiet ? undefined : io.stderr,
   };
 }
 
-/** How the hub itself is reached. */
-export interface HubAddress {
-  readonly address: HostPort;
-  readonly tls: TlsSettings | undefined;
-  readonly proxy: URL | undefined;
-}
+/** How the first hub is reached, and the others. */
+export type HubAddresses = HubAddress & { readonly otherHubs: readonly HubAddress[] };
 
 /** @throws {UsageError} If a file or a proxy cannot be used. */
-export async function planHubAddress(values: ConnectionValues, env: Env): Promise<HubAddress> {
-  const { host, port } = values.serverAddr;
-  const address = { host: asciiHost(host), port };
-  const tls = await readTlsSettings(values);
-  return { address, tls, proxy: await findProxy(address, tls !== undefined, values, env) };
+export async function planHubs(values: ConnectionValues, env: Env): Promise<HubAddresses> {
+  const given = new Map(values.serverAddr.flat().map((one) => [formatHostPort(one), one]));
+  if (given.size > MAX_CALLED_HUBS) {
+    throw new UsageError(`-s names ${given.size} hubs, and ${MAX_CALLED_HUBS} are the most`);
+  }
+  const [first, ...otherHubs] = await Promise.all(
+    [...given.values()].map(async ({ host, port }): Promise<HubAddress> => {
+      const address = { host: asciiHost(host), port };
+      const tls = await readTlsSettings(values, host);
+      return { address, tls, proxy: await findProxy(address, tls !== undefined, values, env) };
+    }),
+  );
+  return { ...first!, otherHubs };
 }
 
 const PROXY_VARIABLE = /^(?:https?|all)_proxy$/i;

@@ -1,5 +1,6 @@
 /**
- * Asks the hub for its servers, page after page, until there is no other one.
+ * Asks the hub for its servers, page after page, until there is no other one; of several hubs all,
+ * and makes one list of theirs.
  *
  * @module
  */
@@ -14,6 +15,11 @@ import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { decodeMessage, methodOf } from "../../shared/grpc/service.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { parseSelector, selects } from "../../shared/registration/selector.ts";
+import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
+import { printable } from "../../shared/text/printable.ts";
+import type { MissedHub } from "./failure.ts";
+import { mostTelling } from "./hub_turn.ts";
+import { type HubList, type MergedServer, mergeServers } from "./merged_servers.ts";
 import { type Attempt, attemptCall, type CallPlan, type Stage } from "./attempt.ts";
 import { messageTypes } from "./call.ts";
 
@@ -23,16 +29,63 @@ export const MAX_LISTED_SERVERS = 100_000;
 /** The fields of the messages that this file looks at. */
 type ListRequest = protobuf.Message & { pageToken: string; selector: string };
 type ListResponse = protobuf.Message & {
-  servers: { labels: Record<string, string> }[];
+  servers: MergedServer[];
   nextPageToken: string;
 };
 
 /**
- * As `attemptCall`, for `ListServers`: makes all pages one response.
+ * As `attemptCall`, for `ListServers`: makes all pages of all hubs one response. A hub that does not
+ * answer is named in it; if none does, that is the failure.
  *
  * A hub that does not know selectors lists all servers. Those that are not selected are left out here.
  */
 export async function attemptServerList(
+  plan: CallPlan,
+  take: Parameters<typeof attemptCall>[1],
+  stage?: Stage,
+): Promise<Attempt> {
+  const { otherHubs = [] } = plan;
+  if (otherHubs.length === 0) return await attemptPages(plan, take, stage);
+  const lists: HubList[] = [];
+  const missed: (MissedHub & { readonly attempt: Attempt })[] = [];
+  let whole: { attempt: Attempt; call: Parameters<typeof take>[1]; list: ListResponse } | undefined;
+  await Promise.all([plan, ...otherHubs].map(async ({ address, tls, proxy, shared }) => {
+    const hub = { address, tls, proxy, shared };
+    const name = formatHostPort(address);
+    const attempt = await attemptPages({ ...plan, ...hub, otherHubs: [] }, (message, call) => {
+      const list = message as ListResponse;
+      lists.push({ hub: name, servers: list.servers });
+      const { headers, trailers } = call;
+      whole ??= { attempt: { connected: true, refused: false, headers, trailers }, call, list };
+      return Promise.resolve();
+    });
+    const { error, connected, refused } = attempt;
+    if (error === undefined) return;
+    missed.push({
+      address: name,
+      error,
+      way: { connected, refused },
+      attempt: { ...attempt, hub },
+    });
+  }));
+  if (stage !== undefined) Object.assign(stage, { connected: true, sent: true });
+  if (whole === undefined) {
+    const most = mostTelling(missed)!;
+    return { ...most.attempt, missed: missed.filter((one) => one !== most) };
+  }
+  for (const { address, error } of missed) {
+    await plan.warnings?.write(`warning: ${printable(`${address}: ${error.message}`)}\n`);
+  }
+  const { servers, twins } = mergeServers(lists);
+  for (const twin of twins) await plan.warnings?.write(`warning: ${printable(twin)}\n`);
+  const { attempt, call, list } = whole;
+  Object.assign(list, { servers, hubsSilent: missed.map(({ address }) => address).sort() });
+  await take(list, call);
+  return attempt;
+}
+
+/** All pages of one hub. */
+async function attemptPages(
   plan: CallPlan,
   take: Parameters<typeof attemptCall>[1],
   stage?: Stage,

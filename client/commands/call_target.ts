@@ -10,7 +10,7 @@ import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { decodeMessage } from "../../shared/grpc/service.ts";
 import { Status } from "../../shared/grpc/status.ts";
-import { attemptCall, type Stage } from "../call/attempt.ts";
+import { type Attempt, attemptCall, type Stage } from "../call/attempt.ts";
 import { messageTypes } from "../call/call.ts";
 import { deliveryOf, type Way } from "../call/delivery.ts";
 import { CallFailedError, type CallFailure, mayRepeat } from "../call/failure.ts";
@@ -103,12 +103,16 @@ export async function callTarget<R extends object>(
       : rpc.timeoutMs(requests[0] ?? requestType.create()) + route.waitForServerMs);
   const deadline = Math.min(until, Date.now() + limitMs);
   const { message: printMessage, end: printEnd } = printer(method);
-  const failureOf = (error: RpcError, way: Way): CallFailure => ({
+  const failureOf = (
+    error: RpcError,
+    { hub = route, missed, ...way }: Way & Pick<Attempt, "hub" | "missed">,
+  ): CallFailure => ({
     ...way,
     title,
     server,
     flags: givenFlags(context.given),
-    address: formatHostPort(route.address),
+    address: formatHostPort(hub.address),
+    missed,
     method,
     error,
     secure: route.tls !== undefined,
@@ -136,9 +140,9 @@ export async function callTarget<R extends object>(
         },
         stage,
       );
-      const { error, headers, trailers, connected, refused } = attempt;
+      const { error, headers, trailers, ...way } = attempt;
       if (error !== undefined) {
-        const failure = failureOf(error, { connected, refused, perhapsBefore });
+        const failure = failureOf(error, { ...way, perhapsBefore });
         const waitMs = retryWaitMs(failure, tries);
         const again = tries < values.retries && !answered && isPassing(failure) &&
           mayRepeat(failure) && Date.now() + waitMs < deadline;

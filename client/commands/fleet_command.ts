@@ -18,8 +18,10 @@ import type { ghub_v1_Server as ListedServer } from "../../shared/gen/types.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { methodOf, methodPath } from "../../shared/grpc/service.ts";
 import { root } from "../../shared/grpc/root.ts";
+import { printable } from "../../shared/text/printable.ts";
+import type { HubAddress } from "../call/attempt.ts";
 import { messageTypes } from "../call/call.ts";
-import { CallFailedError } from "../call/failure.ts";
+import { CallFailedError, type MissedHub } from "../call/failure.ts";
 import { listedServers } from "../call/listed_servers.ts";
 import { mayChange, stopsCollection } from "../call/method_kind.ts";
 import { type CallRoute, planRoute, type RouteValues } from "../call/route.ts";
@@ -115,17 +117,20 @@ export async function runFleetCommand<R extends object>(
   }
   const until = Date.now() + (values.timeoutMs ?? Infinity);
   const route = await planRoute(context, undefined);
-  const { address, connectTimeoutMs: timeoutMs } = route;
-  await using shared = new SharedChannel(() => dial(address, { ...route, timeoutMs, signal }));
+  await using channels = new AsyncDisposableStack();
+  const shared = withSharedChannels(route, channels);
+  /** With a hub at its head that was reached. */
+  let reached = shared;
   // In raw mode the hub gives each server's bytes a connection of their own.
   const routeTo = (server: string | undefined): CallRoute => ({
-    ...route,
+    ...(route.raw ? route : reached),
     server,
-    ...(!route.raw && { shared }),
+    // A hub that is away is told once, and not of each server.
+    warnings: undefined,
   });
   let asked: Promise<ListedServer[]> | undefined;
   const selector = selectorText(values);
-  const listed = () => asked ??= listedServers({ ...route, shared }, selector);
+  const listed = () => asked ??= listedServers(shared, selector);
   const stdin = readOnce(processStdin, values.fromFile === "-");
   const targets = await chooseTargets(values, {
     names: context.args.slice(rpc.serverAt ?? 0),
@@ -162,12 +167,9 @@ export async function runFleetCommand<R extends object>(
     ...{ title, targets: names, stdout, stderr, ordered, quiet, logDir },
   });
   if (!route.raw) {
-    const unreachable = await whyUnreachable(shared, context, {
-      title,
-      route,
-      method: prepared.first,
-    });
-    if (unreachable !== undefined) return unreachable;
+    const hubs = await reachHub(shared, context, { title, method: prepared.first });
+    if (typeof hubs === "number") return hubs;
+    reached = hubs;
   }
   await runFleet({
     targets: names,
@@ -193,46 +195,70 @@ export async function runFleetCommand<R extends object>(
   return others === 0 ? Exit.OK : succeeded === 0 ? Exit.ALL_FAILED : Exit.SOME_FAILED;
 }
 
+/** Gives each hub of a route one connection for all calls. */
+function withSharedChannels(route: CallRoute, channels: AsyncDisposableStack): CallRoute {
+  const { connectTimeoutMs: timeoutMs, signal, otherHubs = [] } = route;
+  const share = ({ address, tls, proxy }: HubAddress): HubAddress => ({
+    ...{ address, tls, proxy },
+    shared: channels.use(
+      new SharedChannel(() => dial(address, { tls, proxy, timeoutMs, signal })),
+    ),
+  });
+  return { ...route, ...share(route), otherHubs: otherHubs.map(share) };
+}
+
 interface HubOptions {
   readonly title: string;
-  readonly route: CallRoute;
   readonly method: protobuf.Method | undefined;
 }
 
 /**
- * Connects. A hub that is not there is one failure, and not one of each server.
+ * Connects. Hubs that are not there are one failure, and not one of each server.
  *
- * @returns An exit code, if there is no connection.
+ * @returns The route that begins with the first hub that is there, or an exit code if none is.
  */
-async function whyUnreachable(
-  shared: SharedChannel,
+async function reachHub(
+  route: CallRoute,
   context: Context,
-  { title, route, method = methodOf(root, LIST_METHOD)! }: HubOptions,
-): Promise<number | undefined> {
+  { title, method = methodOf(root, LIST_METHOD)! }: HubOptions,
+): Promise<CallRoute | number> {
   const { retries } = context.options as Values;
+  const hubs: readonly HubAddress[] = [route, ...route.otherHubs ?? []];
   for (let tries = 0;; tries++) {
-    try {
-      await shared.get();
-      return undefined;
-    } catch (error) {
-      if (!(error instanceof RpcError)) throw error;
-      if (tries < retries) {
-        await delay(backoff(tries), { signal: context.signal });
-        continue;
+    const missed: MissedHub[] = [];
+    for (const { address, tls, proxy, shared } of hubs) {
+      try {
+        await shared?.get();
+        const hub = { address, tls, proxy, shared };
+        for (const one of missed) {
+          const text = printable(`${one.address}: ${one.error.message}`);
+          await route.warnings?.write(`warning: ${text}\n`);
+        }
+        const otherHubs = hubs.filter((one) => one.address !== address);
+        return { ...route, ...hub, otherHubs };
+      } catch (error) {
+        if (!(error instanceof RpcError)) throw error;
+        missed.push({ address: formatHostPort(address), error, way: { connected: false } });
       }
-      await context.io.stderr.write(failureText({
-        title,
-        server: undefined,
-        flags: givenFlags(context.given),
-        address: formatHostPort(route.address),
-        method,
-        error,
-        connected: false,
-        secure: route.tls !== undefined,
-        hasToken: route.token !== undefined,
-      }));
-      return exitCodeOf(error.code);
     }
+    if (tries < retries) {
+      await delay(backoff(tries), { signal: context.signal });
+      continue;
+    }
+    const { address, error } = missed.at(-1)!;
+    await context.io.stderr.write(failureText({
+      title,
+      server: undefined,
+      flags: givenFlags(context.given),
+      address,
+      missed: missed.slice(0, -1),
+      method,
+      error,
+      connected: false,
+      secure: route.tls !== undefined,
+      hasToken: route.token !== undefined,
+    }));
+    return exitCodeOf(error.code);
   }
 }
 

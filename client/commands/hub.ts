@@ -4,12 +4,14 @@
  * @module
  */
 import { count } from "../../shared/cli/parse_count.ts";
+import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
 import type { Command } from "../../shared/cli/command.ts";
 import type {
   ghub_v1_Activity as Activity,
   ghub_v1_ListHubsResponse as ListHubsResponse,
   ghub_v1_ListServersResponse as ListServersResponse,
 } from "../../shared/gen/types.ts";
+import { type Attempt, attemptCall } from "../call/attempt.ts";
 import { attemptServerList } from "../call/server_list.ts";
 import { activityLine, hubsTable, serversTable } from "../print/hub_table.ts";
 import { rpcCommand } from "./rpc_command.ts";
@@ -98,8 +100,22 @@ export const hubCommand: Command = {
         if (args.length > 0) fields.servers = [...args];
         if (history > 0) fields.history = history;
       },
+      attempt: attemptActivity,
       timeoutMs: () => LIST_TIMEOUT_MS,
       table: activityLine,
     }),
   ],
 };
+
+/** Each hub tells what happens at itself. */
+async function attemptActivity(...args: Parameters<typeof attemptCall>): Promise<Attempt> {
+  const [plan] = args;
+  const { address, otherHubs = [], warnings } = plan;
+  if (otherHubs.length > 0) {
+    const names = [address, ...otherHubs.map((hub) => hub.address)].map(formatHostPort).join(", ");
+    await warnings?.write(
+      `note: this shows one hub, the first of ${names} that answers; -s with another one shows that\n`,
+    );
+  }
+  return await attemptCall(...args);
+}

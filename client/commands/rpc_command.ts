@@ -188,16 +188,20 @@ async function run<Response extends object>(
 
   const { attempt: attemptOnce = attemptCall } = rpc;
   let perhapsBefore = false;
-  const failureOf = (error: RpcError, way: Way): CallFailure => ({
+  const failureOf = (
+    error: RpcError,
+    { hub = plan, missed, ...way }: Way & Pick<Attempt, "hub" | "missed">,
+  ): CallFailure => ({
     ...way,
     perhapsBefore,
     title,
     server,
     flags: givenFlags(context.given),
-    address: formatHostPort(plan.address),
+    address: formatHostPort(hub.address),
+    missed,
     method,
     error,
-    secure: plan.tls !== undefined,
+    secure: hub.tls !== undefined,
     hasToken: plan.token !== undefined,
     requestId: rpc.onceById ? idOf(plan.first) : undefined,
   });
@@ -224,9 +228,9 @@ async function run<Response extends object>(
       throw error;
     });
     progress.clear();
-    const { error, headers, trailers, connected, refused } = attempt;
+    const { error, headers, trailers, ...way } = attempt;
     if (error !== undefined) {
-      const failure = failureOf(error, { connected, refused });
+      const failure = failureOf(error, way);
       const waitMs = retryWaitMs(failure, tries);
       const again = tries < values.retries && last === undefined && isPassing(failure) &&
         mayRepeat(failure) && !plan.stream?.begun && Date.now() + waitMs < deadline;

@@ -5,7 +5,7 @@
  */
 import type { Argument, CompletionContext } from "../../shared/cli/program.ts";
 import type { ConnectionValues } from "../connect/connection_options.ts";
-import { planHubAddress } from "../call/route.ts";
+import { planHubs } from "../call/route.ts";
 import { askServers } from "../call/server_list.ts";
 import { readToken } from "../connect/token.ts";
 
@@ -16,7 +16,7 @@ const COMPLETION_TIMEOUT_MS = 1000;
 export async function serverNames({ options, signal, env }: CompletionContext): Promise<string[]> {
   const values = options as ConnectionValues;
   const servers = await askServers({
-    ...await planHubAddress(values, env),
+    ...await planHubs(values, env),
     // A command could ask for a password in the middle of a line.
     token: await readToken({ ...values, tokenCommand: [] }, env),
     server: undefined,

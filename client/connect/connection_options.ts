@@ -15,6 +15,9 @@ const group = "Connection";
 /** The variable that holds the operator token itself. */
 export const TOKEN_ENV = "GCLIENT_TOKEN";
 
+/** More hubs are not asked. */
+export const MAX_CALLED_HUBS = 16;
+
 export const connectionOptions = {
   context: {
     flag: "--context",
@@ -27,10 +30,13 @@ export const connectionOptions = {
     flag: "--server-addr",
     short: "-s",
     value: "HOST:PORT",
-    parse: parseServerAddr,
-    show: formatHostPort,
-    default: { host: "localhost", port: USUAL_ADDRESS.callPort },
-    help: "The hub's call port",
+    many: true,
+    parse: parseServerAddrs,
+    show: (hubs: readonly HostPort[]) => hubs.map(formatHostPort).join(","),
+    default: [[{ host: "localhost", port: USUAL_ADDRESS.callPort }]],
+    help:
+      "The hub's call port; of several, with commas between them, the next one is asked when one " +
+      "does not take the call",
     envFallbacks: ["SERVER_ADDR"],
     group,
   },
@@ -142,10 +148,12 @@ export function connectionNeeds({ tokenCommand }: Partial<ConnectionValues>): ["
 
 export type ConnectionValues = OptionValues<typeof connectionOptions>;
 
-function parseServerAddr(text: string): HostPort {
-  const { host, port } = parseHostPort(text, { usualPort: USUAL_ADDRESS.callPort });
-  if (port === 0) throw new UsageError(`"${text}" has no port that could be dialled`);
-  return { host: host === "" ? "localhost" : host, port };
+function parseServerAddrs(text: string): readonly HostPort[] {
+  return text.split(",").map((one) => {
+    const { host, port } = parseHostPort(one.trim(), { usualPort: USUAL_ADDRESS.callPort });
+    if (port === 0) throw new UsageError(`"${one}" has no port that could be dialled`);
+    return { host: host === "" ? "localhost" : host, port };
+  });
 }
 
 /** 0 means: no limit. */

@@ -14,7 +14,7 @@ import type { HeaderList } from "../../shared/http2/header_list.ts";
 import { asciiHost } from "./ascii_host.ts";
 import type { ConnectionValues } from "./connection_options.ts";
 import { runClient, startFakeHub } from "../testing/fake_hub.ts";
-import { planHubAddress } from "../call/route.ts";
+import { planHubs } from "../call/route.ts";
 
 interface Listening extends AsyncDisposable {
   readonly port: number;
@@ -180,8 +180,8 @@ Deno.test("E2: a proxy that refuses or is away is named, and this machine is rea
     // What is decided, without dialling: these addresses are not of this machine.
     const env = { HTTP_PROXY: "http://127.0.0.1:1", NO_PROXY: "10.0.0.0/8" };
     const way = async (host: string, proxy?: string) => {
-      const values = { serverAddr: { host, port: 9090 }, tls: false, proxy };
-      return (await planHubAddress(values as unknown as ConnectionValues, env)).proxy?.host;
+      const values = { serverAddr: [[{ host, port: 9090 }]], tls: false, proxy };
+      return (await planHubs(values as unknown as ConnectionValues, env)).proxy?.host;
     };
     assert.equal(await way("10.255.255.1"), undefined);
     assert.equal(await way("11.255.255.1"), "127.0.0.1:1");

@@ -21,9 +21,13 @@ export interface TlsSettings {
 /**
  * `undefined` for no TLS.
  *
+ * @param host What is dialled: the name that a certificate must have, unless a flag gives another.
  * @throws {UsageError} If a file cannot be used.
  */
-export async function readTlsSettings(values: ConnectionValues): Promise<TlsSettings | undefined> {
+export async function readTlsSettings(
+  values: ConnectionValues,
+  host: string,
+): Promise<TlsSettings | undefined> {
   const { tlsServerName, tlsInsecureSkipVerify, tlsCaCertFile, tlsCertFile, tlsKeyFile } = values;
   const wanted = values.tls || tlsInsecureSkipVerify ||
     [tlsServerName, tlsCaCertFile, tlsCertFile, tlsKeyFile].some((value) => value !== undefined);
@@ -41,7 +45,7 @@ export async function readTlsSettings(values: ConnectionValues): Promise<TlsSett
       ? undefined
       : await loadAuthorities(tlsCaCertFile, { flag: "--tls-ca-cert-file" });
     return {
-      serverName: asciiHost(tlsServerName ?? values.serverAddr.host),
+      serverName: asciiHost(tlsServerName ?? host),
       skipVerify: tlsInsecureSkipVerify,
       ca,
       cert: pair?.cert,

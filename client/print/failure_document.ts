@@ -12,6 +12,8 @@
  *       string delivery = 8;                      // not-delivered, answered or unknown
  *       string hint = 9;
  *       string requestId = 10;                    // with it, the call may be repeated
+ *       string hub = 11;                          // of several: whose answer this is
+ *       repeated string missedHubs = 12;          // the others, and why they did not take the call
  *     }
  *
  * @module
@@ -31,7 +33,7 @@ import type { ResponseFormat } from "./print_options.ts";
 /** In the form that was asked for, else for people. */
 export function failureDocument(failure: CallFailure, format: ResponseFormat | undefined): string {
   if (format === undefined || isTable(format)) return failureText(failure);
-  const { error, title, server, requestId } = failure;
+  const { error, title, server, requestId, address, missed = [] } = failure;
   const type = statusType();
   addOwnTypes(failure.method.root, [type]);
   const { code, message: text, details } = error;
@@ -44,6 +46,10 @@ export function failureDocument(failure: CallFailure, format: ResponseFormat | u
     delivery: deliveryOf(error, failure),
     hint: hintOf(failure),
     requestId,
+    ...(missed.length > 0 && {
+      hub: address,
+      missedHubs: missed.map((one) => `${one.address}: ${one.error.message}`),
+    }),
   };
   for (const [name, value] of Object.entries(facts)) {
     if (value !== undefined) Object.assign(message, { [name]: value });
@@ -56,7 +62,7 @@ function statusType(): protobuf.Type {
     .add(new protobuf.Field("code", 1, "int32"))
     .add(new protobuf.Field("message", 2, "string"))
     .add(new protobuf.Field("details", 3, ".google.protobuf.Any", "repeated"));
-  const more = ["status", "call", "server", "hop", "delivery", "hint", "requestId"];
+  const more = ["status", "call", "server", "hop", "delivery", "hint", "requestId", "hub"];
   for (const [i, name] of more.entries()) type.add(new protobuf.Field(name, 4 + i, "string"));
-  return type;
+  return type.add(new protobuf.Field("missedHubs", 12, "string", "repeated"));
 }

@@ -14,7 +14,7 @@ import type protobuf from "protobufjs";
 import { findType } from "../../shared/codec/fields.ts";
 import { writeMessage } from "../../shared/codec/document.ts";
 import { root } from "../../shared/grpc/root.ts";
-import type { Detail } from "../../shared/grpc/rpc_error.ts";
+import type { Detail, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { statusName } from "../../shared/grpc/status.ts";
 import { printable } from "../../shared/text/printable.ts";
 import { deliveryOf, hopOf } from "../call/delivery.ts";
@@ -24,14 +24,16 @@ import { hintOf } from "./hints.ts";
 
 /** The whole text, in lines. */
 export function failureText(failure: CallFailure): string {
-  const { title, server, error } = failure;
+  const { title, server, error, address, missed = [] } = failure;
   const on = server === undefined ? "" : ` on ${server}`;
-  const lines = [`error: ${title}${on}: ${statusName(error.code)}: ${error.message}`];
+  const { message, hubs } = ofSeveral(failure);
+  const lines = [`error: ${title}${on}: ${statusName(error.code)}: ${message}`, ...hubs];
   const facts: string[] = [];
   const info = errorInfoOf(error);
   if (info !== undefined) facts.push(`reason: ${info.reason} (domain ${info.domain})`);
   const hop = hopOf(error, failure);
   if (hop !== undefined) facts.push(`hop: ${hop}`);
+  if (missed.length > 0 && message === error.message) facts.push(`hub: ${address}`);
   if (facts.length > 0) lines.push(`  ${facts.join("    ")}`);
   const others = error.details.filter((detail) =>
     detail !== undefined && !(detail.type === ERROR_INFO && detail.value === info)
@@ -46,6 +48,20 @@ export function failureText(failure: CallFailure): string {
   const hint = hintOf(failure);
   if (hint !== undefined) lines.push(`hint: ${hint}`);
   return lines.map((line) => `${printable(line)}\n`).join("");
+}
+
+/** The message, and a line for each hub that did not take the call. */
+function ofSeveral(
+  { error, address, missed = [], ...way }: CallFailure,
+): { readonly message: string; readonly hubs: readonly string[] } {
+  const lineOf = (one: { address: string; error: RpcError }) =>
+    `  ${one.address}: ${one.error.message}`;
+  const isReached = hopOf(error, way) !== "client → hub";
+  if (missed.length === 0 || isReached) {
+    return { message: error.message, hubs: missed.map(lineOf) };
+  }
+  const message = `None of ${missed.length + 1} hubs can be reached`;
+  return { message, hubs: [...missed, { address, error }].map(lineOf) };
 }
 
 /** What is known of the outcome, as a sentence; nothing when the server itself said it. */

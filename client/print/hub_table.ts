@@ -36,6 +36,7 @@ const GIVE_WAY = [
   "CALLS",
   "LAST SEEN",
   "LABELS",
+  "HUBS",
   "STATE",
 ];
 
@@ -51,11 +52,14 @@ export function serversTable(
   // Not "none is registered": labels and --all decide what is asked for.
   if (servers.length === 0) return "No server found\n";
   const nowMs = nowOf(now);
+  const isOfSeveral = servers.some(({ hubs = [] }) => hubs.length > 0);
+  const heads = isOfSeveral ? HEADS.toSpliced(2, 0, "HUBS") : HEADS;
   return table(
-    HEADS,
+    heads,
     servers.map((server) => [
       server.name ?? "",
       server.state ?? "",
+      ...(isOfSeveral ? [(server.hubs ?? []).join(",")] : []),
       labelsText(server.labels),
       server.version ?? "",
       timeText(server.connectedAt),
@@ -65,7 +69,7 @@ export function serversTable(
       String(server.flaps ?? 0),
       server.lastCloseReason ?? "",
     ]),
-    { columns, giveWay: GIVE_WAY },
+    { columns, giveWay: GIVE_WAY.filter((head) => heads.includes(head)) },
   );
 }
 
