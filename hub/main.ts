@@ -128,6 +128,7 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
     // Scripts dial the first two. Where the hub listens is another thing, if that is everywhere.
     const fields = {
       metrics: metrics?.address,
+      peer: hub.peerAddress,
       "tunnel-listen": wildcards.tunnel,
       "call-listen": wildcards.call,
     };

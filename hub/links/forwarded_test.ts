@@ -283,6 +283,51 @@ Deno.test("12: labels that have changed while the call was on its way are judged
   assert.deepEqual(server.recorder.log.filter((line) => /Echo/.test(line)), []);
 });
 
+Deno.test("the owner signs the voucher for a server that asks for one", async () => {
+  await using hubs = await LinkedHubs.start({ a: {}, b: {} });
+  const nonce = { "X-Hub-Meta-Nonce": "n".repeat(43) };
+  await using server = await dialTunnel(hubs.of("b").hub.tunnelAddress, "edge-1", nonce);
+  await using caller = await dialCalls(hubs.of("a").hub.callAddress);
+  hubs.put("edge-1", "b");
+  // What a caller says of itself is worth nothing.
+  call(caller, encodeHeaderList([...CALL, EDGE, WAIT, ["x-hub-voucher", "forged"]]));
+  const { line } = await arrived(server);
+  const vouchers = line.match(/x-hub-voucher=\S+/g) ?? [];
+  assert.equal(vouchers.length, 1);
+  const [, payload = ""] = vouchers[0]!.split(".");
+  assert.match(Buffer.from(payload, "base64url").toString(), /loopback/);
+});
+
+Deno.test("the owner's limits count, and name it", async () => {
+  await using world = await begin({ b: { limits: { maxCallsPerServer: 1 } } });
+  const { hubs, server, caller } = world;
+  hubs.put("edge-1", "b");
+  call(caller, TO_EDGE, false);
+  await arrived(server);
+  const { status, reason, hub, forwarded } = await ended(caller, call(caller));
+  assert.deepEqual(
+    [status, reason, hub, forwarded],
+    [Status.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS", "b", "0"],
+  );
+});
+
+Deno.test("a hub that drains lets forwarded calls end, and takes no more", async () => {
+  await using world = await begin();
+  const { hubs, server, caller } = world;
+  hubs.put("edge-1", "b");
+  const made = call(caller);
+  const { stream } = await arrived(server);
+  const draining = hubs.of("b").hub.drain();
+  await until("new calls to be refused", async () => {
+    const { status, forwarded } = await ended(caller, call(caller, TO_EDGE_NOW));
+    assert.equal(forwarded, "0");
+    return status === Status.UNAVAILABLE;
+  });
+  answer(server, stream);
+  assert.equal((await ended(caller, made)).status, Status.OK);
+  await draining;
+});
+
 // ---- Links
 
 /** What a hub's own dialler does, for a test that plays a hub. */

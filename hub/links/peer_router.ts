@@ -15,6 +15,7 @@ import { loadOf, type Routed } from "../access/call_router.ts";
 import { isTunnelService } from "../access/director.ts";
 import type { Gatekeeper } from "../access/gatekeeper.ts";
 import { type ForwardedHead, readPeerFields } from "../access/peer_fields.ts";
+import type { Operator } from "../auth/identity.ts";
 import { ERROR_DOMAIN } from "../errors.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { Peer } from "../net/peer.ts";
@@ -25,6 +26,11 @@ import type { ServerName, Tunnel } from "../registry/tunnel.ts";
 /** How a hub opens a raw connection for a caller of another one. */
 const RAW_PATH = "/ghub.v1.Tunnel/Connect";
 const UPSTREAM_FIELD = "x-hub-upstream";
+
+/** What a head says, as it is needed for each call. */
+interface Forwarded extends Pick<ForwardedHead, "to"> {
+  readonly operator: Omit<Operator, "grant">;
+}
 
 export interface PeerRouterOptions {
   /** This hub's name, for errors. */
@@ -41,7 +47,7 @@ export interface PeerRouterOptions {
 export class PeerRouter {
   readonly #options: PeerRouterOptions;
   /** Hubs repeat what they forward, and with it the list. */
-  readonly #read = new WeakMap<CallHeaders, ForwardedHead | RpcError>();
+  readonly #read = new WeakMap<CallHeaders, Forwarded | RpcError>();
 
   constructor(options: PeerRouterOptions) {
     this.#options = options;
@@ -51,13 +57,9 @@ export class PeerRouter {
   identify(head: CallHeaders, peer: Peer): CallIdentity | RpcError {
     const forwarded = this.#forwarded(head);
     if (forwarded instanceof RpcError) return forwarded;
-    const { operator } = forwarded;
-    const answer = this.#options.gate.authorizeForwarded(
-      head,
-      { kind: "operator", ...operator },
-      peer,
+    const identity = callIdentity(
+      this.#options.gate.authorizeForwarded(head, forwarded.operator, peer),
     );
-    const identity = callIdentity(answer);
     // A credential for the hubs was taken out by the other one: what is left is the server's.
     return identity instanceof RpcError ? identity : { ...identity, credentialUsed: false };
   }
@@ -93,13 +95,16 @@ export class PeerRouter {
       { server, target, waitMs: 0 };
   }
 
-  #forwarded(head: CallHeaders): ForwardedHead | RpcError {
-    let read = this.#read.get(head);
-    if (read === undefined) {
-      read = readPeerFields(head.fields);
-      this.#read.set(head, read);
+  #forwarded(head: CallHeaders): Forwarded | RpcError {
+    let known = this.#read.get(head);
+    if (known === undefined) {
+      const read = readPeerFields(head.fields);
+      known = read instanceof RpcError
+        ? read
+        : { operator: { kind: "operator", ...read.operator }, to: read.to };
+      this.#read.set(head, known);
     }
-    return read;
+    return known;
   }
 }
 

@@ -61,9 +61,13 @@ export class Dialled implements AsyncDisposable {
 }
 
 /** A server that dials in. It knows nothing of hubs: Welcome is answered with UNIMPLEMENTED. */
-export async function dialTunnel(address: string, name: string): Promise<Dialled> {
+export async function dialTunnel(
+  address: string,
+  name: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Dialled> {
   const socket = new WebSocket(address, {
-    headers: { "X-Hub-Meta-Name": name },
+    headers: { "X-Hub-Meta-Name": name, ...headers },
     perMessageDeflate: false,
   });
   const early: Uint8Array[] = [];
