@@ -116,12 +116,12 @@ async function openPeers(
 ): Promise<Peers | undefined> {
   if (peers === undefined) return undefined;
   const credentials = await peerCredentials(peers);
-  const { cert, key, ca, secret } = credentials;
+  const { cert, key, ca } = credentials;
   const listener = stack.adopt(
     listen({
       ...peers.listen,
       flag: "--peer-listen",
-      tls: { cert, key, clientCa: secret === undefined ? ca : undefined },
+      tls: { cert, key, clientCa: ca },
       alpn: [PEER_ALPN],
       takePlace,
     }),

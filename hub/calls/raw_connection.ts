@@ -17,13 +17,20 @@ import { percentDecode } from "../../shared/grpc/percent.ts";
 import { root } from "../../shared/grpc/root.ts";
 import { decodeMessage, encodeMessage } from "../../shared/grpc/service.ts";
 import { Status, type StatusCode } from "../../shared/grpc/status.ts";
+import { endOfTrailers } from "../../shared/grpc_client/failures.ts";
 import type { ghub_v1_Chunk as Chunk } from "../../shared/gen/types.ts";
 import { DEFAULT_WINDOW, ErrorCode } from "../../shared/http2/frames.ts";
 import { firstValue, type HeaderList, headerListBytes } from "../../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
 import { OPERATOR_FIELD, VOUCHER_FIELD } from "../../shared/vouchers/voucher.ts";
-import { lostError, resetError, statusOf, tooLargeError } from "../relay/answer_headers.ts";
+import {
+  HOP_FIELD,
+  lostError,
+  resetError,
+  statusOf,
+  tooLargeError,
+} from "../relay/answer_headers.ts";
 import type { Socket } from "../peer/socket_pump.ts";
 import type { ByteMeter } from "../limits/meter.ts";
 import type { CallTarget } from "../peer/call_target.ts";
@@ -277,7 +284,11 @@ export class RawConnection implements StreamEvents, Disposable {
     if (!endStream) return this.#opened.resolve();
     const status = statusOf(fields);
     const reason = percentDecode(firstValue(fields, "grpc-message") ?? "");
-    this.#opened.reject(refusedBy(this.#upstream.name, status, reason));
+    const { name, hop } = this.#upstream;
+    // What another hub says of itself is passed on as it is.
+    const isHub = hop === "peer" && firstValue(fields, HOP_FIELD) === "hub";
+    const error = isHub ? endOfTrailers(fields) : undefined;
+    this.#opened.reject(error ?? refusedBy(name, status, reason));
     this.#opened.promise.catch(() => {}); // Nobody waits if it was open already.
     this.#finish(status, reason);
   }

@@ -18,7 +18,8 @@ import { generateCertificate } from "../../shared/tls/generate.ts";
 import { VERSION } from "../../shared/version.ts";
 import { until } from "../../tests/support/until.ts";
 import { peerFields } from "../access/peer_fields.ts";
-import { dialCalls, type Dialled, dialTunnel } from "../testing/dialled.ts";
+import { once } from "node:events";
+import { dialCalls, type Dialled, dialTcp, dialTunnel } from "../testing/dialled.ts";
 import { type LinkedHubOptions, LinkedHubs, PEER_SECRET, placeOf } from "../testing/linked_hubs.ts";
 import { ANSWER, CALL, fieldsOf, trailers } from "../testing/relayed.ts";
 import { FaultyPipe } from "../testing/faulty_pipe.ts";
@@ -191,6 +192,22 @@ Deno.test("a caller's cancel and a deadline reach the server through both hubs",
   const second = await arrived(server, 2);
   assert.equal((await ended(caller, timed)).status, Status.DEADLINE_EXCEEDED);
   await server.heard(new RegExp(`^reset ${second.stream.id} CANCEL peer`));
+});
+
+Deno.test("a raw connection to a tunnel that is gone is told so by the owner, with its reason", async () => {
+  await using world = await begin();
+  const { hubs } = world;
+  hubs.put("edge-1", "b", { generation: 2 });
+  // The link is open when a call has gone over it.
+  const { status } = await ended(world.caller, call(world.caller));
+  assert.equal(status, Status.UNAVAILABLE);
+  const socket = await dialTcp(hubs.of("a").hub.callAddress);
+  socket.write('{"version":1,"server":"edge-1"}\n');
+  const [bytes] = await once(socket, "data");
+  const { ok, code } = JSON.parse(String(bytes));
+  assert.deepEqual([ok, code], [false, "UNAVAILABLE"]);
+  assert.match(String(bytes), /no such tunnel at this hub any more, nothing was delivered/);
+  socket.destroy();
 });
 
 // ---- Who may

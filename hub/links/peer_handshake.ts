@@ -90,7 +90,7 @@ export async function meetListener(
 export async function meetDialler(
   conn: Socket,
   { self, secret, certificate, isProven }: PeerHandshakeOptions & {
-    /** Whether TLS has proven who dials. */
+    /** Whether TLS has proven who dials, as far as it must. */
     readonly isProven: boolean;
   },
 ): Promise<MetPeer> {
@@ -108,9 +108,8 @@ export async function meetDialler(
       ...(secret !== undefined && { proof: prove(secret, "listener", context) }),
     });
     const answer = await lines.read();
-    const isGood = secret === undefined
-      ? isProven
-      : isProof(answer["proof"], { secret, role: "dialler", context });
+    const isGood = isProven && (secret === undefined ||
+      isProof(answer["proof"], { secret, role: "dialler", context }));
     if (!isGood) throw new PeerHandshakeError("You have not proven to be a hub of this cluster");
     await lines.write({ ok: true });
     return { hub, link, rest: lines.rest };

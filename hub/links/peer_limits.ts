@@ -11,6 +11,8 @@ import type { FloodLimits } from "../../shared/http2/flood_guard.ts";
 export const MAX_HUBS = 16;
 /** Links that other hubs may have open to this one: those that end, and their next ones, count too. */
 export const MAX_PEER_CONNECTIONS = 4 * MAX_HUBS;
+/** Connections to the peer port that have not proven themselves yet, shared by their networks. */
+export const MAX_UNPROVEN_PEERS = 64;
 /** Calls on one link. */
 export const MAX_LINK_STREAMS = 100_000;
 /** 40 KiB that a caller and the hub may say, and what hubs tell each other. */

@@ -6,8 +6,10 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { FairShare } from "../../shared/async/fair_share.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../net/listen_options.ts";
-import { closeQuietly, type PeerConn, peerOf } from "../net/peer.ts";
+import { networkOf } from "../net/network.ts";
+import { closeQuietly, hostOf, type Peer, type PeerConn, peerOf } from "../net/peer.ts";
 import { CallerConnection, type RelayContext } from "../relay/caller_connection.ts";
 import { LINK_DEAD_AFTER_S } from "./open_link.ts";
 import { meetDialler, type PeerHub } from "./peer_handshake.ts";
@@ -15,6 +17,7 @@ import {
   MAX_LINK_STREAMS,
   MAX_PEER_CONNECTIONS,
   MAX_PEER_HEADER_LIST_BYTES,
+  MAX_UNPROVEN_PEERS,
   PEER_FLOOD_LIMITS,
 } from "./peer_limits.ts";
 
@@ -23,6 +26,8 @@ export interface PeerListenerContext {
   readonly relay: Omit<RelayContext, "forwarder" | "maxStreams">;
   readonly self: () => PeerHub;
   readonly secret: string | undefined;
+  /** Whether hubs must show a certificate of an authority; that TLS has looked at it then. */
+  readonly needsCertificate: boolean;
   /** SHA-256 of the certificate that it shows. */
   readonly certificate: string;
 }
@@ -33,6 +38,8 @@ export class PeerListener {
   readonly callers: Set<CallerConnection> = new Set();
   readonly #context: PeerListenerContext;
   readonly #connections = new Set<PeerConn>();
+  /** Shared by the networks that they come from: nobody can keep hubs out by saying nothing. */
+  readonly #unproven = new FairShare(MAX_UNPROVEN_PEERS);
   #closed = false;
 
   constructor(context: PeerListenerContext) {
@@ -49,11 +56,12 @@ export class PeerListener {
   /** Takes one connection from its first byte to its end. */
   async serve(conn: PeerConn): Promise<void> {
     const peer = peerOf(conn);
-    if (this.#closed || this.#connections.size >= MAX_PEER_CONNECTIONS) return closeQuietly(conn);
+    if (this.#closed) return closeQuietly(conn);
     this.#connections.add(conn);
     try {
       conn.setNoDelay(true);
-      const { hub, link, rest } = await this.#meet(conn);
+      const { hub, link, rest } = await this.#meet(conn, peer);
+      if (this.callers.size >= MAX_PEER_CONNECTIONS) throw new Error("Too many links are open");
       const relay: RelayContext = {
         ...this.#context.relay,
         maxStreams: MAX_LINK_STREAMS,
@@ -82,11 +90,13 @@ export class PeerListener {
     }
   }
 
-  async #meet(conn: PeerConn) {
-    const { self, secret, certificate } = this.#context;
+  async #meet(conn: PeerConn, { remoteAddress }: Peer) {
+    const { self, secret, certificate, needsCertificate } = this.#context;
+    using place = this.#unproven.take(networkOf(hostOf(remoteAddress)));
+    if (place === undefined) throw new Error("Too many connections have proven nothing");
     const timer = setTimeout(() => closeQuietly(conn), HANDSHAKE_TIMEOUT_MS);
     try {
-      const isProven = conn.certificate !== undefined;
+      const isProven = !needsCertificate || conn.certificate !== undefined;
       return await meetDialler(conn, { self: self(), secret, certificate, isProven });
     } finally {
       clearTimeout(timer);

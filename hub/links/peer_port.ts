@@ -76,11 +76,12 @@ export class PeerPort {
 
   /** Serves other hubs until `close()`. @param relay Its router must see this hub's own tunnels only. */
   serve(listener: HubListener, relay: Omit<RelayContext, "forwarder" | "maxStreams">): void {
-    const { cert, secret } = this.#credentials;
+    const { cert, secret, ca } = this.#credentials;
     const peers = new PeerListener({
       relay,
       self: this.#self,
       secret,
+      needsCertificate: ca !== undefined,
       certificate: certificateHash(new X509Certificate(cert).raw),
     });
     this.#listener = peers;

@@ -302,3 +302,25 @@ Deno.test("dryRun() reads rotated files in their order, and names lines that it 
     await Deno.remove(dir, { recursive: true });
   }
 });
+
+Deno.test("dryRun() judges a call through two hubs once, at the hub where it was made", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const line = (more: object) =>
+      JSON.stringify({ time: "2026-01-01T00:00:00.000Z", peer: "x", id: "i", ...more });
+    const registered = registration("edges", "edge-1", { labels: { env: "dev" } });
+    await Deno.writeTextFile(
+      `${dir}/a.jsonl`,
+      `${line(registered)}\n${line({ ...call("prod", "edge-1"), via: "b/abc-1" })}\n`,
+    );
+    await Deno.writeTextFile(
+      `${dir}/b.jsonl`,
+      `${line({ ...call("prod", "edge-1"), from: "a/abc-1" })}\n`,
+    );
+    const { counts } = await replayAudit([`${dir}/a.jsonl`, `${dir}/b.jsonl`], { file: FILE });
+    assert.equal(counts.refused + counts.allowed + counts.unknown + counts.unchanged, 2);
+    assert.equal(counts.refused, 1);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
