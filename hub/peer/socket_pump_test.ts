@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { OutBuffer } from "../../shared/bytes/out_buffer.ts";
 import { PATIENCE_MS } from "../../tests/support/until.ts";
 import { GOODBYE_MS, type PumpProtocol, SocketPump } from "./socket_pump.ts";
-import { FakeSocket, turns } from "../testing/socket.ts";
+import { FakeSocket, microtasks, turns } from "../testing/socket.ts";
 import { wordOnItsWay } from "../testing/word.ts";
 
 /** Keeps what comes in; sends what it is told to. */
@@ -56,7 +56,7 @@ Deno.test("SocketPump writes late output with what comes soon, and alone when no
     link.wakeLate();
   };
   late("late ");
-  await turns();
+  await microtasks();
   assert.deepEqual(socket.writes, []);
   send("soon");
   await turns();

@@ -104,8 +104,13 @@ export class FakeSocket implements Socket {
 
 /** Lets everything happen that needs no timer and no I/O. */
 export async function turns(count = 50): Promise<void> {
-  for (let i = 0; i < count; i++) await Promise.resolve();
+  await microtasks(count);
   // Who has done much waits for the next turn of the event loop, one after the other.
   await loop.next();
+  await microtasks(count);
+}
+
+/** Lets go on what waits for no timer and no socket; no timer fires meanwhile. */
+export async function microtasks(count = 50): Promise<void> {
   for (let i = 0; i < count; i++) await Promise.resolve();
 }

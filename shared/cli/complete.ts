@@ -158,6 +158,7 @@ async function untilAborted(
   const { promise, resolve } = Promise.withResolvers<readonly string[]>();
   const stop = () => resolve([]);
   signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
   try {
     return await Promise.race([ask(), promise]);
   } catch {
