@@ -8,9 +8,10 @@ import type protobuf from "protobufjs";
 import { delay } from "../../shared/async/delay.ts";
 import { sampleMessage } from "../../shared/codec/sample.ts";
 import type { Value } from "../../shared/codec/value.ts";
-import type { Argument, Io, Options } from "../../shared/cli/program.ts";
+import { type Argument, type Io, type Options, UsageError } from "../../shared/cli/program.ts";
 import type { Command, Context } from "../../shared/cli/command.ts";
 import { decodeMessage, methodOf } from "../../shared/grpc/service.ts";
+import { printable } from "../../shared/text/printable.ts";
 import { root } from "../../shared/grpc/root.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
@@ -83,7 +84,11 @@ export interface RpcCommand<Response> {
    * @param columns Of the terminal; lines that are wider are folded. `Infinity` where there is none.
    * @default JSON
    */
-  table?(response: Response, columns: number): string;
+  table?(response: Response, columns: number, context: Context): string;
+  /** The names in a response, for `-o name`. @default there are none */
+  names?(response: Response): readonly string[];
+  /** Changes a response before it is printed, as options say. */
+  arrange?(response: protobuf.Message, context: Context): void;
   outcome?(response: Response, context: Context): CallOutcome;
 }
 
@@ -149,7 +154,12 @@ async function run<Response extends object>(
   const decode = (message: protobuf.Message) =>
     decodeMessage<Response>(type, type.encode(message).finish());
   const table = (message: protobuf.Message, columns: number) =>
-    rpc.table?.(decode(message), columns);
+    values.responseFormat === "name"
+      ? rpc.names?.(decode(message)).map((name) => `${printable(name)}\n`).join("")
+      : rpc.table?.(decode(message), columns, context);
+  if (values.responseFormat === "name" && rpc.names === undefined) {
+    throw new UsageError(`-o name: what ${title} answers has no names`);
+  }
   const { stdout, stderr } = io;
   if (stopsCollection(method)) {
     const server = serverOf(rpc, context);
@@ -170,6 +180,7 @@ async function run<Response extends object>(
   let last: protobuf.Message | undefined;
   let outcome: CallOutcome | undefined;
   const take = async (message: protobuf.Message, call: Pick<Attempt, "headers" | "trailers">) => {
+    rpc.arrange?.(message, context);
     last = message;
     // What happens at the other side of a stream shows itself now.
     if (method.responseStream) progress.stop();

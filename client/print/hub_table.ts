@@ -11,7 +11,16 @@ import type {
 import { durationMs } from "../../shared/grpc/proto_time.ts";
 import { statusName } from "../../shared/grpc/status.ts";
 import { printable } from "../../shared/text/printable.ts";
-import { agoText, durationText, labelsText, nowOf, sizeText, table, timeText } from "./table.ts";
+import {
+  agoText,
+  durationText,
+  labelsText,
+  list,
+  nowOf,
+  sizeText,
+  table,
+  timeText,
+} from "./table.ts";
 
 const HEADS = [
   "NAME",
@@ -40,22 +49,25 @@ const GIVE_WAY = [
   "STATE",
 ];
 
-/**
- * A row for each server.
- *
- * @param columns Of the terminal; `Infinity` shows all.
- */
+export interface ServersLayout {
+  /** Of the terminal; `Infinity` shows all. @default {Infinity} */
+  readonly columns?: number;
+  /** Is there a line of heads? @default true */
+  readonly heads?: boolean;
+}
+
+/** A row for each server. */
 export function serversTable(
   { servers = [], now }: ListServersResponse,
-  columns: number = Infinity,
+  { columns = Infinity, heads = true }: ServersLayout = {},
 ): string {
   // Not "none is registered": labels and --all decide what is asked for.
-  if (servers.length === 0) return "No server found\n";
+  if (servers.length === 0) return heads ? "No server found\n" : "";
   const nowMs = nowOf(now);
   const isOfSeveral = servers.some(({ hubs = [] }) => hubs.length > 0);
-  const heads = isOfSeveral ? HEADS.toSpliced(2, 0, "HUBS") : HEADS;
-  return table(
-    heads,
+  const columnHeads = isOfSeveral ? HEADS.toSpliced(2, 0, "HUBS") : HEADS;
+  const text = table(
+    columnHeads,
     servers.map((server) => [
       server.name ?? "",
       server.state ?? "",
@@ -69,8 +81,33 @@ export function serversTable(
       String(server.flaps ?? 0),
       server.lastCloseReason ?? "",
     ]),
-    { columns, giveWay: GIVE_WAY.filter((head) => heads.includes(head)) },
+    { columns, giveWay: GIVE_WAY.filter((head) => columnHeads.includes(head)) },
   );
+  return heads ? text : text.slice(text.indexOf("\n") + 1);
+}
+
+/** Everything that the hub knows of one server. */
+export function serverText({ servers: [server = {}] = [], now }: ListServersResponse): string {
+  const nowMs = nowOf(now);
+  const ago = agoText(server.lastSeen, nowMs);
+  return list([
+    ["name", server.name],
+    ["state", server.state ?? "STATE_UNKNOWN"],
+    ["labels", labelsText(server.labels)],
+    ["version", server.version],
+    ["at hubs", server.hubs?.join(", ")],
+    ["comes from", server.remoteAddress],
+    ["connected since", timeText(server.connectedAt)],
+    ["last seen", server.lastSeen && `${timeText(server.lastSeen)} (${ago})`],
+    ["round trip", durationText(durationMs(server.rtt))],
+    ["calls now", String(server.callsInFlight ?? 0)],
+    ["calls in all", String(server.callsTotal ?? 0)],
+    ["last closed because", server.lastCloseReason],
+    ["fights over its name", server.flaps ? String(server.flaps) : undefined],
+    ["registrations", server.generation ? String(server.generation) : undefined],
+    ["instance", server.instance],
+    ["tunnel", server.tunnelId],
+  ]);
 }
 
 const HUB_HEADS = ["NAME", "STATE", "LINK", "SERVERS", "VERSION", "SINCE", "ADDRESS", "DIFFERS IN"];

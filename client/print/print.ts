@@ -6,6 +6,7 @@
 import type protobuf from "protobufjs";
 import { type OddValue, type OutputFormat, writeMessage } from "../../shared/codec/document.ts";
 import { type Output, UsageError } from "../../shared/cli/program.ts";
+import { colorStates } from "./color.ts";
 import { type End, makeEnvelope } from "./envelope.ts";
 import type { PrintValues, ResponseFormat } from "./print_options.ts";
 import { printable } from "../../shared/text/printable.ts";
@@ -35,6 +36,8 @@ export function createPrinter(options: PrinterOptions): Printer {
   const { envelope, emitDefaults, quiet } = values;
   const format = responseFormat(values, stdout);
   const document = isTable(format) ? "prettyjson" : format;
+  const isColored = values.color === "always" || (values.color !== "never" && stdout.color);
+  const paint = (text: string) => isColored ? colorStates(text) : text;
   const writeDocument = async (
     message: object,
     document: { readonly type: protobuf.Type; readonly format: OutputFormat },
@@ -51,7 +54,7 @@ export function createPrinter(options: PrinterOptions): Printer {
         const columns = format === "wide" ? Infinity : stdout.columns ?? Infinity;
         const text = isTable(format) ? table(message, columns) : undefined;
         if (text === undefined) await writeDocument(message, { type, format: document });
-        else if (!quiet) await stdout.write(foldLines(text, columns));
+        else if (!quiet) await stdout.write(paint(foldLines(text, columns)));
       },
       end: () => Promise.resolve(),
     };
@@ -83,8 +86,8 @@ function oddText(odd: readonly OddValue[]): string {
 }
 
 /** Is it text for people? */
-export function isTable(format: ResponseFormat): format is "table" | "wide" {
-  return format === "table" || format === "wide";
+export function isTable(format: ResponseFormat): format is "table" | "wide" | "name" {
+  return format === "table" || format === "wide" || format === "name";
 }
 
 /** The form that was asked for, or that suits stdout. */

@@ -7,7 +7,7 @@ import type { Options, OptionValues } from "../../shared/cli/program.ts";
 
 const group = "Output";
 
-const RESPONSE_FORMATS = ["json", "prettyjson", "yaml", "xml", "table", "wide"] as const;
+const RESPONSE_FORMATS = ["json", "prettyjson", "yaml", "xml", "table", "wide", "name"] as const;
 export type ResponseFormat = (typeof RESPONSE_FORMATS)[number];
 
 export const printOptions = {
@@ -17,7 +17,8 @@ export const printOptions = {
     value: "FORMAT",
     choices: RESPONSE_FORMATS,
     defaultText: "table on a terminal, else json",
-    help: "The form of responses and, when given, of errors; wide is a table that is never cut",
+    help: "The form of responses and, when given, of errors; wide is a table that is never cut, " +
+      "name the names in it alone",
     envFallbacks: ["RESPONSE_FORMAT"],
     group,
   },
@@ -29,6 +30,14 @@ export const printOptions = {
   emitDefaults: {
     flag: "--emit-defaults",
     help: "Also prints fields that have their default value",
+    group,
+  },
+  color: {
+    flag: "--color",
+    value: "WHEN",
+    choices: ["auto", "always", "never"],
+    defaultText: "auto: on a terminal, without NO_COLOR and TERM=dumb",
+    help: "Shows in colour how something is",
     group,
   },
   quiet: {
