@@ -10,6 +10,8 @@ import { configCommand } from "./commands/config.ts";
 import { fluentdCommand } from "./commands/fluentd.ts";
 import { hubCommand } from "./commands/hub.ts";
 import { callCommand, describeCommand, listCommand } from "./commands/services.ts";
+import { waitCommand } from "./commands/wait.ts";
+import { watchCommand } from "./commands/watch.ts";
 import { contexts } from "./connect/contexts.ts";
 import { EXIT_CODES_HELP } from "./print/exit_code.ts";
 
@@ -27,6 +29,8 @@ export const program: Program = {
   notes: EXIT_CODES_HELP,
   commands: [
     ...[fluentdCommand, hubCommand, authCommand, listCommand, describeCommand, callCommand],
+    waitCommand,
+    watchCommand,
     configCommand,
   ],
   contexts,

@@ -30,6 +30,14 @@ export interface Context<O extends Options = Options> {
   readonly reread: () => Promise<OptionValues<O>>;
 }
 
+/** What `wraps()` gets. */
+export interface WrapContext {
+  readonly io: Io;
+  readonly signal: AbortSignal;
+  /** Runs a command line of the same program. */
+  run(words: readonly string[], io: Io): Promise<number>;
+}
+
 /** A command, or a group of commands. */
 export interface Command<O extends Options = Options> {
   readonly name: string;
@@ -52,6 +60,8 @@ export interface Command<O extends Options = Options> {
   needs?(options: Readonly<Record<string, any>>): readonly Deno.PermissionName[];
   /** Returns the exit code. */
   run?(context: Context<O>): Promise<number> | number;
+  /** In the place of `run`: gets the rest of the line as it stands, which is another command. */
+  wraps?(words: readonly string[], context: WrapContext): Promise<number>;
   readonly commands?: readonly Command[];
 }
 

@@ -34,6 +34,10 @@ export async function complete(
   words: readonly string[],
   { env, signal = AbortSignal.timeout(MAX_WAIT_MS) }: CompleteOptions,
 ): Promise<string[]> {
+  const [first, ...rest] = words;
+  if (rest.length > 0 && program.commands.some(({ name, wraps }) => wraps && name === first)) {
+    return await complete(program, rest, { env, signal });
+  }
   const word = words.at(-1) ?? "";
   const place = walk(program, words.slice(0, -1));
   const { command, options, pending, args, raw, ended } = place;

@@ -136,6 +136,7 @@ function build(state: State, command: Command, path: readonly string[]): Command
     const name = arg.many ? `${arg.name}...` : arg.name;
     own.argument(arg.optional ? `[${name}]` : `<${name}>`, arg.summary);
   }
+  if (command.wraps !== undefined) own.action(() => {});
   if (command.run !== undefined) {
     own.action(() => {
       state.found = { command, path, args: own.args, raw: rawValues(own) };

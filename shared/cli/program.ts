@@ -74,6 +74,15 @@ export async function runProgram(
       await io.stdout.write(lines.map((line) => `${line}\n`).join(""));
       return 0;
     }
+    const [first, ...words] = args;
+    const { wraps } = program.commands.find(({ name }) => name === first) ?? {};
+    if (wraps !== undefined && !["-h", "--help"].includes(words[0] ?? "")) {
+      looked = true;
+      const { signal } = signals;
+      const run = (line: readonly string[], io: Io) =>
+        runProgram(program, line, { env, io, signal, dropped });
+      return await wraps(words, { io, signal, run });
+    }
     const parsed = await parse(full, args, { env, stdout: io.stdout });
     if ("text" in parsed) {
       await (parsed.asked ? io.stdout : io.stderr).write(parsed.text);

@@ -1,0 +1,185 @@
+/**
+ * `gclient wait SERVER… --for online|offline|healthy`: ends when it is so, or when its time is over.
+ *
+ * It asks again and again, and so outlives a hub that is restarted.
+ *
+ * @module
+ */
+import type protobuf from "protobufjs";
+import { delay } from "../../shared/async/delay.ts";
+import type { Command, Context } from "../../shared/cli/command.ts";
+import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
+import type {
+  fluentd_v1_GetStatusResponse as GetStatusResponse,
+  ghub_v1_ListServersResponse as ListServersResponse,
+} from "../../shared/gen/types.ts";
+import { root } from "../../shared/grpc/root.ts";
+import { RpcError } from "../../shared/grpc/rpc_error.ts";
+import { decodeMessage, methodOf } from "../../shared/grpc/service.ts";
+import { Status, type StatusName, statusName } from "../../shared/grpc/status.ts";
+import { type Attempt, attemptCall, type CallPlan } from "../call/attempt.ts";
+import { messageTypes } from "../call/call.ts";
+import { CallFailedError } from "../call/failure.ts";
+import { type CallRoute, planRoute, type RouteValues } from "../call/route.ts";
+import { attemptServerList } from "../call/server_list.ts";
+import { connectionNeeds, connectionOptions } from "../connect/connection_options.ts";
+import { dial } from "../connect/dial.ts";
+import { givenFlags } from "../connect/given_flags.ts";
+import { SharedChannel } from "../connect/shared_channel.ts";
+import { EXIT_CODES_HELP, exitCodeOf } from "../print/exit_code.ts";
+import { failureText } from "../print/failure_text.ts";
+import { showProgress } from "../print/progress.ts";
+import { serverNames } from "./server_argument.ts";
+
+const DEFAULT_TIMEOUT_MS = 120_000;
+/** One question takes no longer. */
+const ASK_TIMEOUT_MS = 10_000;
+/** Between two questions. */
+const ASK_EVERY_MS = 1000;
+
+const CONDITIONS = ["online", "offline", "healthy"] as const;
+type Condition = (typeof CONDITIONS)[number];
+
+/** What may pass by itself. */
+const PASSING: ReadonlySet<StatusName> = new Set([
+  "UNAVAILABLE",
+  "DEADLINE_EXCEEDED",
+  "NOT_FOUND",
+  "RESOURCE_EXHAUSTED",
+]);
+
+export const waitCommand: Command = {
+  name: "wait",
+  summary: "Waits until servers are online, offline, or have a healthy Fluentd",
+  description: "Waits until servers are online, offline, or have a healthy Fluentd; all of them. " +
+    "Without --timeout it waits for 2m, then it ends with 68.",
+  examples: [
+    "gclient wait edge-1 --for online --timeout 5m",
+    "gclient fluentd restart edge-1 && gclient wait edge-1 --for healthy",
+  ],
+  args: [{ name: "server", summary: "the servers", many: true, complete: serverNames }],
+  options: {
+    condition: {
+      flag: "--for",
+      value: "CONDITION",
+      choices: CONDITIONS,
+      defaultText: "online",
+      help: "What to wait for",
+      perRun: true,
+    },
+    ...connectionOptions,
+  },
+  needs: connectionNeeds,
+  notes: EXIT_CODES_HELP,
+  async run(context) {
+    try {
+      return await wait(context);
+    } catch (error) {
+      if (!(error instanceof CallFailedError)) throw error;
+      await context.io.stderr.write(failureText(error.failure));
+      return exitCodeOf(error.failure.error.code);
+    }
+  },
+};
+
+async function wait(context: Context): Promise<number> {
+  const { args, io, signal } = context;
+  const values = context.options as RouteValues & { condition?: Condition };
+  const { condition = "online", timeoutMs = DEFAULT_TIMEOUT_MS } = values;
+  const route = await planRoute(context, undefined);
+  await using shared = new SharedChannel(() =>
+    dial(route.address, { ...route, timeoutMs: route.connectTimeoutMs, signal })
+  );
+  const what = `wait for ${args.join(", ")} to be ${condition}`;
+  using _ = showProgress({ what, limitMs: timeoutMs, stderr: io.stderr });
+  const until = Date.now() + timeoutMs;
+  for (;;) {
+    const limit = Math.min(until, Date.now() + ASK_TIMEOUT_MS);
+    const look = { context, route: { ...route, shared }, deadline: limit };
+    const states = await Promise.all(
+      args.map((name) => condition === "healthy" ? healthOf(name, look) : stateOf(name, look)),
+    );
+    const isMet = (state: string) =>
+      condition === "offline" ? state !== "ONLINE" && !state.startsWith("?") : (
+        state === condition.toUpperCase()
+      );
+    if (states.every(isMet)) return 0;
+    if (Date.now() + ASK_EVERY_MS >= until) {
+      const late = args.flatMap((name, i) =>
+        isMet(states[i]!) ? [] : [`${name} (${states[i]!.replace(/^\?/, "")})`]
+      );
+      await io.stderr.write(`error: wait: not ${condition} in time: ${late.join(", ")}\n`);
+      return exitCodeOf(Status.DEADLINE_EXCEEDED);
+    }
+    await delay(ASK_EVERY_MS, { signal });
+  }
+}
+
+interface Look {
+  readonly context: Context;
+  readonly route: CallRoute;
+  readonly deadline: number;
+}
+
+/** `ONLINE`, …; `unknown` to the hub; or after a `?` why it is not known. */
+async function stateOf(name: string, look: Look): Promise<string> {
+  const answer = await ask<ListServersResponse>("ghub.v1.Hub/ListServers", look, {
+    fields: { includeOffline: true },
+    attempt: attemptServerList,
+    server: undefined,
+  });
+  if (typeof answer === "string") return answer;
+  const found = answer.servers?.find((server) => server.name === name);
+  return found === undefined ? "unknown to the hub" : found.state ?? "STATE_UNKNOWN";
+}
+
+/** `HEALTHY`, …; or after a `?` why it is not known. */
+async function healthOf(server: string, look: Look): Promise<string> {
+  const answer = await ask<GetStatusResponse>("fluentd.v1.Fluentd/GetStatus", look, {
+    fields: {},
+    attempt: attemptCall,
+    server,
+  });
+  return typeof answer === "string" ? answer : answer.state?.health ?? "HEALTH_UNKNOWN";
+}
+
+interface Question {
+  readonly fields: object;
+  readonly attempt: typeof attemptCall;
+  readonly server: string | undefined;
+}
+
+/**
+ * @returns The answer, or after a `?` what may pass by itself.
+ * @throws {CallFailedError} For what will not.
+ */
+async function ask<Response extends object>(
+  name: string,
+  { context, route, deadline }: Look,
+  { fields, attempt, server }: Question,
+): Promise<Response | string> {
+  const method = methodOf(root, name)!;
+  const { request, response } = messageTypes(method);
+  let answer: Response | undefined;
+  const plan: CallPlan = { ...route, server, method, requests: [request.create(fields)], deadline };
+  const ended: Attempt = await attempt(plan, (message: protobuf.Message) => {
+    answer = decodeMessage<Response>(response, response.encode(message).finish());
+    return Promise.resolve();
+  });
+  const { error, connected, refused } = ended;
+  if (answer !== undefined && error === undefined) return answer;
+  const failed = error ?? new RpcError(Status.INTERNAL, "Got no response");
+  if (PASSING.has(statusName(failed.code))) return `?${failed.message}`;
+  throw new CallFailedError({
+    title: "wait",
+    server,
+    flags: givenFlags(context.given),
+    address: formatHostPort(route.address),
+    method,
+    error: failed,
+    connected,
+    refused,
+    secure: route.tls !== undefined,
+    hasToken: route.token !== undefined,
+  });
+}

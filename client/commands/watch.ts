@@ -1,0 +1,77 @@
+/**
+ * `gclient watch COMMAND`: the same command again and again, until Ctrl-C.
+ *
+ * @module
+ */
+import { delay } from "../../shared/async/delay.ts";
+import type { Command } from "../../shared/cli/command.ts";
+import { parseDuration } from "../../shared/cli/parse_duration.ts";
+import { type Output, UsageError } from "../../shared/cli/program.ts";
+
+const DEFAULT_INTERVAL_MS = 2000;
+/** A hub is not asked more often. */
+const MIN_INTERVAL_MS = 100;
+
+/** Puts the cursor into the corner, and takes away what stands after it. */
+const HOME = "\x1b[H";
+const CLEAR_LINE = "\x1b[K";
+const CLEAR_BELOW = "\x1b[J";
+
+export const watchCommand: Command = {
+  name: "watch",
+  summary: "Runs a command of gclient again and again, until Ctrl-C",
+  description: "Runs a command of gclient again and again, until Ctrl-C: every 2s, or as " +
+    "--interval says, which stands before the command.",
+  examples: [
+    "gclient watch hub servers",
+    "gclient watch --interval 10s fluentd status edge-1 -o table",
+  ],
+  args: [{ name: "command", summary: "the command and its options", many: true }],
+  async wraps(words, { run, io, signal }) {
+    const { intervalMs, line } = split(words);
+    const { stdout } = io;
+    if (stdout.isTerminal) await stdout.write("\x1b[2J");
+    for (;;) {
+      let text = "";
+      const collected: Output = {
+        ...stdout,
+        write: (more) => Promise.resolve(void (text += more)),
+      };
+      const code = await run(line, {
+        stdout: collected,
+        stderr: stdout.isTerminal ? collected : io.stderr,
+      });
+      // A line that cannot be understood will not be the next time.
+      if (code === USAGE) {
+        if (stdout.isTerminal) await io.stderr.write(text);
+        return code;
+      }
+      signal.throwIfAborted();
+      await stdout.write(stdout.isTerminal ? screen(`gclient ${line.join(" ")}`, text) : text);
+      await delay(intervalMs, { signal });
+    }
+  },
+};
+
+const USAGE = 2;
+
+function split(words: readonly string[]): { intervalMs: number; line: readonly string[] } {
+  const [first = "", second = "", ...rest] = words;
+  const [, joined] = /^--interval=(.*)$/.exec(first) ?? [];
+  const given = joined ?? (first === "--interval" ? second : undefined);
+  const line = joined !== undefined ? words.slice(1) : given !== undefined ? rest : words;
+  const intervalMs = given === undefined ? DEFAULT_INTERVAL_MS : parseDuration(given);
+  if (intervalMs < MIN_INTERVAL_MS) {
+    throw new UsageError(`--interval is at least ${MIN_INTERVAL_MS}ms`);
+  }
+  if (line.length === 0) {
+    throw new UsageError('Nothing to watch: write "gclient watch hub servers"');
+  }
+  return { intervalMs, line };
+}
+
+/** Written over the last one, so that nothing flickers. */
+function screen(title: string, text: string): string {
+  const lines = [`${title}    ${new Date().toLocaleTimeString("sv")}`, "", ...text.split("\n")];
+  return HOME + lines.map((line) => `${line}${CLEAR_LINE}`).join("\n") + CLEAR_BELOW;
+}
