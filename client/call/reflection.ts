@@ -4,7 +4,8 @@
  * @see https://github.com/grpc/grpc/blob/master/doc/server-reflection.md
  * @module
  */
-import protobuf from "protobufjs";
+import type protobuf from "protobufjs";
+import descriptor from "protobufjs/ext/descriptor";
 import { closest } from "../../shared/text/closest.ts";
 import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
 import { UsageError } from "../../shared/cli/program.ts";
@@ -18,7 +19,8 @@ import { Status, type StatusName, statusName } from "../../shared/grpc/status.ts
 import { type Attempt, attemptCall } from "./attempt.ts";
 import { messageTypes } from "./call.ts";
 import { hopOf } from "./delivery.ts";
-import { CallFailedError, type CallFailure } from "./failure.ts";
+import type { CallFailure } from "./failure.ts";
+import { ReflectionError, UnknownSymbolError } from "./reflection_errors.ts";
 import type { CallRoute } from "./route.ts";
 import { MAX_FILES, Schema } from "./schema.ts";
 
@@ -45,15 +47,12 @@ const NOT_THERE: ReadonlySet<StatusName> = new Set([
   "INTERNAL",
 ]);
 
-/** Asking did not work. */
-export class ReflectionError extends CallFailedError {
-  override readonly name = "ReflectionError";
-}
-
 /** Asks what is at the end of a route. Each question is a call of its own. */
 export class Reflection {
   readonly #route: CallRoute;
   readonly #deadline: number;
+  /** All that was told, in the order in which it was asked for. */
+  readonly #schemas: Schema[] = [];
   #version = 0;
 
   /** @param deadline `Date.now()` at which all answers must be there. */
@@ -82,6 +81,7 @@ export class Reflection {
    */
   async describe(symbol: string): Promise<protobuf.Root> {
     const schema = new Schema();
+    this.#schemas.push(schema);
     // What was asked for and is not there; of files only the types in them count.
     const absent = new Set<string>();
     let questions: ReflectionRequest[] = [{ fileContainingSymbol: symbol }];
@@ -120,30 +120,19 @@ export class Reflection {
     }
   }
 
-  /**
-   * A method.
-   *
-   * @param name `package.Service/Method`
-   * @throws {UsageError} If it is no such name, or there is no such method.
-   */
-  async method(name: string): Promise<protobuf.Method> {
-    const service = /^\/?([\w.]+)\/\w+$/.exec(name)?.[1];
-    if (service === undefined) {
-      throw new UsageError(`"${name}" is not a method`, {
-        hint: "Write package.Service/Method, such as fluentd.v1.Fluentd/GetStatus",
-      });
-    }
-    const root = await this.describe(service);
-    const method = methodOf(root, name);
-    if (method !== undefined) return method;
-    const found = root.lookup(`.${service}`);
-    const methods = found instanceof protobuf.Service ? Object.keys(found.methods) : [];
-    throw new UsageError(`"${service}" has no method "${name.split("/").at(-1)}"`, {
-      hint: methods.length === 0 ? "It is no service" : `It has ${methods.join(", ")}`,
-    });
+  /** All files that were told, as the bytes of a `google.protobuf.FileDescriptorSet`. */
+  fileSet(): Uint8Array {
+    const files = new Map(
+      this.#schemas.flatMap((schema) => schema.files()).map((bytes) => {
+        const file = descriptor.FileDescriptorProto.decode(bytes);
+        return [(file as { name?: string }).name, file];
+      }),
+    );
+    const set = descriptor.FileDescriptorSet.create({ file: [...files.values()] });
+    return descriptor.FileDescriptorSet.encode(set).finish();
   }
 
-  async #unknown(symbol: string): Promise<UsageError> {
+  async #unknown(symbol: string): Promise<UnknownSymbolError> {
     const { server, address } = this.#route;
     const where = server === undefined ? `The hub at ${formatHostPort(address)}` : server;
     const services = await this.services();
@@ -153,7 +142,7 @@ export class Reflection {
       : `It has ${services.join(", ")}${
         server === undefined ? "; servers are named at the end" : ""
       }`;
-    return new UsageError(`${where} does not know "${symbol}"`, { hint });
+    return new UnknownSymbolError(`${where} does not know "${symbol}"`, { hint });
   }
 
   async #ask(questions: readonly ReflectionRequest[]): Promise<ReflectionResponse[]> {
@@ -176,12 +165,14 @@ export class Reflection {
       const failure = this.#failure(method, attempt, error);
       // Of the older one it says nothing new that it is not there either.
       if (first !== undefined && error.code === Status.UNIMPLEMENTED) {
-        throw new ReflectionError(first);
+        throw new ReflectionError(first, true);
       }
       const hop = hopOf(error, attempt);
       const isThere = !NOT_THERE.has(statusName(error.code)) || answers.length > 0 ||
-        hop === "hub" || hop === "client → hub" || this.#version + 1 === METHODS.length;
-      if (isThere) throw new ReflectionError(failure);
+        hop === "hub" || hop === "client → hub";
+      if (isThere || this.#version + 1 === METHODS.length) {
+        throw new ReflectionError(failure, !isThere);
+      }
       first = failure;
       this.#version++;
     }

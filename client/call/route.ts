@@ -9,6 +9,8 @@ import type { Context, Env } from "../../shared/cli/command.ts";
 import { isLoopbackHost } from "../../shared/net/loopback.ts";
 import type { CallPlan, HubAddress } from "./attempt.ts";
 import { type ConnectionValues, MAX_CALLED_HUBS } from "../connect/connection_options.ts";
+import { dial } from "../connect/dial.ts";
+import { SharedChannel } from "../connect/shared_channel.ts";
 import { asciiHost } from "../connect/ascii_host.ts";
 import { readTlsSettings } from "../connect/tls_settings.ts";
 import { readToken } from "../connect/token.ts";
@@ -55,6 +57,29 @@ export async function planRoute(context: Context, server: string | undefined): P
     trace: values.verbose ? io.stderr : undefined,
     warnings: values.quiet ? undefined : io.stderr,
   };
+}
+
+/** For `shareChannels`. */
+export interface ShareOptions {
+  /** Closes them. */
+  readonly channels: AsyncDisposableStack;
+  /** `Date.now()` at which a connection must be there. */
+  readonly deadline: number;
+}
+
+/** The same route, with one connection to each hub for all calls to this server. */
+export function shareChannels(route: CallRoute, { channels, deadline }: ShareOptions): CallRoute {
+  const { signal, connectTimeoutMs: timeoutMs, raw, server, token, otherHubs = [] } = route;
+  const handshake = raw ? { server, token } : undefined;
+  const share = ({ address, tls, proxy }: HubAddress): HubAddress => ({
+    ...{ address, tls, proxy },
+    shared: channels.use(
+      new SharedChannel(() =>
+        dial(address, { tls, proxy, handshake, timeoutMs, deadline, signal })
+      ),
+    ),
+  });
+  return { ...route, ...share(route), otherHubs: otherHubs.map(share) };
 }
 
 /** How the first hub is reached, and the others. */

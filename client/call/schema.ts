@@ -17,6 +17,7 @@ import descriptor, {
   type IFieldDescriptorProto,
   type IFileDescriptorProto,
 } from "protobufjs/ext/descriptor";
+import { commentsOf, giveComments } from "./schema_comments.ts";
 import { fileDescriptors } from "../../shared/grpc/file_descriptors.ts";
 import { root as ours } from "../../shared/grpc/root.ts";
 
@@ -37,6 +38,11 @@ export class Schema {
   /** Names of fields that have another one inside, by type and number. */
   readonly #names = new Map<string, string>();
 
+  /** The bytes of each file, as they came. */
+  readonly #bytes = new Map<string, Uint8Array>();
+  /** Comments by full name, where a file has them. */
+  readonly #comments = new Map<string, string>();
+
   get fileCount(): number {
     return this.#files.size;
   }
@@ -47,6 +53,8 @@ export class Schema {
     const { name = "" } = file;
     if (this.#files.has(name)) return;
     const scope = file.package ? `${file.package}.` : "";
+    this.#bytes.set(name, bytes);
+    for (const [path, comment] of commentsOf(file)) this.#comments.set(path, comment);
     const isNew = ({ name = "" }: { name?: string }) => !this.#declared.has(scope + name);
     file.messageType = (file.messageType ?? []).filter(isNew);
     file.enumType = (file.enumType ?? []).filter(isNew);
@@ -131,7 +139,24 @@ export class Schema {
     const file = [...this.#files.values()];
     const root = protobuf.Root.fromDescriptor({ file }, { keepCase: true });
     for (const type of messageTypes(root)) giveNamesBack(type, this.#names);
+    if (this.#comments.size > 0) giveComments(root, this.#comments);
     return root;
+  }
+
+  /** All files, each after those that it imports, for a set of descriptors. */
+  files(): Uint8Array[] {
+    const found: Uint8Array[] = [];
+    const seen = new Set<string>();
+    const add = (name: string) => {
+      const file = this.#files.get(name);
+      const bytes = this.#bytes.get(name);
+      if (file === undefined || bytes === undefined || seen.has(name)) return;
+      seen.add(name);
+      file.dependency?.forEach(add);
+      found.push(bytes);
+    };
+    for (const name of this.#files.keys()) add(name);
+    return found;
   }
 
   #take(name: string): IFileDescriptorProto {

@@ -25,7 +25,7 @@ import { deliveryOf, type Way } from "../call/delivery.ts";
 import { CallFailedError, type CallFailure, mayRepeat } from "../call/failure.ts";
 import { failureDocument } from "../print/failure_document.ts";
 import { mayChange, stopsCollection } from "../call/method_kind.ts";
-import { type CallRoute, planRoute, type RouteValues } from "../call/route.ts";
+import { type CallRoute, planRoute, type RouteValues, shareChannels } from "../call/route.ts";
 import { defaultServerOptions, serverOptions } from "../call/server_options.ts";
 import { giveId, idOf } from "../call/request_id.ts";
 import { isPassing, retryWaitMs } from "../call/retries.ts";
@@ -56,6 +56,7 @@ export interface RpcCommand<Response> {
   readonly args?: readonly Argument[];
   /** Options in addition to those that all have. */
   readonly options?: Options;
+  readonly needs?: Command["needs"];
   /** As people call it: "fluentd.start". */
   readonly title: string | ((context: Context) => string);
   /** `package.Service/Method`, or what finds it. */
@@ -120,6 +121,7 @@ export function rpcCommand<Response extends object>(rpc: RpcCommand<Response>): 
     needs: (values) => [
       ...connectionNeeds(values),
       ...values["logDir"] === undefined ? [] : ["write"] as const,
+      ...(rpc.needs?.(values) ?? []),
     ],
     run: async (context) => {
       try {
@@ -142,9 +144,16 @@ async function run<Response extends object>(
   const { io } = context;
   const values = context.options as Values;
   const title = typeof rpc.title === "string" ? rpc.title : rpc.title(context);
+  const named = serverOf(rpc, context);
+  // To ask what there is and to call it takes one connection.
+  await using channels = new AsyncDisposableStack();
+  const deadline = Date.now() + (values.timeoutMs ?? Infinity);
+  const route = typeof rpc.method === "string" || values.printSampleRequest
+    ? undefined
+    : shareChannels(await planRoute(context, named), { channels, deadline });
   const method = typeof rpc.method === "string"
     ? methodOf(root, rpc.method)
-    : await rpc.method(context);
+    : await rpc.method(context, route);
   if (method === undefined) throw new Error(`Cannot find method ${rpc.method}`);
   const { request: requestType, response: type } = messageTypes(method);
   if (values.printSampleRequest) {
@@ -168,11 +177,14 @@ async function run<Response extends object>(
     if (refused !== undefined) return refused;
   }
   const printer = createPrinter({ values, stdout, stderr, method, type, table });
-  const plan = await makePlan(rpc, context, method);
-  const { server, deadline } = plan;
+  const plan = await makePlan(rpc, context, {
+    method,
+    route: route ?? await planRoute(context, named),
+  });
+  const { server } = plan;
 
   const start = performance.now();
-  const limitMs = deadline - Date.now();
+  const limitMs = plan.deadline - Date.now();
   const what = server === undefined ? title : `${title} on ${server}`;
   using progress = showProgress({ what, limitMs, stderr: io.stderr });
   // It would be written over what somebody types.
@@ -244,7 +256,7 @@ async function run<Response extends object>(
       const failure = failureOf(error, way);
       const waitMs = retryWaitMs(failure, tries);
       const again = tries < values.retries && last === undefined && isPassing(failure) &&
-        mayRepeat(failure) && !plan.stream?.begun && Date.now() + waitMs < deadline;
+        mayRepeat(failure) && !plan.stream?.begun && Date.now() + waitMs < plan.deadline;
       if (again) {
         const text = `warning: ${error.message}; trying again in ${Math.round(waitMs)} ms\n`;
         if (!values.quiet) await stderr.write(text);
@@ -282,12 +294,10 @@ function serverOf<R>({ toServer, serverAt = 0, takesServer }: RpcCommand<R>, con
 async function makePlan<Response>(
   rpc: RpcCommand<Response>,
   context: Context,
-  method: protobuf.Method,
+  { method, route }: { readonly method: protobuf.Method; readonly route: CallRoute },
 ): Promise<MadePlan> {
   const { signal, io } = context;
   const values = context.options as Values;
-  const server = serverOf(rpc, context);
-  const route = await planRoute(context, server);
   const prepare = (request: protobuf.Message) => rpc.prepare?.(request, context);
   const stream = openRequests(method, values, { stdin: processStdin, stderr: io.stderr, prepare });
   const stdinTimeoutMs = Math.max(STDIN_TIMEOUT_MS, values.timeoutMs ?? 0);

@@ -203,7 +203,9 @@ export class HubClient implements AsyncDisposable {
       "server" | "timeoutMs" | "signal"
     > = {},
   ): Promise<HubMethod<JsonMessage, JsonMessage>> {
-    const { Reflection, ReflectionError } = await import("../call/reflection.ts");
+    const { Catalog } = await import("../call/catalog.ts");
+    const { Reflection } = await import("../call/reflection.ts");
+    const { ReflectionError } = await import("../call/reflection_errors.ts");
     const { describedMethod } = await import("./described_method.ts");
     const route: CallRoute = {
       address: this.#address,
@@ -219,7 +221,12 @@ export class HubClient implements AsyncDisposable {
       trace: undefined,
     };
     try {
-      return describedMethod(await new Reflection(route, Date.now() + timeoutMs).method(name));
+      const reflection = new Reflection(route, Date.now() + timeoutMs);
+      const catalog = new Catalog({
+        files: undefined,
+        reflection: () => Promise.resolve(reflection),
+      });
+      return describedMethod(await catalog.method(name));
     } catch (error) {
       if (!(error instanceof ReflectionError)) throw error;
       throw toCallError(error.failure.error, error.failure, undefined);

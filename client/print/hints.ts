@@ -165,7 +165,9 @@ const RULES: readonly Rule[] = [
   },
   {
     when: (failure) => code("UNIMPLEMENTED")(failure) && failure.title === "reflection",
-    hint: () => "There is no reflection there: gclient fluentd and gclient hub need none",
+    hint: () =>
+      "Describe its services with --proto FILE or --protoset FILE: there is no reflection there; " +
+      "gclient fluentd and gclient hub need none",
   },
   {
     when: (failure) => code("UNIMPLEMENTED")(failure) && hopOf(failure.error, failure) === "server",

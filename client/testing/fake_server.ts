@@ -52,7 +52,13 @@ const NOT_FOUND = { errorResponse: { errorCode: Status.NOT_FOUND, errorMessage: 
 function describeFiles(files: readonly IFileDescriptorProto[]) {
   const holds = ({ package: scope = "", messageType = [], service = [] }: IFileDescriptorProto) =>
     [...messageType, ...service].map(({ name }) => scope === "" ? name : `${scope}.${name}`);
-  const answer = ({ fileContainingSymbol, fileByFilename }: Question): object => {
+  const answer = ({ fileContainingSymbol, fileByFilename, listServices }: Question): object => {
+    if (listServices !== undefined) {
+      const names = files.flatMap(({ package: scope, service = [] }) =>
+        service.map(({ name }) => scope ? `${scope}.${name}` : name)
+      );
+      return { listServicesResponse: { service: names.map((name) => ({ name })) } };
+    }
     const file = files.find((file) =>
       fileByFilename === file.name ||
       holds(file).some((name) =>
