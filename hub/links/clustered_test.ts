@@ -1,0 +1,77 @@
+/**
+ * Links with the real view: hubs of one cluster whose engine is in memory, and nobody who tells them
+ * of each other.
+ */
+import assert from "node:assert/strict";
+import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
+import { until } from "../../tests/support/until.ts";
+import { GivenEngine } from "../cluster/testing/given_engine.ts";
+import { MemoryEngine } from "../engine/memory_engine.ts";
+import { startHub } from "../hub.ts";
+import { dialCalls, type Dialled, dialTunnel } from "../testing/dialled.ts";
+import { ANSWER, CALL, trailers } from "../testing/relayed.ts";
+import { PEER_SECRET } from "../testing/linked_hubs.ts";
+
+const ANYWHERE = { hostname: "127.0.0.1", port: 0 };
+
+function member(hub: string, engine: GivenEngine) {
+  return startHub({
+    tunnelListen: ANYWHERE,
+    callListen: ANYWHERE,
+    cluster: { cluster: "test", hub, open: () => engine },
+    peers: { listen: ANYWHERE, secret: PEER_SECRET },
+  });
+}
+
+const to = (server: string) =>
+  encodeHeaderList([...CALL, ["x-hub-server", server], ["x-hub-wait", "30s"]]);
+
+async function answers(caller: Dialled, server: Dialled, name: string): Promise<void> {
+  const made = caller.recorder.request(to(name), true);
+  caller.flush();
+  const known = new Set(server.recorder.streams.keys());
+  const id = await until("the call at the server", () => {
+    const opened = [...server.recorder.log].find((line) => {
+      const [what, id] = line.split(" ");
+      return what === "open" && line.includes("Echo") && !known.has(Number(id));
+    });
+    return opened?.split(" ")[1];
+  });
+  const stream = server.recorder.streams.get(Number(id))!;
+  server.recorder.connection.headers(stream, ANSWER, false);
+  server.recorder.connection.headers(stream, trailers(), true);
+  server.flush();
+  assert.match(
+    await caller.heard(new RegExp(`^headers ${made.id} .*grpc-status`)),
+    /grpc-status=0/,
+  );
+}
+
+Deno.test("hubs of a cluster find each other's servers, and calls go on while the engine is away", async () => {
+  await using engine = new MemoryEngine();
+  const engines = [new GivenEngine(engine), new GivenEngine(engine)] as const;
+  await using a = await member("a", engines[0]);
+  await using b = await member("b", engines[1]);
+  await using server = await dialTunnel(b.tunnelAddress, "edge-1");
+  await using near = await dialTunnel(a.tunnelAddress, "edge-2");
+  await using atA = await dialCalls(a.callAddress);
+  await using atB = await dialCalls(b.callAddress);
+  await answers(atA, server, "edge-1");
+  await answers(atB, near, "edge-2");
+  for (const one of engines) one.takeAway();
+  await answers(atA, server, "edge-1");
+  await answers(atB, near, "edge-2");
+});
+
+Deno.test("a server that moves to another hub is called there at once", async () => {
+  await using engine = new MemoryEngine();
+  await using a = await member("a", new GivenEngine(engine));
+  await using b = await member("b", new GivenEngine(engine));
+  await using caller = await dialCalls(a.callAddress);
+  {
+    await using server = await dialTunnel(b.tunnelAddress, "edge-1");
+    await answers(caller, server, "edge-1");
+  }
+  await using moved = await dialTunnel(a.tunnelAddress, "edge-1");
+  await answers(caller, moved, "edge-1");
+});
