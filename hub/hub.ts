@@ -221,7 +221,7 @@ class Hub implements RunningHub {
     const { stateDir } = options;
     this.#known = stateDir === undefined ? undefined : KnownServers.open(stateDir);
     this.#registry = new Registry({ departures: this.#known?.departures ?? [] });
-    this.peerAddress = peers && shownAddress(peers.listener.addr);
+    this.peerAddress = peers && (options.peers?.address ?? dialledAddress(peers.listener.addr));
     this.cluster = this.#joinCluster();
     this.#claims = this.cluster ?? aloneClaims(this.#registry);
     const view = this.cluster ?? options.peers?.view;
@@ -417,7 +417,7 @@ class Hub implements RunningHub {
     const { cluster: setup, stateDir, authFile } = this.#options;
     if (setup === undefined) return undefined;
     const files: OwnFiles = { stateDir, authFile };
-    const peerAddress = this.#options.peers?.address ?? this.peerAddress ?? "";
+    const peerAddress = this.peerAddress ?? "";
     return new Cluster({
       engine: setup.open(),
       cluster: setup.cluster,
@@ -506,6 +506,11 @@ function shownAddress(address: Deno.Addr): string {
   if (address.transport !== "tcp") throw new TypeError("Cannot show an address that is not TCP");
   const { hostname, port } = address;
   return hostAndPort(isWildcard(address) ? "127.0.0.1" : hostname, port);
+}
+
+/** What other machines dial: where it listens, and by the machine's name if that is everywhere. */
+function dialledAddress(address: Deno.Addr): string {
+  return isWildcard(address) ? hostAndPort(Deno.hostname(), address.port) : shownAddress(address);
 }
 
 function wildcardOf(listener: "tunnel" | "call", address: Deno.Addr): RunningHub["wildcards"] {

@@ -12,8 +12,8 @@ import { isToken, readSecretFile, TOKEN_RULE } from "../auth/token_file.ts";
 import { DEFAULT_PEER_PORT } from "../links/peer_dial.ts";
 import type { PeerOptions } from "../links/peer_port.ts";
 import type { ListenAddress } from "../net/listen_options.ts";
+import { CLUSTER_GROUP } from "./cluster_options.ts";
 
-const CLUSTER = "Cluster";
 const MAX_SECRET_BYTES = 1024;
 
 /** What other hubs need of this one. */
@@ -24,27 +24,27 @@ export const peerOptions = {
     defaultText: "nowhere",
     help:
       "The address on which other hubs dial in, over TLS; needs --peer-secret-file or --peer-ca",
-    group: CLUSTER,
+    group: CLUSTER_GROUP,
   },
   peerAddress: {
     flag: "--peer-address",
     ...address({ usualPort: DEFAULT_PEER_PORT }),
-    defaultText: "that of --peer-listen",
+    defaultText: "that of --peer-listen, or the machine's name",
     help: "The address at which other hubs reach it, where that is another one",
-    group: CLUSTER,
+    group: CLUSTER_GROUP,
   },
   peerSecretFile: {
     flag: "--peer-secret-file",
     value: "FILE",
     help: "The secret that all hubs of the cluster hold: 32 characters or more, mode 0600",
-    group: CLUSTER,
+    group: CLUSTER_GROUP,
     complete: "file",
   },
   peerCa: {
     flag: "--peer-ca",
     value: "FILE",
     help: "Takes only hubs whose certificate these authorities have signed; they sign no others",
-    group: CLUSTER,
+    group: CLUSTER_GROUP,
     complete: "file",
   },
   peerCertFile: {
@@ -52,14 +52,14 @@ export const peerOptions = {
     value: "FILE",
     defaultText: "one that the hub makes, with --peer-secret-file",
     help: "The certificate that it shows to other hubs, as PEM",
-    group: CLUSTER,
+    group: CLUSTER_GROUP,
     complete: "file",
   },
   peerKeyFile: {
     flag: "--peer-key-file",
     value: "FILE",
     help: "The private key of --peer-cert-file, as PEM",
-    group: CLUSTER,
+    group: CLUSTER_GROUP,
     complete: "file",
   },
 } as const satisfies Options;

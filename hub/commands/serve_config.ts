@@ -76,6 +76,14 @@ export async function toConfig(
   const stateDir = values.stateDir ?? usableFolder(defaultStateDir(env), { gets, warnings });
   const { tunnel, call } = usesOfTls(values);
   const { metricsListen } = values;
+  const peers = await peerConfig(values, (address) => toListen(address, wildcard));
+  const cluster = clusterSetup(values);
+  if (peers !== undefined && cluster === undefined) {
+    throw new UsageError("--peer-listen does nothing without --cluster");
+  }
+  if (cluster !== undefined && peers === undefined) {
+    warnings.push("Without --peer-listen calls reach only servers that have a tunnel to this hub");
+  }
   return {
     certificate,
     warnings,
@@ -86,8 +94,8 @@ export async function toConfig(
       tunnelTls: tunnel ? certificate : undefined,
       callTls: call ? certificate : undefined,
       stateDir,
-      peers: await peerConfig(values, (address) => toListen(address, wildcard)),
-      cluster: clusterSetup(values),
+      peers,
+      cluster,
       authFile: values.authFile,
       allowPlaintextCalls: values.allowPlaintextCalls,
       trustLoopback: trusted,

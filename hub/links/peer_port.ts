@@ -24,7 +24,7 @@ const OWN_CERTIFICATE_DAYS = 3650;
 /** How a hub listens for others, and proves itself to them. One of `secret` and `ca` must be there. */
 export interface PeerOptions {
   readonly listen: ListenAddress;
-  /** Where other hubs reach it, as `host:port`. @default the address that it listens on */
+  /** Where other hubs reach it, as `host:port`. @default where it listens; by the machine's name, if on all */
   readonly address?: string | undefined;
   /** What both ends of a link must hold. */
   readonly secret?: string | undefined;
