@@ -421,6 +421,7 @@ class Hub implements RunningHub {
     return new Cluster({
       engine: setup.open(),
       cluster: setup.cluster,
+      ...setup.times,
       record: { name: setup.hub, peerAddress, version: VERSION, protocol: 1 },
       fingerprints: () => sharedFiles(files),
       registry: this.#registry,

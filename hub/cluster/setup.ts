@@ -13,6 +13,8 @@ export interface ClusterSetup {
   readonly cluster: string;
   /** This hub's name, for people. */
   readonly hub: string;
+  /** How long a session is, and how often it is renewed. @default SESSION_TTL_MS, RENEW_MS */
+  readonly times?: { readonly ttlMs: number; readonly renewMs: number };
   /** Opens the engine. The hub disposes of it at its end. */
   open(): Engine;
 }

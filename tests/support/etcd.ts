@@ -157,6 +157,25 @@ export class Etcd implements AsyncDisposable {
     for (const member of this.members) member.start();
   }
 
+  /** Saves all that it has, into a file of its folder. */
+  async save(name: string): Promise<string> {
+    const file = `${this.dir}/${name}`;
+    const { host, port } = this.members[0]!.address;
+    await this.#ctl(`${host}:${port}`, ["snapshot", "save", file]);
+    return file;
+  }
+
+  /** Ends all members, and starts them with what was saved. Their revisions go back. */
+  async restore(file: string): Promise<void> {
+    await this.kill();
+    for (const member of this.members) {
+      await Deno.remove(member.dataDir, { recursive: true });
+      await this.#ctl(this.endpoints, ["snapshot", "restore", file, ...member.restoreArgs]);
+    }
+    this.start();
+    await this.ready();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
     await Deno.remove(this.dir, { recursive: true });
@@ -192,9 +211,23 @@ export class Member {
     this.#args = args;
   }
 
+  get dataDir(): string {
+    return this.#value("--data-dir");
+  }
+
+  /** What `etcdctl snapshot restore` must know of it. */
+  get restoreArgs(): string[] {
+    const flags = ["--name", "--data-dir", "--initial-cluster", "--initial-advertise-peer-urls"];
+    return flags.map((flag) => `${flag}=${this.#value(flag)}`);
+  }
+
   get process(): Process {
     if (this.#process === undefined) throw new Error(`etcd ${this.name} does not run`);
     return this.#process;
+  }
+
+  #value(flag: string): string {
+    return this.#args.find((arg) => arg.startsWith(`${flag}=`))!.slice(flag.length + 1);
   }
 
   /** Does nothing if it runs. */
