@@ -9,10 +9,12 @@
  */
 export const SLOW: readonly string[] = [
   "server/fluentd/observe/evidence_test.ts",
-  "tests/manager_suite_test.ts",
+  "tests/manager_suite_systemd_test.ts",
+  "tests/manager_suite_spawn_test.ts",
   "server/fluentd/spawn_test.ts",
   "tests/call_suite_test.ts",
   "tests/fluentd_systemd_test.ts",
+  "tests/manager_suite_variants_test.ts",
   "tests/field_test.ts",
   "server/fluentd/observe/delivery_test.ts",
   "tests/reliability/liveness_test.ts",

@@ -1,46 +1,17 @@
 /**
- * The manager suite over each manager and each kind of unit, on one machine with a real systemd.
- *
- * | kind                                             | what runs                             |
- * | ------------------------------------------------ | ------------------------------------- |
- * | spawn                                            | all                                   |
- * | `Type=forking` as packaged, called by an alias   | all                                   |
- * | `Type=simple` to the journal                     | all                                   |
- * | drop-in that replaces command and environment    | what depends on how it is started     |
- * | instance of a template                           | what depends on the unit's name       |
- * | masked, stopped or running                       | what is refused, and what is not      |
- *
- * All cases over all kinds would take minutes more and prove nothing else. What an unprivileged gserver
- * may do is in fluentd_systemd_test.ts.
+ * The manager suite over further kinds of units, side by side on one machine with a real systemd: of it,
+ * what the kind can break. What an unprivileged gserver may do is in fluentd_systemd_test.ts.
  *
  * @module
  */
 import assert from "node:assert/strict";
 import { refused } from "../server/fluentd/testing/kit.ts";
-import { managerSuite, type SuiteOptions } from "./manager_suite.ts";
+import { managerSuiteOfUnit, SIDE_BY_SIDE } from "./manager_suite.ts";
 import { healthy, started, stopped, team } from "./manager_suite/case.ts";
 import { fluentdCommand } from "./support/fluentd.ts";
-import {
-  installForking,
-  installOverridden,
-  installSimple,
-  installTemplate,
-} from "./support/fluentd_units.ts";
-import { foldersOfHost, kept, type KeptUnit, spawned } from "./support/kept_fluentd.ts";
+import { installOverridden, installSimple, installTemplate } from "./support/fluentd_units.ts";
+import { foldersOfHost, kept, type KeptUnit } from "./support/kept_fluentd.ts";
 import { SystemdMachine, systemdMissing } from "./support/systemd_machine.ts";
-
-const withoutFluentd = fluentdCommand() === undefined;
-const SIDE_BY_SIDE = { sanitizeOps: false, sanitizeResources: false, sanitizeExit: false };
-
-Deno.test({
-  name: "the manager suite holds for spawn",
-  ignore: withoutFluentd,
-  ...SIDE_BY_SIDE,
-  fn: async (t) => {
-    await using fluentd = await spawned();
-    await managerSuite(t, fluentd);
-  },
-});
 
 /** What a drop-in can break. */
 const OF_COMMAND = /^(what is checked|a Start|a broken config|each answer)/;
@@ -48,30 +19,18 @@ const OF_COMMAND = /^(what is checked|a Start|a broken config|each answer)/;
 const OF_NAME = /^(one that is stopped|a Start|a Restart is|each answer|after kill)/;
 
 Deno.test({
-  name: "the manager suite holds for units of a real systemd",
-  ignore: systemdMissing() || withoutFluentd,
+  name: "the manager suite holds for a drop-in, a template and a masked unit",
+  ignore: systemdMissing() || fluentdCommand() === undefined,
   ...SIDE_BY_SIDE,
   fn: async (t) => {
     await using machine = await SystemdMachine.boot({ sees: foldersOfHost() });
-    const run = (unit: KeptUnit, options: SuiteOptions) =>
-      t.step({
-        name: unit.name,
-        ...SIDE_BY_SIDE,
-        fn: async (t) => {
-          await using fluentd = await kept(machine, unit);
-          await managerSuite(t, fluentd, options);
-          await stopped(fluentd);
-        },
-      });
-    const forking = await installForking(machine);
     const simple = await installSimple(machine);
     const overridden = await installOverridden(machine);
     const template = await installTemplate(machine);
     await machine.must("systemctl", "daemon-reload");
-    await Promise.all([run(forking, {}), run(simple, {})]);
     await Promise.all([
-      run(overridden, { only: OF_COMMAND }),
-      run(template, { only: OF_NAME }),
+      managerSuiteOfUnit(t, { machine, unit: overridden, only: OF_COMMAND }),
+      managerSuiteOfUnit(t, { machine, unit: template, only: OF_NAME }),
       t.step({
         name: "a masked unit is refused in plain words, and can still be stopped",
         ...SIDE_BY_SIDE,
