@@ -6,6 +6,7 @@
  */
 import { readArguments, runScript } from "./arguments.ts";
 import { UsageError } from "../shared/cli/usage_error.ts";
+import { keepCompiledFiles } from "./run_tests/compiled_files.ts";
 import { batchesOf, collect, type Kind, testsOfPrograms } from "./run_tests/files.ts";
 import { Runner } from "./run_tests/runner.ts";
 
@@ -47,8 +48,8 @@ async function main(args: readonly string[]): Promise<number> {
   if (values.programs !== undefined && kinds[0] !== undefined && kinds[0] !== "system") {
     throw new UsageError(`--${kinds[0]} and --programs cannot go together`);
   }
-  const env: Record<string, string> = {};
   await using cleanup = new AsyncDisposableStack();
+  const env: Record<string, string> = await keepCompiledFiles(cleanup);
   if (values.programs !== undefined) {
     env["GHUB_PROGRAMS"] = await folderOfPrograms(values.programs);
     // They unpack once for all tests, whatever HOME a test gives them.

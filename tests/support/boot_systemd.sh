@@ -74,6 +74,13 @@ inside() {
     mkdir -p ".$path"
     mount --rbind "$path" ".$path"
   done
+  # What the runner of the tests gives each Ruby, units get too.
+  ruby=${RUBYOPT-}
+  ruby=${ruby##*-r}
+  if [ -n "$ruby" ] && [ -e ".$ruby" ]; then
+    mkdir -p etc/systemd/system.conf.d
+    printf '[Manager]\nDefaultEnvironment="RUBYOPT=-r%s"\n' "$ruby" >etc/systemd/system.conf.d/ruby.conf
+  fi
   hostname machine
   ip link set lo up
   echo "pid $pid"
