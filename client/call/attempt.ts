@@ -17,6 +17,7 @@ import { printable } from "../../shared/text/printable.ts";
 import { type Call, calledMethod, messageTypes, type Requests, startCall } from "./call.ts";
 import type { MissedHub } from "./failure.ts";
 import { isServerAway, mayAskNext, mostTelling } from "./hub_turn.ts";
+import { Times } from "./times.ts";
 import type { Header } from "../connect/connection_options.ts";
 import { dial } from "../connect/dial.ts";
 import type { SharedChannel } from "../connect/shared_channel.ts";
@@ -147,6 +148,7 @@ async function attemptAt(
   const trace = async (line: string) => await plan.trace?.write(`${printable(line)}\n`);
   const requests = encode(plan);
   const to = formatHostPort(address);
+  const times = plan.trace && new Times();
   let channel: Channel | undefined;
   let call: Call | undefined;
   try {
@@ -154,7 +156,7 @@ async function attemptAt(
     const handshake = raw ? { server: plan.server, token: plan.token } : undefined;
     const timeoutMs = plan.connectTimeoutMs;
     channel = await (plan.shared?.get() ??
-      dial(address, { tls, proxy, handshake, timeoutMs, deadline, signal }));
+      dial(address, { tls, proxy, handshake, timeoutMs, deadline, signal, onStep: times?.step }));
     stage.connected = true;
     const ms = Math.round(performance.now() - start);
     const how = [tls ? "TLS" : "plaintext", raw ? "raw" : "", proxy ? `through ${proxy.host}` : ""];
@@ -165,14 +167,18 @@ async function attemptAt(
     stage.sent = true;
     const left = deadline - Date.now();
     const called = calledMethod(method);
+    times?.sent();
     call = startCall(channel, { method: called, requests, metadata, timeoutMs: left, signal });
-    for await (const message of call.responses) await take(message, call);
-    await traceEnd(trace, call, "OK");
+    for await (const message of call.responses) {
+      times?.answered();
+      await take(message, call);
+    }
+    await traceEnd(trace, call, "OK", times);
     return { connected: true, refused: false, headers: call.headers, trailers: call.trailers };
   } catch (error) {
     if (signal.aborted || !(error instanceof RpcError)) throw error;
     if (channel === undefined) await trace(`* no connection to ${to}`);
-    await traceEnd(trace, call, statusName(error.code));
+    await traceEnd(trace, call, statusName(error.code), times);
     const refused = call?.refused ?? false;
     const goaway = refused && error.code === Status.UNAVAILABLE ? channel?.goaway : undefined;
     return {
@@ -244,10 +250,12 @@ async function traceEnd(
   trace: (line: string) => Promise<void>,
   call: Call | undefined,
   status: string,
+  times: Times | undefined,
 ): Promise<void> {
   for (const line of metadataLines(call?.headers)) await trace(`< ${line}`);
   for (const line of metadataLines(call?.trailers)) await trace(`< (trailer) ${line}`);
   await trace(`< ${status}`);
+  for (const line of times?.lines() ?? []) await trace(line);
 }
 
 /** `key: value` lines, without what must not be seen. */

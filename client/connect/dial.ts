@@ -29,6 +29,8 @@ export interface DialOptions {
   readonly userAgent?: string;
   /** Asks for a sign of life after this long without one. @default never */
   readonly keepaliveMs?: number;
+  /** Is told of each step that is done. */
+  readonly onStep?: ((step: "resolve" | "dial" | "TLS" | "hub") => void) | undefined;
   /** For the connection alone. */
   readonly timeoutMs: number;
   /** `Date.now()` at which the whole call must have ended. @default Infinity */
@@ -76,6 +78,7 @@ export async function dial(address: HostPort, options: DialOptions): Promise<Cha
     });
     try {
       await channel.ready;
+      options.onStep?.("hub");
       return channel;
     } catch (error) {
       await channel[Symbol.asyncDispose]();
@@ -94,17 +97,24 @@ export async function dial(address: HostPort, options: DialOptions): Promise<Cha
 
 async function connect(
   address: HostPort,
-  { tls, proxy, handshake }: DialOptions,
+  { tls, proxy, handshake, onStep }: DialOptions,
   signal: AbortSignal,
 ): Promise<ByteStream> {
+  if (onStep !== undefined) {
+    const { lookup } = await import("node:dns/promises");
+    // For its time alone: whoever connects asks for it too, and tells what is wrong.
+    await lookup(proxy?.hostname ?? address.host).then(() => onStep("resolve"), () => {});
+    signal.throwIfAborted();
+  }
   if (tls === undefined && proxy === undefined) {
     const { host: hostname, port } = address;
     const connection = await Deno.connect({ hostname, port, signal });
+    onStep?.("dial");
     connection.setNoDelay(true);
     return denoStream(connection);
   }
   const { dialSocket } = await import("./socket_stream.ts");
-  return await dialSocket(address, { tls, proxy, alpn: handshake === undefined, signal });
+  return await dialSocket(address, { tls, proxy, alpn: handshake === undefined, signal, onStep });
 }
 
 function noTime(to: string): RpcError {

@@ -21,19 +21,24 @@ export interface SocketStreamOptions {
   /** Whether gRPC begins at once: then TLS says so (ALPN). The hub takes that for a routed call. */
   readonly alpn: boolean;
   readonly signal: AbortSignal;
+  /** Is told of each step that is done. */
+  readonly onStep?: ((step: "dial" | "TLS") => void) | undefined;
 }
 
 /** Opens a connection. */
 export async function dialSocket(
   address: HostPort,
-  { proxy, tls, alpn, signal }: SocketStreamOptions,
+  { proxy, tls, alpn, signal, onStep }: SocketStreamOptions,
 ): Promise<ByteStream> {
   const tcp = proxy === undefined
     ? await dialDirectly(address, signal)
     : await dialThrough(proxy, address, { signal });
+  onStep?.("dial");
   if (tls === undefined) return duplexStream(tcp);
   try {
-    return duplexStream(await secure(tcp, tlsOptions(tls, alpn), signal));
+    const own = await secure(tcp, tlsOptions(tls, alpn), signal);
+    onStep?.("TLS");
+    return duplexStream(own);
   } catch (error) {
     tcp.destroy();
     throw error;
