@@ -65,16 +65,11 @@ export interface Command<O extends Options = Options> {
   readonly commands?: readonly Command[];
 }
 
-/** A program: the root of its commands. */
-export interface Program {
-  readonly name: string;
+/** A program: the root of its commands, or a command itself. */
+export interface Program extends Omit<Command, "aliases" | "hidden" | "commands"> {
   /** Options get their environment variables from it: `GSERVER` and `--hub-uri` make `GSERVER_HUB_URI`. */
   readonly envPrefix: string;
   readonly version: string;
-  readonly summary: string;
-  readonly description?: string;
-  readonly examples?: readonly string[];
-  readonly notes?: string;
   /** Runs when no command is named. */
   readonly defaultCommand?: string;
   readonly commands: readonly Command[];

@@ -10,10 +10,10 @@
  *
  * @module
  */
-import { hoisted } from "./hoisted.ts";
-import { type Argument, type Completer, type Option, type Options, optionsOf } from "./option.ts";
+import type { Argument, Completer, Option, Options } from "./option.ts";
 import type { Command, Env, Program, Raw } from "./command.ts";
 import { readSettings } from "./settings.ts";
+import { commandOf, locate, type UnfinishedLine } from "./tree.ts";
 import { resolveValues, type ValueSources } from "./values.ts";
 
 /** The hidden command that scripts call. */
@@ -39,8 +39,10 @@ export async function complete(
     return await complete(program, rest, { env, signal });
   }
   const word = words.at(-1) ?? "";
-  const place = walk(program, words.slice(0, -1));
-  const { command, options, pending, args, raw, ended } = place;
+  const place = placeOf(program, words.slice(0, -1));
+  if (place === undefined) return [];
+  const { options, pending, args, raw, ended } = place;
+  const command = commandOf(place.own);
 
   const ask = async (completer: Completer | undefined, prefix: string): Promise<string[]> => {
     if (completer === undefined) return [];
@@ -78,56 +80,13 @@ export async function complete(
   return await ask(argumentAt(command, args.length)?.complete, word);
 }
 
-/** Where the words before the cursor lead. */
-interface Place {
-  readonly command: Pick<Command, "args" | "commands" | "options">;
-  readonly options: Options;
-  /** The option whose value is awaited. */
-  readonly pending: Option | undefined;
-  readonly args: readonly string[];
-  readonly raw: Raw;
-  /** After `--` there are no more options. */
-  readonly ended: boolean;
-}
-
-function walk(program: Program, words: readonly string[]): Place {
-  const group: Command = { ...program, name: program.name };
-  const fallback = program.commands.find(({ name }) => name === program.defaultCommand);
-  let command = group;
-  let options: Options = { ...hoisted(group), ...fallback?.options };
-  let pending: [key: string, option: Option] | undefined;
-  let ended = false;
-  const args: string[] = [];
-  const raw: Record<string, string | string[] | boolean> = {};
-  const put = ([key, option]: [string, Option], text: string) => {
-    const before = raw[key];
-    raw[key] = option.many ? [...Array.isArray(before) ? before : [], text] : text;
-  };
-  for (const word of words) {
-    if (pending !== undefined) {
-      put(pending, word);
-      pending = undefined;
-    } else if (!ended && word === "--") {
-      ended = true;
-    } else if (!ended && word.startsWith("-") && word !== "-") {
-      const [flag = "", text] = word.split(/=(.*)/s);
-      const found = Object.entries(options).find(([, o]) => o.flag === flag || o.short === flag);
-      if (found === undefined) continue;
-      if (found[1].value === undefined) raw[found[0]] = true;
-      else if (text === undefined) pending = found;
-      else put(found, text);
-    } else {
-      const child = command.commands?.find(({ name, aliases = [] }) =>
-        name === word || aliases.includes(word)
-      );
-      if (child === undefined) args.push(word);
-      else {
-        command = child;
-        options = child.run === undefined ? hoisted(child) : optionsOf(child);
-      }
-    }
+/** Where the words before the cursor lead; `undefined` if they lead nowhere. */
+function placeOf(program: Program, words: readonly string[]): UnfinishedLine | undefined {
+  try {
+    return locate(program, words);
+  } catch {
+    return undefined;
   }
-  return { command, options, pending: pending?.[1], args, raw, ended };
 }
 
 function flags(options: Options, raw: Raw): string[] {

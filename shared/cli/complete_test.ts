@@ -79,6 +79,13 @@ Deno.test("complete() answers what may stand at the cursor", async (t) => {
     ["fluentd start -s x:1 -|", flags],
     ["fluentd start -s x:1 --q|", ["--quiet"]],
     ["fluentd start -- -|", []],
+    ["fluentd start -o=|", []],
+    ["fluentd start -sother:1 |", ["other-1"]],
+    ["fluentd start -qs other:1 |", ["other-1"]],
+    ["fluentd start --bogus -o |", ["json", "yaml"]],
+    ["fluentd start --config |", [":file"]],
+    ["fluentd start -- -s |", []],
+    ["--help |", ["fluentd", "hub"]],
     ["hub watch edge-1 c|", ["core-1"]],
     ["nonsense |", ["fluentd", "hub"]],
   ];
@@ -90,6 +97,25 @@ Deno.test("complete() answers what may stand at the cursor", async (t) => {
       assert.deepEqual(lines.map((text) => text.split("\t")[0]), answer);
     });
   }
+});
+
+Deno.test("complete() offers the options of the default command before any is named", async () => {
+  const program: Program = {
+    ...PROGRAM,
+    defaultCommand: "fluentd",
+    commands: [
+      { ...PROGRAM.commands[0]!.commands![0]!, name: "fluentd" },
+      PROGRAM.commands[1]!,
+    ],
+  };
+  const ask = async (...words: string[]) => {
+    const { signal } = new AbortController();
+    const lines = await complete(program, words, { env: {}, signal });
+    return lines.map((text) => text.split("\t")[0]);
+  };
+  assert.deepEqual(await ask("-o", ""), ["json", "yaml"]);
+  assert.deepEqual(await ask("-q", "--o"), ["--output"]);
+  assert.deepEqual(await ask("-q", ""), ["fluentd", "hub"]);
 });
 
 Deno.test("complete() sees the environment", async () => {

@@ -61,7 +61,10 @@ export async function runProgram(
 ): Promise<number> {
   const env = overrides.env ?? Deno.env.toObject();
   const io = overrides.io ?? processIo(env);
-  const full = { ...program, commands: [...program.commands, completionCommand(program)] };
+  const { commands } = program;
+  const full = commands.length === 0
+    ? program
+    : { ...program, commands: [...commands, completionCommand(program)] };
   const { dropped = [] } = overrides;
   let looked = false;
   using signals = overrides.signal === undefined

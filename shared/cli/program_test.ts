@@ -205,6 +205,12 @@ Deno.test("runProgram() takes a secret from the environment and a file, but not 
 Deno.test("runProgram() answers what it cannot understand with exit 2 and a hint", async (t) => {
   const table: [args: string[], error: RegExp, env?: Record<string, string>][] = [
     [["serv"], /Unknown command "serv"[^]*serve/],
+    [["serv", "--help"], /Unknown command "serv"[^]*serve/],
+    [["--insecure", "serv"], /Unknown command "serv"[^]*serve/],
+    [
+      ["things", "list", "-s"],
+      /Option "-s, --server-addr <HOST:PORT>" argument missing[^]*things list --help/,
+    ],
     [["edge-1"], /Unknown command "edge-1"[^]*Did you mean "gthing serve edge-1"\?/],
     [["things"], /Usage: gthing things[^]*list/],
     [["things", "lst"], /Unknown command "lst"[^]*Did you mean list\?/],

@@ -30,7 +30,7 @@ export async function readSettings(
   { raw, env, options }: SettingsOptions,
 ): Promise<ConfigFile | undefined> {
   const { contexts } = program;
-  const known = [...leafOptions(program.commands)].map(([, option]) => option);
+  const known = [...leafOptions([program])].map(([, option]) => option);
   const named = valueOf(CONFIG_KEY, { [CONFIG_KEY]: CONFIG_OPTION });
   if (contexts === undefined) {
     return named === undefined ? undefined : await read(named);
