@@ -1,7 +1,8 @@
 /**
  * `deno task demo`: a hub, a server and a Fluentd on this machine, for a minute. It calls that
  * Fluentd as an operator would, in each format, and shows that the answers are true: also for a start
- * that fails. The exit code is 0 only if everything was as it should be.
+ * that fails. With `--hubs 3` it shows that no hub's death loses a server. The exit code is 0 only if
+ * everything was as it should be.
  *
  * @module
  */
@@ -10,16 +11,20 @@ import { generateCertificate } from "../shared/tls/generate.ts";
 import { saveCertificate } from "../shared/tls/save.ts";
 import { readArguments, runScript } from "./arguments.ts";
 import { UsageError } from "../shared/cli/usage_error.ts";
-import { type CallResult, DemoProgram, endLeftovers, gclient } from "./demo/programs.ts";
-import { bad, command, good, note, output, title } from "./demo/show.ts";
+import { call, type DemoStage } from "./demo/call.ts";
+import { DemoProgram, endLeftovers } from "./demo/programs.ts";
+import { MOST_HUBS, playHubs } from "./demo/several_hubs.ts";
+import { command, good, note, output, title } from "./demo/show.ts";
 
 const USAGE = `
-Usage: deno task demo [--stand-in]
+Usage: deno task demo [--stand-in] [--hubs N]
 
 Starts a hub, a server and a Fluentd on free ports, with files in a temporary folder only, controls that
 Fluentd through the hub, and cleans up.
 
   --stand-in   Use the stand-in for Fluentd even if Fluentd is installed
+  --hubs N     Show a server with N hubs (3 to ${MOST_HUBS}) in place of Fluentd: one is killed, one is drained,
+               and calls still go through
 `;
 
 const GOOD_CONFIG = `<source>
@@ -35,57 +40,6 @@ const BAD_CONFIG = GOOD_CONFIG.replace("@type null", "@type no_such_plugin");
 /** Exit codes of gclient: what was asked for failed; FAILED_PRECONDITION of gRPC (64 + 9). */
 const OUTCOME_FAILED = 3;
 const FAILED_PRECONDITION = 73;
-
-/** Of a long output, this many lines at its beginning and at its end are shown. */
-const KEPT_LINES = 6;
-const MAX_LINE = 160;
-
-/** What the steps share. */
-interface Stage {
-  readonly dir: string;
-  readonly signal: AbortSignal;
-  callAddress: string;
-  failures: number;
-}
-
-interface Expected {
-  /** @default 0 */
-  code?: number;
-  /** What stdout and stderr together must contain. */
-  text: RegExp;
-  /** What that means. */
-  meaning: string;
-  stdin?: string;
-}
-
-/** Runs gclient, shows it, and compares. */
-async function call(stage: Stage, args: readonly string[], expected: Expected): Promise<void> {
-  const { code = 0, text, meaning, stdin } = expected;
-  const feed = stdin === undefined ? "" : `echo '${stdin}' | `;
-  const address = stage.callAddress;
-  command(`${feed}gclient ${args.join(" ")} -s ${address}`);
-  const { signal, dir: cwd } = stage;
-  const input = stdin === undefined ? {} : { stdin };
-  const result = await gclient([...args, "-s", address], { ...input, signal, cwd });
-  output(short(result));
-  if (result.code === code && text.test(result.stdout + result.stderr)) {
-    good(code === 0 ? meaning : `${meaning} (exit code ${code})`);
-    return;
-  }
-  stage.failures++;
-  bad(`exit code ${result.code}, expected ${code} and ${text}`);
-}
-
-/** Long outputs lose their middle and long lines their end: this is a demo, not a log. */
-function short({ stdout, stderr }: CallResult): string {
-  const lines = `${stdout}${stderr}`.trimEnd().split("\n");
-  const hidden = lines.length - 2 * KEPT_LINES;
-  const kept = hidden > 1
-    ? [...lines.slice(0, KEPT_LINES), `… ${hidden} more lines …`, ...lines.slice(-KEPT_LINES)]
-    : lines;
-  return kept.map((line) => line.length > MAX_LINE ? `${line.slice(0, MAX_LINE - 1)}…` : line)
-    .join("\n");
-}
 
 async function hasFluentd(): Promise<boolean> {
   try {
@@ -113,7 +67,7 @@ async function fluentdCommand(dir: string, standIn: boolean): Promise<string> {
   return path;
 }
 
-async function play(stage: Stage, standIn: boolean): Promise<void> {
+async function play(stage: DemoStage, standIn: boolean): Promise<void> {
   const { dir, signal } = stage;
   const config = `${dir}/fluent.conf`;
   await Deno.writeTextFile(config, GOOD_CONFIG);
@@ -147,7 +101,7 @@ async function play(stage: Stage, standIn: boolean): Promise<void> {
 }
 
 /** What an operator does, from anywhere that reaches the hub's call port. */
-async function calls(stage: Stage, config: string): Promise<void> {
+async function calls(stage: DemoStage, config: string): Promise<void> {
   title("The operator calls: JSON on standard input");
   await call(stage, ["hub", "servers", "-o", "table"], {
     text: /edge-1/,
@@ -213,7 +167,12 @@ async function calls(stage: Stage, config: string): Promise<void> {
 async function demo(args: readonly string[]): Promise<number> {
   const { values, positionals } = readArguments(USAGE, args, {
     "stand-in": { type: "boolean", default: false },
+    hubs: { type: "string" },
   });
+  const hubs = values.hubs === undefined ? undefined : Number(values.hubs);
+  if (hubs !== undefined && !(Number.isInteger(hubs) && hubs >= 3 && hubs <= MOST_HUBS)) {
+    throw new UsageError(`--hubs takes a number of 3 to ${MOST_HUBS}`);
+  }
   if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}"`);
   const controller = new AbortController();
   // Not the first one only: Ctrl-C comes from the terminal and from `deno task`, and nobody wants
@@ -224,7 +183,8 @@ async function demo(args: readonly string[]): Promise<number> {
   const dir = await Deno.makeTempDir({ prefix: "ghub-demo-" });
   const stage = { dir, signal: controller.signal, callAddress: "", failures: 0 };
   try {
-    await play(stage, values["stand-in"]);
+    if (hubs === undefined) await play(stage, values["stand-in"]);
+    else await playHubs(stage, hubs);
   } catch (error) {
     if (!(error instanceof SignalError)) throw error;
     note(`${error.message}: cleaning up`);

@@ -43,6 +43,21 @@ Deno.test("the demo says so when a stand-in takes Fluentd's place", async () => 
   assert.match(await play(["--stand-in"]), /stand-in/);
 });
 
+Deno.test("the demo of three hubs: one dies, one drains, the call goes through", async () => {
+  const output = await play(["--hubs", "3"]);
+  for (
+    const sign of [
+      "one server, with tunnels at 2 hubs",
+      "the call goes through another hub",
+      "the call goes through the hub that is left",
+      "its server has come back",
+    ]
+  ) {
+    assert.ok(output.includes(`✓ ${sign}`), `${sign} in:\n${output}`);
+  }
+  assert.ok(!output.includes("✗"), output);
+});
+
 Deno.test("the demo cleans up when it is stopped half-way, and says so by its exit code", async (t) => {
   for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130]] as const) {
     await t.step(signal, async () => {

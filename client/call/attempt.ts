@@ -54,7 +54,7 @@ export interface CallPlan extends HubAddress {
   /** Gets a trace, if anybody wants it. */
   readonly trace: Output | undefined;
   /** Gets a line when a hub is away, if anybody wants it. @default nobody */
-  readonly warnings?: Output | undefined;
+  readonly warnings?: Pick<Output, "write"> | undefined;
 }
 
 /** How far a try got: somebody who ends it wants to know what may have happened. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { formatHostPort, type HostPort } from "../../shared/cli/parse_host_port.ts";
-import { UsageError } from "../../shared/cli/program.ts";
+import { type Output, UsageError } from "../../shared/cli/program.ts";
 import type { Context, Env } from "../../shared/cli/command.ts";
 import { isLoopbackHost } from "../../shared/net/loopback.ts";
 import type { CallPlan, HubAddress } from "./attempt.ts";
@@ -55,7 +55,19 @@ export async function planRoute(context: Context, server: string | undefined): P
     connectTimeoutMs: values.connectTimeoutMs,
     signal,
     trace: values.verbose ? io.stderr : undefined,
-    warnings: values.quiet ? undefined : io.stderr,
+    warnings: values.quiet ? undefined : saidOnce(io.stderr),
+  };
+}
+
+/** A command may make several calls, and meets the same hub in each. */
+function saidOnce(output: Output): NonNullable<CallPlan["warnings"]> {
+  const said = new Set<string>();
+  return {
+    async write(text) {
+      if (said.has(text)) return;
+      said.add(text);
+      await output.write(text);
+    },
   };
 }
 

@@ -74,6 +74,27 @@ export class DemoProgram implements AsyncDisposable {
     }
   }
 
+  /** Whether its log has this. */
+  hasSaid(pattern: RegExp): boolean {
+    return pattern.test(this.#log);
+  }
+
+  /** Waits until its log has this. */
+  async says(pattern: RegExp, signal: AbortSignal): Promise<void> {
+    const deadline = Date.now() + READY_TIMEOUT_MS;
+    while (!this.hasSaid(pattern)) {
+      signal.throwIfAborted();
+      if (Date.now() > deadline) throw new Error(`${this.#name} does not say ${pattern}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /** Ends it as a power failure would. */
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#child.status;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     // Ended already is as good.
     const send = (signal: Deno.Signal) => {
