@@ -18,7 +18,7 @@ import { type Call, calledMethod, messageTypes, type Requests, startCall } from 
 import type { MissedHub } from "./failure.ts";
 import { isServerAway, mayAskNext, mostTelling } from "./hub_turn.ts";
 import { Times } from "./times.ts";
-import type { Header } from "../connect/connection_options.ts";
+import type { Header } from "../connect/headers.ts";
 import { dial } from "../connect/dial.ts";
 import type { SharedChannel } from "../connect/shared_channel.ts";
 import type { TlsSettings } from "../connect/tls_settings.ts";

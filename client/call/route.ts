@@ -12,6 +12,7 @@ import { type ConnectionValues, MAX_CALLED_HUBS } from "../connect/connection_op
 import { dial } from "../connect/dial.ts";
 import { SharedChannel } from "../connect/shared_channel.ts";
 import { asciiHost } from "../connect/ascii_host.ts";
+import { readHeaders } from "../connect/headers.ts";
 import { readTlsSettings } from "../connect/tls_settings.ts";
 import { readToken } from "../connect/token.ts";
 
@@ -51,7 +52,7 @@ export async function planRoute(context: Context, server: string | undefined): P
     token,
     raw,
     waitForServerMs,
-    headers: values.headers,
+    headers: await readHeaders(values.headers, env),
     connectTimeoutMs: values.connectTimeoutMs,
     signal,
     trace: values.verbose ? io.stderr : undefined,

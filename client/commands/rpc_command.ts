@@ -31,6 +31,7 @@ import { giveId, idOf } from "../call/request_id.ts";
 import { isPassing, retryWaitMs } from "../call/retries.ts";
 import { createPrinter, isTable } from "../print/print.ts";
 import { printOptions, type PrintValues } from "../print/print_options.ts";
+import { jsonSchema } from "../print/json_schema.ts";
 import { showProgress } from "../print/progress.ts";
 import { openRequests, readRequests } from "../request/request.ts";
 import { requestOptions, type RequestValues } from "../request/request_options.ts";
@@ -156,6 +157,13 @@ async function run<Response extends object>(
     : await rpc.method(context, route);
   if (method === undefined) throw new Error(`Cannot find method ${rpc.method}`);
   const { request: requestType, response: type } = messageTypes(method);
+  if (values.schema && !values.printSampleRequest) {
+    throw new UsageError("--schema needs -p: it prints, and calls nobody");
+  }
+  if (values.schema) {
+    await io.stdout.write(`${JSON.stringify(jsonSchema(requestType), null, 2)}\n`);
+    return 0;
+  }
   if (values.printSampleRequest) {
     await io.stdout.write(sampleText(requestType, values, rpc.sample));
     return 0;

@@ -237,3 +237,40 @@ Deno.test("all questions and the call go over one connection", async (t) => {
     assert.equal(await connections("describe", "*", "edge-1"), 1);
   });
 });
+
+Deno.test("-p --schema prints JSON Schema", async (t) => {
+  const ran = await runClient(["call", "shop.v1.Shop/Buy", "-p", "--schema", ...FILES]);
+  assert.deepEqual([ran.code, ran.err], [0, ""]);
+  const schema = JSON.parse(ran.out);
+  await t.step("of all types that the request needs", () => {
+    assert.deepEqual(schema, {
+      $schema: "https://json-schema.org/draft/2020-12/schema",
+      $ref: "#/$defs/shop.v1.BuyRequest",
+      $defs: {
+        "shop.v1.BuyRequest": {
+          type: "object",
+          properties: {
+            item: { description: "What.", type: "string" },
+            card: { $ref: "#/$defs/shop.v1.BuyRequest.Card" },
+            voucher: { type: "string" },
+            count: { type: "integer", minimum: -(2 ** 31), maximum: 2 ** 31 - 1 },
+            notes: { deprecated: true, type: "array", items: { type: "string" } },
+            when: { type: "string", format: "date-time" },
+          },
+          allOf: [{ not: { required: ["card", "voucher"] } }],
+          additionalProperties: false,
+        },
+        "shop.v1.BuyRequest.Card": {
+          type: "object",
+          properties: { number: { type: "string" } },
+          additionalProperties: false,
+        },
+      },
+    });
+  });
+  await t.step("without -p is an error", async () => {
+    const { code, err } = await runClient(["fluentd", "start", "-n", "--schema"]);
+    assert.equal(code, 2);
+    assert.match(err, /--schema needs -p/);
+  });
+});

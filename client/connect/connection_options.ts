@@ -8,6 +8,7 @@ import { DURATION, parseDuration } from "../../shared/cli/parse_duration.ts";
 import { formatHostPort, type HostPort, parseHostPort } from "../../shared/cli/parse_host_port.ts";
 import { type Options, type OptionValues, UsageError } from "../../shared/cli/program.ts";
 import { contextNames } from "./contexts.ts";
+import { parseHeader } from "./headers.ts";
 import { USUAL_ADDRESS } from "../../shared/registration/usual_address.ts";
 
 const group = "Connection";
@@ -127,10 +128,12 @@ export const connectionOptions = {
   headers: {
     flag: "--header",
     short: "-H",
-    value: "KEY=VALUE",
+    value: "KEY=VALUE|@FILE",
     many: true,
     parse: parseHeader,
-    help: "Sends this metadata too; the value of a KEY-bin is base64",
+    help:
+      "Sends this metadata too: KEY=VALUE, with ${NAME} from the environment, or @FILE with one a " +
+      "line; the value of a KEY-bin is base64",
     group,
   },
   verbose: {
@@ -159,38 +162,4 @@ function parseServerAddrs(text: string): readonly HostPort[] {
 /** 0 means: no limit. */
 function parseTimeout(text: string): number {
   return parseDuration(text) || Infinity;
-}
-
-/** A metadata entry. */
-export interface Header {
-  readonly key: string;
-  readonly value: string;
-}
-
-const HEADER = /^([0-9a-zA-Z_.-]+)[=:]\s*(.*)$/s;
-
-function parseHeader(text: string): Header {
-  const [, name, value] = HEADER.exec(text) ?? [];
-  if (name === undefined || value === undefined) {
-    throw new UsageError(`"${text.split(/[=:]/)[0]}" is not a header`, {
-      hint: "Write -H key=value",
-    });
-  }
-  const key = name.toLowerCase();
-  if (key === "authorization") {
-    throw new UsageError("A token in the command line can be read by every user of this machine", {
-      hint: "Use --token-file or GCLIENT_TOKEN",
-    });
-  }
-  if (key.startsWith("grpc-")) throw new UsageError(`"${key}" is gRPC's own header`);
-  if (key.endsWith("-bin")) {
-    if (!/^[A-Za-z0-9+/]*={0,2}$/.test(value) || value.length % 4 === 1) {
-      throw new UsageError(`The value of "${key}" is not base64`);
-    }
-  } else if (!/^[\x20-\x7e]*$/.test(value)) {
-    throw new UsageError(`The value of "${key}" has characters that metadata cannot carry`, {
-      hint: `Send them as base64 under ${key}-bin`,
-    });
-  }
-  return { key, value };
 }

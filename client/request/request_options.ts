@@ -40,7 +40,7 @@ export const requestOptions = {
     flag: "--set",
     value: "FIELD=VALUE",
     many: true,
-    help: "Sets a field of the request, such as wait=60s or a.b=1, after all else",
+    help: "Sets a field of the request, such as wait=60s, a.b=1 or list[0].c=x, after all else",
     perRun: true,
     group,
   },
@@ -53,6 +53,12 @@ export const requestOptions = {
     flag: "--no-input",
     short: "-n",
     help: "Leaves standard input alone: for loops like while read server; do …; done < servers",
+    group,
+  },
+  schema: {
+    flag: "--schema",
+    help: "With -p: prints the JSON Schema of the request instead of a filled one",
+    perRun: true,
     group,
   },
   printSampleRequest: {

@@ -14,6 +14,7 @@ const NONE: RequestValues = {
   set: [],
   allowUnknownFields: false,
   noInput: false,
+  schema: false,
   printSampleRequest: false,
 };
 

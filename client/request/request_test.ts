@@ -17,6 +17,7 @@ const NONE: RequestValues = {
   set: [],
   allowUnknownFields: false,
   noInput: false,
+  schema: false,
   printSampleRequest: false,
 };
 

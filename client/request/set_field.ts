@@ -5,6 +5,8 @@
  *     a.b=1                 a field of a message within
  *     labels.env=prod       an entry of a map
  *     list=["a","b"]        lists, maps and messages as JSON
+ *     list[0]=a             one of a list; the number after its last one adds one
+ *     lines[0].text=x       a field of a message in a list
  *
  * @module
  */
@@ -61,9 +63,27 @@ function setField(json: Json, root: protobuf.Type, assignment: string): void {
   let type: protobuf.Type = root;
   let place = json;
   for (let i = 0; i < path.length; i++) {
-    const field = findField(type, path[i]!, assignment);
+    const [, name = "", number] = INDEXED.exec(path[i]!)!;
+    const field = findField(type, name, assignment);
     const key = jsonName(field);
+    // The name of an extension has brackets of its own, and a number in others after it.
+    const after = number === undefined && field.repeated
+      ? /^\[(\d+)\]$/.exec(path[i + 1] ?? "")?.[1]
+      : undefined;
+    if (after !== undefined) i++;
+    const index = number ?? after;
     const rest = path.slice(i + 1);
+    if (index !== undefined) {
+      const items = itemsOf(place, field, { index: Number(index), assignment });
+      if (rest.length === 0) {
+        items[Number(index)] = scalarOf(field, text, assignment);
+        return;
+      }
+      type = innerType(field, { name, assignment });
+      items[Number(index)] ??= Object.create(null);
+      place = items[Number(index)] as Json;
+      continue;
+    }
     if (rest.length === 0) {
       place[key] = valueOf(field, text, assignment);
       for (const other of field.partOf?.fieldsArray ?? []) {
@@ -77,13 +97,45 @@ function setField(json: Json, root: protobuf.Type, assignment: string): void {
       entries[rest.join(".")] = scalarOf(field, text, assignment);
       return;
     }
-    const inner = field.resolve().resolvedType;
-    if (field.repeated || inner === null || !("fieldsArray" in inner)) {
-      throw new UsageError(`Cannot use --set ${assignment}: "${path[i]}" has no fields of its own`);
+    if (field.repeated) {
+      throw new UsageError(`Cannot use --set ${assignment}: "${name}" is a list`, {
+        hint: `Write ${name}[0]. for a field of its first item`,
+      });
     }
-    type = inner;
+    type = innerType(field, { name, assignment });
     place = within(place, key);
   }
+}
+
+/** A name, and the number of an item. */
+const INDEXED = /^(.+?)(?:\[(\d+)\])?$/s;
+
+function innerType(
+  field: protobuf.Field,
+  { name, assignment }: { readonly name: string; readonly assignment: string },
+): protobuf.Type {
+  const inner = field.resolve().resolvedType;
+  if (inner !== null && "fieldsArray" in inner) return inner;
+  throw new UsageError(`Cannot use --set ${assignment}: "${name}" has no fields of its own`);
+}
+
+/** The list of a field, with room for an item of this number. */
+function itemsOf(
+  place: Json,
+  field: protobuf.Field,
+  { index, assignment }: { readonly index: number; readonly assignment: string },
+): unknown[] {
+  if (!field.repeated) {
+    throw new UsageError(`Cannot use --set ${assignment}: "${jsonName(field)}" is not a list`);
+  }
+  const key = jsonName(field);
+  const items = (Object.hasOwn(place, key) ? place[key] : place[key] = []) as unknown[];
+  if (index > items.length) {
+    throw new UsageError(`Cannot use --set ${assignment}: the list has ${items.length} items`, {
+      hint: `Write ${key}[${items.length}] for the next one`,
+    });
+  }
+  return items;
 }
 
 function isObject(value: unknown): value is object {

@@ -24,6 +24,7 @@ const root = protobuf.parse(
     google.protobuf.Duration wait = 10;
     oneof choice { string one = 11; int32 two = 12; }
     bytes data = 13;
+    repeated Inner lines = 14;
   }`,
   protobuf.Root.fromJSON(rootJson),
   { keepCase: true },
@@ -55,6 +56,15 @@ Deno.test("setFields() sets one field of each kind", async (t) => {
     [{ inner: { text: "kept" } }, "inner.big=1", { inner: { text: "kept", big: "1" } }],
     [{}, 'inner={"text":"json"}', { inner: { text: "json" } }],
     [{}, 'list=["a","b"]', { list: ["a", "b"] }],
+    [{}, "list[0]=a", { list: ["a"] }],
+    [{ list: ["a", "b"] }, "list[1]=c", { list: ["a", "c"] }],
+    [{ list: ["a", "b"] }, "list[2]=c", { list: ["a", "b", "c"] }],
+    [{}, "lines[0].text=x", { lines: [{ text: "x" }] }],
+    [{}, "lines[0].inner.text=x", { lines: [{ inner: { text: "x" } }] }],
+    [{ lines: [{ big: 1 }] }, "lines[0].text=x", { lines: [{ text: "x", big: "1" }] }],
+    [{}, 'lines[0]={"text":"x"}', { lines: [{ text: "x" }] }],
+    [{}, "labels.a[0]=x", { labels: { "a[0]": "x" } }],
+    [{}, "labels.[0]=x", { labels: { "[0]": "x" } }],
     [{ labels: { a: "1" } }, "labels.b.c=2", { labels: { a: "1", "b.c": "2" } }],
     [{}, "counts.a=3", { counts: { a: 3 } }],
     [{ one: "x" }, "two=2", { two: 2 }],
@@ -66,6 +76,13 @@ Deno.test("setFields() sets one field of each kind", async (t) => {
     "several",
     () => assert.deepEqual(set({}, "text=a", "flag=true"), { text: "a", flag: true }),
   );
+  await t.step(
+    "several items",
+    () =>
+      assert.deepEqual(set({}, "lines[0].text=a", "lines[1].text=b", "lines[0].big=1"), {
+        lines: [{ text: "a", big: "1" }, { text: "b" }],
+      }),
+  );
 });
 
 Deno.test("setFields() refuses what is no field or no value", async (t) => {
@@ -75,7 +92,11 @@ Deno.test("setFields() refuses what is no field or no value", async (t) => {
     ["nothing=1", /All has no field "nothing"/],
     ["inner.nothing=1", /Inner has no field "nothing"/],
     ["text.more=1", /"text" has no fields of its own/],
-    ["list.0=a", /"list" has no fields of its own/],
+    ["list.0=a", /"list" is a list/],
+    ["list[1]=a", /the list has 0 items/],
+    ["text[0]=a", /"text" is not a list/],
+    ["list[0].x=a", /"list" has no fields of its own/],
+    ["list[x]=a", /has no field "list\[x\]"/],
     ["list=a", /must be JSON such as \["a","b"\]/],
     ["flag=maybe", /must be true or false$/],
     ["bigNumber=many", /bigNumber/],
