@@ -7,6 +7,7 @@ import type { Program } from "../shared/cli/command.ts";
 import { VERSION } from "../shared/version.ts";
 import { authCommand } from "./commands/auth.ts";
 import { configCommand } from "./commands/config.ts";
+import { doctorCommand } from "./commands/doctor.ts";
 import { fluentdCommand } from "./commands/fluentd.ts";
 import { hubCommand } from "./commands/hub.ts";
 import { callCommand, describeCommand, listCommand } from "./commands/services.ts";
@@ -29,6 +30,7 @@ export const program: Program = {
   notes: EXIT_CODES_HELP,
   commands: [
     ...[fluentdCommand, hubCommand, authCommand, listCommand, describeCommand, callCommand],
+    doctorCommand,
     waitCommand,
     watchCommand,
     configCommand,

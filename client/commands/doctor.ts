@@ -1,0 +1,154 @@
+/**
+ * `gclient doctor [server]`: the way to the hub and to a server, step by step.
+ *
+ * @module
+ */
+import type { Command, Context } from "../../shared/cli/command.ts";
+import { UsageError } from "../../shared/cli/program.ts";
+import { writeBundle } from "../../shared/doctor/bundle.ts";
+import { type Check, checkedText, examine, type Finding } from "../../shared/doctor/check.ts";
+import { networkChecks, skewFinding } from "../../shared/doctor/network_checks.ts";
+import { whyUnusable } from "../../shared/files/why_unusable.ts";
+import type {
+  ghub_v1_ListServersResponse as ListServersResponse,
+  ghub_v1_WhoAmIResponse as WhoAmIResponse,
+  grpc_health_v1_HealthCheckResponse as HealthCheckResponse,
+} from "../../shared/gen/types.ts";
+import { timestampMs } from "../../shared/grpc/proto_time.ts";
+import { root } from "../../shared/grpc/root.ts";
+import { RpcError } from "../../shared/grpc/rpc_error.ts";
+import { decodeMessage, methodOf } from "../../shared/grpc/service.ts";
+import { Status, statusName } from "../../shared/grpc/status.ts";
+import { attemptCall } from "../call/attempt.ts";
+import { messageTypes } from "../call/call.ts";
+import { type CallRoute, planRoute } from "../call/route.ts";
+import { connectionNeeds, connectionOptions } from "../connect/connection_options.ts";
+import { Exit } from "../print/exit_code.ts";
+import { serverNames } from "./server_argument.ts";
+
+/** One question takes no longer. */
+const ASK_TIMEOUT_MS = 10_000;
+
+export const doctorCommand: Command = {
+  name: "doctor",
+  summary: "Checks the way to the hub and to a server, step by step",
+  description: "Checks the way to the hub and to a server, step by step: name, proxy, TCP, TLS, " +
+    "HTTP/2, credential, clock, and the tunnel. Exits with 3 if a check fails.",
+  examples: ["gclient doctor", "gclient doctor edge-1 --bundle report.json"],
+  args: [{
+    name: "server",
+    summary: "also asks this server, through its tunnel",
+    optional: true,
+    complete: serverNames,
+  }],
+  options: {
+    bundle: {
+      flag: "--bundle",
+      value: "FILE",
+      help:
+        "Also writes all of it into a file, without tokens and passwords, for somebody who helps",
+      complete: "file",
+      perRun: true,
+    },
+    ...connectionOptions,
+  },
+  needs: (values) => [
+    ...connectionNeeds(values),
+    ...values["bundle"] === undefined ? [] : ["write"] as const,
+  ],
+  run: runDoctor,
+};
+
+async function runDoctor(context: Context): Promise<number> {
+  const { io, signal, args, given, env } = context;
+  const route = await planRoute(context, undefined);
+  const network = networkChecks({ ...route, alpn: "h2", signal });
+  const checked = await examine(
+    [...network, ...hubChecks(route, args[0])],
+    (one) => io.stdout.write(checkedText(one)),
+  );
+  const { bundle } = context.options;
+  if (bundle !== undefined) {
+    try {
+      writeBundle(bundle, { program: "gclient", checks: checked, given, env });
+    } catch (error) {
+      throw new UsageError(`Cannot write --bundle "${bundle}": ${whyUnusable(error)}`, {
+        cause: error,
+      });
+    }
+  }
+  return checked.some(({ level }) => level === "fail") ? Exit.OUTCOME_FAILED : Exit.OK;
+}
+
+function hubChecks(route: CallRoute, server: string | undefined): Check[] {
+  return [
+    {
+      name: "HTTP/2",
+      isVital: true,
+      async run() {
+        const { dial } = await import("../connect/dial.ts");
+        const { address, connectTimeoutMs: timeoutMs, signal } = route;
+        await using _ = await dial(address, { ...route, timeoutMs, signal });
+        return { text: "the hub speaks it" };
+      },
+      remedy: () => "Is it the hub's call port, and not the tunnel port? If it wants TLS: --tls",
+    },
+    {
+      name: "credential",
+      isVital: true,
+      async run() {
+        const { operator = "", everything } = await ask<WhoAmIResponse>(
+          route,
+          "ghub.v1.Hub/WhoAmI",
+        );
+        const rules = everything ? "may call everything" : "may call what its rules allow";
+        return { text: `the hub knows you as ${operator}, who ${rules}` };
+      },
+      remedy: () => "A token comes from --token-file, GCLIENT_TOKEN or a context",
+    },
+    {
+      name: "clock",
+      async run() {
+        const start = Date.now();
+        const { now } = await ask<ListServersResponse>(route, "ghub.v1.Hub/ListServers");
+        const end = Date.now();
+        const hubMs = timestampMs(now);
+        return hubMs === undefined ? undefined : skewFinding(hubMs - (start + end) / 2);
+      },
+    },
+    {
+      name: "tunnel",
+      async run(): Promise<Finding | undefined> {
+        if (server === undefined) return undefined;
+        const { status } = await ask<HealthCheckResponse>(
+          { ...route, server },
+          "grpc.health.v1.Health/Check",
+        );
+        return status === "SERVING"
+          ? { text: `${server} answers: ${status}` }
+          : { level: "warn", text: `${server} answers: ${status ?? "UNKNOWN"}` };
+      },
+      remedy: () => `Look at the server's log, and at: gclient hub servers ${server}`,
+    },
+  ];
+}
+
+/** @throws {RpcError} If it fails. */
+async function ask<Response extends object>(route: CallRoute, name: string): Promise<Response> {
+  const method = methodOf(root, name)!;
+  const { request, response } = messageTypes(method);
+  let answer: Response | undefined;
+  const deadline = Date.now() + ASK_TIMEOUT_MS;
+  const { error } = await attemptCall(
+    { ...route, method, requests: [request.create()], deadline },
+    (message) => {
+      answer = decodeMessage<Response>(response, response.encode(message).finish());
+      return Promise.resolve();
+    },
+  );
+  if (error !== undefined) {
+    throw new RpcError(error.code, `${statusName(error.code)}: ${error.message}`);
+  }
+  if (answer === undefined) throw new RpcError(Status.INTERNAL, "Got no response");
+  return answer;
+}
