@@ -74,6 +74,10 @@ export const COVERAGE: Readonly<Record<string, Coverage>> = {
     REMOTE_INSTALL,
   "ghub cert make --ca /etc/ghub/ca.crt --out /etc/ghub/hub.crt --force": REMOTE_INSTALL,
   "systemctl reload ghub": REMOTE_INSTALL,
+  "./gserver serve edge-1 --hub-uri wss://hub-a.example/ws --hub-uri wss://hub-b.example/ws --token-file edge-1.token":
+    { by: "tests/several_hubs_test.ts" },
+  "./gclient fluentd status edge-1 -s hub-a.example:9090,hub-b.example:9090 --tls --token-file operator.token":
+    { by: "client/commands/several_hubs_test.ts" },
   "./gclient fluentd start -p -o yaml > req.yaml": { run: "to its end" },
   "./gclient fluentd start -f req.yaml -o xml": {
     run: "to its end",
