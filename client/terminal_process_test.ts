@@ -1,0 +1,142 @@
+/**
+ * What a person sees who sits at a terminal: nothing wider than it, prompts, and how each phase of a call
+ * ends at Ctrl-C.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { textWidth } from "../shared/text/width.ts";
+import { startFakeHub } from "./testing/fake_hub.ts";
+import { CTRL_C, CTRL_D, HAS_TERMINAL, Terminal } from "./testing/terminal.ts";
+
+if (!HAS_TERMINAL) console.warn("SKIPPED: there is no `script`, which makes terminals");
+
+const terminalTest = (name: string, fn: (t: Deno.TestContext) => Promise<void>) =>
+  Deno.test({ name, ignore: !HAS_TERMINAL, fn });
+
+/** The widest line that a terminal had to show. */
+function widest(shown: string): number {
+  // What clears the line takes no cell.
+  const lines = shown.replaceAll("\x1b[K", "").split(/[\r\n]+/);
+  return Math.max(...lines.map(textWidth));
+}
+
+terminalTest("nothing on a terminal is wider than it", async (t) => {
+  await using hub = await startFakeHub();
+  hub.script.servers = {
+    servers: [{
+      name: "edge-1",
+      state: "ONLINE",
+      labels: { env: "prod", site: "amsterdam", role: "edge" },
+      connectedAt: { seconds: 1_700_000_000 },
+      lastCloseReason: "Displaced by a newer registration of edge-1 from 192.0.2.1:4711",
+    }],
+  };
+  for (const columns of [80, 40]) {
+    await t.step(`a table in ${columns} columns`, async () => {
+      await using terminal = new Terminal(["hub", "servers", "-s", hub.address], { columns });
+      assert.equal(await terminal.ended(), 0);
+      assert.match(terminal.shown, /edge-1 {2}ONLINE/);
+      assert.ok(widest(terminal.shown) <= columns, terminal.shown);
+    });
+    await t.step(`the line that counts seconds, in ${columns} columns`, async () => {
+      const shown = Promise.withResolvers<void>();
+      hub.script.before = () => shown.promise;
+      const args = ["fluentd", "status", "edge-with-a-rather-long-name-1", "-s", hub.address];
+      await using terminal = new Terminal([...args, "--timeout", "90s"], { columns });
+      // Twice: the second one is written over the first.
+      await terminal.shows(/(?:: \d+ s of at most 90 s …[^]*){2}/);
+      shown.resolve();
+      hub.script.before = () => Promise.resolve();
+      assert.equal(await terminal.ended(), 0);
+      // The last column stays free, or the terminal would begin another line.
+      const before = terminal.shown.slice(0, terminal.shown.lastIndexOf("\r\x1b[K"));
+      assert.ok(widest(before) < columns, before);
+      assert.doesNotMatch(before, /\n/);
+    });
+  }
+});
+
+terminalTest("the requests of a stream are typed, one a line", async () => {
+  await using hub = await startFakeHub();
+  const args = ["call", "echo.v1.Echo/Bidi", "-s", hub.address, "-o", "json"];
+  await using terminal = new Terminal(args, { columns: 80 });
+  await terminal.shows(/Type one request a line/);
+  await terminal.type('{"data":"YQ=="}\n');
+  await terminal.shows(/\{"data":"YQ=="\}/);
+  await terminal.type('{"data":\n');
+  await terminal.shows(/error: This line was not sent: input:2:/);
+  await terminal.type("data: Yg==\n");
+  await terminal.shows(/\{"data":"Yg=="\}/);
+  await terminal.type(CTRL_D);
+  assert.equal(await terminal.ended(), 0);
+});
+
+terminalTest("Ctrl-C ends each phase of a call at once, and says what is known", async (t) => {
+  await using hub = await startFakeHub();
+  await t.step("connecting", async () => {
+    using silent = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+    const args = ["fluentd", "stop", "edge-1", "--yes", "-s", `127.0.0.1:${silent.addr.port}`];
+    await using terminal = new Terminal([...args, "--connect-timeout", "90s"], { columns: 80 });
+    using _connection = await silent.accept();
+    await terminal.type(CTRL_C);
+    assert.equal(await terminal.ended(), 130);
+    assert.match(terminal.shown, /was not delivered: nothing was done/);
+  });
+  await t.step("waiting for a change", async () => {
+    const began = Promise.withResolvers<void>();
+    hub.script.before = () => {
+      began.resolve();
+      return new Promise(() => {});
+    };
+    const args = ["fluentd", "stop", "edge-1", "--yes", "-s", hub.address];
+    await using terminal = new Terminal(args, { columns: 80 });
+    await began.promise;
+    await terminal.type(CTRL_C);
+    assert.equal(await terminal.ended(), 130);
+    assert.match(
+      terminal.shown,
+      /The outcome is unknown.*\r\nhint: .*gclient fluentd status edge-1/,
+    );
+    hub.script.before = () => Promise.resolve();
+  });
+  await t.step("streaming", async () => {
+    hub.script.activity = async function* (signal) {
+      yield { seq: 1, kind: "SERVER_REGISTERED", server: "edge-1" };
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    };
+    await using terminal = new Terminal(["hub", "activity", "-s", hub.address], { columns: 80 });
+    await terminal.shows(/SERVER_REGISTERED/);
+    await terminal.type(CTRL_C);
+    assert.equal(await terminal.ended(), 130);
+  });
+  await t.step("typing", async () => {
+    const args = ["call", "echo.v1.Echo/Bidi", "-s", hub.address];
+    await using terminal = new Terminal(args, { columns: 80 });
+    await terminal.shows(/Type one request/);
+    await terminal.type(CTRL_C);
+    assert.equal(await terminal.ended(), 130);
+  });
+});
+
+terminalTest(
+  "a hub that dies in the middle of a stream is an error, on a line of its own",
+  async () => {
+    const hub = await startFakeHub();
+    let died = false;
+    try {
+      hub.script.activity = async function* (signal) {
+        yield { seq: 1, kind: "SERVER_REGISTERED", server: "edge-1" };
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      };
+      await using terminal = new Terminal(["hub", "activity", "-s", hub.address], { columns: 80 });
+      await terminal.shows(/SERVER_REGISTERED/);
+      died = true;
+      await hub[Symbol.asyncDispose]();
+      assert.equal(await terminal.ended(), 78);
+      assert.match(terminal.shown, /edge-1\r\nerror: hub\.activity: UNAVAILABLE: /);
+    } finally {
+      if (!died) await hub[Symbol.asyncDispose]();
+    }
+  },
+);

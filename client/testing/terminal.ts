@@ -1,0 +1,82 @@
+/**
+ * gclient on a terminal of a given size, with a person who types: a pseudo-terminal by `script`.
+ *
+ * @module
+ */
+import { cleanEnv, commandLine, source } from "../../tests/support/process.ts";
+import { until, within } from "../../tests/support/until.ts";
+
+/** Keys that end something. */
+export const CTRL_C = "\x03";
+export const CTRL_D = "\x04";
+
+/** Is there what makes a terminal? */
+export const HAS_TERMINAL: boolean =
+  (await new Deno.Command("sh", { args: ["-c", "command -v script"], stdout: "null" }).output())
+    .success;
+
+export interface TerminalOptions {
+  readonly columns: number;
+  readonly rows?: number;
+}
+
+export class Terminal implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #keys: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #read: Promise<void>;
+  #shown = "";
+
+  /** @param args Of gclient: words without quotes and blanks. */
+  constructor(args: readonly string[], { columns, rows = 24 }: TerminalOptions) {
+    const command = [...commandLine(source("client/main.ts")), ...args].join(" ");
+    const child = this.#child = new Deno.Command("script", {
+      // The terminal's own echo would be mixed with what gclient writes.
+      args: ["-qec", `stty rows ${rows} cols ${columns} -echo; exec ${command}`, "/dev/null"],
+      clearEnv: true,
+      env: { ...cleanEnv(), TERM: "xterm", NO_COLOR: "1" },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    this.#keys = child.stdin.getWriter();
+    this.#read = (async () => {
+      const text = child.stdout.pipeThrough(new TextDecoderStream());
+      for await (const chunk of text) this.#shown += chunk;
+    })();
+  }
+
+  /** All that was written to it. */
+  get shown(): string {
+    return this.#shown;
+  }
+
+  /** Waits until this is shown. */
+  async shows(text: RegExp): Promise<void> {
+    await until(
+      `${text} on the terminal, which shows ${JSON.stringify(this.#shown)}`,
+      () => text.test(this.#shown),
+    );
+  }
+
+  async type(text: string): Promise<void> {
+    await this.#keys.write(new TextEncoder().encode(text));
+  }
+
+  /** Waits for the end of gclient, and gives its exit code. */
+  async ended(): Promise<number> {
+    const { code } = await within("the end of gclient", this.#child.status);
+    await this.#read;
+    return code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
+    await this.#child.status;
+    await this.#read;
+    await this.#keys.close().catch(() => {});
+  }
+}
