@@ -37,6 +37,7 @@ import {
   tooManyRefusal,
 } from "./gate_errors.ts";
 import { NearNames } from "./near_names.ts";
+import { RAW_PATH, rawServerOf } from "./peer_fields.ts";
 import { SlotSet } from "../peer/slot_set.ts";
 import type { Refusal } from "../registry/refusal.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -426,6 +427,9 @@ export class Gatekeeper {
       }
       const error = call.server === ""
         ? undefined
+        // Operators cannot call it: it is the raw connection of another hub's caller.
+        : call.head.path === RAW_PATH
+        ? this.permitRaw(answer, rawServerOf(call.server, call.head))
         : this.permit(call.head, { operator: answer, server: call.server });
       if (error !== undefined) call.fail(endedError(operator, error));
       else {

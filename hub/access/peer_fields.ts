@@ -28,6 +28,10 @@ const HOW = `${PREFIX}how`;
 const SUBJECT = `${PREFIX}subject`;
 const UNTIL = `${PREFIX}until`;
 
+/** How a hub opens a raw connection for a caller of another one. */
+export const RAW_PATH = "/ghub.v1.Tunnel/Connect";
+const UPSTREAM_FIELD = "x-hub-upstream";
+
 const KINDS: readonly ProofKind[] = ["loopback", "token", "jwt", "certificate"];
 const NUMBER = /^\d{1,16}$/;
 
@@ -50,6 +54,18 @@ export interface ForwardedHead {
 /** Whether a field is one between hubs. */
 export function isPeerField(name: string): boolean {
   return name.startsWith(PREFIX);
+}
+
+/**
+ * Which server a raw connection asks for: one to an upstream goes over its server's tunnel, and needs a
+ * permission of its own.
+ */
+export function rawServerOf(
+  server: ServerName,
+  { fields }: { readonly fields: HeaderList },
+): ServerName {
+  const upstream = fields.find(([name]) => name === UPSTREAM_FIELD)?.[1];
+  return upstream === undefined ? server : `${server}/${upstream}`;
 }
 
 /** @param to Where the call goes; absent for the other hub's own services. */

@@ -288,6 +288,31 @@ Deno.test("13: an operator who is revoked at one hub only is ended, at whichever
   }
 });
 
+Deno.test("13: a raw connection ends when its operator may no longer call everything at the owner", async () => {
+  await using world = await guarded({ a: { alice: ALL }, b: { alice: ALL } });
+  const { hubs, server, change } = world;
+  hubs.put("edge-1", "b");
+  const socket = await dialTcp(hubs.of("a").hub.callAddress);
+  await until("the link", async () => {
+    const probe = call(world.caller, as("alice"), false);
+    const { stream } = await arrived(server);
+    answer(server, stream);
+    return (await ended(world.caller, probe)).status === Status.OK;
+  });
+  socket.write(`{"version":1,"server":"edge-1","token":"${TOKENS.alice}"}\n`);
+  const line = await server.heard(/^open \d+ .*Tunnel\/Connect/);
+  assert.doesNotMatch(line, /x-hub-peer/);
+  const stream = server.recorder.streams.get(Number(line.split(" ")[1]))!;
+  server.recorder.connection.headers(stream, ANSWER, false);
+  server.flush();
+  const [accepted] = await once(socket, "data");
+  assert.match(String(accepted), /"ok":true/);
+  const closed = once(socket, "close");
+  const noStop = '{ servers: "*", methods: /echo.v1.Echo/Stop, effect: deny }';
+  await change("b", { alice: `${ALL}\n      - ${noStop}` });
+  await closed;
+});
+
 Deno.test("12: labels that have changed while the call was on its way are judged as they are", async () => {
   const site = '{ servers: "*", labels: { site: a }, methods: "*", effect: allow }';
   await using world = await guarded({ a: { alice: site }, b: { alice: site } });

@@ -31,9 +31,12 @@ export class OpenLink implements ConnectionEvents, PumpProtocol {
   readonly resets: ResetPacer;
   /** Resolves with the reason. */
   readonly closed: Promise<string>;
+  /** Resolves when its stream ids are nearly used up: another link must take its place. */
+  readonly wornOut: Promise<undefined>;
   readonly #connection: Connection;
   readonly #link: SocketPump;
   readonly #resolveClosed: (reason: string) => void;
+  readonly #resolveWornOut: (nothing: undefined) => void;
   readonly #targets = new Map<string, RemoteServer>();
   #lost: string | undefined;
   #isLeaving = false;
@@ -45,6 +48,9 @@ export class OpenLink implements ConnectionEvents, PumpProtocol {
     const { promise, resolve } = Promise.withResolvers<string>();
     this.closed = promise;
     this.#resolveClosed = resolve;
+    const worn = Promise.withResolvers<undefined>();
+    this.wornOut = worn.promise;
+    this.#resolveWornOut = worn.resolve;
     this.#link = new SocketPump(socket, this);
     this.#connection = new Connection(this, {
       role: "client",
@@ -118,6 +124,7 @@ export class OpenLink implements ConnectionEvents, PumpProtocol {
     if (quietTicks >= LINK_DEAD_AFTER_S || stalledTicks >= LINK_DEAD_AFTER_S) {
       return this.close(`The other hub gave no sign of life for ${LINK_DEAD_AFTER_S} s`);
     }
+    if (this.#connection.isWornOut) this.#resolveWornOut(undefined);
     const isOver = this.#retiring || this.#isLeaving || this.#connection.isWornOut;
     if (isOver && this.calls === 0) return this.close("No call needs this link any more");
     this.#connection.ping();

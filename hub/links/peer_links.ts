@@ -169,7 +169,11 @@ export class PeerLinks {
         continue;
       }
       failures = 0;
-      const reason = await link.closed;
+      const reason = await Promise.race([link.closed, link.wornOut]);
+      if (reason === undefined) {
+        this.#retire(neighbour);
+        continue;
+      }
       if (neighbour.link === link) neighbour.link = undefined;
       if (signal.aborted) return;
       neighbour.reason = reason;

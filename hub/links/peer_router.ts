@@ -14,7 +14,12 @@ import type { CallHeaders } from "../access/call_head.ts";
 import { loadOf, type Routed } from "../access/call_router.ts";
 import { isTunnelService } from "../access/director.ts";
 import type { Gatekeeper } from "../access/gatekeeper.ts";
-import { type ForwardedHead, readPeerFields } from "../access/peer_fields.ts";
+import {
+  type ForwardedHead,
+  RAW_PATH,
+  rawServerOf,
+  readPeerFields,
+} from "../access/peer_fields.ts";
 import type { Operator } from "../auth/identity.ts";
 import { ERROR_DOMAIN } from "../errors.ts";
 import type { Limits } from "../limits/limits.ts";
@@ -22,10 +27,6 @@ import type { Peer } from "../net/peer.ts";
 import type { CallTarget } from "../peer/call_target.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { ServerName, Tunnel } from "../registry/tunnel.ts";
-
-/** How a hub opens a raw connection for a caller of another one. */
-const RAW_PATH = "/ghub.v1.Tunnel/Connect";
-const UPSTREAM_FIELD = "x-hub-upstream";
 
 /** What a head says, as it is needed for each call. */
 interface Forwarded extends Pick<ForwardedHead, "to"> {
@@ -87,7 +88,7 @@ export class PeerRouter {
     const target = registry.pick(server);
     if (target === undefined || target.generation !== generation) return notHere(server);
     const denied = head.path === RAW_PATH
-      ? gate.permitRaw(identity, rawServer(server, head))
+      ? gate.permitRaw(identity, rawServerOf(server, head))
       : isTunnelService(head.path)
       ? new RpcError(Status.PERMISSION_DENIED, "This is spoken between hub and servers only")
       : gate.permit(head, { operator: identity, server });
@@ -106,12 +107,6 @@ export class PeerRouter {
     }
     return known;
   }
-}
-
-/** A raw connection to an upstream goes over its server's tunnel, and needs a permission of its own. */
-function rawServer(server: ServerName, { fields }: CallHeaders): ServerName {
-  const upstream = fields.find(([name]) => name === UPSTREAM_FIELD)?.[1];
-  return upstream === undefined ? server : `${server}/${upstream}`;
 }
 
 /** The other hub's map is older than this one's truth: it reads the name again. */
