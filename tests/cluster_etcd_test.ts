@@ -42,7 +42,7 @@ function test(name: string, fn: () => Promise<void>): void {
   Deno.test({ name, ignore, fn });
 }
 
-test("no generation is given twice while the leader is killed, frozen and stopped, and all die", async () => {
+test("H1: no generation is given twice while the leader is killed, frozen and stopped, and all die", async () => {
   await using etcd = await Etcd.start({ members: 3 });
   await using one = member("one", etcd);
   await using other = member("other", etcd);
@@ -87,7 +87,7 @@ test("no generation is given twice while the leader is killed, frozen and stoppe
   assert.ok(tunnels.every(({ state }) => state === "open"), "none was cut");
 });
 
-test("all members are dead for longer than a session lasts: nobody is evicted", async () => {
+test("H2: all members are dead for longer than a session lasts: nobody is evicted", async () => {
   await using etcd = await Etcd.start({ members: 3 });
   await using one = member("one", etcd);
   await using other = member("other", etcd);
@@ -108,7 +108,7 @@ test("all members are dead for longer than a session lasts: nobody is evicted", 
   assert.deepEqual([standing.state, provisional.state], ["open", "open"]);
 });
 
-test("without a quorum servers are taken provisionally, but not another instance of a known name", async () => {
+test("H3: without a quorum servers are taken provisionally, but not another instance of a known name", async () => {
   await using etcd = await Etcd.start({ members: 3 });
   await using one = member("one", etcd);
   await using other = member("other", etcd);
@@ -131,7 +131,7 @@ test("without a quorum servers are taken provisionally, but not another instance
   assert.deepEqual([same.state, fresh.state], ["open", "open"]);
 });
 
-test("a hub that cannot reach etcd while that goes on and compacts reads everything again", async () => {
+test("H4: a hub that cannot reach etcd while that goes on and compacts reads everything again", async () => {
   await using etcd = await Etcd.start();
   const engine = new GivenEngine(new EtcdEngine({ members: etcd.addresses }));
   const real = new EtcdEngine({ members: etcd.addresses });
@@ -155,7 +155,7 @@ test("a hub that cannot reach etcd while that goes on and compacts reads everyth
   await members(one, other);
 });
 
-test("etcd without room is as good as away, until it has some", async () => {
+test("H5: etcd without room is as good as away, until it has some", async () => {
   await using etcd = await Etcd.start({ args: [`--quota-backend-bytes=${4 << 20}`] });
   await using one = member("one", etcd);
   await members(one);
@@ -178,7 +178,7 @@ test("etcd without room is as good as away, until it has some", async () => {
   assert.deepEqual([standing.state, provisional.state], ["open", "open"]);
 });
 
-test("etcd restored from a backup: its revisions went back, the epoch rises, and no generation comes again", async () => {
+test("H6: etcd restored from a backup: its revisions went back, the epoch rises, and no generation comes again", async () => {
   await using etcd = await Etcd.start();
   await using one = member("one", etcd);
   await using other = member("other", etcd);
@@ -202,7 +202,7 @@ test("etcd restored from a backup: its revisions went back, the epoch rises, and
   assert.ok(tunnels.every(({ state }) => state === "open"), "nothing was cut");
 });
 
-test("etcd with a narrow role: a hub needs its prefix alone, and a stranger's certificate opens nothing", async () => {
+test("H7: etcd with a narrow role: a hub needs its prefix alone, and a stranger's certificate opens nothing", async () => {
   await using etcd = await Etcd.start({ tls: true });
   await etcd.ctl("user", "add", "root", "--no-password");
   await etcd.ctl("user", "grant-role", "root", "root");
@@ -225,7 +225,7 @@ test("etcd with a narrow role: a hub needs its prefix alone, and a stranger's ce
   assert.equal(served.state, "open", "it serves its own servers all the same");
 });
 
-test("etcd's GOAWAY to a client that pings too often ends its calls, and not the process", async () => {
+test("H8: etcd's GOAWAY to a client that pings too often ends its calls, and not the process", async () => {
   await using etcd = await Etcd.start();
   const [{ host: hostname, port }] = etcd.addresses as [{ host: string; port: number }];
   const connection = await Deno.connect({ hostname, port });

@@ -83,7 +83,7 @@ async function two() {
 }
 
 Deno.test({
-  name: "a server at one hub answers calls through the other, also while etcd is away",
+  name: "H12: a server at one hub answers calls through the other, also while etcd is away",
   ignore,
   fn: async (t) => {
     await using world = await two();
@@ -125,7 +125,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a hub that leaves says so to the others before its servers hear of it",
+  name: "H13: a hub that leaves says so to the others before its servers hear of it",
   ignore,
   fn: async () => {
     await using world = await two();

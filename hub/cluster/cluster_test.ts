@@ -69,7 +69,7 @@ Deno.test("Cluster: one instance may be at two hubs, and each place has a genera
   assert.deepEqual([first.state, second.state], ["open", "open"]);
 });
 
-Deno.test("Cluster: another instance displaces the first one at whatever hub, and the third turn is refused", async () => {
+Deno.test("H11: another instance displaces the first one at whatever hub, and the third turn is refused", async () => {
   await using world = await two();
   const { one, other } = world;
   const gone = async (tunnel: MemberTunnel) => {
@@ -185,7 +185,7 @@ Deno.test("Cluster: a hub whose session has ended joins again, and keeps all tha
   );
 });
 
-Deno.test("Cluster: a hub that slept while its name went to another instance gives the name up", async () => {
+Deno.test("H10: a hub that slept while its name went to another instance gives the name up", async () => {
   await using world = await two();
   const { engine, one, other } = world;
   const old = await one.registered("edge-1", A!);
@@ -233,7 +233,7 @@ Deno.test("Cluster: an engine that was set up again begins another epoch", async
   await Deno.remove(dir, { recursive: true });
 });
 
-Deno.test("Cluster: a hub that starts ends the session of the one that died before it", async () => {
+Deno.test("H9: a hub that starts ends the session of the one that died before it", async () => {
   await using engine = new MemoryEngine();
   const dir = await Deno.makeTempDir();
   const options = { stateDir: dir, ttlMs: 600_000, renewMs: 200 };
