@@ -37,6 +37,7 @@ import { openRequests, readRequests } from "../request/request.ts";
 import { requestOptions, type RequestValues } from "../request/request_options.ts";
 import type { RequestStream } from "../request/request_stream.ts";
 import { targetSelectorOptions } from "./selector_options.ts";
+import { fieldsOf, fieldsOfNamed } from "./schema_words.ts";
 import { confirm, isFleet, runFleetCommand } from "./fleet_command.ts";
 import { processStdin } from "../request/stdin.ts";
 
@@ -114,6 +115,10 @@ export function rpcCommand<Response extends object>(rpc: RpcCommand<Response>): 
     options: {
       ...options,
       ...requestOptions,
+      set: {
+        ...requestOptions.set,
+        complete: typeof rpc.method === "string" ? fieldsOf(rpc.method) : fieldsOfNamed,
+      },
       ...printOptions,
       ...(rpc.toServer ? { ...targetSelectorOptions, ...fleetOptions, ...serverOptions } : {}),
       ...(rpc.takesServer ? defaultServerOptions : {}),

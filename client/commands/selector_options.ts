@@ -4,6 +4,7 @@
  * @module
  */
 import { type Options, type OptionValues, UsageError } from "../../shared/cli/program.ts";
+import { labelWords } from "./label_words.ts";
 import { parseSelector } from "../../shared/registration/selector.ts";
 
 /**
@@ -16,6 +17,7 @@ export const selectorOptions = {
     short: "-l",
     value: "SELECTOR",
     many: true,
+    complete: labelWords,
     help: "Only servers with these labels, as in env=prod,role in (edge,core),!canary,site!=ams",
   },
   label: {

@@ -5,17 +5,19 @@
  */
 import type { Argument, CompletionContext } from "../../shared/cli/program.ts";
 import type { ConnectionValues } from "../connect/connection_options.ts";
-import { planHubs } from "../call/route.ts";
+import { type CallRoute, planHubs } from "../call/route.ts";
 import { askServers } from "../call/server_list.ts";
 import { readToken } from "../connect/token.ts";
 
 /** Somebody who pressed TAB does not wait longer. */
 const COMPLETION_TIMEOUT_MS = 1000;
 
-/** The names of the servers at the hub. */
-export async function serverNames({ options, signal, env }: CompletionContext): Promise<string[]> {
+/** How a completion reaches the hub. */
+export async function completionRoute(
+  { options, signal, env }: CompletionContext,
+): Promise<CallRoute & { readonly deadline: number }> {
   const values = options as ConnectionValues;
-  const servers = await askServers({
+  return {
     ...await planHubs(values, env),
     // A command could ask for a password in the middle of a line.
     token: await readToken({ ...values, tokenCommand: [] }, env),
@@ -27,7 +29,12 @@ export async function serverNames({ options, signal, env }: CompletionContext): 
     connectTimeoutMs: COMPLETION_TIMEOUT_MS,
     signal,
     trace: undefined,
-  }, {});
+  };
+}
+
+/** The names of the servers at the hub. */
+export async function serverNames(context: CompletionContext): Promise<string[]> {
+  const servers = await askServers(await completionRoute(context), {});
   return servers.map(({ name = "" }) => name);
 }
 

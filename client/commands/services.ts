@@ -27,6 +27,7 @@ import { printable } from "../../shared/text/printable.ts";
 import { Reflection } from "../call/reflection.ts";
 import { ReflectionError } from "../call/reflection_errors.ts";
 import { rpcCommand } from "./rpc_command.ts";
+import { methodWords, symbolWords } from "./schema_words.ts";
 import { serverArgument } from "./server_argument.ts";
 
 /** Default limit of asking what there is. */
@@ -190,6 +191,7 @@ export const describeCommand: Command = {
       name: "symbol",
       summary: "the full name of a service, message, enum, method, field or extension; * for all",
       optional: true,
+      complete: symbolWords,
     },
     server,
   ],
@@ -230,6 +232,7 @@ export const callCommand: Command = rpcCommand({
   args: [{
     name: "method",
     summary: "package.Service/Method, or as much of its end as only one method has",
+    complete: methodWords,
   }, servers],
   title: ({ args }) => args[0] ?? "call",
   method: async (context, route) => {

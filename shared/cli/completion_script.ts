@@ -59,6 +59,7 @@ const TEMPLATES: Readonly<Record<Shell, string>> = {
     case "$answer" in
       :file) compopt -o filenames; mapfile -t -O "\${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "\${word#"$keep"}") ;;
       :directory) compopt -o filenames; mapfile -t -O "\${#COMPREPLY[@]}" COMPREPLY < <(compgen -d -- "\${word#"$keep"}") ;;
+      *=) compopt -o nospace; COMPREPLY+=("\${answer#"$keep"}") ;;
       ?*) COMPREPLY+=("\${answer#"$keep"}") ;;
     esac
   done < <("\${words[0]/#\~/$HOME}" @COMPLETE@ "\${words[@]:1}" 2>/dev/null)

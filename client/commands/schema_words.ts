@@ -1,0 +1,113 @@
+/**
+ * Completion of what a server's schema names: methods, symbols, and fields after `--set`.
+ *
+ * The server is the one that is named, or the only one at the hub; else the hub itself is asked.
+ *
+ * @module
+ */
+import protobuf from "protobufjs";
+import type { CompletionContext } from "../../shared/cli/program.ts";
+import { jsonName } from "../../shared/codec/fields.ts";
+import { methodOf, methodPath } from "../../shared/grpc/service.ts";
+import { root } from "../../shared/grpc/root.ts";
+import { messageTypes } from "../call/call.ts";
+import { Catalog } from "../call/catalog.ts";
+import { Reflection } from "../call/reflection.ts";
+import { askServers } from "../call/server_list.ts";
+import { readSchemaFiles } from "../call/schema_files.ts";
+import type { SchemaValues } from "../call/schema_options.ts";
+import { dial } from "../connect/dial.ts";
+import { SharedChannel } from "../connect/shared_channel.ts";
+import { completionRoute } from "./server_argument.ts";
+
+/** More services are not asked about. */
+const MAX_SERVICES = 50;
+
+/** Gives what is known at the end of the way to a catalog. */
+async function withCatalog<T>(
+  context: CompletionContext,
+  server: string | undefined,
+  use: (catalog: Catalog) => Promise<T>,
+): Promise<T> {
+  const route = await completionRoute(context);
+  const { address, connectTimeoutMs: timeoutMs, signal, deadline } = route;
+  await using shared = new SharedChannel(() => dial(address, { ...route, timeoutMs, signal }));
+  const named = server ?? await onlyServer({ ...route, shared });
+  const reflection = () =>
+    Promise.resolve(new Reflection({ ...route, shared, server: named }, deadline));
+  const files = await readSchemaFiles(context.options as SchemaValues);
+  return await use(new Catalog({ files, reflection }));
+}
+
+async function onlyServer(route: Parameters<typeof askServers>[0]): Promise<string | undefined> {
+  const [first, ...others] = await askServers(route, {});
+  return others.length === 0 ? first?.name : undefined;
+}
+
+async function services(catalog: Catalog): Promise<protobuf.Service[]> {
+  const names = (await catalog.services()).slice(0, MAX_SERVICES);
+  const found = await Promise.all(names.map(async (name) => {
+    const { root, symbol } = await catalog.find(name);
+    return root.lookup(`.${symbol}`);
+  }));
+  return found.filter((one) => one instanceof protobuf.Service);
+}
+
+/** `package.Service/Method`. */
+export function methodWords(context: CompletionContext): Promise<string[]> {
+  return withCatalog(
+    context,
+    context.args[1],
+    async (catalog) =>
+      (await services(catalog)).flatMap((service) =>
+        service.methodsArray.map((method) => methodPath(method).slice(1))
+      ),
+  );
+}
+
+/** Services, and the messages of their methods. */
+export function symbolWords(context: CompletionContext): Promise<string[]> {
+  return withCatalog(context, context.args[1], async (catalog) => {
+    const found = await services(catalog);
+    const messages = found.flatMap((service) =>
+      service.methodsArray.flatMap((method) => Object.values(messageTypes(method)))
+    );
+    return [...new Set([...found, ...messages].map((one) => one.fullName.slice(1)))].sort();
+  });
+}
+
+/** Completes `--set` for a method of our own. */
+export function fieldsOf(name: string): (context: CompletionContext) => string[] {
+  return ({ word }) => fieldWords(messageTypes(methodOf(root, name)!).request, word);
+}
+
+/** Completes `--set` for the method that the line names. */
+export async function fieldsOfNamed(context: CompletionContext): Promise<string[]> {
+  const [name, server] = context.args;
+  if (name === undefined) return [];
+  return await withCatalog(context, server, async (catalog) => {
+    const method = await catalog.method(name, { offline: false });
+    return fieldWords(messageTypes(method).request, context.word);
+  });
+}
+
+/** `wait=`; after a dot the fields within; after the sign the values of an enum or a bool. */
+function fieldWords(type: protobuf.Type, word: string): string[] {
+  const path = word.split("=", 1)[0]!.split(".");
+  const last = path.pop()!;
+  let scope = type;
+  for (const name of path) {
+    const inner = scope.fieldsArray.find((field) => jsonName(field) === name)?.resolve();
+    if (!(inner?.resolvedType instanceof protobuf.Type) || inner.map) return [];
+    scope = inner.resolvedType;
+  }
+  const before = path.map((name) => `${name}.`).join("");
+  if (!word.includes("=")) return scope.fieldsArray.map((field) => `${before}${jsonName(field)}=`);
+  const field = scope.fieldsArray.find((field) => jsonName(field) === last)?.resolve();
+  const values = field?.type === "bool"
+    ? ["true", "false"]
+    : field?.resolvedType instanceof protobuf.Enum
+    ? Object.keys(field.resolvedType.values)
+    : [];
+  return values.map((value) => `${before}${last}=${value}`);
+}
