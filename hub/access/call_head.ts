@@ -15,7 +15,13 @@ import type { KnownCaller } from "../auth/identity.ts";
 import { type Wish, wishOf } from "./director.ts";
 import { isProxyField } from "../auth/behind_proxy.ts";
 import type { Forwarding } from "../peer/call_target.ts";
-import { type ForwardedOperator, isPeerField, peerFields } from "./peer_fields.ts";
+import {
+  type ForwardedHead,
+  type ForwardedOperator,
+  isPeerField,
+  peerFields,
+  readPeerFields,
+} from "./peer_fields.ts";
 import type { CallHead } from "../registry/tunnel.ts";
 
 /** Fields that are for the hub alone, and those that only the hub may write. */
@@ -71,6 +77,7 @@ export class CallHeaders implements CallHead {
   /** It came through a proxy: see `auth/behind_proxy.ts`. */
   readonly forwarded: boolean = false;
   #wish: Wish | RpcError | undefined;
+  #forwardedHead: ForwardedHead | RpcError | undefined;
   /** Who was let in with it, on the connection that it came on. */
   admission: KnownCaller | undefined;
   /** The beginning of its audit record, and for which call it was made; written by the journal. */
@@ -101,6 +108,11 @@ export class CallHeaders implements CallHead {
   /** Where it asks to go. */
   get wish(): Wish | RpcError {
     return this.#wish ??= wishOf(this);
+  }
+
+  /** What another hub says of it; to be asked for what comes over a link only. */
+  get forwardedHead(): ForwardedHead | RpcError {
+    return this.#forwardedHead ??= readPeerFields(this.fields);
   }
 
   /**

@@ -19,11 +19,18 @@ export interface CallIdentity {
   readonly credentialUsed: boolean;
 }
 
-/** What a call keeps of who was let in; a refusal stays what it is. */
-export function callIdentity(answer: Operator | RpcError): CallIdentity | RpcError {
+/**
+ * What a call keeps of who was let in; a refusal stays what it is.
+ *
+ * @param used Whether its `authorization` was for the hub. @default as for a token or a JWT
+ */
+export function callIdentity(
+  answer: Operator | RpcError,
+  used?: boolean,
+): CallIdentity | RpcError {
   if (answer instanceof RpcError) return answer;
   const { name, grant, how, subject, expiresAtMs } = answer;
-  const credentialUsed = how === "token" || how === "jwt";
+  const credentialUsed = used ?? (how === "token" || how === "jwt");
   // Each call makes one: no spreading.
   const identity: { -readonly [Name in keyof CallIdentity]: CallIdentity[Name] } = {
     name,

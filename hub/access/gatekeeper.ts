@@ -37,7 +37,7 @@ import {
   tooManyRefusal,
 } from "./gate_errors.ts";
 import { NearNames } from "./near_names.ts";
-import { RAW_PATH, rawServerOf } from "./peer_fields.ts";
+import { type ForwardedOperator, RAW_PATH, rawServerOf } from "./peer_fields.ts";
 import { SlotSet } from "../peer/slot_set.ts";
 import type { Refusal } from "../registry/refusal.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -170,13 +170,14 @@ export class Gatekeeper {
    */
   authorizeForwarded(
     head: CallHeaders,
-    operator: Omit<Operator, "grant">,
+    forwarded: ForwardedOperator,
     peer: Peer,
   ): Operator | RpcError {
     const known = head.admission;
     if (known !== undefined && known.epoch === this.#epoch && Date.now() < known.untilMs) {
       return known.operator;
     }
+    const operator = { kind: "operator", ...forwarded } as const;
     const request: CallRequest = {
       remote: hostOf(peer.remoteAddress),
       authorization: undefined,

@@ -19,12 +19,27 @@ import type { ServerInfo, ServerName, Tunnel } from "../registry/tunnel.ts";
 import type { QueueOptions } from "../registry/wait_queue.ts";
 import type { ClusterView, Place } from "./view.ts";
 
+/** A tunnel at another hub, as calls go to it. */
+export interface RemoteTarget extends ServerTarget {
+  /** The way to it takes new calls. */
+  readonly isOpen: boolean;
+}
+
 /** The ways to other hubs. */
 export interface PlaceLinks {
   /** The way to a place; `undefined` while its hub cannot be reached. */
-  targetOf(place: Place): ServerTarget | undefined;
+  targetOf(place: Place): RemoteTarget | undefined;
   /** Called when a way has opened or was lost. */
   onChange(listener: () => void): Disposable;
+}
+
+/** Choices that are remembered; beyond, all are made again. */
+const MAX_CHOSEN = 10_000;
+
+/** A place at another hub, and the way to it. */
+interface Chosen {
+  readonly place: Place;
+  readonly target: RemoteTarget;
 }
 
 export interface DirectoryOptions {
@@ -41,6 +56,8 @@ export class Directory {
   readonly #registry: DirectoryOptions["registry"];
   readonly #view: DirectoryOptions["view"];
   readonly #links: PlaceLinks;
+  /** The last choice for each name, until the view or a link changes: each call asks, more than once. */
+  readonly #chosen = new Map<ServerName, Chosen>();
   /** What is called when a place of a name may have come. */
   readonly #waiting = new Map<ServerName, Set<() => void>>();
   #changes = 0;
@@ -51,9 +68,14 @@ export class Directory {
     this.#links = links;
     view.onChange(({ server }) => {
       this.#changes++;
+      if (server === undefined) this.#chosen.clear();
+      else this.#chosen.delete(server);
       this.#wake(server);
     });
-    links.onChange(() => this.#wake());
+    links.onChange(() => {
+      this.#chosen.clear();
+      this.#wake();
+    });
   }
 
   /** Where calls to a name go now. */
@@ -152,9 +174,18 @@ export class Directory {
   }
 
   /** Of the places that can be reached the one whose hub comes first for this name. */
-  #best(name: ServerName): { readonly place: Place; readonly target: ServerTarget } | undefined {
+  #best(name: ServerName): Chosen | undefined {
+    const known = this.#chosen.get(name);
+    if (known?.target.isOpen) return known;
+    const best = this.#choose(name);
+    if (this.#chosen.size >= MAX_CHOSEN) this.#chosen.clear();
+    if (best !== undefined) this.#chosen.set(name, best);
+    return best;
+  }
+
+  #choose(name: ServerName): Chosen | undefined {
     const places = newest(this.#view.placesOf(name));
-    let best: { readonly place: Place; readonly target: ServerTarget } | undefined;
+    let best: Chosen | undefined;
     let bestRank = -1;
     for (const place of places) {
       if (place.hub.state !== "open") continue;

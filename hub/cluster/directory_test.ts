@@ -3,11 +3,10 @@ import { ResetPacer } from "../peer/reset_pacer.ts";
 import { ReceiveBudget } from "../peer/receive_budget.ts";
 import { Connection } from "../../shared/http2/connection.ts";
 import { Registry } from "../registry/registry.ts";
-import type { ServerTarget } from "../peer/call_target.ts";
 import { Recorder } from "../../shared/http2/testing/recorder.ts";
 import { HandMadeView } from "../testing/hand_made_view.ts";
 import { placeOf } from "../testing/linked_hubs.ts";
-import { Directory } from "./directory.ts";
+import { Directory, type RemoteTarget } from "./directory.ts";
 import type { HubRecord, Place } from "./view.ts";
 
 const hub = (name: string, state: HubRecord["state"] = "open"): HubRecord => ({
@@ -29,9 +28,13 @@ function linkedWith(...names: string[]) {
   return {
     names: new Set(names),
     tell: () => listeners.forEach((listener) => listener()),
-    targetOf({ hub, info }: Place): ServerTarget | undefined {
-      if (!this.names.has(hub.name)) return undefined;
+    targetOf({ hub, info }: Place): RemoteTarget | undefined {
+      const { names } = this;
+      if (!names.has(hub.name)) return undefined;
       return {
+        get isOpen() {
+          return names.has(hub.name);
+        },
         name: info.name,
         hop: "peer",
         id: hub.name,
@@ -92,6 +95,25 @@ Deno.test("Directory.pick() spreads names over the hubs that have them, and stay
     counts[id] = (counts[id] ?? 0) + 1;
   }
   assert.ok(counts["b"]! > 350 && counts["c"]! > 350, JSON.stringify(counts));
+});
+
+Deno.test("Directory.pick() remembers its choice only as long as the way is open", () => {
+  const { view, links, directory } = begin("b", "c");
+  const info = { ...placeOf("edge-1", hub("b")).info, instance: "one" };
+  const at = (name: string) => placeOf("edge-1", hub(name), { info });
+  view.setPlaces("edge-1", [at("b"), at("c")]);
+  const first = directory.pick("edge-1")!.id;
+  const other = first === "b" ? "c" : "b";
+  // Without a word of the links, as a hub's GOAWAY is.
+  links.names.delete(first);
+  assert.equal(directory.pick("edge-1")?.id, other);
+  links.names.add(first);
+  links.tell();
+  assert.equal(directory.pick("edge-1")?.id, first);
+  view.setPlaces("edge-1", [at(other)]);
+  assert.equal(directory.pick("edge-1")?.id, other);
+  view.setPlaces("edge-1", []);
+  assert.equal(directory.pick("edge-1"), undefined);
 });
 
 Deno.test("Directory.waitFor() is woken by the view and by links, and gives up with its signal", async () => {

@@ -165,6 +165,17 @@ Deno.test("6: calls on their way are unknown when their hub is lost, and later o
   );
 });
 
+Deno.test("6: a server with a tunnel to each hub is reached, though the hubs cannot reach each other", async () => {
+  await using world = await begin();
+  const { hubs, caller } = world;
+  await using near = await dialTunnel(hubs.of("a").hub.tunnelAddress, "edge-1");
+  hubs.put("edge-1", "b");
+  hubs.of("b").hub.close();
+  const made = call(caller);
+  answer(near, (await arrived(near)).stream);
+  assert.equal((await ended(caller, made)).status, Status.OK);
+});
+
 Deno.test("a tunnel that is lost at its own hub is unknown, and says so through both", async () => {
   await using world = await begin();
   const { hubs, server, caller } = world;

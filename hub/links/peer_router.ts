@@ -14,24 +14,13 @@ import type { CallHeaders } from "../access/call_head.ts";
 import { loadOf, type Routed } from "../access/call_router.ts";
 import { isTunnelService } from "../access/director.ts";
 import type { Gatekeeper } from "../access/gatekeeper.ts";
-import {
-  type ForwardedHead,
-  RAW_PATH,
-  rawServerOf,
-  readPeerFields,
-} from "../access/peer_fields.ts";
-import type { Operator } from "../auth/identity.ts";
+import { RAW_PATH, rawServerOf } from "../access/peer_fields.ts";
 import { ERROR_DOMAIN } from "../errors.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { Peer } from "../net/peer.ts";
 import type { CallTarget } from "../peer/call_target.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { ServerName, Tunnel } from "../registry/tunnel.ts";
-
-/** What a head says, as it is needed for each call. */
-interface Forwarded extends Pick<ForwardedHead, "to"> {
-  readonly operator: Omit<Operator, "grant">;
-}
 
 export interface PeerRouterOptions {
   /** This hub's name, for errors. */
@@ -47,8 +36,6 @@ export interface PeerRouterOptions {
 /** Takes the place of `CallRouter` for calls that come over a link. */
 export class PeerRouter {
   readonly #options: PeerRouterOptions;
-  /** Hubs repeat what they forward, and with it the list. */
-  readonly #read = new WeakMap<CallHeaders, Forwarded | RpcError>();
 
   constructor(options: PeerRouterOptions) {
     this.#options = options;
@@ -56,13 +43,11 @@ export class PeerRouter {
 
   /** Who calls, as the other hub says. */
   identify(head: CallHeaders, peer: Peer): CallIdentity | RpcError {
-    const forwarded = this.#forwarded(head);
+    const forwarded = head.forwardedHead;
     if (forwarded instanceof RpcError) return forwarded;
-    const identity = callIdentity(
-      this.#options.gate.authorizeForwarded(head, forwarded.operator, peer),
-    );
+    const answer = this.#options.gate.authorizeForwarded(head, forwarded.operator, peer);
     // A credential for the hubs was taken out by the other one: what is left is the server's.
-    return identity instanceof RpcError ? identity : { ...identity, credentialUsed: false };
+    return callIdentity(answer, false);
   }
 
   /** Where it goes, or why nowhere: nothing was delivered then. */
@@ -78,7 +63,7 @@ export class PeerRouter {
 
   #route(head: CallHeaders, identity: CallIdentity): Routed | RpcError {
     const { gate, registry, limits, own } = this.#options;
-    const forwarded = this.#forwarded(head);
+    const forwarded = head.forwardedHead;
     if (forwarded instanceof RpcError) return forwarded;
     const { to } = forwarded;
     if (to === undefined) {
@@ -94,18 +79,6 @@ export class PeerRouter {
       : gate.permit(head, { operator: identity, server });
     return denied ?? limits.refusal(identity.name, loadOf(server, target, identity.name)) ??
       { server, target, waitMs: 0 };
-  }
-
-  #forwarded(head: CallHeaders): Forwarded | RpcError {
-    let known = this.#read.get(head);
-    if (known === undefined) {
-      const read = readPeerFields(head.fields);
-      known = read instanceof RpcError
-        ? read
-        : { operator: { kind: "operator", ...read.operator }, to: read.to };
-      this.#read.set(head, known);
-    }
-    return known;
   }
 }
 

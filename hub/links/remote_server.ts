@@ -5,7 +5,8 @@
  * @module
  */
 import type { Place } from "../cluster/view.ts";
-import type { Forwarding, ServerTarget } from "../peer/call_target.ts";
+import type { RemoteTarget } from "../cluster/directory.ts";
+import type { Forwarding } from "../peer/call_target.ts";
 import type { ReceiveBudget } from "../peer/receive_budget.ts";
 import type { ResetPacer } from "../peer/reset_pacer.ts";
 
@@ -16,10 +17,11 @@ export interface Linked {
   readonly side: ReceiveBudget;
   readonly resets: ResetPacer;
   readonly lost: string | undefined;
+  readonly isOpen: boolean;
 }
 
 /** A server as a target of calls that another hub takes further. */
-export class RemoteServer implements ServerTarget {
+export class RemoteServer implements RemoteTarget {
   readonly hop = "peer";
   /** The server's name. */
   readonly name: string;
@@ -39,6 +41,10 @@ export class RemoteServer implements ServerTarget {
     this.side = link.side;
     this.resets = link.resets;
     this.forwarding = { server: name, generation, hub: link.hub, link: link.id };
+  }
+
+  get isOpen(): boolean {
+    return this.#link.isOpen;
   }
 
   get lost(): string | undefined {
