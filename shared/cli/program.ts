@@ -13,6 +13,7 @@ import { printableLines } from "../text/printable.ts";
 import { COMPLETE, complete } from "./complete.ts";
 import { completionCommand } from "./completion_script.ts";
 import { type Io, processIo } from "./io.ts";
+import { manCommand } from "./man_command.ts";
 import { parse } from "./parse.ts";
 import { dropPermissions } from "./permissions.ts";
 import { listenToSignals, SignalError } from "./signals.ts";
@@ -64,7 +65,7 @@ export async function runProgram(
   const { commands } = program;
   const full = commands.length === 0
     ? program
-    : { ...program, commands: [...commands, completionCommand(program)] };
+    : { ...program, commands: [...commands, completionCommand(program), manCommand(program)] };
   const { dropped = [] } = overrides;
   let looked = false;
   using signals = overrides.signal === undefined
