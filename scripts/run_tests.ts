@@ -6,8 +6,9 @@
  */
 import { readArguments, runScript } from "./arguments.ts";
 import { UsageError } from "../shared/cli/usage_error.ts";
-import { keepCompiledFiles } from "./run_tests/compiled_files.ts";
-import { batchesOf, collect, type Kind, testsOfPrograms } from "./run_tests/files.ts";
+import { bundlePrograms } from "./run_tests/bundles.ts";
+import { keepCompiledFiles, sharedFolder } from "./run_tests/compiled_files.ts";
+import { batchesOf, collect, type Kind, kindOf, testsOfPrograms } from "./run_tests/files.ts";
 import { Runner } from "./run_tests/runner.ts";
 
 const USAGE = `
@@ -49,7 +50,7 @@ async function main(args: readonly string[]): Promise<number> {
     throw new UsageError(`--${kinds[0]} and --programs cannot go together`);
   }
   await using cleanup = new AsyncDisposableStack();
-  const env: Record<string, string> = await keepCompiledFiles(cleanup);
+  const env: Record<string, string> = {};
   if (values.programs !== undefined) {
     env["GHUB_PROGRAMS"] = await folderOfPrograms(values.programs);
     // They unpack once for all tests, whatever HOME a test gives them.
@@ -71,10 +72,23 @@ async function main(args: readonly string[]): Promise<number> {
   const all = collect(positionals, kind);
   const files = values.programs === undefined ? all : testsOfPrograms(all);
   if (files.length === 0) throw new UsageError("There is no such test");
+  const shared = await sharedFolder(cleanup);
+  Object.assign(env, await keepCompiledFiles(shared));
+  if (values.programs === undefined && files.some(({ path }) => kindOf(path) !== "unit")) {
+    Object.assign(env, await bundlesOrNone(shared));
+  }
   if (values.junit !== undefined) await Deno.mkdir(values.junit, { recursive: true });
   return await new Runner({ jobs, env, filter: values.filter, junit: values.junit }).run(
     batchesOf(files),
   );
+}
+
+/** Without the network and never having had it, tests take longer and say the same. */
+async function bundlesOrNone(dir: string): Promise<Record<string, string>> {
+  return await bundlePrograms(dir).catch((error) => {
+    console.warn(`Tests start the programs from their sources: ${error.message}`);
+    return {};
+  });
 }
 
 /** Programs under test have an environment in which a registry may be out of reach. */

@@ -120,7 +120,8 @@ export function isTest(path: string): boolean {
   return path.endsWith("_test.ts");
 }
 
-function kindOf(path: string): "unit" | "system" | "slow" {
+/** Of which of the three kinds a file is. */
+export function kindOf(path: string): "unit" | "system" | "slow" {
   if (SLOW.includes(path)) return "slow";
   return isOfPrograms(path) ? "system" : "unit";
 }

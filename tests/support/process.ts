@@ -86,6 +86,8 @@ export function toolEnv(): Record<string, string> {
 
 /** A folder of executables that take the place of the sources: `deno task test:system --programs`. */
 const PROGRAMS = Deno.env.get("GHUB_PROGRAMS");
+/** A folder of the programs' bundles, which the runner of the tests makes: they start sooner. */
+const BUNDLES = Deno.env.get("GHUB_BUNDLES");
 const EXECUTABLES: Readonly<Record<string, string>> = {
   "hub/main.ts": "ghub",
   "server/main.ts": "gserver",
@@ -93,13 +95,17 @@ const EXECUTABLES: Readonly<Record<string, string>> = {
 };
 
 /**
- * How a file of this repository is run: arguments for Deno, or one of our executables where those
- * are what is tested. {@linkcode Process.deno} and {@linkcode Process.run} take both; for others
+ * How a file of this repository is run: arguments for Deno, which may name the bundle of a program, or
+ * one of our executables where those are what is tested. {@linkcode Process.deno} and {@linkcode Process.run} take both; for others
  * there is {@linkcode commandLine}.
  */
 export function source(file: string): string[] {
   const executable = EXECUTABLES[file];
   if (PROGRAMS !== undefined && executable !== undefined) return [`${PROGRAMS}/${executable}`];
+  if (BUNDLES !== undefined && executable !== undefined) {
+    // No deno.json is near it.
+    return ["run", "-A", "--quiet", "--unstable-net", "--no-lock", `${BUNDLES}/${executable}.js`];
+  }
   return ["run", "-A", "--quiet", new URL(`../../${file}`, import.meta.url).pathname];
 }
 
