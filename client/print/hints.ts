@@ -27,6 +27,9 @@ const unconnected = (text: RegExp) => (failure: CallFailure) =>
 /** How the hub begins the reason of a tunnel that it ended because its credential is good no more. */
 const SHUT_OUT = /^The hub no longer lets /;
 
+/** How servers say that they have no reflection: those who do not know the word for it, too. */
+const NO_REFLECTION: ReadonlySet<string> = new Set(["UNIMPLEMENTED", "UNKNOWN", "INTERNAL"]);
+
 const RULES: readonly Rule[] = [
   {
     // Nothing went wrong: what is to be done is known, or nothing is.
@@ -164,7 +167,9 @@ const RULES: readonly Rule[] = [
     hint: () => "--timeout gives it more time",
   },
   {
-    when: (failure) => code("UNIMPLEMENTED")(failure) && failure.title === "reflection",
+    when: (failure) =>
+      failure.title === "reflection" && NO_REFLECTION.has(statusName(failure.error.code)) &&
+      hopOf(failure.error, failure) !== "hub",
     hint: () =>
       "Describe its services with --proto FILE or --protoset FILE: there is no reflection there; " +
       "gclient fluentd and gclient hub need none",
