@@ -42,7 +42,17 @@ export class HubWatch implements Disposable {
     this.#client.close();
   }
 
-  #list(request: ListServersRequest): Promise<readonly ListedServer[]> {
+  async #list(request: ListServersRequest): Promise<readonly ListedServer[]> {
+    const all: ListedServer[] = [];
+    for (let pageToken = "";;) {
+      const { servers = [], nextPageToken = "" } = await this.#page({ ...request, pageToken });
+      all.push(...servers);
+      if (nextPageToken === "") return all;
+      pageToken = nextPageToken;
+    }
+  }
+
+  #page(request: ListServersRequest): Promise<ListServersResponse> {
     return new Promise((resolve, reject) => {
       this.#client.makeUnaryRequest(
         path,
@@ -51,7 +61,7 @@ export class HubWatch implements Disposable {
         request,
         new Metadata(),
         { deadline: Date.now() + 30_000 },
-        (error, response) => error ? reject(error) : resolve(response?.servers ?? []),
+        (error, response) => error ? reject(error) : resolve(response ?? {}),
       );
     });
   }
