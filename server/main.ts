@@ -19,6 +19,7 @@ import { toConfig } from "./commands/serve_config.ts";
 import { options, TOKEN_VARIABLE } from "./commands/serve_options.ts";
 import { Mask } from "./fluentd/mask.ts";
 import { fluentdService } from "./fluentd/mod.ts";
+import { serverDoctorCommand } from "./commands/doctor.ts";
 import { policyCommand } from "./commands/policy.ts";
 import { Guard } from "./policy/guard.ts";
 import { startServer } from "./server.ts";
@@ -72,6 +73,7 @@ export function createProgram({ services = [] }: ProgramOptions = {}): Program {
         program: "gserver",
         stateDirs: (env) => [defaultStateDir(env, Deno.uid()).path],
       }),
+      serverDoctorCommand,
       policyCommand,
     ],
   };

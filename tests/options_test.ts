@@ -87,6 +87,7 @@ const SAMPLES: Readonly<Record<string, string>> = {
   SELECTOR: "env=prod",
   HASH: `sha256:${"a".repeat(64)}`,
   "KEY=VALUE": "env=prod",
+  "KEY=VALUE|@FILE": "env=prod",
   "KEY=VALUE,…": "env=prod",
   "NAME=ADDRESS": "payments=127.0.0.1:50051",
   "NAME=FILE": "payments=/etc/x.pem",
