@@ -1,6 +1,7 @@
 /**
  * The suite `cluster`: what a call costs that one hub forwards to another one, compared with a call at
- * the hub that has the server, on the same machine and in turns.
+ * the hub that has the server, on the same machine and in turns; and what is lost when one of two hubs
+ * dies or drains, compared with one hub alone.
  *
  * @module
  */
@@ -8,6 +9,7 @@ import { HUB_V8_FLAGS } from "../../scripts/build/programs.ts";
 import { Program } from "../program.ts";
 import type { Suite } from "../suite.ts";
 import { figure, ratio, table } from "../table.ts";
+import { type FaultFigures, measureHubFault } from "./cluster/hub_faults.ts";
 import { type Figures, measureWays, ROWS, type Way } from "../ways.ts";
 
 const SERVER = "bench";
@@ -50,19 +52,58 @@ export const cluster: Suite = async ({ seconds, rounds, log }) => {
   ]);
   const cpuRatio = (forwarded.parallelCpuUs ?? NaN) / (local.parallelCpuUs ?? NaN);
   const moreUs = (forwarded.serialP50Us ?? NaN) - (local.serialP50Us ?? NaN);
+  const faults = await measureFaults(log);
+  const [killed, drained] = [faults.kill[1], faults.drain[1]];
   const goals = [
+    goal(
+      "one of two hubs killed: calls lost that were not on their way through it",
+      killed.otherFailures,
+      0,
+    ),
+    goal("… outcomes that the servers contradict", killed.untrue, 0),
+    goal("one of two hubs drained: calls lost", drained.lost + drained.otherFailures, 0),
     goal("CPU of both hubs, 64 in flight, of a local call", cpuRatio, MAX_CPU_RATIO),
     goal("p50 more for a single call, µs", moreUs, MAX_P50_MORE_US),
   ];
   return {
-    figures: { ...figures, cpuRatio, moreUs },
+    figures: { ...figures, cpuRatio, moreUs, faults },
     text: [
+      faultTable(faults),
       table([["", "local", "forwarded", "forwarded/local"], ...rows]),
       table([["goal", "at most", "measured", ""], ...goals.map(({ row }) => row)]),
     ].join("\n\n"),
     missed: goals.filter(({ isMet }) => !isMet).length,
   };
 };
+
+/** Of one hub alone, and of two. */
+type Faults = Readonly<Record<"kill" | "drain", readonly [FaultFigures, FaultFigures]>>;
+
+async function measureFaults(log: (text: string) => void): Promise<Faults> {
+  const measure = async (fault: "kill" | "drain") => {
+    log(`One hub, then one of two: ${fault}`);
+    return [
+      await measureHubFault(fault, { hubs: 1 }),
+      await measureHubFault(fault, { hubs: 2 }),
+    ] as const;
+  };
+  return { kill: await measure("kill"), drain: await measure("drain") };
+}
+
+function faultTable({ kill, drain }: Faults): string {
+  const row = (what: string, value: (figures: FaultFigures) => number) => [
+    what,
+    ...[...kill, ...drain].map((figures) => figure(value(figures))),
+  ];
+  return table([
+    ["a hub goes under load, 50 servers", "killed: 1 hub", "2 hubs", "drained: 1 hub", "2 hubs"],
+    row("calls", ({ calls }) => calls),
+    row("lost on their way through it", ({ lost }) => lost),
+    row("others that failed", ({ otherFailures }) => otherFailures),
+    row("outcomes that the servers contradict", ({ untrue }) => untrue),
+    row("all servers reachable after, ms", ({ reachableMs }) => reachableMs),
+  ]);
+}
 
 function goal(what: string, measured: number, most: number) {
   const isMet = measured <= most;
