@@ -9,23 +9,53 @@
  */
 import { basename } from "node:path";
 import { VERSION } from "../shared/version.ts";
-import { readArguments, runScript } from "./arguments.ts";
+import { type Context, defineCommand } from "../shared/cli/command.ts";
+import type { Options } from "../shared/cli/option.ts";
+import { runScript } from "./script.ts";
 import { UsageError } from "../shared/cli/usage_error.ts";
 import { bundle } from "./build/bundle.ts";
 import { compile } from "./build/compile.ts";
 import { PROGRAMS, type ProgramSource } from "./build/programs.ts";
 import { MACHINES, packDeno, selfExtracting } from "./build/self_extracting.ts";
 
-const USAGE = `
-Usage: deno task build [--out DIR] [--target TARGET]… [--self-extracting [--deno FILE]] [NAME]…
+const options = {
+  out: {
+    flag: "--out",
+    value: "FOLDER",
+    default: ".",
+    perRun: true,
+    help: "Where to; with several targets, each gets a folder of its own",
+    complete: "directory",
+  },
+  targets: {
+    flag: "--target",
+    value: "TARGET",
+    many: true,
+    defaultText: "this system",
+    perRun: true,
+    help: "For another system, such as aarch64-unknown-linux-gnu",
+  },
+  selfExtracting: {
+    flag: "--self-extracting",
+    perRun: true,
+    help: "Does not try deno compile",
+  },
+  deno: {
+    flag: "--deno",
+    value: "FILE",
+    perRun: true,
+    help: "The deno binary of the target, of this version, for a self-extracting executable",
+    complete: "file",
+  },
+} as const satisfies Options;
 
-Writes the executables ghub, gserver and gclient, or only those that are named.
-
-  --out DIR          Where to (default: here). With several targets, each gets a folder of its own
-  --target TARGET    For another system, such as aarch64-unknown-linux-gnu; may be repeated
-  --self-extracting  Do not try deno compile
-  --deno FILE        The deno binary of the target, of this version, for a self-extracting executable
-`;
+const build = defineCommand({
+  name: "build",
+  summary: "Writes the executables ghub, gserver and gclient, or only those that are named",
+  args: [{ name: "names", summary: "Those to write", optional: true, many: true }],
+  options,
+  run,
+});
 
 const ROOT = new URL("..", import.meta.url).pathname;
 
@@ -44,20 +74,16 @@ interface Build {
   readonly dir: string;
 }
 
-async function build(args: readonly string[]): Promise<number> {
-  const { values, positionals } = readArguments(USAGE, args, {
-    out: { type: "string", default: "." },
-    target: { type: "string", multiple: true },
-    "self-extracting": { type: "boolean", default: false },
-    deno: { type: "string" },
-  });
-  const chosen = choose(positionals);
-  const targets = [...new Set(values.target ?? [Deno.build.target])];
-  if (values.deno !== undefined && targets.length > 1) {
+async function run({ args, options: values }: Context<typeof options>): Promise<number> {
+  const { out, deno: denoFile, selfExtracting } = values;
+  const chosen = choose(args);
+  const targets = [
+    ...new Set(values.targets.length === 0 ? [Deno.build.target] : values.targets),
+  ];
+  if (denoFile !== undefined && targets.length > 1) {
     throw new UsageError("--deno fits one --target only");
   }
-  const denoFile = values.deno;
-  const asked = values["self-extracting"] || denoFile !== undefined ? "not asked for" : undefined;
+  const asked = selfExtracting || denoFile !== undefined ? "not asked for" : undefined;
   if (asked !== undefined) {
     for (const target of targets) assertPackable(target, { why: asked, denoFile });
   }
@@ -65,7 +91,7 @@ async function build(args: readonly string[]): Promise<number> {
   const programs: Bundled[] = [];
   for (const program of chosen) programs.push({ program, bundle: await bundle(program, ROOT) });
   for (const target of targets) {
-    const dir = targets.length > 1 ? `${values.out}/${target}` : values.out;
+    const dir = targets.length > 1 ? `${out}/${target}` : out;
     await Deno.mkdir(dir, { recursive: true });
     const why = asked ?? await compileAll({ programs, target, dir });
     if (why !== undefined) await packAll({ programs, target, dir }, { why, denoFile });

@@ -9,23 +9,39 @@
 import { SignalError } from "../shared/cli/signals.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
 import { saveCertificate } from "../shared/tls/save.ts";
-import { readArguments, runScript } from "./arguments.ts";
-import { UsageError } from "../shared/cli/usage_error.ts";
+import { type Context, defineCommand } from "../shared/cli/command.ts";
+import type { Options } from "../shared/cli/option.ts";
+import { count } from "../shared/cli/parse_count.ts";
+import { runScript } from "./script.ts";
 import { call, type DemoStage } from "./demo/call.ts";
 import { DemoProgram, endLeftovers } from "./demo/programs.ts";
 import { MOST_HUBS, playHubs } from "./demo/several_hubs.ts";
 import { command, good, note, output, title } from "./demo/show.ts";
 
-const USAGE = `
-Usage: deno task demo [--stand-in] [--hubs N]
+const options = {
+  standIn: {
+    flag: "--stand-in",
+    perRun: true,
+    help: "Uses the stand-in for Fluentd even if Fluentd is installed",
+  },
+  hubs: {
+    flag: "--hubs",
+    ...count({ from: 3, to: MOST_HUBS }),
+    perRun: true,
+    help: `Shows a server with 3 to ${MOST_HUBS} hubs in place of Fluentd: one is killed, one is ` +
+      "drained, and calls still go through",
+  },
+} as const satisfies Options;
 
-Starts a hub, a server and a Fluentd on free ports, with files in a temporary folder only, controls that
-Fluentd through the hub, and cleans up.
-
-  --stand-in   Use the stand-in for Fluentd even if Fluentd is installed
-  --hubs N     Show a server with N hubs (3 to ${MOST_HUBS}) in place of Fluentd: one is killed, one is drained,
-               and calls still go through
-`;
+const demo = defineCommand({
+  name: "demo",
+  summary: "Starts a hub, a server and a Fluentd, and controls it through them",
+  description:
+    "Starts a hub, a server and a Fluentd on free ports, with files in a temporary folder only, " +
+    "controls that Fluentd through the hub, and cleans up.",
+  options,
+  run,
+});
 
 const GOOD_CONFIG = `<source>
   @type sample
@@ -164,26 +180,13 @@ async function calls(stage: DemoStage, config: string): Promise<void> {
   });
 }
 
-async function demo(args: readonly string[]): Promise<number> {
-  const { values, positionals } = readArguments(USAGE, args, {
-    "stand-in": { type: "boolean", default: false },
-    hubs: { type: "string" },
-  });
-  const hubs = values.hubs === undefined ? undefined : Number(values.hubs);
-  if (hubs !== undefined && !(Number.isInteger(hubs) && hubs >= 3 && hubs <= MOST_HUBS)) {
-    throw new UsageError(`--hubs takes a number of 3 to ${MOST_HUBS}`);
-  }
-  if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}"`);
-  const controller = new AbortController();
-  // Not the first one only: Ctrl-C comes from the terminal and from `deno task`, and nobody wants
-  // the second to keep this from cleaning up.
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(name, () => controller.abort(new SignalError(name)));
-  }
+async function run(
+  { options: { standIn, hubs }, signal }: Context<typeof options>,
+): Promise<number> {
   const dir = await Deno.makeTempDir({ prefix: "ghub-demo-" });
-  const stage = { dir, signal: controller.signal, callAddress: "", failures: 0 };
+  const stage = { dir, signal, callAddress: "", failures: 0 };
   try {
-    if (hubs === undefined) await play(stage, values["stand-in"]);
+    if (hubs === undefined) await play(stage, standIn);
     else await playHubs(stage, hubs);
   } catch (error) {
     if (!(error instanceof SignalError)) throw error;
@@ -198,4 +201,12 @@ async function demo(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-if (import.meta.main) await runScript(demo);
+if (import.meta.main) {
+  const controller = new AbortController();
+  // Not the first one only: Ctrl-C comes from the terminal and from `deno task`, and nobody wants
+  // the second to keep this from cleaning up.
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(name, () => controller.abort(new SignalError(name)));
+  }
+  await runScript(demo, { signal: controller.signal });
+}

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { readArguments, runScript } from "./arguments.ts";
-import { UsageError } from "../shared/cli/usage_error.ts";
+import { defineCommand } from "../shared/cli/command.ts";
+import { runScript } from "./script.ts";
 
 const STEPS: readonly (readonly string[])[] = [
   ["fmt", "--check"],
@@ -16,17 +16,16 @@ const STEPS: readonly (readonly string[])[] = [
   ["task", "test"],
 ];
 
-const USAGE = `
-Usage: deno task ok
+const ok = defineCommand({
+  name: "ok",
+  summary: "Everything that must hold before a commit",
+  description:
+    "Everything that must hold before a commit, one after the other; it ends at the first that fails.",
+  notes: `Steps:\n${STEPS.map((step) => `  deno ${step.join(" ")}`).join("\n")}`,
+  run,
+});
 
-Everything that must hold before a commit, one after the other; it ends at the first that fails:
-
-${STEPS.map((step) => `  deno ${step.join(" ")}`).join("\n")}
-`;
-
-async function ok(args: readonly string[]): Promise<number> {
-  const { positionals } = readArguments(USAGE, args, {});
-  if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}"`);
+async function run(): Promise<number> {
   for (const step of STEPS) {
     const child = new Deno.Command(Deno.execPath(), { args: [...step] }).spawn();
     const { code } = await child.status;

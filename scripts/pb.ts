@@ -12,16 +12,24 @@
  */
 import pbjs from "protobufjs-cli/pbjs";
 import protobuf from "protobufjs";
-import { readArguments, runScript } from "./arguments.ts";
-import { UsageError } from "../shared/cli/usage_error.ts";
+import { type Context, defineCommand } from "../shared/cli/command.ts";
+import type { Options } from "../shared/cli/option.ts";
+import { runScript } from "./script.ts";
 
-const USAGE = `
-Usage: deno task pb [--check]
+const options = {
+  check: {
+    flag: "--check",
+    perRun: true,
+    help: "Only compares; the exit code is 1 if what is committed differs",
+  },
+} as const satisfies Options;
 
-Writes shared/gen from proto/.
-
-  --check   Only compare; exit code 1 if what is committed differs
-`;
+const pb = defineCommand({
+  name: "pb",
+  summary: "Writes shared/gen from proto/",
+  options,
+  run,
+});
 
 const PROTO_DIR = "proto";
 const GEN_DIR = "shared/gen";
@@ -115,11 +123,7 @@ async function generate(): Promise<Record<string, string>> {
 }
 
 /** Writes or compares. Returns the exit code. */
-async function pb(args: readonly string[]): Promise<number> {
-  const { values: { check }, positionals } = readArguments(USAGE, args, {
-    check: { type: "boolean" },
-  });
-  if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}"`);
+async function run({ options: { check } }: Context<typeof options>): Promise<number> {
   const stale: string[] = [];
   for (const [name, text] of Object.entries(await generate())) {
     const path = `${GEN_DIR}/${name}`;

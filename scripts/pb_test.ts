@@ -27,5 +27,5 @@ Deno.test("deno task pb writes nothing when it is asked for help", async () => {
 Deno.test("deno task pb writes nothing when it does not know a flag", async () => {
   const { code, err } = await pb("--chekc");
   assert.equal(code, 2);
-  assert.match(err, /error: Unknown option '--chekc'/);
+  assert.match(err, /error: Unknown option "--chekc"/);
 });

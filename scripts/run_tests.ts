@@ -4,46 +4,82 @@
  *
  * @module
  */
-import { readArguments, runScript } from "./arguments.ts";
+import { type Context, defineCommand } from "../shared/cli/command.ts";
+import type { Options } from "../shared/cli/option.ts";
+import { count } from "../shared/cli/parse_count.ts";
+import { runScript } from "./script.ts";
 import { UsageError } from "../shared/cli/usage_error.ts";
 import { bundlePrograms } from "./run_tests/bundles.ts";
 import { keepCompiledFiles, sharedFolder } from "./run_tests/compiled_files.ts";
 import { batchesOf, collect, type Kind, kindOf, testsOfPrograms } from "./run_tests/files.ts";
 import { Runner } from "./run_tests/runner.ts";
 
-const USAGE = `
-Usage: deno task test [OPTION]… [PATH]…
-
-Runs the tests, or only those of the files and folders that are named.
-
-  --unit          Only tests of parts that are quick
-  --system        Only tests of whole programs, tests/ and *_process_test.ts, that are quick
-  --slow          Only the tests of both kinds that take long, and those of a real Fluentd
-  --programs DIR  Tests of whole programs, with the executables in DIR in place of the sources
-  --fresh         Only tests with random values, with new ones; prints the seed
-  --filter TEXT   Only tests with this in their name
-  --jobs N        How many processes at once (default: two for each processor)
-  --junit DIR     Writes a report of each process to DIR
-`;
-
 /** A test of a whole program waits half of its time. */
 const JOBS_PER_PROCESSOR = 2;
 
 const PROGRAMS = ["ghub", "gserver", "gclient"];
 
-async function main(args: readonly string[]): Promise<number> {
-  const { values, positionals } = readArguments(USAGE, args, {
-    unit: { type: "boolean", default: false },
-    system: { type: "boolean", default: false },
-    slow: { type: "boolean", default: false },
-    programs: { type: "string" },
-    fresh: { type: "boolean", default: false },
-    filter: { type: "string" },
-    jobs: { type: "string", default: String(JOBS_PER_PROCESSOR * navigator.hardwareConcurrency) },
-    junit: { type: "string" },
-  });
-  const jobs = Number(values.jobs);
-  if (!Number.isInteger(jobs) || jobs < 1) throw new UsageError("--jobs needs a number above 0");
+const options = {
+  unit: { flag: "--unit", perRun: true, help: "Only tests of parts that are quick" },
+  system: {
+    flag: "--system",
+    perRun: true,
+    help: "Only tests of whole programs, tests/ and *_process_test.ts, that are quick",
+  },
+  slow: {
+    flag: "--slow",
+    perRun: true,
+    help: "Only the tests of both kinds that take long, and those of a real Fluentd",
+  },
+  programs: {
+    flag: "--programs",
+    value: "FOLDER",
+    perRun: true,
+    help: "Tests of whole programs, with the executables in this folder in place of the sources",
+    complete: "directory",
+  },
+  fresh: {
+    flag: "--fresh",
+    perRun: true,
+    help: "Only tests with random values, with new ones; prints the seed",
+  },
+  filter: {
+    flag: "--filter",
+    value: "TEXT",
+    perRun: true,
+    help: "Only tests with this in their name",
+  },
+  jobs: {
+    flag: "--jobs",
+    ...count({ from: 1, to: 1_000 }),
+    default: JOBS_PER_PROCESSOR * navigator.hardwareConcurrency,
+    perRun: true,
+    help: "How many processes at once",
+  },
+  junit: {
+    flag: "--junit",
+    value: "FOLDER",
+    perRun: true,
+    help: "Writes a report of each process to this folder",
+    complete: "directory",
+  },
+} as const satisfies Options;
+
+const test = defineCommand({
+  name: "test",
+  summary: "Runs the tests, or only those of the files and folders that are named",
+  args: [{
+    name: "paths",
+    summary: "Files and folders",
+    optional: true,
+    many: true,
+    complete: "file",
+  }],
+  options,
+  run,
+});
+
+async function run({ args, options: values }: Context<typeof options>): Promise<number> {
   const kinds = (["unit", "system", "slow"] as const).filter((kind) => values[kind]);
   if (kinds.length > 1) throw new UsageError(`--${kinds[0]} and --${kinds[1]} cannot go together`);
   if (values.programs !== undefined && kinds[0] !== undefined && kinds[0] !== "system") {
@@ -69,7 +105,7 @@ async function main(args: readonly string[]): Promise<number> {
     ? "programs"
     : kinds[0] ?? "all";
   await fetchPackages();
-  const all = collect(positionals, kind);
+  const all = collect(args, kind);
   const files = values.programs === undefined ? all : testsOfPrograms(all);
   if (files.length === 0) throw new UsageError("There is no such test");
   const shared = await sharedFolder(cleanup);
@@ -78,9 +114,10 @@ async function main(args: readonly string[]): Promise<number> {
     Object.assign(env, await bundlesOrNone(shared));
   }
   if (values.junit !== undefined) await Deno.mkdir(values.junit, { recursive: true });
-  return await new Runner({ jobs, env, filter: values.filter, junit: values.junit }).run(
-    batchesOf(files),
-  );
+  return await new Runner({ jobs: values.jobs, env, filter: values.filter, junit: values.junit })
+    .run(
+      batchesOf(files),
+    );
 }
 
 /** Without the network and never having had it, tests take longer and say the same. */
@@ -113,4 +150,4 @@ async function folderOfPrograms(dir: string): Promise<string> {
   return path;
 }
 
-if (import.meta.main) await runScript(main);
+if (import.meta.main) await runScript(test);

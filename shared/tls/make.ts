@@ -1,6 +1,5 @@
 /**
- * Makes the files of a certificate or of an authority: `ghub cert make`, `ghub cert ca` and
- * `deno task gencert`.
+ * Makes the files of a certificate or of an authority: `ghub cert make` and `ghub cert ca`.
  *
  *     makeCertificate({ out: "hub.crt", hosts: ["hub.example"] })                    self-signed
  *     makeCertificate({ out: "hub.crt", hosts: […], authority: { certFile: "ca.crt" } })

@@ -1,5 +1,5 @@
 /**
- * What a certificate file says, in a few lines for people: `ghub cert read`, `deno task readcert`.
+ * What a certificate file says, in a few lines for people: `ghub cert read`.
  *
  * @module
  */
