@@ -22,6 +22,7 @@ import { memory } from "./suites/memory.ts";
 import { PARTS, reliability } from "./suites/reliability.ts";
 import { scale } from "./suites/scale.ts";
 import { server } from "./suites/server.ts";
+import { start } from "./suites/start.ts";
 
 const SUITES: Readonly<Record<string, Suite>> = {
   calls,
@@ -33,6 +34,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   hostile,
   cluster,
   fluentd,
+  start,
 };
 /** What runs when no suite is named: all that ends within two minutes. */
 const DEFAULT_SUITES = ["calls", "memory"];
@@ -88,6 +90,7 @@ export const program: Program = {
       "deno task bench --suite reliability --size 0.1",
       "deno task bench --suite reliability --programs .",
       "deno task bench --suite hostile --size 0.2",
+      "deno task bench --suite start --programs .",
     ],
     options: {
       suites: {

@@ -1,13 +1,21 @@
 /**
  * gclient: reads the command line, runs, sets the exit code.
  *
+ * Scripts start it often. So the version is told before anything else is loaded, and all else is behind
+ * an `import()`: what only some commands need is loaded by these alone (`scripts/build/lazy_node.ts`).
+ *
  * @module
  */
-import { runProgram } from "../shared/cli/program.ts";
-import { trustDefaultAuthorities } from "../shared/tls/default_authorities.ts";
-import { program } from "./program.ts";
+import { VERSION } from "../shared/version.ts";
 
 if (import.meta.main) {
+  if (Deno.args.length === 1 && Deno.args[0] === "--version") {
+    console.log(VERSION);
+    Deno.exit(0);
+  }
+  const { trustDefaultAuthorities } = await import("../shared/tls/default_authorities.ts");
+  const { runProgram } = await import("../shared/cli/program.ts");
+  const { program } = await import("./program.ts");
   trustDefaultAuthorities();
   Deno.exit(await runProgram(program, Deno.args, { dropped: ["run", "write"] }));
 }

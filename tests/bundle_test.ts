@@ -61,6 +61,8 @@ Deno.test("A6: each `using` of a program's sources is in its bundle", async (t) 
   for (const program of PROGRAMS) {
     await t.step(program.name, async () => {
       const code = new TextDecoder().decode(await bundle(program, REPOSITORY));
+      // Loaded at each start, whatever is asked for.
+      if (program.lazyNode) assert.doesNotMatch(code, /^import /m);
       const inSources = disposals(sourcesOf(program.entry).values());
       const inBundle = disposals([code]);
       assert.ok(Object.keys(inSources).length > 2, "found no sources");

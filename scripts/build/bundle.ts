@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { withLazyNode } from "./lazy_node.ts";
 import type { ProgramSource } from "./programs.ts";
 import { deno } from "./tool.ts";
 
@@ -22,7 +23,8 @@ export async function bundle(program: ProgramSource, root: string): Promise<Uint
     const args = ["bundle", "--platform", "deno", "--output", output, program.entry];
     const result = await deno(args, { timeoutMs: BUNDLE_TIMEOUT_MS, cwd: root });
     if (!result.success) throw new Error(`Cannot bundle ${program.name}:\n${result.stderr.trim()}`);
-    return await Deno.readFile(output);
+    if (!program.lazyNode) return await Deno.readFile(output);
+    return new TextEncoder().encode(withLazyNode(await Deno.readTextFile(output)));
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

@@ -11,6 +11,8 @@ export interface ProgramSource {
   readonly entry: string;
   /** Deno's flags. A permission that is not here is denied without asking. */
   readonly flags: readonly string[];
+  /** Loads Node's modules when they are needed: for a program that starts often. @default false */
+  readonly lazyNode?: boolean;
 }
 
 /**
@@ -59,6 +61,7 @@ export const PROGRAMS: readonly ProgramSource[] = [
   {
     name: "gclient",
     entry: "client/main.ts",
+    lazyNode: true,
     // Given back before anything is called, unless the command needs it: --log-dir and contexts are
     // written, a token's command is started.
     flags: [...EVERYWHERE, "--allow-write", "--allow-run"],

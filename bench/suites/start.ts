@@ -1,0 +1,121 @@
+/**
+ * The suite `start`: what whole processes cost, from their start to their end. Shells start gclient
+ * again and again, so processor time counts, user and system together; the medians are shown.
+ *
+ * With `--programs DIR` it measures the executables there. Others are measured next to it, in turns: the
+ * same unary call by a script of grpc-js, on Node and on Deno, by grpcurl where it is installed, and
+ * Deno that does nothing, below which no program of ours can be.
+ *
+ * @module
+ */
+import { bundle } from "../../scripts/build/bundle.ts";
+import { type RunningHub, startHub } from "../hub_under_test.ts";
+import { Program } from "../program.ts";
+import type { Suite, SuiteOptions } from "../suite.ts";
+import { figure, median, table } from "../table.ts";
+
+/** Each is started this often in a round. */
+const STARTS = 15;
+/** Executables unpack, and Deno fills its cache. */
+const WARM_STARTS = 2;
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+const DENO_FLAGS = ["run", "--quiet", "--no-config", "--no-lock", "--cached-only", "-A"];
+
+/** A command whose whole process is measured. */
+interface Started {
+  readonly what: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export const start: Suite = async (options) => {
+  await using stack = new AsyncDisposableStack();
+  const hub = stack.use(await startHub());
+  const dir = await Deno.makeTempDir({ prefix: "ghub-bench-start-" });
+  stack.defer(() => Deno.remove(dir, { recursive: true }));
+  const rows = await rowsFor(hub, dir);
+  const times = new Map<string, number[]>(rows.map(({ what }) => [what, []]));
+  for (const row of rows) for (let i = 0; i < WARM_STARTS; i++) await cpuMsOf(row);
+  for (let round = 0; round < options.rounds; round++) await measure(rows, times, options);
+  const figures = Object.fromEntries([...times].map(([what, all]) => [what, median(all)]));
+  const lines = Object.entries(figures).map(([what, ms]) => [what, figure(ms)]);
+  const starts = STARTS * options.rounds;
+  return {
+    figures,
+    text: `Processor time of whole processes, in ms: median of ${starts} starts\n\n` +
+      table([["", "ms"], ...lines]),
+  };
+};
+
+async function measure(
+  rows: readonly Started[],
+  times: ReadonlyMap<string, number[]>,
+  { log, signal }: SuiteOptions,
+): Promise<void> {
+  for (let i = 0; i < STARTS; i++) {
+    signal.throwIfAborted();
+    for (const row of rows) times.get(row.what)!.push(await cpuMsOf(row));
+  }
+  log(`${STARTS} starts of each`);
+}
+
+async function rowsFor({ callAddress }: RunningHub, dir: string): Promise<Started[]> {
+  const script = `${dir}/call.mjs`;
+  const entry = { name: "call", entry: "bench/start/grpc_js_call.ts", flags: [] };
+  await Deno.writeFile(script, await bundle(entry, ROOT));
+  const nothing = `${dir}/nothing.js`;
+  await Deno.writeTextFile(nothing, 'console.log("nothing");\n');
+  const deno = Deno.execPath();
+  const gclient = await Program.executables?.commandLine("client/main.ts") ??
+    { command: deno, args: [...DENO_FLAGS.slice(0, 2), "-A", `${ROOT}client/main.ts`], env: {} };
+  const ours = (what: string, ...args: string[]): Started => ({
+    ...gclient,
+    what,
+    args: [...gclient.args, ...args],
+  });
+  const hub = ["-s", callAddress];
+  const all = [
+    ours("gclient --version", "--version"),
+    ours("gclient --help", "--help"),
+    ours("gclient, a unary call", "hub", "servers", "-o", "json", ...hub),
+    { what: "grpcurl, a unary call", command: "grpcurl", args: grpcurlArgs(callAddress) },
+    { what: "Node, grpc-js, a unary call", command: "node", args: [script, callAddress] },
+    {
+      what: "Deno, grpc-js, a unary call",
+      command: deno,
+      args: [...DENO_FLAGS, script, callAddress],
+    },
+    { what: "Deno, nothing", command: deno, args: [...DENO_FLAGS, nothing] },
+  ];
+  const there = await Promise.all(all.map(({ command }) => isThere(command)));
+  return all.filter((_, i) => there[i]);
+}
+
+function grpcurlArgs(callAddress: string): string[] {
+  return ["-plaintext", callAddress, "grpc.health.v1.Health/Check"];
+}
+
+async function isThere(command: string): Promise<boolean> {
+  const args = ["-c", 'command -v "$0"', command];
+  return (await new Deno.Command("sh", { args, stdout: "null" }).output()).success;
+}
+
+/**
+ * User and system time of a process and its children, in milliseconds, as bash tells it.
+ *
+ * @throws {Error} If the process fails.
+ */
+async function cpuMsOf({ what, command, args, env = {} }: Started): Promise<number> {
+  const { success, stderr } = await new Deno.Command("bash", {
+    args: ["-c", 'TIMEFORMAT="cpu %U %S"; time "$0" "$@" >/dev/null', command, ...args],
+    env: { ...env, LC_ALL: "C" },
+    stdin: "null",
+    stdout: "null",
+  }).output();
+  const said = new TextDecoder().decode(stderr);
+  const [, user, system] = /^cpu ([\d.]+) ([\d.]+)$/m.exec(said) ?? [];
+  if (!success || user === undefined) throw new Error(`Cannot measure ${what}: ${said}`);
+  return 1000 * (Number(user) + Number(system));
+}
