@@ -72,6 +72,19 @@ const WITHOUT_PROGRAMS: ReadonlySet<string> = new Set([
   "tests/yaml_bounds_test.ts",
 ]);
 
+/**
+ * What peers, links and clocks do to each other's connections: the same code does it in an executable.
+ * That it is in there, call_suite_test, hostile_test, story_test and limits_test find out.
+ */
+const OF_CONNECTIONS: ReadonlySet<string> = new Set([
+  "tests/foreign_client_test.ts",
+  "tests/reliability/calls_test.ts",
+  "tests/reliability/clock_test.ts",
+  "tests/reliability/handshake_test.ts",
+  "tests/reliability/liveness_test.ts",
+  "tests/reliability/registration_test.ts",
+]);
+
 /** An example in a doc comment that is run. */
 const EXAMPLE = /^ \* ```ts$/m;
 const RANDOM = /testing\/property\.ts"/;
@@ -93,9 +106,9 @@ export function collect(paths: readonly string[], kind: Kind): TestFile[] {
   return found.map((path) => ({ path, alone: ALONE.has(path) }));
 }
 
-/** Those of them that start our programs. */
+/** Those of them that may end in another way if our programs are executables. */
 export function testsOfPrograms(files: readonly TestFile[]): TestFile[] {
-  return files.filter(({ path }) => !WITHOUT_PROGRAMS.has(path));
+  return files.filter(({ path }) => !WITHOUT_PROGRAMS.has(path) && !OF_CONNECTIONS.has(path));
 }
 
 /** The same files in the same order: a process each, but for tests of parts, which share. */
