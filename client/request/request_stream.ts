@@ -131,7 +131,7 @@ async function* decoded(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<strin
     try {
       return chunk === undefined ? decoder.decode() : decoder.decode(chunk, { stream: true });
     } catch (error) {
-      throw new UsageError("stdin is not UTF-8 text", { cause: error });
+      throw new UsageError("Standard input is not UTF-8 text", { cause: error });
     }
   };
   for await (const chunk of chunks) yield decode(chunk);

@@ -62,7 +62,9 @@ const verify = defineCommand({
 function parseHead(text: string): string {
   const hash = /^(?:sha256:)?([0-9a-f]{64})$/.exec(text)?.[1];
   if (hash === undefined) {
-    throw new UsageError("it must be sha256:<64 hex digits>, as it was printed");
+    throw new UsageError(`"${text}" is not the head of an audit`, {
+      hint: "Write sha256: and 64 hex digits, as ghub audit verify has printed them",
+    });
   }
   return hash;
 }

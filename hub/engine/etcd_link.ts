@@ -157,7 +157,7 @@ export class EtcdLink implements AsyncDisposable {
     if (error !== undefined) return { error, refused: call.refused };
     if (bytes === undefined) {
       return {
-        error: new RpcError(Status.INTERNAL, "an answer without a message"),
+        error: new RpcError(Status.INTERNAL, "An answer without a message"),
         refused: false,
       };
     }
