@@ -239,7 +239,7 @@ export class EngineClaims {
         const generation = generationOf(epoch.record, commit.revision);
         if (generation <= before) throw this.#restored();
         highest.generation = Math.max(highest.generation, generation);
-        this.#placed(name, tunnel, commit.revision);
+        this.#placed(name, tunnel, commit.revision, generation);
         if (verdict.record !== undefined) this.#learn(name, verdict.record, commit.revision);
         if (verdict.flap !== undefined) this.#options.onFlap(verdict.flap);
         this.#makeWay(name, { tunnel, generation });
@@ -348,11 +348,19 @@ export class EngineClaims {
     ];
   }
 
-  #placed(name: ServerName, tunnel: string, revision: number): void {
+  /** @param generation What the engine gave, if the tunnel is to have it. */
+  #placed(name: ServerName, tunnel: string, revision: number, generation?: number): void {
     this.#leaving.delete(name);
     const known = this.#places.get(name);
     if (known === undefined || known.revision < revision) {
       this.#places.set(name, { tunnel, revision });
+    }
+    if (this.#pending.get(tunnel)?.isProvisional) {
+      // The claim came too late for its registration, but it came.
+      const open = this.#options.registry.pick(name);
+      // About to open: it stays pending, and is claimed once more.
+      if (open?.id !== tunnel) return;
+      if (generation !== undefined) open.confirm?.(generation);
     }
     this.#pending.delete(tunnel);
   }
@@ -446,6 +454,7 @@ export class EngineClaims {
       return;
     }
     if (isProvisional) tunnel.confirm?.(answer.generation);
+    this.#pending.delete(tunnel.id);
     this.#releaseEnded([tunnel]);
   }
 

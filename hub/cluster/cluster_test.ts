@@ -213,6 +213,22 @@ Deno.test("Cluster: an engine that takes no writes is as good as away, until it 
   assert.ok(tunnel.generation > generationOf(1, 0));
 });
 
+Deno.test("Cluster: a claim that comes too late for its registration gives the tunnel its generation", async () => {
+  await using world = await two();
+  const { one, other } = world;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  one.engine.hold = promise;
+  const tunnel = await one.registered("edge-1", A!);
+  assert.ok(tunnel.generation < generationOf(1, 0), "it is provisional");
+  one.engine.hold = undefined;
+  resolve();
+  const [place] = await until("its place", () => {
+    const places = other.cluster.placesOf("edge-1");
+    return places.length > 0 && one.cluster.usage.provisional === 0 && places;
+  });
+  assert.equal(tunnel.generation, place!.generation);
+});
+
 Deno.test("Cluster: an engine that was set up again begins another epoch", async () => {
   await using first = new MemoryEngine();
   await using second = new MemoryEngine();

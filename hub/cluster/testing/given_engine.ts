@@ -18,6 +18,8 @@ export class GivenEngine implements Engine {
   isAway = false;
   /** Commits fail, as if the disk were full. */
   isFull = false;
+  /** Commits wait for this. */
+  hold: Promise<void> | undefined;
   #leave = new AbortController();
 
   constructor(engine: Engine) {
@@ -49,6 +51,7 @@ export class GivenEngine implements Engine {
   async commit(txn: Txn) {
     this.#check();
     if (this.isFull) throw new EngineError("full", "No room, says the test");
+    await this.hold;
     return await this.#engine.commit(txn);
   }
 
