@@ -80,7 +80,7 @@ export interface HubProgramOptions extends HubOptions {
 }
 
 /** A hub that listens. Disposing ends everything at once, and waits until that is done. */
-export interface RunningHub extends AsyncDisposable {
+export interface EmbeddedHub extends AsyncDisposable {
   /** What servers dial, such as `wss://127.0.0.1:8080/ws`. */
   readonly tunnelAddress: string;
   /** What clients dial, such as `127.0.0.1:9090`. */
@@ -99,8 +99,6 @@ export interface RunningHub extends AsyncDisposable {
   useCertificate(identity: TlsIdentity): Promise<void>;
   /** What is in use now, against its limits. */
   usage(): Usage;
-  /** What it knows of its cluster; `undefined` for a hub that is alone. */
-  readonly cluster: (ClusterView & { readonly usage: ClusterUsage }) | undefined;
   /** Whether it takes new tunnels and calls: it does not drain. */
   readonly isReady: boolean;
   /** What can be reloaded while it runs. */
@@ -109,4 +107,10 @@ export interface RunningHub extends AsyncDisposable {
   drain(signal?: AbortSignal): Promise<void>;
   /** Ends everything at once. */
   close(): void;
+}
+
+/** The same, as the program has it. */
+export interface RunningHub extends EmbeddedHub {
+  /** What it knows of its cluster; `undefined` for a hub that is alone. */
+  readonly cluster: (ClusterView & { readonly usage: ClusterUsage }) | undefined;
 }

@@ -21,9 +21,9 @@
  * @module
  */
 import { startHub } from "./hub.ts";
-import type { HubOptions, RunningHub } from "./hub_options.ts";
+import type { EmbeddedHub, HubOptions } from "./hub_options.ts";
 
-export type { HubOptions, RunningHub };
+export type { EmbeddedHub, HubOptions };
 export type { ListenAddress, TlsIdentity } from "./net/listen_options.ts";
 export { LIMITS, type LimitsOptions, type Load, type Usage } from "./limits/limits.ts";
 export { TUNNEL_PORT, type TunnelPortOptions } from "./tunnels/tunnel_port_options.ts";
@@ -35,6 +35,6 @@ export type { ReloadPart } from "../shared/cli/reload.ts";
  *
  * @throws {Error} If an address cannot be listened on, or the state folder is not safe.
  */
-export async function runHub(options: HubOptions): Promise<RunningHub> {
+export async function runHub(options: HubOptions): Promise<EmbeddedHub> {
   return await startHub(options);
 }

@@ -7,7 +7,7 @@ import { loadSync } from "@grpc/proto-loader";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { CallError, HubClient, type HubMethod } from "../client/mod.ts";
-import { runHub, type RunningHub } from "../hub/mod.ts";
+import { type EmbeddedHub, runHub } from "../hub/mod.ts";
 import { type GrpcJsService, serveOnHub, type ServerState } from "../server/mod.ts";
 import { until, within } from "./support/until.ts";
 
@@ -198,7 +198,7 @@ Deno.test("a program calls a service of others through a hub", async (t) => {
 });
 
 Deno.test("a client and a server outlive their hub, and use the next one", async () => {
-  const start = (ports: { readonly tunnel: number; readonly call: number }): Promise<RunningHub> =>
+  const start = (ports: { readonly tunnel: number; readonly call: number }): Promise<EmbeddedHub> =>
     runHub({
       tunnelListen: { ...HERE, port: ports.tunnel },
       callListen: { ...HERE, port: ports.call },
