@@ -332,6 +332,7 @@ class Hub implements RunningHub {
       ...this.#registry.list().map((tunnel) => tunnel.drain(options)),
       untilNone(() => this.#callsGoingOn(), signal),
     ]);
+    if (!signal?.aborted) await this.#partFromCallers();
     this.close();
     await this.closed;
   }
@@ -369,6 +370,12 @@ class Hub implements RunningHub {
     this.#journal.close();
     await this.#audit[Symbol.asyncDispose]();
     this.#locks[Symbol.dispose]();
+  }
+
+  /** What they send from now on was not delivered, and they can know it. */
+  async #partFromCallers(): Promise<void> {
+    const callers = [...this.#callListener.callers, ...this.#peers?.callers ?? []];
+    await Promise.all(callers.map((caller) => caller.end()));
   }
 
   /** Of callers and of other hubs: each resolves when it has ended. */

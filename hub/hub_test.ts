@@ -97,6 +97,25 @@ Deno.test("Hub.drain() lets calls in flight end, and takes nothing new", async (
   await draining;
 });
 
+Deno.test("Hub.drain() tells each caller which calls were never looked at, before it closes", async () => {
+  const hub = await start();
+  const caller = await dialTcp(hub.callAddress);
+  caller.write(wire.join(wire.PREFACE, wire.settings()));
+  const heard: Uint8Array[] = [];
+  const settled = Promise.withResolvers<void>();
+  caller.on("data", (bytes) => {
+    heard.push(bytes as Uint8Array);
+    settled.resolve();
+  });
+  await settled.promise;
+  // It answers no ping, and closes its half only when the hub has.
+  const ended = once(caller, "end");
+  await hub.drain();
+  await ended;
+  const lines = wire.frames(wire.join(...heard)).filter(({ type }) => type === wire.Type.GOAWAY);
+  assert.deepEqual(lines.map(({ payload }) => wire.number(payload)), [0x7fffffff, 0]);
+});
+
 Deno.test("Hub.drain() ends when its time is over", async () => {
   const hub = await start();
   await using server = await dialTunnel(hub.tunnelAddress, "edge-1");

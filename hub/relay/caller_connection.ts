@@ -160,6 +160,16 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
     this.#connection.ping();
   }
 
+  /**
+   * Ends an idle connection so that the caller knows the fate of what it has just sent: the last
+   * GOAWAY tells which calls were never looked at. Resolves when the caller has closed its half, or
+   * after `GOODBYE_MS`.
+   */
+  end(): Promise<void> {
+    this.#drawLine();
+    return this.#link.end();
+  }
+
   /** Ends all calls at once; what is on its way to the caller still gets there. */
   close(): void {
     this.#connection.abort(ErrorCode.CANCEL);
