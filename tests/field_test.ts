@@ -14,7 +14,7 @@ import { until } from "./support/until.ts";
 import { World } from "./support/world.ts";
 
 const README = await Deno.readTextFile(`${REPOSITORY}README.md`);
-const INSTALL = README.split("## Install on a remote machine\n")[1]!.split("\n## ")[0]!;
+const INSTALL = README.split("## Install on a remote machine\n")[1]!.split(/\n#{2,3} /)[0]!;
 
 /** The commands of a step; of the text after the last step for 0. */
 function step(number: number): string[] {
