@@ -32,6 +32,18 @@ async function script(path: string, text: string): Promise<void> {
   await Deno.writeTextFile(path, `#!/bin/sh\n${text}\n`, { mode: 0o755 });
 }
 
+/** What each task of deno.json runs, from whichever folder. */
+async function taskCommands(): Promise<Record<string, string>> {
+  const { tasks } = JSON.parse(await Deno.readTextFile(`${REPOSITORY}deno.json`));
+  return Object.fromEntries(
+    Object.entries<{ command: string }>(tasks).map(([name, { command }]) => [
+      name,
+      command.replace(/^deno /, `exec '${Deno.execPath()}' `)
+        .replace(/ ((?:scripts|bench|hub|server|client)\/\S+)/, ` '${REPOSITORY}$1'`),
+    ]),
+  );
+}
+
 /** A folder with what the commands find in PATH and in the environment. */
 async function prepare(dir: string): Promise<Record<string, string>> {
   await Deno.mkdir(`${dir}/bin`);
@@ -40,7 +52,12 @@ async function prepare(dir: string): Promise<Record<string, string>> {
     `${dir}/bin/npx`,
     `[ "$1 $2 $3" = "-y deno@${Deno.version.deno} task" ] || exit 99
 name=$4; shift 4
-exec '${Deno.execPath()}' run -A '${REPOSITORY}scripts/'"$name.ts" "$@"`,
+case $name in
+${
+      Object.entries(await taskCommands()).map(([name, command]) => `${name}) ${command} "$@" ;;\n`)
+        .join("")
+    }*) exit 99 ;;
+esac`,
   );
   await Deno.writeTextFile(`${dir}/fluent.conf`, FLUENTD_CONFIG);
   const standIn = `${dir}/bin/stand-in-for-fluentd`;
