@@ -10,7 +10,7 @@ import { VERSION } from "../shared/version.ts";
 
 if (import.meta.main) {
   if (Deno.args.length === 1 && Deno.args[0] === "--version") {
-    console.log(VERSION);
+    Deno.stdout.writeSync(new TextEncoder().encode(`${VERSION}\n`));
     Deno.exit(0);
   }
   const { trustDefaultAuthorities } = await import("../shared/tls/default_authorities.ts");

@@ -6,6 +6,8 @@
  *
  * @module
  */
+import { timestampMs } from "../../shared/grpc/proto_time.ts";
+import type { google_protobuf_Timestamp as Timestamp } from "../../shared/gen/types.ts";
 
 /** What is looked at of a server in a list. */
 export interface MergedServer {
@@ -14,7 +16,7 @@ export interface MergedServer {
   readonly state: number;
   readonly labels: Record<string, string>;
   readonly instance: string;
-  readonly lastSeen?: { readonly seconds?: unknown; readonly nanos?: number } | null;
+  readonly lastSeen?: Timestamp | null;
   callsInFlight: number;
   callsTotal: unknown;
   flaps: number;
@@ -89,5 +91,5 @@ function twinsOf(
 }
 
 function seenMs({ lastSeen }: MergedServer): number {
-  return Number(lastSeen?.seconds ?? 0) * 1000 + (lastSeen?.nanos ?? 0) / 1e6;
+  return timestampMs(lastSeen ?? undefined) ?? 0;
 }

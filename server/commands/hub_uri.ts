@@ -20,7 +20,7 @@ const SCHEMES: Readonly<Record<string, string>> = {
 /** More hubs are not given to one server. */
 export const MAX_HUB_URIS = 16;
 /** A comma before the next scheme: a path may hold one too. */
-const SEPARATOR = /\s*,\s*(?=[a-z]+:\/\/)/i;
+const SEPARATOR = /,(?=\s*[a-z]+:\/\/)/i;
 
 /**
  * One URI, or several with commas between them.
@@ -28,7 +28,7 @@ const SEPARATOR = /\s*,\s*(?=[a-z]+:\/\/)/i;
  * @throws {UsageError} If one of them cannot be dialled.
  */
 export function parseHubUris(text: string): readonly URL[] {
-  return text.trim().split(SEPARATOR).map(parseHubUri);
+  return text.split(SEPARATOR).map((uri) => parseHubUri(uri.trim()));
 }
 
 /**

@@ -173,7 +173,7 @@ class JsonScanner implements Scanner {
 }
 
 /** A line that begins a document, with what may stand behind its dashes. */
-const BEGIN = /^\ufeff?---(?:[ \t]+(?<content>.*))?$/;
+const BEGIN = /^\ufeff?---(?:[ \t](?<content>.*))?$/;
 const END = /^\.\.\.(?:\s.*)?$/;
 const NO_CONTENT = /^\ufeff?(?:%.*|\s*(?:#.*)?)$/;
 
