@@ -151,5 +151,5 @@ fi
 
 # Deno's own caches stay in the private folder too, and it is not to ask the network for news.
 export DENO_DIR="$_sx_dir/cache" DENO_NO_UPDATE_CHECK=1
-exec "$_sx_dir/$_sx_program/$_sx_name" run @FLAGS@ "$_sx_dir/$_sx_program/main.js" "$@"
+exec "$_sx_dir/$_sx_program/$_sx_name" run --quiet @FLAGS@ "$_sx_dir/$_sx_program/main.js" "$@"
 exit 126
