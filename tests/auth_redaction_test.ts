@@ -146,8 +146,8 @@ Deno.test("no secret of a whole run stands in any output, log, audit, state, met
     await t.step("command lines, while all of them run", async () => {
       const { stdout } = await Process.output("ps", ["-eo", "args"]);
       assert.match(stdout, /(hub\/main\.ts|main\.js|ghub(\.js)?) serve .*--auth-file/);
-      assert.match(stdout, /(server\/main\.ts|main\.js|gserver) serve edge-1/);
-      assert.match(stdout, /(client\/main\.ts|main\.js|gclient) hub activity/);
+      assert.match(stdout, /(server\/main\.ts|main\.js|gserver(\.js)?) serve edge-1/);
+      assert.match(stdout, /(client\/main\.ts|main\.js|gclient(\.js)?) hub activity/);
       seen.push(["ps", stdout]);
     });
     await t.step("metrics", async () => {
