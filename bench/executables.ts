@@ -70,7 +70,9 @@ export class Executables implements AsyncDisposable {
     const { success } = await new Deno.Command(command, { args: ["--version"], env }).output();
     if (!success) throw new Error(`Cannot start ${command} --version`);
     const unpacked = `${this.#cache}/ghub-programs/${program}`;
-    const args = ["run", `--inspect=${inspect}`, ...flags.split(" "), `${unpacked}/main.js`];
+    // A quiet Deno does not tell where its inspector listens.
+    const own = flags.split(" ").filter((flag) => flag !== "--quiet");
+    const args = ["run", `--inspect=${inspect}`, ...own, `${unpacked}/main.js`];
     return { command: `${unpacked}/${name}`, args, env };
   }
 

@@ -17,13 +17,13 @@ const AT_ONCE = 500;
 /** Until caches, histories and pools are full. */
 const WARM_ROUNDS = 4;
 /** What each tunnel consists of, by its classes' names: none may be left. */
-const TUNNEL_CLASSES = [
-  ...["OpenTunnel", "TunnelFrames", "Link", "TcpConn", "Connection", "FrameReader", "Side"],
-  ...["PacedResets", "Streams", "Sender", "OutBuffer", "Receiver", "DataReceiver"],
+export const TUNNEL_CLASSES = [
+  ...["OpenTunnel", "TunnelFrames", "SocketPump", "TcpConn", "Connection", "FrameReader"],
+  ...["ReceiveBudget", "ResetPacer", "Streams", "Sender", "OutBuffer", "Receiver", "DataReceiver"],
   ...["HeaderReceiver", "HpackDecoder", "FloodGuard", "StreamFaults"],
 ];
 /** The same, for what a tunnel has for a moment only. */
-const PASSING_CLASSES = ["Stream", "WelcomeCall"];
+export const PASSING_CLASSES = ["Stream", "ClientCall"];
 /** Any class of which there is one more per so many cycles leaks too. */
 const SUSPICIOUS = 20;
 /** Heap after collection may grow by this in all cycles: code that is compiled meanwhile. */
