@@ -6,6 +6,9 @@
  */
 import { turns as turnsOfThisLoop } from "./turns.ts";
 
+/** How long work for which nobody waits rests after each of its turns. */
+const REST_MS = 6;
+
 /** Yields after each small piece: a millisecond of work at most. */
 export type Steps<T> = Generator<void, T, void>;
 
@@ -22,6 +25,18 @@ export interface TurnTaker {
   isOver(): boolean;
   next(): Promise<void>;
 }
+
+/**
+ * For work for which nobody waits: it rests after each turn. A call goes through the event loop several
+ * times, and would meet a turn of that work each time.
+ */
+export const inBackground: TurnTaker = {
+  isOver: () => turnsOfThisLoop.isOver(),
+  next: async () => {
+    await new Promise((resolve) => setTimeout(resolve, REST_MS));
+    await turnsOfThisLoop.next();
+  },
+};
 
 /** Runs it so that nobody else on this event loop waits for long. */
 export async function inTurns<T>(

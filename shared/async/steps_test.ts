@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { atOnce, inTurns, type Steps } from "./steps.ts";
+import { atOnce, inBackground, inTurns, type Steps } from "./steps.ts";
 
 function* count(to: number, seen: number[]): Steps<string> {
   for (let i = 0; i < to; i++) {
@@ -35,4 +35,19 @@ Deno.test("inTurns() rejects with what the steps throw", async () => {
     throw new Error("broken");
   }
   await assert.rejects(inTurns(fail()), /broken/);
+});
+
+Deno.test("inBackground rests before it takes its next turn", async () => {
+  const { setTimeout } = globalThis;
+  const rests: unknown[] = [];
+  globalThis.setTimeout = ((rested: () => void, ms: number) => {
+    rests.push(ms);
+    return setTimeout(rested, 0);
+  }) as typeof setTimeout;
+  try {
+    await inBackground.next();
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
+  assert.deepEqual(rests, [6]);
 });
