@@ -6,7 +6,7 @@
  *     first    a b                  if one of them fails, the others are not tried
  *     then         c d e            each that ends makes room for the next one
  *
- * It knows neither calls nor output.
+ * It knows nothing of calls and of output.
  *
  * @module
  */

@@ -43,7 +43,7 @@ export const printOptions = {
   quiet: {
     flag: "--quiet",
     short: "-q",
-    help: "Prints neither responses nor warnings: the exit code tells",
+    help: "Prints no responses and no warnings: the exit code tells",
     group,
   },
 } as const satisfies Options;

@@ -33,7 +33,7 @@ export const requestOptions = {
     flag: "--request-format",
     value: "FORMAT",
     choices: FORMATS,
-    help: "The request's form, when neither file name nor text tell it",
+    help: "The request's form, if the file's name and the text do not tell it",
     group,
   },
   set: {
