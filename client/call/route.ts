@@ -80,7 +80,7 @@ export interface ShareOptions {
   readonly deadline: number;
 }
 
-/** The same route, with one connection to each hub for all calls to this server. */
+/** The same route, with one connection to each hub for all calls; in raw mode, to this server. */
 export function shareChannels(route: CallRoute, { channels, deadline }: ShareOptions): CallRoute {
   const { signal, connectTimeoutMs: timeoutMs, raw, server, token, otherHubs = [] } = route;
   const handshake = raw ? { server, token } : undefined;

@@ -24,10 +24,8 @@ import { messageTypes } from "../call/call.ts";
 import { CallFailedError, type MissedHub } from "../call/failure.ts";
 import { listedServers } from "../call/listed_servers.ts";
 import { mayChange, stopsCollection } from "../call/method_kind.ts";
-import { type CallRoute, planRoute, type RouteValues } from "../call/route.ts";
-import { dial } from "../connect/dial.ts";
+import { type CallRoute, planRoute, type RouteValues, shareChannels } from "../call/route.ts";
 import { givenFlags } from "../connect/given_flags.ts";
-import { SharedChannel } from "../connect/shared_channel.ts";
 import { askConsent } from "../fleet/confirm.ts";
 import type { FleetValues } from "../fleet/fleet_options.ts";
 import { LogDir } from "../fleet/log_dir.ts";
@@ -118,7 +116,7 @@ export async function runFleetCommand<R extends object>(
   const until = Date.now() + (values.timeoutMs ?? Infinity);
   const route = await planRoute(context, undefined);
   await using channels = new AsyncDisposableStack();
-  const shared = withSharedChannels(route, channels);
+  const shared = shareChannels({ ...route, raw: false }, { channels, deadline: until });
   /** With a hub at its head that was reached. */
   let reached = shared;
   // In raw mode the hub gives each server's bytes a connection of their own.
@@ -193,18 +191,6 @@ export async function runFleetCommand<R extends object>(
   const { succeeded, others } = await report.finish();
   signal.throwIfAborted();
   return others === 0 ? Exit.OK : succeeded === 0 ? Exit.ALL_FAILED : Exit.SOME_FAILED;
-}
-
-/** Gives each hub of a route one connection for all calls. */
-function withSharedChannels(route: CallRoute, channels: AsyncDisposableStack): CallRoute {
-  const { connectTimeoutMs: timeoutMs, signal, otherHubs = [] } = route;
-  const share = ({ address, tls, proxy }: HubAddress): HubAddress => ({
-    ...{ address, tls, proxy },
-    shared: channels.use(
-      new SharedChannel(() => dial(address, { tls, proxy, timeoutMs, signal })),
-    ),
-  });
-  return { ...route, ...share(route), otherHubs: otherHubs.map(share) };
 }
 
 interface HubOptions {
