@@ -105,7 +105,13 @@ function enumSchema({ values, comment }: protobuf.Enum): Schema {
 function message(type: protobuf.Type, definitions: Map<string, Schema>): Schema {
   const fields = type.fieldsArray.map((field) => field.resolve());
   const required = fields.filter((field) => field.required).map(jsonName);
-  const oneofs = type.oneofsArray.filter((oneof) => !oneof.isProto3Optional);
+  const exclusions = type.oneofsArray.flatMap(({ fieldsArray }) =>
+    fieldsArray.flatMap((one, i) =>
+      fieldsArray.slice(i + 1).map((other) => ({
+        not: { required: [jsonName(one), jsonName(other)] },
+      }))
+    )
+  );
   return {
     type: "object",
     ...described(type.comment),
@@ -113,16 +119,8 @@ function message(type: protobuf.Type, definitions: Map<string, Schema>): Schema 
       fields.map((field) => [jsonName(field), fieldSchema(field, definitions)]),
     ),
     ...(required.length > 0 && { required }),
-    ...(oneofs.length > 0 && {
-      // At most one field of each oneof.
-      allOf: oneofs.flatMap(({ fieldsArray }) =>
-        fieldsArray.flatMap((one, i) =>
-          fieldsArray.slice(i + 1).map((other) => ({
-            not: { required: [jsonName(one), jsonName(other)] },
-          }))
-        )
-      ),
-    }),
+    // At most one field of each oneof. A list of none is no JSON Schema.
+    ...(exclusions.length > 0 && { allOf: exclusions }),
     additionalProperties: false,
   };
 }
