@@ -98,32 +98,36 @@ export class RequestStream implements AsyncIterable<protobuf.Message> {
 
   async *#lines(typing: Output): AsyncGenerator<protobuf.Message, void, undefined> {
     const { chunks, format, read } = this.#options;
-    let rest = "";
     let line = 0;
-    for await (const text of decoded(chunks)) {
-      const lines = (rest + text).split(/\r?\n/);
-      rest = lines.pop()!;
-      for (const typed of lines) {
-        line++;
-        if (typed.trim() === "") continue;
-        const splitter = new DocumentSplitter(format);
-        try {
-          const documents = [...splitter.push(typed), ...splitter.end()];
-          const place = { source: "input", start: { line, column: 1 } };
-          const messages = documents.flatMap(({ text, column }) =>
-            read(text, { ...place, start: { line, column }, format: splitter.format! })
-          );
-          yield* messages;
-        } catch (error) {
-          if (!(error instanceof DocumentError || error instanceof UsageError)) throw error;
-          await typing.write(`error: This line was not sent: ${printable(error.message)}\n`);
-        }
+    for await (const typed of linesOf(decoded(chunks))) {
+      line++;
+      if (typed.trim() === "") continue;
+      const splitter = new DocumentSplitter(format);
+      try {
+        const documents = [...splitter.push(typed), ...splitter.end()];
+        yield* documents.flatMap(({ text, column }) =>
+          read(text, { source: "input", start: { line, column }, format: splitter.format! })
+        );
+      } catch (error) {
+        if (!(error instanceof DocumentError || error instanceof UsageError)) throw error;
+        await typing.write(`error: This line was not sent: ${printable(error.message)}\n`);
       }
     }
   }
 }
 
 const TYPING = "Type one request a line, as JSON, YAML or XML. Ctrl-D ends, -p shows a sample\n";
+
+/** Also a last one that no newline ends. */
+async function* linesOf(texts: AsyncIterable<string>): AsyncGenerator<string> {
+  let rest = "";
+  for await (const text of texts) {
+    const lines = (rest + text).split(/\r?\n/);
+    rest = lines.pop()!;
+    yield* lines;
+  }
+  yield rest;
+}
 
 async function* decoded(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true });

@@ -124,6 +124,12 @@ Deno.test("what a person types is sent by the line, and a bad line is told and l
   );
 });
 
+Deno.test("what a person types without an Enter at its end is sent, too", async () => {
+  const { stream, told } = open(["data: YQ==\n", "data: ", "Yg=="], { kind: "terminal" });
+  assert.deepEqual(indexes(await Array.fromAsync(stream!)), ["a", "b"]);
+  assert.match(told(), /^Type one request a line.*\n$/);
+});
+
 Deno.test("--set and --request-format hold for each request of a stream", async () => {
   const values = { set: ["data=Yw=="], requestFormat: "json" as const };
   assert.deepEqual(indexes(await Array.fromAsync(open(["{}{}"], { values }).stream!)), ["c", "c"]);
