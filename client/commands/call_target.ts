@@ -4,20 +4,16 @@
  * @module
  */
 import type protobuf from "protobufjs";
-import { delay } from "../../shared/async/delay.ts";
 import type { Context } from "../../shared/cli/command.ts";
 import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
-import { RpcError } from "../../shared/grpc/rpc_error.ts";
+import type { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { decodeMessage } from "../../shared/grpc/service.ts";
-import { Status } from "../../shared/grpc/status.ts";
-import { type Attempt, attemptCall, type Stage } from "../call/attempt.ts";
+import { attemptCall } from "../call/attempt.ts";
 import { messageTypes } from "../call/call.ts";
-import { deliveryOf, type Way } from "../call/delivery.ts";
-import { CallFailedError, type CallFailure, mayRepeat } from "../call/failure.ts";
-import { mayChange } from "../call/method_kind.ts";
+import { CallFailedError, type CallFailure } from "../call/failure.ts";
 import { idOf, withId } from "../call/request_id.ts";
-import { isPassing, retryWaitMs } from "../call/retries.ts";
 import type { CallRoute, RouteValues } from "../call/route.ts";
+import { type FailedWay, tryCall } from "../call/tries.ts";
 import { givenFlags } from "../connect/given_flags.ts";
 import type { FleetValues } from "../fleet/fleet_options.ts";
 import type { TargetOutput } from "../fleet/report.ts";
@@ -103,16 +99,12 @@ export async function callTarget<R extends object>(
       : rpc.timeoutMs(requests[0] ?? requestType.create()) + route.waitForServerMs);
   const deadline = Math.min(until, Date.now() + limitMs);
   const { message: printMessage, end: printEnd } = printer(method);
-  const failureOf = (
-    error: RpcError,
-    { hub = route, missed, ...way }: Way & Pick<Attempt, "hub" | "missed">,
-  ): CallFailure => ({
+  const failureOf = (error: RpcError, { hub = route, ...way }: FailedWay): CallFailure => ({
     ...way,
     title,
     server,
     flags: givenFlags(context.given),
     address: formatHostPort(hub.address),
-    missed,
     method,
     error,
     secure: route.tls !== undefined,
@@ -122,52 +114,32 @@ export async function callTarget<R extends object>(
 
   let ok = true;
   let answered = false;
-  let perhapsBefore = false;
-  for (let tries = 0;; tries++) {
-    const stage: Stage = { connected: false, sent: false };
-    let known = (error: RpcError) =>
-      failureOf(error, { connected: stage.connected, refused: !stage.sent, perhapsBefore });
-    try {
-      const attempt = await attemptCall(
-        { ...route, method, requests, deadline },
-        async (message, call) => {
-          answered = true;
-          const bytes = type.encode(message).finish();
-          const outcome = rpc.outcome?.(decodeMessage<R>(type, bytes), context);
-          ok = (outcome?.exitCode ?? 0) === 0;
-          if (outcome?.error !== undefined) await output.stderr.write(`error: ${outcome.error}\n`);
-          await printMessage(message, { ...end(), headers: call.headers, trailers: call.trailers });
-        },
-        stage,
-      );
-      const { error, headers, trailers, ...way } = attempt;
-      if (error !== undefined) {
-        const failure = failureOf(error, { ...way, perhapsBefore });
-        const waitMs = retryWaitMs(failure, tries);
-        const again = tries < values.retries && !answered && isPassing(failure) &&
-          mayRepeat(failure) && Date.now() + waitMs < deadline;
-        if (again) {
-          known = () => failure;
-          perhapsBefore = deliveryOf(error, failure) === "unknown";
-          await delay(waitMs, { signal: route.signal });
-          continue;
-        }
-        await output.stderr.write(failureText(failure));
-        ok = false;
-      }
-      await printEnd({ ...end(error), headers, trailers });
-      return ok;
-    } catch (error) {
-      if (!route.signal.aborted) throw error;
-      const { reason } = route.signal;
-      const why = new RpcError(
-        Status.CANCELLED,
-        reason instanceof Error ? reason.message : String(reason),
-      );
-      if (mayChange(method)) {
-        await output.stderr.write(failureText({ ...known(why), interrupted: true }));
-      }
-      return false;
-    }
+  const take: Parameters<typeof attemptCall>[1] = async (message, { headers, trailers }) => {
+    answered = true;
+    const bytes = type.encode(message).finish();
+    const outcome = rpc.outcome?.(decodeMessage<R>(type, bytes), context);
+    ok = (outcome?.exitCode ?? 0) === 0;
+    if (outcome?.error !== undefined) await output.stderr.write(`error: ${outcome.error}\n`);
+    await printMessage(message, { ...end(), headers, trailers });
+  };
+  const tell = async (failure: CallFailure) => {
+    await output.stderr.write(failureText(failure));
+  };
+  try {
+    const { error, headers, trailers, failure } = await tryCall({
+      retries: values.retries,
+      deadline,
+      signal: route.signal,
+      attempt: (stage) => attemptCall({ ...route, method, requests, deadline }, take, stage),
+      failureOf,
+      isBegun: () => answered,
+      onInterrupted: tell,
+    });
+    if (failure !== undefined) await tell(failure);
+    await printEnd({ ...end(error), headers, trailers });
+    return ok && failure === undefined;
+  } catch (error) {
+    if (!route.signal.aborted) throw error;
+    return false;
   }
 }

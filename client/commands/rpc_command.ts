@@ -5,7 +5,6 @@
  */
 import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
 import type protobuf from "protobufjs";
-import { delay } from "../../shared/async/delay.ts";
 import { sampleMessage } from "../../shared/codec/sample.ts";
 import type { Value } from "../../shared/codec/value.ts";
 import { type Argument, type Io, type Options, UsageError } from "../../shared/cli/program.ts";
@@ -13,22 +12,20 @@ import type { Command, Context } from "../../shared/cli/command.ts";
 import { decodeMessage, methodOf } from "../../shared/grpc/service.ts";
 import { printable } from "../../shared/text/printable.ts";
 import { root } from "../../shared/grpc/root.ts";
-import { RpcError } from "../../shared/grpc/rpc_error.ts";
-import { Status } from "../../shared/grpc/status.ts";
-import { type Attempt, attemptCall, type CallPlan, type Stage } from "../call/attempt.ts";
+import type { RpcError } from "../../shared/grpc/rpc_error.ts";
+import { type Attempt, attemptCall, type CallPlan } from "../call/attempt.ts";
 import { messageTypes } from "../call/call.ts";
 import { connectionNeeds, connectionOptions } from "../connect/connection_options.ts";
 import { fleetOptions } from "../fleet/fleet_options.ts";
 import { givenFlags } from "../connect/given_flags.ts";
 import { EXIT_CODES_HELP, exitCodeOf } from "../print/exit_code.ts";
-import { deliveryOf, type Way } from "../call/delivery.ts";
-import { CallFailedError, type CallFailure, mayRepeat } from "../call/failure.ts";
+import { CallFailedError, type CallFailure } from "../call/failure.ts";
 import { failureDocument } from "../print/failure_document.ts";
-import { mayChange, stopsCollection } from "../call/method_kind.ts";
+import { stopsCollection } from "../call/method_kind.ts";
 import { type CallRoute, planRoute, type RouteValues, shareChannels } from "../call/route.ts";
 import { defaultServerOptions, serverOptions } from "../call/server_options.ts";
 import { giveId, idOf } from "../call/request_id.ts";
-import { isPassing, retryWaitMs } from "../call/retries.ts";
+import { type FailedWay, tryCall } from "../call/tries.ts";
 import { createPrinter, isTable } from "../print/print.ts";
 import { printOptions, type PrintValues } from "../print/print_options.ts";
 import { jsonSchema } from "../print/json_schema.ts";
@@ -223,71 +220,43 @@ async function run<Response extends object>(
   };
 
   const { attempt: attemptOnce = attemptCall } = rpc;
-  let perhapsBefore = false;
-  const failureOf = (
-    error: RpcError,
-    { hub = plan, missed, ...way }: Way & Pick<Attempt, "hub" | "missed">,
-  ): CallFailure => ({
+  const failureOf = (error: RpcError, { hub = plan, ...way }: FailedWay): CallFailure => ({
     ...way,
-    perhapsBefore,
     title,
     server,
     flags: givenFlags(context.given),
     address: formatHostPort(hub.address),
-    missed,
     method,
     error,
     secure: hub.tls !== undefined,
     hasToken: plan.token !== undefined,
     requestId: rpc.onceById ? idOf(plan.first) : undefined,
   });
-  /** What is known at this moment, if the call's user ends it. */
-  let known: (why: string) => CallFailure;
-  const tell = async () => {
-    progress.stop();
-    const { reason } = plan.signal;
-    const why = reason instanceof Error ? reason.message : String(reason);
-    if (!mayChange(method)) return;
-    const failure = { ...known(why), interrupted: true };
-    await stderr.write(failureDocument(failure, values.responseFormat));
-  };
-
-  for (let tries = 0;; tries++) {
-    const stage: Stage = { connected: false, sent: false };
-    known = (why) =>
-      failureOf(new RpcError(Status.CANCELLED, why), {
-        connected: stage.connected,
-        refused: !stage.sent,
-      });
-    const attempt = await attemptOnce(plan, take, stage).catch(async (error) => {
-      if (plan.signal.aborted) await tell();
-      throw error;
-    });
-    progress.clear();
-    const { error, headers, trailers, ...way } = attempt;
-    if (error !== undefined) {
-      const failure = failureOf(error, way);
-      const waitMs = retryWaitMs(failure, tries);
-      const again = tries < values.retries && last === undefined && isPassing(failure) &&
-        mayRepeat(failure) && !plan.stream?.begun && Date.now() + waitMs < plan.deadline;
-      if (again) {
-        const text = `warning: ${error.message}; trying again in ${Math.round(waitMs)} ms\n`;
-        if (!values.quiet) await stderr.write(text);
-        known = () => failure;
-        perhapsBefore = deliveryOf(error, failure) === "unknown";
-        await delay(waitMs, { signal: plan.signal }).catch(async (error) => {
-          await tell();
-          throw error;
-        });
-        continue;
-      }
+  const { error, headers, trailers, failure } = await tryCall({
+    retries: values.retries,
+    deadline: plan.deadline,
+    signal: plan.signal,
+    attempt: async (stage) => {
+      const attempt = await attemptOnce(plan, take, stage);
+      progress.clear();
+      return attempt;
+    },
+    failureOf,
+    isBegun: () => last !== undefined || plan.stream?.begun === true,
+    onRetry: async ({ message }, waitMs) => {
+      const text = `warning: ${message}; trying again in ${Math.round(waitMs)} ms\n`;
+      if (!values.quiet) await stderr.write(text);
+    },
+    onInterrupted: async (failure) => {
+      progress.stop();
       await stderr.write(failureDocument(failure, values.responseFormat));
-    }
-    const durationMs = performance.now() - start;
-    await printer.end({ server, headers, trailers, durationMs, ...(error && { error }) });
-    if (error !== undefined) return exitCodeOf(error.code);
-    return outcome?.exitCode ?? 0;
-  }
+    },
+  });
+  if (failure !== undefined) await stderr.write(failureDocument(failure, values.responseFormat));
+  const durationMs = performance.now() - start;
+  await printer.end({ server, headers, trailers, durationMs, ...(error && { error }) });
+  if (error !== undefined) return exitCodeOf(error.code);
+  return outcome?.exitCode ?? 0;
 }
 
 /** A plan, and what is known of its requests. */
