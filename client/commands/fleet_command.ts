@@ -40,7 +40,7 @@ import { isTable } from "../print/print.ts";
 import type { PrintValues } from "../print/print_options.ts";
 import { readRequests } from "../request/request.ts";
 import type { RequestValues } from "../request/request_options.ts";
-import { processStdin, type Stdin } from "../request/stdin.ts";
+import { processStdin, requestTimeoutMs, type Stdin, STDIN_TIMEOUT_MS } from "../request/stdin.ts";
 import { callTarget, type Prepared, type TargetCommand } from "./call_target.ts";
 import { selectorText, type SelectorValues } from "./selector_options.ts";
 
@@ -48,9 +48,6 @@ import { selectorText, type SelectorValues } from "./selector_options.ts";
 type Values = FleetValues & SelectorValues & RequestValues & PrintValues & RouteValues;
 
 const LIST_METHOD = "ghub.v1.Hub/ListServers";
-
-/** Standard input must end within this time. */
-const STDIN_TIMEOUT_MS = 30_000;
 
 /** What a command says of itself (`rpc_command.ts` has the whole). */
 export interface FleetCommand<Response> extends TargetCommand<Response> {
@@ -276,7 +273,7 @@ async function prepare<R extends object>(
   const values = context.options as Values;
   const { signal } = context;
   const withRequests = async (method: protobuf.Method): Promise<Prepared> => {
-    const stdinTimeoutMs = Math.max(STDIN_TIMEOUT_MS, values.timeoutMs ?? 0);
+    const stdinTimeoutMs = requestTimeoutMs(values);
     const requests = await readRequests(method, values, { stdin, signal, stdinTimeoutMs });
     for (const request of requests) rpc.prepare?.(request, context);
     return { method, requests };

@@ -36,7 +36,7 @@ import type { RequestStream } from "../request/request_stream.ts";
 import { targetSelectorOptions } from "./selector_options.ts";
 import { fieldsOf, fieldsOfNamed } from "./schema_words.ts";
 import { confirm, isFleet, runFleetCommand } from "./fleet_command.ts";
-import { processStdin } from "../request/stdin.ts";
+import { processStdin, requestTimeoutMs } from "../request/stdin.ts";
 
 /** How a call that went through counts. */
 export interface CallOutcome {
@@ -91,9 +91,6 @@ export interface RpcCommand<Response> {
   arrange?(response: protobuf.Message, context: Context): void;
   outcome?(response: Response, context: Context): CallOutcome;
 }
-
-/** Standard input must end within this time, or within `--timeout` when that is longer. */
-const STDIN_TIMEOUT_MS = 30_000;
 
 /** The values of all options that this file gives a command. */
 type Values = RequestValues & PrintValues & RouteValues;
@@ -282,7 +279,7 @@ async function makePlan<Response>(
   const values = context.options as Values;
   const prepare = (request: protobuf.Message) => rpc.prepare?.(request, context);
   const stream = openRequests(method, values, { stdin: processStdin, stderr: io.stderr, prepare });
-  const stdinTimeoutMs = Math.max(STDIN_TIMEOUT_MS, values.timeoutMs ?? 0);
+  const stdinTimeoutMs = requestTimeoutMs(values);
   const all = stream === undefined
     ? await readRequestsAloud(method, values, { signal, stdinTimeoutMs, io })
     : [];

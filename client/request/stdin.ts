@@ -23,6 +23,16 @@ export interface Stdin {
   read(options: { readonly signal: AbortSignal; readonly timeoutMs: number }): Promise<Uint8Array>;
 }
 
+/** What is read whole must end within this time. */
+export const STDIN_TIMEOUT_MS = 30_000;
+
+/** For a request: within `--timeout`, when that is longer. */
+export function requestTimeoutMs(
+  { timeoutMs = 0 }: { readonly timeoutMs?: number | undefined },
+): number {
+  return Math.max(STDIN_TIMEOUT_MS, timeoutMs);
+}
+
 /** The process's own. */
 export const processStdin: Stdin = {
   kind() {
