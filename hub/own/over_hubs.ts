@@ -149,11 +149,18 @@ function join(all: Map<string, ListedServer>, server: ListedServer): void {
   });
 }
 
-/** What one source of events does next. */
+/** The events of one hub. */
 interface Source {
+  /** The hub's peer address, which it keeps when it joins its cluster again; empty for this hub. */
+  readonly at: string;
   readonly hub: string;
   readonly events: AsyncIterator<Activity>;
-  next: Promise<{ readonly source: Source; readonly result?: IteratorResult<Activity> }>;
+}
+
+/** What came of a source; without a result it has failed. */
+interface Heard {
+  readonly source: Source;
+  readonly result?: IteratorResult<Activity>;
 }
 
 /**
@@ -167,70 +174,79 @@ export async function* watchOverHubs(
   here: AsyncIterable<Activity>,
   { hubs, operator, signal }: Omit<Asking, "sees"> & { readonly hubs: OverHubs },
 ): AsyncGenerator<Activity, void, undefined> {
-  const sources = new Set<Source>();
+  /** By address: a hub whose link has been replaced is told over the old one, until that ends. */
+  const sources = new Map<string, Source>();
+  /** Links that stand and were watched: a hub that ends the watch is not asked for another one. */
   const watched = new Set<OpenLink>();
-  const add = (hub: string, events: AsyncIterable<Activity>) => {
-    const source: Source = {
-      hub,
-      events: events[Symbol.asyncIterator](),
-      next: undefined as never,
-    };
-    pull(source);
-    sources.add(source);
+  // No race of promises: those of a silent hub would keep all that the others have told meanwhile.
+  const heard: Heard[] = [];
+  let wake = () => {};
+  const hear = (one: Heard) => {
+    heard.push(one);
+    wake();
   };
-  let changed = Promise.withResolvers<undefined>();
-  using _ = hubs.links.onChange(() => changed.resolve(undefined));
-  add(hubs.name, here);
+  const pull = (source: Source) => {
+    source.events.next().then((result) => hear({ source, result }), () => hear({ source }));
+  };
+  const add = (who: Pick<Source, "at" | "hub">, events: AsyncIterable<Activity>) => {
+    const source: Source = { ...who, events: events[Symbol.asyncIterator]() };
+    sources.set(who.at, source);
+    pull(source);
+  };
+  // Of a hub that comes back, what has happened before is known or lost.
+  let { history = 0 } = request;
+  const look = () => {
+    for (const link of watched) if (link.lost !== undefined) watched.delete(link);
+    for (const { session, peerAddress: at } of others(hubs)) {
+      const link = hubs.links.linkOf(session);
+      if (link === undefined || watched.has(link) || sources.has(at)) continue;
+      watched.add(link);
+      add(
+        { at, hub: link.hub },
+        callPeer<WatchActivityRequest, Activity>(link, { ...request, history }, {
+          ...{ operator, signal },
+          method: "WatchActivity",
+        }),
+      );
+    }
+    history = 0;
+  };
+  let isDue = true;
+  using _ = hubs.links.onChange(() => {
+    isDue = true;
+    wake();
+  });
+  add({ at: "", hub: hubs.name }, here);
   try {
-    for (let isFirst = true; !signal.aborted; isFirst = false) {
-      changed = Promise.withResolvers();
-      for (const { session } of others(hubs)) {
-        const link = hubs.links.linkOf(session);
-        if (link === undefined || watched.has(link)) continue;
-        watched.add(link);
-        // Of a hub that comes back, what has happened before is known or lost.
-        const history = isFirst ? request.history ?? 0 : 0;
-        add(
-          link.hub,
-          callPeer<WatchActivityRequest, Activity>(link, { ...request, history }, {
-            ...{ operator, signal },
-            method: "WatchActivity",
-          }),
-        );
+    while (!signal.aborted) {
+      if (isDue) {
+        isDue = false;
+        look();
       }
-      for (const link of watched) if (link.lost !== undefined) watched.delete(link);
-      for (;;) {
-        const heard = await Promise.race([
-          changed.promise,
-          ...[...sources].map(({ next }) => next),
-        ]);
-        if (heard === undefined) break;
-        const { source, result } = heard;
-        if (result !== undefined && !result.done) {
-          pull(source);
-          yield { ...result.value, hub: source.hub };
-          continue;
-        }
-        sources.delete(source);
-        if (source.hub === hubs.name || signal.aborted) return;
-        yield {
-          kind: "GAP",
-          hub: source.hub,
-          time: timestamp(Date.now()),
-          reason: `Hub "${source.hub}" was lost: what happens there is not told`,
-        };
+      const one = heard.shift();
+      if (one === undefined) {
+        await new Promise<void>((resolve) => wake = resolve);
+        continue;
       }
+      const { source: { at, hub }, result } = one;
+      if (result !== undefined && !result.done) {
+        pull(one.source);
+        yield { ...result.value, hub };
+        continue;
+      }
+      sources.delete(at);
+      if (at === "" || signal.aborted) return;
+      isDue = true;
+      yield {
+        kind: "GAP",
+        hub,
+        time: timestamp(Date.now()),
+        reason: `Hub "${hub}" was lost: what happens there is not told`,
+      };
     }
   } finally {
-    for (const { events } of sources) void events.return?.()?.catch?.(() => {});
+    for (const { events } of sources.values()) void events.return?.()?.catch?.(() => {});
   }
-}
-
-function pull(source: Source): void {
-  source.next = source.events.next().then(
-    (result) => ({ source, result }),
-    () => ({ source }),
-  );
 }
 
 /** The hubs of the cluster as this one sees them; this one alone where there is none. */

@@ -14,6 +14,7 @@ import { Channel } from "../../shared/grpc_client/channel.ts";
 import { until } from "../../tests/support/until.ts";
 import { dialTunnel } from "../testing/dialled.ts";
 import { LinkedHubs } from "../testing/linked_hubs.ts";
+import { watchOverHubs } from "./over_hubs.ts";
 
 /** An operator at one hub. */
 class Asker implements AsyncDisposable {
@@ -172,4 +173,65 @@ Deno.test("WatchActivity tells once what happens at any hub, and of a hub that i
   await until("the lost hub to be told", () => told("GAP").includes("b "));
   over.abort();
   await watching;
+});
+
+Deno.test("WatchActivity tells once what happens at a hub that was forgotten for a while", async () => {
+  await using world = await begin();
+  const { hubs, asker } = world;
+  const over = new AbortController();
+  const told: string[] = [];
+  const watching = (async () => {
+    for await (const event of asker.ask<Activity>("WatchActivity", {}, over.signal)) {
+      if (event.kind === "SERVER_REGISTERED") told.push(event.server!);
+    }
+  })();
+  await using stack = new AsyncDisposableStack();
+  let nth = 0;
+  const register = async () => {
+    stack.use(await dialTunnel(hubs.of("b").hub.tunnelAddress, `edge-${++nth}`));
+  };
+  await until("a server at the other hub to be told", async () => {
+    await register();
+    return told.length > 0;
+  });
+  // The link that is watched stays with its watch, and another one takes the new calls.
+  hubs.tell((record) => record.name === "b" ? undefined : record);
+  hubs.tell();
+  await until("the hubs to be linked again", async () => {
+    const { hubs: members = [] } = await asker.one<ListHubsResponse>("ListHubs");
+    return members.length === 2 && members.every(({ linked }) => linked);
+  });
+  for (let i = 0; i < 5; i++) await register();
+  await until("all to be told", () => told.includes(`edge-${nth}`));
+  // A second telling would come before what is told of this one.
+  await register();
+  await until("the last one to be told", () => told.includes(`edge-${nth}`));
+  over.abort();
+  await watching;
+  assert.deepEqual(told, [...new Set(told)]);
+});
+
+Deno.test("watchOverHubs() keeps nothing of the events that it has told", async () => {
+  const EVENTS = 300_000;
+  const here = async function* (): AsyncGenerator<Activity> {
+    for (let i = 0; i < EVENTS; i++) yield { kind: "CALL_ENDED", bytesUp: i };
+  };
+  const hubs = {
+    name: "a",
+    view: { hubs: () => [], session: "s", names: () => [], placesOf: () => [] },
+    links: {
+      linkOf: () => undefined,
+      stateOf: () => ({ isOpen: false, reason: "" }),
+      onChange: () => ({ [Symbol.dispose]() {} }),
+    },
+  };
+  const { signal } = new AbortController();
+  let told = 0;
+  let most = 0;
+  const before = Deno.memoryUsage().heapUsed;
+  for await (const _ of watchOverHubs({}, here(), { hubs, operator: "olga", signal })) {
+    if (++told % 10_000 === 0) most = Math.max(most, Deno.memoryUsage().heapUsed - before);
+  }
+  assert.equal(told, EVENTS);
+  assert.ok(most < 64 << 20, `${most >> 20} MiB`);
 });
