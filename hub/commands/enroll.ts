@@ -13,6 +13,7 @@ import { DURATION, parseDuration } from "../../shared/cli/parse_duration.ts";
 import { parseLabels } from "../../shared/registration/labels.ts";
 import { isNamePart, NAME_PART_RULE } from "../../shared/registration/server_name.ts";
 import { shellWord } from "../../shared/text/shell_word.ts";
+import { DAY_MS } from "../../shared/tls/day.ts";
 import { loadAuthorities } from "../../shared/tls/load.ts";
 import { makeTokenFile } from "./auth.ts";
 import {
@@ -25,7 +26,6 @@ import {
 import { type AuthorityFile, authorityFile } from "./authority_file.ts";
 import { existingStateDir, SERVICE_STATE_DIR, stateDirOption } from "./command_state_dir.ts";
 
-const DAY_MS = 86_400_000;
 /** No timer waits for the end of a token: it may be later than one could keep. */
 const MAX_KEEP_MS = 365 * DAY_MS;
 

@@ -9,13 +9,13 @@ import { createHash } from "node:crypto";
 import { Complaint } from "../../shared/async/complaint.ts";
 import { Polled } from "../../shared/async/polled.ts";
 import { rulesFault } from "../../shared/files/modes.ts";
+import { DAY_MS } from "../../shared/tls/day.ts";
 import { pinOf } from "../../shared/tls/pin.ts";
 import { loadAuthorities, loadCertificate } from "../../shared/tls/load.ts";
 import type { TlsIdentity } from "./listen_options.ts";
 
 /** How often the files are looked at. */
 export const CERTIFICATE_POLL_MS = 5_000;
-const DAY_MS = 86_400_000;
 /** Days before the end at which a warning is due. */
 const WARN_DAYS: readonly number[] = [30, 7, 1];
 

@@ -67,6 +67,7 @@ const WITHOUT_PROGRAMS: ReadonlySet<string> = new Set([
   "tests/regexp_test.ts",
   "tests/reliability/table_test.ts",
   "tests/self_extracting_test.ts",
+  "tests/start_test.ts",
   "tests/systemd_machine_test.ts",
   "tests/tasks_test.ts",
   "tests/where_test.ts",

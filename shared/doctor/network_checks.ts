@@ -11,7 +11,7 @@ import { formatHostPort, type HostPort } from "../cli/parse_host_port.ts";
 import { redactProxy } from "../net/proxy.ts";
 import { dialThrough } from "../net/proxy_dial.ts";
 import { ProxyError } from "../net/proxy_error.ts";
-import { DAY_MS } from "../tls/generate.ts";
+import { DAY_MS } from "../tls/day.ts";
 import { wrongHost } from "../tls/wrong_host.ts";
 import type { Check, Finding } from "./check.ts";
 

@@ -9,11 +9,11 @@
  * @module
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { DAY_MS } from "./day.ts";
 import {
   type CertificatePair,
   type CertificateSigner,
   CLOCK_SKEW_MS,
-  DAY_MS,
   KEY_ALGORITHM,
   MAX_COMMON_NAME,
   MAX_DAYS,

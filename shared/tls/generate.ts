@@ -9,6 +9,7 @@
  * @module
  */
 import { isIP } from "node:net";
+import { DAY_MS } from "./day.ts";
 import * as x509 from "./x509.ts";
 
 /** A certificate and its private key, both as PEM text. */
@@ -65,8 +66,6 @@ export const MAX_HOSTS = 100;
 export const MAX_COMMON_NAME = 64;
 /** A certificate made just now must be valid on a machine whose clock is a little slow. */
 export const CLOCK_SKEW_MS = 60 * 60 * 1000;
-/** Milliseconds. */
-export const DAY_MS = 24 * 60 * 60 * 1000;
 /** Positive and of 20 bytes at most (RFC 5280 §4.1.2.2); 16 random bytes never meet twice. */
 const SERIAL_BYTES = 16;
 

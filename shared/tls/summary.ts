@@ -3,10 +3,9 @@
  *
  * @module
  */
+import { DAY_MS } from "./day.ts";
 import { type CertificateInfo, describeCertificates } from "./describe.ts";
 import { readPem } from "./load.ts";
-
-const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** All certificates of a PEM text as text for people, an empty line between them. */
 export async function summary(pem: string): Promise<string> {

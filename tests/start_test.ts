@@ -1,0 +1,45 @@
+/**
+ * What the programs load before they do anything: scripts and shells start them again and again.
+ */
+import assert from "node:assert/strict";
+import { Process } from "./support/process.ts";
+
+/** What is loaded whatever the command line says; `import()` comes later. */
+const ENTRIES = ["client/program.ts", "server/main.ts"];
+/** It makes certificates, and costs a fifth of a second of a processor. */
+const HEAVY = "@peculiar/x509";
+
+interface Module {
+  readonly specifier: string;
+  readonly dependencies?: readonly {
+    readonly code?: { readonly specifier?: string };
+    readonly isDynamic?: boolean;
+  }[];
+}
+
+/** The modules that an entry imports, directly or not, by the one that does. */
+async function loadedBy(entry: string): Promise<Map<string, string>> {
+  const { stdout, stderr } = await Process.run(["info", "--json", entry]);
+  const { roots: [root], modules } = JSON.parse(stdout) as {
+    roots: [string];
+    modules: readonly Module[];
+  };
+  assert.ok(modules.length > 50, stderr);
+  const dependencies = new Map(modules.map((one) => [one.specifier, one.dependencies ?? []]));
+  const importers = new Map([[root, ""]]);
+  for (const module of importers.keys()) {
+    for (const { code, isDynamic = false } of dependencies.get(module) ?? []) {
+      const target = code?.specifier;
+      if (isDynamic || target === undefined || importers.has(target)) continue;
+      importers.set(target, module);
+    }
+  }
+  return importers;
+}
+
+for (const entry of ENTRIES) {
+  Deno.test(`${entry} loads nothing that makes certificates`, async () => {
+    const heavy = [...await loadedBy(entry)].filter(([module]) => module.includes(HEAVY));
+    assert.deepEqual(heavy, []);
+  });
+}
