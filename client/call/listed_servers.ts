@@ -8,9 +8,7 @@ import type {
   ghub_v1_ListServersResponse as ListServersResponse,
   ghub_v1_Server as ListedServer,
 } from "../../shared/gen/types.ts";
-import { root } from "../../shared/grpc/root.ts";
-import { decodeMessage, methodOf } from "../../shared/grpc/service.ts";
-import { messageTypes } from "./call.ts";
+import { ask } from "./ask.ts";
 import { CallFailedError } from "./failure.ts";
 import type { CallRoute } from "./route.ts";
 import { attemptServerList } from "./server_list.ts";
@@ -26,24 +24,18 @@ const LIST_TIMEOUT_MS = 10_000;
  * @throws {CallFailedError} If the hub does not say.
  */
 export async function listedServers(route: CallRoute, selector: string): Promise<ListedServer[]> {
-  const method = methodOf(root, "ghub.v1.Hub/ListServers")!;
-  const { request, response } = messageTypes(method);
-  let servers: ListedServer[] = [];
-  const attempt = await attemptServerList({
+  const { method, error, connected, refused, answer } = await ask<ListServersResponse>({
     ...route,
-    method,
-    requests: [request.create({ includeOffline: true, selector })],
     server: undefined,
     raw: false,
     waitForServerMs: 0,
     deadline: Date.now() + LIST_TIMEOUT_MS,
-  }, (message) => {
-    const bytes = response.encode(message).finish();
-    ({ servers = [] } = decodeMessage<ListServersResponse>(response, bytes));
-    return Promise.resolve();
+  }, {
+    method: "ghub.v1.Hub/ListServers",
+    fields: { includeOffline: true, selector },
+    attempt: attemptServerList,
   });
-  const { error, connected, refused } = attempt;
-  if (error === undefined) return servers;
+  if (error === undefined) return answer.servers ?? [];
   throw new CallFailedError({
     title: "hub.servers",
     server: undefined,

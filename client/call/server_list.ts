@@ -10,9 +10,7 @@ import type {
   ghub_v1_ListServersResponse as ListServersResponse,
   ghub_v1_Server as ServerMessage,
 } from "../../shared/gen/types.ts";
-import { root } from "../../shared/grpc/root.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
-import { decodeMessage, methodOf } from "../../shared/grpc/service.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { parseSelector, selects } from "../../shared/registration/selector.ts";
 import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
@@ -20,6 +18,7 @@ import { printable } from "../../shared/text/printable.ts";
 import type { MissedHub } from "./failure.ts";
 import { mostTelling } from "./hub_turn.ts";
 import { type HubList, type MergedServer, mergeServers } from "./merged_servers.ts";
+import { ask } from "./ask.ts";
 import { type Attempt, attemptCall, type CallPlan, type Stage } from "./attempt.ts";
 import { messageTypes } from "./call.ts";
 
@@ -131,17 +130,11 @@ export async function askServers(
   plan: Omit<CallPlan, "method" | "requests">,
   fields: ListServersRequest,
 ): Promise<ServerMessage[]> {
-  const method = methodOf(root, "ghub.v1.Hub/ListServers")!;
-  const { request, response } = messageTypes(method);
-  let servers: ServerMessage[] = [];
-  const { error } = await attemptServerList(
-    { ...plan, method, requests: [request.fromObject(fields)] },
-    (message) => {
-      const bytes = response.encode(message).finish();
-      ({ servers = [] } = decodeMessage<ListServersResponse>(response, bytes));
-      return Promise.resolve();
-    },
-  );
+  const { error, answer } = await ask<ListServersResponse>(plan, {
+    method: "ghub.v1.Hub/ListServers",
+    fields,
+    attempt: attemptServerList,
+  });
   if (error !== undefined) throw error;
-  return servers;
+  return answer.servers ?? [];
 }

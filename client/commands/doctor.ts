@@ -15,12 +15,9 @@ import type {
   grpc_health_v1_HealthCheckResponse as HealthCheckResponse,
 } from "../../shared/gen/types.ts";
 import { timestampMs } from "../../shared/grpc/proto_time.ts";
-import { root } from "../../shared/grpc/root.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
-import { decodeMessage, methodOf } from "../../shared/grpc/service.ts";
-import { Status, statusName } from "../../shared/grpc/status.ts";
-import { attemptCall } from "../call/attempt.ts";
-import { messageTypes } from "../call/call.ts";
+import { statusName } from "../../shared/grpc/status.ts";
+import { ask } from "../call/ask.ts";
 import { type CallRoute, planRoute } from "../call/route.ts";
 import { connectionNeeds, connectionOptions } from "../connect/connection_options.ts";
 import { Exit } from "../print/exit_code.ts";
@@ -97,7 +94,7 @@ function hubChecks(route: CallRoute, server: string | undefined): Check[] {
       name: "credential",
       isVital: true,
       async run() {
-        const { operator = "", everything } = await ask<WhoAmIResponse>(
+        const { operator = "", everything } = await answerOf<WhoAmIResponse>(
           route,
           "ghub.v1.Hub/WhoAmI",
         );
@@ -110,7 +107,7 @@ function hubChecks(route: CallRoute, server: string | undefined): Check[] {
       name: "clock",
       async run() {
         const start = Date.now();
-        const { now } = await ask<ListServersResponse>(route, "ghub.v1.Hub/ListServers");
+        const { now } = await answerOf<ListServersResponse>(route, "ghub.v1.Hub/ListServers");
         const end = Date.now();
         const hubMs = timestampMs(now);
         return hubMs === undefined ? undefined : skewFinding(hubMs - (start + end) / 2);
@@ -120,7 +117,7 @@ function hubChecks(route: CallRoute, server: string | undefined): Check[] {
       name: "tunnel",
       async run(): Promise<Finding | undefined> {
         if (server === undefined) return undefined;
-        const { status } = await ask<HealthCheckResponse>(
+        const { status } = await answerOf<HealthCheckResponse>(
           { ...route, server },
           "grpc.health.v1.Health/Check",
         );
@@ -134,21 +131,14 @@ function hubChecks(route: CallRoute, server: string | undefined): Check[] {
 }
 
 /** @throws {RpcError} If it fails. */
-async function ask<Response extends object>(route: CallRoute, name: string): Promise<Response> {
-  const method = methodOf(root, name)!;
-  const { request, response } = messageTypes(method);
-  let answer: Response | undefined;
+async function answerOf<Response extends object>(
+  route: CallRoute,
+  method: string,
+): Promise<Response> {
   const deadline = Date.now() + ASK_TIMEOUT_MS;
-  const { error } = await attemptCall(
-    { ...route, method, requests: [request.create()], deadline },
-    (message) => {
-      answer = decodeMessage<Response>(response, response.encode(message).finish());
-      return Promise.resolve();
-    },
-  );
+  const { error, answer } = await ask<Response>({ ...route, deadline }, { method });
   if (error !== undefined) {
     throw new RpcError(error.code, `${statusName(error.code)}: ${error.message}`);
   }
-  if (answer === undefined) throw new RpcError(Status.INTERNAL, "Got no response");
   return answer;
 }
