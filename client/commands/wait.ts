@@ -5,7 +5,6 @@
  *
  * @module
  */
-import type protobuf from "protobufjs";
 import { delay } from "../../shared/async/delay.ts";
 import type { Command, Context } from "../../shared/cli/command.ts";
 import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
@@ -13,19 +12,13 @@ import type {
   fluentd_v1_GetStatusResponse as GetStatusResponse,
   ghub_v1_ListServersResponse as ListServersResponse,
 } from "../../shared/gen/types.ts";
-import { root } from "../../shared/grpc/root.ts";
-import { RpcError } from "../../shared/grpc/rpc_error.ts";
-import { decodeMessage, methodOf } from "../../shared/grpc/service.ts";
 import { Status, type StatusName, statusName } from "../../shared/grpc/status.ts";
-import { type Attempt, attemptCall, type CallPlan } from "../call/attempt.ts";
-import { messageTypes } from "../call/call.ts";
+import { ask, type Question } from "../call/ask.ts";
 import { CallFailedError } from "../call/failure.ts";
-import { type CallRoute, planRoute, type RouteValues } from "../call/route.ts";
+import { type CallRoute, planRoute, type RouteValues, shareChannels } from "../call/route.ts";
 import { attemptServerList } from "../call/server_list.ts";
 import { connectionNeeds, connectionOptions } from "../connect/connection_options.ts";
-import { dial } from "../connect/dial.ts";
 import { givenFlags } from "../connect/given_flags.ts";
-import { SharedChannel } from "../connect/shared_channel.ts";
 import { EXIT_CODES_HELP, exitCodeOf } from "../print/exit_code.ts";
 import { failureText } from "../print/failure_text.ts";
 import { showProgress } from "../print/progress.ts";
@@ -86,19 +79,17 @@ async function wait(context: Context): Promise<number> {
   const { args, io, signal } = context;
   const values = context.options as RouteValues & { condition?: Condition };
   const { condition = "online", timeoutMs = DEFAULT_TIMEOUT_MS } = values;
-  const route = await planRoute(context, undefined);
-  await using shared = new SharedChannel(() =>
-    dial(route.address, { ...route, timeoutMs: route.connectTimeoutMs, signal })
-  );
+  const planned = await planRoute(context, undefined);
+  const until = Date.now() + timeoutMs;
+  await using channels = new AsyncDisposableStack();
+  const route = shareChannels(planned, { channels, deadline: until });
   const what = `wait for ${args.join(", ")} to be ${condition}`;
   using _ = showProgress({ what, limitMs: timeoutMs, stderr: io.stderr });
-  const until = Date.now() + timeoutMs;
   for (;;) {
-    const limit = Math.min(until, Date.now() + ASK_TIMEOUT_MS);
-    const look = { context, route: { ...route, shared }, deadline: limit };
-    const states = await Promise.all(
-      args.map((name) => condition === "healthy" ? healthOf(name, look) : stateOf(name, look)),
-    );
+    const look = { context, route, deadline: Math.min(until, Date.now() + ASK_TIMEOUT_MS) };
+    const states = condition === "healthy"
+      ? await Promise.all(args.map((name) => healthOf(name, look)))
+      : await statesOf(args, look);
     const isMet = (state: string) =>
       condition === "offline" ? state !== "ONLINE" && !state.startsWith("?") : (
         state === condition.toUpperCase()
@@ -121,62 +112,48 @@ interface Look {
   readonly deadline: number;
 }
 
-/** `ONLINE`, …; `unknown` to the hub; or after a `?` why it is not known. */
-async function stateOf(name: string, look: Look): Promise<string> {
-  const answer = await ask<ListServersResponse>("ghub.v1.Hub/ListServers", look, {
+/** Of each: `ONLINE`, …; `unknown to the hub`; or after a `?` why it is not known. */
+async function statesOf(names: readonly string[], look: Look): Promise<string[]> {
+  const answer = await answerOf<ListServersResponse>(look, undefined, {
+    method: "ghub.v1.Hub/ListServers",
     fields: { includeOffline: true },
     attempt: attemptServerList,
-    server: undefined,
   });
-  if (typeof answer === "string") return answer;
-  const found = answer.servers?.find((server) => server.name === name);
-  return found === undefined ? "unknown to the hub" : found.state ?? "STATE_UNKNOWN";
+  if (typeof answer === "string") return names.map(() => answer);
+  const { servers = [] } = answer;
+  return names.map((name) => {
+    const found = servers.find((server) => server.name === name);
+    return found === undefined ? "unknown to the hub" : found.state ?? "STATE_UNKNOWN";
+  });
 }
 
 /** `HEALTHY`, …; or after a `?` why it is not known. */
 async function healthOf(server: string, look: Look): Promise<string> {
-  const answer = await ask<GetStatusResponse>("fluentd.v1.Fluentd/GetStatus", look, {
-    fields: {},
-    attempt: attemptCall,
-    server,
-  });
+  const method = "fluentd.v1.Fluentd/GetStatus";
+  const answer = await answerOf<GetStatusResponse>(look, server, { method });
   return typeof answer === "string" ? answer : answer.state?.health ?? "HEALTH_UNKNOWN";
-}
-
-interface Question {
-  readonly fields: object;
-  readonly attempt: typeof attemptCall;
-  readonly server: string | undefined;
 }
 
 /**
  * @returns The answer, or after a `?` what may pass by itself.
  * @throws {CallFailedError} For what will not.
  */
-async function ask<Response extends object>(
-  name: string,
+async function answerOf<Response extends object>(
   { context, route, deadline }: Look,
-  { fields, attempt, server }: Question,
+  server: string | undefined,
+  question: Question,
 ): Promise<Response | string> {
-  const method = methodOf(root, name)!;
-  const { request, response } = messageTypes(method);
-  let answer: Response | undefined;
-  const plan: CallPlan = { ...route, server, method, requests: [request.create(fields)], deadline };
-  const ended: Attempt = await attempt(plan, (message: protobuf.Message) => {
-    answer = decodeMessage<Response>(response, response.encode(message).finish());
-    return Promise.resolve();
-  });
-  const { error, connected, refused } = ended;
-  if (answer !== undefined && error === undefined) return answer;
-  const failed = error ?? new RpcError(Status.INTERNAL, "Got no response");
-  if (PASSING.has(statusName(failed.code))) return `?${failed.message}`;
+  const answered = await ask<Response>({ ...route, server, deadline }, question);
+  const { method, error, connected, refused, answer } = answered;
+  if (error === undefined) return answer;
+  if (PASSING.has(statusName(error.code))) return `?${error.message}`;
   throw new CallFailedError({
     title: "wait",
     server,
     flags: givenFlags(context.given),
     address: formatHostPort(route.address),
     method,
-    error: failed,
+    error,
     connected,
     refused,
     secure: route.tls !== undefined,

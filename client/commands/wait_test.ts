@@ -28,6 +28,14 @@ hubTest("wait --for offline: also one that the hub does not know", async (hub) =
   assert.deepEqual([code, err], [68, "error: wait: not offline in time: b (ONLINE)\n"]);
 });
 
+hubTest("wait asks the hub once for all servers, and not for each", async (hub) => {
+  hub.script.servers = {
+    servers: [{ name: "a", state: "ONLINE" }, { name: "b", state: "ONLINE" }],
+  };
+  assert.equal((await runClient(["wait", "a", "b", "-s", hub.address])).code, 0);
+  assert.equal(hub.calls.length, 1);
+});
+
 hubTest("wait --for healthy asks the server's Fluentd, and lets pass what passes", async (hub) => {
   let asked = 0;
   const away = new RpcError(Status.UNAVAILABLE, 'Server "a" is away');
