@@ -81,7 +81,6 @@ type Verdict =
   | { readonly record: NameRecord | undefined; readonly flap?: RemoteFlap };
 
 interface Leaving {
-  readonly session: string;
   readonly name: ServerName;
   readonly instance: string;
   readonly revision: number;
@@ -130,12 +129,11 @@ export class EngineClaims {
   release({ id, info: { name, instance } }: Tunnel, reason: string): void {
     this.#pending.delete(id);
     const place = this.#places.get(name);
-    const session = this.#options.session();
     if (place?.tunnel !== id) return;
     this.#places.delete(name);
-    if (session === undefined) return;
     const { revision } = place;
-    this.#leaving.set(name, { session, name, instance, revision, reason, atMs: Date.now() });
+    // Also while the engine is away: the session, and with it the place, may outlast that.
+    this.#leaving.set(name, { name, instance, revision, reason, atMs: Date.now() });
     void this.untilLeft();
   }
 
@@ -476,15 +474,17 @@ export class EngineClaims {
   }
 
   async #leave(): Promise<void> {
-    while (this.#leaving.size > 0 && this.#options.session() !== undefined) {
+    while (this.#leaving.size > 0) {
+      const session = this.#options.session();
+      if (session === undefined) return;
       const some = [...this.#leaving.values()].slice(0, MAX_AT_ONCE);
-      await Promise.all(some.map((leaving) => this.#leaveOne(leaving)));
+      await Promise.all(some.map((leaving) => this.#leaveOne(leaving, session)));
     }
   }
 
-  async #leaveOne(leaving: Leaving): Promise<void> {
+  async #leaveOne(leaving: Leaving, session: string): Promise<void> {
     const { engine, keys, membership, hub } = this.#options;
-    const { session, name, instance, revision, reason, atMs } = leaving;
+    const { name, instance, revision, reason, atMs } = leaving;
     const key = keys.place(session, name);
     const known = membership.holder(name);
     const tenant = known?.record.session;

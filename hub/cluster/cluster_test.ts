@@ -229,6 +229,26 @@ Deno.test("Cluster: a claim that comes too late for its registration gives the t
   assert.equal(tunnel.generation, place!.generation);
 });
 
+Deno.test("Cluster: a server that left while the engine was away has no place in the same session any more", async () => {
+  await using engine = new MemoryEngine();
+  await using one = new TestMember("one", engine, { ttlMs: 6_000 });
+  await using other = new TestMember("other", engine);
+  await isMember(one, other);
+  const { session } = one.cluster;
+  const tunnel = await one.registered("edge-1", A!);
+  await until("its place", () => other.places("edge-1").length === 1);
+  one.engine.takeAway();
+  await until("it to be detached", () => one.cluster.state === "detached");
+  tunnel.close({ reason: "The machine was switched off", by: "server" });
+  await tunnel.closed;
+  assert.deepEqual(other.places("edge-1"), ["one"]);
+  one.engine.isAway = false;
+  await until("its place to go", () => other.places("edge-1").length === 0);
+  assert.equal(one.cluster.session, session);
+  const { left } = other.cluster.departureOf("edge-1")!;
+  assert.equal(left?.reason, "The machine was switched off");
+});
+
 Deno.test("Cluster: an engine that was set up again begins another epoch", async () => {
   await using first = new MemoryEngine();
   await using second = new MemoryEngine();
