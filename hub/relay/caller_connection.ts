@@ -256,12 +256,11 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
       void this.#prove(unproven, answer);
       return unproven;
     }
-    const identity = answer;
     const call = new RelayedCall(this.#context, {
       near,
       stream,
       head,
-      identity,
+      identity: answer,
       remoteAddress,
       from,
     });
@@ -364,8 +363,12 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
     }
   }
 
-  /** Counts a refused call; `tooMany` is called with the error that ends the connection. */
+  /**
+   * Counts a refused call; `tooMany` is called with the error that ends the connection. Those of one
+   * caller of another hub must not end the calls of all others: there they do not count.
+   */
   #countRefusal(tooMany: (error: Http2Error) => void): void {
+    if (this.#context.forwarder !== undefined) return;
     const ofAddress = this.#context.refused.isOneTooMany(this.#peer.remoteAddress);
     if (++this.#refused <= MAX_REFUSED_PER_CONNECTION && !ofAddress) return;
     const from = ofAddress ? "this address" : "this connection";

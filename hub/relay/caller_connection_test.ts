@@ -56,6 +56,7 @@ function silentServer(): CallTarget & { readonly connection: Connection } {
 async function begin(
   change: Partial<RelayContext["router"]> = {},
   refusedCalls = new RefusedCalls(),
+  forwarder?: RelayContext["forwarder"],
 ) {
   const server = silentServer();
   const ended: { status: number; reason: string }[] = [];
@@ -72,6 +73,7 @@ async function begin(
       ...change,
     },
     refused: refusedCalls,
+    forwarder,
     limits: { meterOf: () => undefined },
     observers: [{
       callRefused: (_head, _address, error) => void refused.push(error),
@@ -397,4 +399,20 @@ Deno.test("B2: an address is told to calm down, over all its connections", async
   const later = await begin(NOBODY, refused);
   assert.equal(await ask(later, 50), undefined, "the next second");
   await leave(later);
+});
+
+Deno.test("a hub that forwards many calls that are refused keeps its link, and its address", async () => {
+  const refused = new RefusedCalls();
+  const link = await begin(NOBODY, refused, {
+    from: "a/1",
+    floodLimits: {},
+    maxHeaderListBytes: 64 << 10,
+    deadAfterS: 4,
+  });
+  assert.equal(await ask(link, MAX_REFUSED_PER_ADDRESS + 1), undefined);
+  assert.equal(link.refused.length, MAX_REFUSED_PER_ADDRESS + 1, "each is told of");
+  await leave(link);
+  const caller = await begin(NOBODY, refused);
+  assert.equal(await ask(caller, 50), undefined, "who calls from there is counted alone");
+  await leave(caller);
 });
