@@ -6,7 +6,10 @@
  */
 import { turns as turnsOfThisLoop } from "./turns.ts";
 
-/** How long work for which nobody waits rests after each of its turns. */
+/**
+ * How long it rests between its turns. A call goes through the event loop several times, and would
+ * meet one of these turns each time.
+ */
 const REST_MS = 6;
 
 /** Yields after each small piece: a millisecond of work at most. */
@@ -26,18 +29,6 @@ export interface TurnTaker {
   next(): Promise<void>;
 }
 
-/**
- * For work for which nobody waits: it rests after each turn. A call goes through the event loop several
- * times, and would meet a turn of that work each time.
- */
-export const inBackground: TurnTaker = {
-  isOver: () => turnsOfThisLoop.isOver(),
-  next: async () => {
-    await new Promise((resolve) => setTimeout(resolve, REST_MS));
-    await turnsOfThisLoop.next();
-  },
-};
-
 /** Runs it so that nobody else on this event loop waits for long. */
 export async function inTurns<T>(
   steps: Steps<T>,
@@ -46,6 +37,8 @@ export async function inTurns<T>(
   while (true) {
     const { done, value } = steps.next();
     if (done) return value;
-    if (turns.isOver()) await turns.next();
+    if (!turns.isOver()) continue;
+    await new Promise((resolve) => setTimeout(resolve, REST_MS));
+    await turns.next();
   }
 }

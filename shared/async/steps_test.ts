@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { atOnce, inBackground, inTurns, type Steps } from "./steps.ts";
+import { atOnce, inTurns, type Steps } from "./steps.ts";
 
 function* count(to: number, seen: number[]): Steps<string> {
   for (let i = 0; i < to; i++) {
@@ -37,17 +37,25 @@ Deno.test("inTurns() rejects with what the steps throw", async () => {
   await assert.rejects(inTurns(fail()), /broken/);
 });
 
-Deno.test("inBackground rests before it takes its next turn", async () => {
+Deno.test("inTurns() rests before it takes its next turn", async () => {
   const { setTimeout } = globalThis;
   const rests: unknown[] = [];
   globalThis.setTimeout = ((rested: () => void, ms: number) => {
     rests.push(ms);
     return setTimeout(rested, 0);
   }) as typeof setTimeout;
+  const restsAtTurns: number[] = [];
+  const turns = {
+    isOver: () => true,
+    next: () => {
+      restsAtTurns.push(rests.length);
+      return Promise.resolve();
+    },
+  };
   try {
-    await inBackground.next();
+    await inTurns(count(2, []), turns);
   } finally {
     globalThis.setTimeout = setTimeout;
   }
-  assert.deepEqual(rests, [6]);
+  assert.deepEqual([rests, restsAtTurns], [[6, 6], [1, 2]]);
 });

@@ -9,7 +9,7 @@
  */
 import { Complaint } from "../async/complaint.ts";
 import { Polled } from "../async/polled.ts";
-import { atOnce, inBackground, inTurns, type Steps } from "../async/steps.ts";
+import { atOnce, inTurns, type Steps } from "../async/steps.ts";
 import { FaultyFileError } from "./faulty_file_error.ts";
 import { rulesFault } from "./modes.ts";
 import { whyUnusable } from "./why_unusable.ts";
@@ -97,7 +97,7 @@ export class WatchedFile<T extends LoadedFile> implements Disposable {
       this.#complaint.settle();
       return false;
     }
-    const loaded = await inTurns(load(), inBackground);
+    const loaded = await inTurns(load());
     this.#complaint.settle();
     if (this.#disposed) return false;
     this.#loaded = loaded;
