@@ -7,17 +7,22 @@
 import { type Context, defineCommand } from "../shared/cli/command.ts";
 import type { Options } from "../shared/cli/option.ts";
 import { count } from "../shared/cli/parse_count.ts";
+import { PROGRAMS } from "./build/programs.ts";
 import { runScript } from "./script.ts";
 import { UsageError } from "../shared/cli/usage_error.ts";
 import { bundlePrograms } from "./run_tests/bundles.ts";
 import { keepCompiledFiles, sharedFolder } from "./run_tests/compiled_files.ts";
-import { batchesOf, collect, type Kind, kindOf, testsOfPrograms } from "./run_tests/files.ts";
+import {
+  batchesOf,
+  collect,
+  type Kind,
+  mayStartPrograms,
+  testsOfPrograms,
+} from "./run_tests/files.ts";
 import { Runner } from "./run_tests/runner.ts";
 
 /** A test of a whole program waits half of its time. */
 const JOBS_PER_PROCESSOR = 2;
-
-const PROGRAMS = ["ghub", "gserver", "gclient"];
 
 const options = {
   unit: { flag: "--unit", perRun: true, help: "Only tests of parts that are quick" },
@@ -110,14 +115,12 @@ async function run({ args, options: values }: Context<typeof options>): Promise<
   if (files.length === 0) throw new UsageError("There is no such test");
   const shared = await sharedFolder(cleanup);
   Object.assign(env, await keepCompiledFiles(shared));
-  if (values.programs === undefined && files.some(({ path }) => kindOf(path) !== "unit")) {
+  if (values.programs === undefined && files.some(mayStartPrograms)) {
     Object.assign(env, await bundlesOrNone(shared));
   }
   if (values.junit !== undefined) await Deno.mkdir(values.junit, { recursive: true });
   return await new Runner({ jobs: values.jobs, env, filter: values.filter, junit: values.junit })
-    .run(
-      batchesOf(files),
-    );
+    .run(batchesOf(files));
 }
 
 /** Without the network and never having had it, tests take longer and say the same. */
@@ -141,7 +144,7 @@ async function folderOfPrograms(dir: string): Promise<string> {
   const path = await Deno.realPath(dir).catch(() => {
     throw new UsageError(`There is no folder ${dir}: deno task build --out ${dir} makes it`);
   });
-  for (const name of PROGRAMS) {
+  for (const { name } of PROGRAMS) {
     const isThere = await Deno.stat(`${path}/${name}`).then((info) => info.isFile, () => false);
     if (!isThere) {
       throw new UsageError(`There is no ${name} in ${dir}: deno task build makes it`);

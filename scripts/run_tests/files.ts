@@ -115,6 +115,11 @@ export function testsOfPrograms(files: readonly TestFile[]): TestFile[] {
   return files.filter(({ path }) => !WITHOUT_PROGRAMS.has(path) && !OF_CONNECTIONS.has(path));
 }
 
+/** Whether a file may start our programs from their sources, for which their bundles can stand in. */
+export function mayStartPrograms({ path }: TestFile): boolean {
+  return kindOf(path) !== "unit" && !WITHOUT_PROGRAMS.has(path);
+}
+
 /** The same files in the same order: a process each, but for tests of parts, which share. */
 export function batchesOf(files: readonly TestFile[]): Batch[] {
   const batches: Batch[] = [];

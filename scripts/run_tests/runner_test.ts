@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { batchesOf, collect, isTest, type Kind, testsOfPrograms } from "./files.ts";
+import {
+  batchesOf,
+  collect,
+  isTest,
+  type Kind,
+  mayStartPrograms,
+  testsOfPrograms,
+} from "./files.ts";
 import { Runner } from "./runner.ts";
 import { SLOW } from "./slow.ts";
 
@@ -108,6 +115,15 @@ Deno.test("each file with tests is unit, system or slow, and one of them only", 
   const tried = testsOfPrograms(collect([], "programs")).map(({ path }) => path);
   assert.ok(tried.includes("tests/story_test.ts") && !tried.includes("tests/house_test.ts"));
   assert.ok(tried.includes("tests/fluentd_test.ts"), "what takes long is run on executables too");
+});
+
+Deno.test("bundles are made for tests that start a program, and for no others", () => {
+  const needs = (...paths: string[]) => collect(paths, "all").some(mayStartPrograms);
+  assert.ok(needs("tests/story_test.ts"));
+  assert.ok(needs("client/main_process_test.ts"));
+  assert.ok(needs("tests/reliability/calls_test.ts"), "connections are those of real programs");
+  assert.ok(!needs("tests/house_test.ts", "tests/start_test.ts"), "they look at sources alone");
+  assert.ok(!needs("shared/grpc"));
 });
 
 Deno.test("each file is in one process, and those that cannot share one do not", () => {
