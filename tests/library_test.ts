@@ -242,6 +242,32 @@ Deno.test("a client and a server outlive their hub, and use the next one", async
   await assert.rejects(server.untilServing(), /^Error: The server was stopped before/);
 });
 
+Deno.test("a hub that leaves each connection at once is not dialled again and again", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const frame = (length: number, type: number) => [0, 0, length, type, 0, 0, 0, 0, 0];
+  const [SETTINGS, GOAWAY] = [4, 7];
+  const hello = [...frame(0, SETTINGS), ...frame(8, GOAWAY), 0, 0, 0, 0, 0, 0, 0, 0];
+  let dialled = 0;
+  const served = (async () => {
+    for await (const connection of listener) {
+      dialled++;
+      await connection.write(new Uint8Array(hello));
+      connection.readable.pipeTo(new WritableStream()).catch(() => {});
+    }
+  })();
+  const { port } = listener.addr;
+  await using hub = new HubClient({ address: `127.0.0.1:${port}` });
+  await assert.rejects(
+    hub.unary(shop["Buy"]!, { sku: "tea" }, { timeoutMs: 2_000 }),
+    (error: unknown) =>
+      error instanceof CallError && error.status === "UNAVAILABLE" &&
+      error.delivery === "not-delivered",
+  );
+  assert.equal(dialled, 2);
+  listener.close();
+  await served;
+});
+
 Deno.test("options that cannot be used are refused at once", async () => {
   assert.throws(() => new HubClient({ address: "hub.example" }), /"hub.example" is not an address/);
   const options = { hubUri: "wss://hub.example", services: [] };

@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { deadline, TimeoutError } from "../../shared/async/deadline.ts";
 import { parseHostPort } from "../../shared/cli/parse_host_port.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
@@ -320,29 +321,29 @@ export class HubClient implements AsyncDisposable {
       : AbortSignal.any([signal, this.#closing.signal]);
   }
 
-  /** The connection for a new call. All calls that come while it is dialled share it. */
+  /** The connection for a new call. */
   async #channel(timeoutMs: number, signal: AbortSignal): Promise<Channel> {
     signal.throwIfAborted();
-    const latest = this.#latest ??= this.#dial();
-    const { promise, reject } = Promise.withResolvers<never>();
-    const abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    const timer = timeoutMs < MAX_DIAL_MS
-      ? setTimeout(() => reject(noTime(this.#options.address)), timeoutMs)
-      : undefined;
     try {
-      const channel = await Promise.race([latest, promise]);
+      return await deadline(this.#connected(), timeoutMs, { signal });
+    } catch (error) {
+      if (signal.aborted) throw error;
+      const failed = error instanceof TimeoutError ? noTime(this.#options.address) : error;
+      if (!(failed instanceof RpcError)) throw failed;
+      throw toCallError(failed, { connected: false }, undefined);
+    }
+  }
+
+  /** All calls that come while it is dialled share it. One that was just dialled is given as it is. */
+  async #connected(): Promise<Channel> {
+    const latest = this.#latest;
+    if (latest !== undefined) {
+      const channel = await latest;
       if (channel.takesCalls) return channel;
       // The hub has left it, or it is lost: whoever comes first dials another one.
-      if (this.#latest === latest) this.#latest = undefined;
-    } catch (error) {
-      if (signal.aborted || !(error instanceof RpcError)) throw error;
-      throw toCallError(error, { connected: false }, undefined);
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
+      if (this.#latest !== latest) return await this.#connected();
     }
-    return await this.#channel(timeoutMs, signal);
+    return await (this.#latest = this.#dial());
   }
 
   async #dial(): Promise<Channel> {
@@ -367,9 +368,6 @@ export class HubClient implements AsyncDisposable {
     }
   }
 }
-
-/** No dial takes longer, whatever the options say: a timer beyond would fire at once. */
-const MAX_DIAL_MS = 2 ** 31 - 1;
 
 function noTime(address: string): RpcError {
   const message = `Cannot connect to ${address}: the time for the whole call was over before`;
