@@ -113,11 +113,11 @@ const DEFAULTS = {
   connectTimeoutMs: 5_000,
   keepaliveMs: 30_000,
   userAgent: `ghub-client/${VERSION}`,
-} as const;
+};
 
 /** Makes calls through a hub. Disposing ends those in flight. */
 export class HubClient implements AsyncDisposable {
-  readonly #options: HubClientOptions;
+  readonly #options: HubClientOptions & typeof DEFAULTS;
   readonly #address: ReturnType<typeof parseHostPort>;
   readonly #tls: CallRoute["tls"];
   readonly #proxy: URL | undefined;
@@ -135,7 +135,7 @@ export class HubClient implements AsyncDisposable {
     const { host, port } = parseHostPort(options.address, {
       usualPort: USUAL_ADDRESS.callPort,
     });
-    this.#options = options;
+    this.#options = { ...DEFAULTS, ...options };
     this.#address = { host: asciiHost(host), port };
     this.#tls = tlsSettings(this.#address.host, options.tls);
     this.#proxy = options.proxy === undefined ? undefined : parseProxy(options.proxy, "proxy");
@@ -217,7 +217,7 @@ export class HubClient implements AsyncDisposable {
       raw: false,
       waitForServerMs: 0,
       headers: [],
-      connectTimeoutMs: this.#options.connectTimeoutMs ?? DEFAULTS.connectTimeoutMs,
+      connectTimeoutMs: this.#options.connectTimeoutMs,
       signal: this.#until(signal),
       trace: undefined,
     };
@@ -347,8 +347,7 @@ export class HubClient implements AsyncDisposable {
   }
 
   async #dial(): Promise<Channel> {
-    const { connectTimeoutMs: timeoutMs, maxMessageBytes } = { ...DEFAULTS, ...this.#options };
-    const { keepaliveMs, userAgent } = { ...DEFAULTS, ...this.#options };
+    const { connectTimeoutMs: timeoutMs, keepaliveMs, userAgent, maxMessageBytes } = this.#options;
     try {
       const channel = await dial(this.#address, {
         tls: this.#tls,
