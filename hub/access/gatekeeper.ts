@@ -141,10 +141,8 @@ export class Gatekeeper {
 
   /** Who calls, or why it may not. The same metadata on the same connection is looked at once. */
   authorizeCall(head: CallHeaders, peer: Peer): Answer<Operator | RpcError> {
-    const known = head.admission;
-    if (known !== undefined && known.epoch === this.#epoch && Date.now() < known.untilMs) {
-      return known.operator;
-    }
+    const known = this.#admitted(head);
+    if (known !== undefined) return known;
     const given = head.fields.filter(([name]) => name === "authorization");
     const request: CallRequest = {
       remote: hostOf(peer.remoteAddress),
@@ -154,14 +152,10 @@ export class Gatekeeper {
       forwarded: head.forwarded,
     };
     const epoch = this.#epoch;
-    const remember = (answer: Operator | RpcError) => {
-      if (!(answer instanceof RpcError)) {
-        const untilMs = Math.min(answer.expiresAtMs ?? Infinity, Date.now() + REMEMBER_MS);
-        head.admission = { request, operator: answer, untilMs, epoch };
-      }
-      return answer;
-    };
-    return after(this.authorizeRequest(request, peer), remember);
+    return after(
+      this.authorizeRequest(request, peer),
+      (answer) => remembered(head, answer, { request, epoch }),
+    );
   }
 
   /**
@@ -173,21 +167,21 @@ export class Gatekeeper {
     forwarded: ForwardedOperator,
     peer: Peer,
   ): Operator | RpcError {
-    const known = head.admission;
-    if (known !== undefined && known.epoch === this.#epoch && Date.now() < known.untilMs) {
-      return known.operator;
-    }
+    const known = this.#admitted(head);
+    if (known !== undefined) return known;
     const operator = { kind: "operator", ...forwarded } as const;
     const request: CallRequest = {
       remote: hostOf(peer.remoteAddress),
       authorization: undefined,
       operator,
     };
-    const answer = this.#judgeForwarded(operator);
-    if (answer instanceof RpcError) return answer;
-    const untilMs = Math.min(operator.expiresAtMs ?? Infinity, Date.now() + REMEMBER_MS);
-    head.admission = { request, operator: answer, untilMs, epoch: this.#epoch };
-    return answer;
+    return remembered(head, this.#judgeForwarded(operator), { request, epoch: this.#epoch });
+  }
+
+  /** Who was let in with this head, as long as that holds. */
+  #admitted({ admission }: CallHeaders): Operator | undefined {
+    if (admission === undefined || admission.epoch !== this.#epoch) return undefined;
+    return Date.now() < admission.untilMs ? admission.operator : undefined;
   }
 
   #judgeForwarded(operator: Omit<Operator, "grant">): Operator | RpcError {
@@ -449,4 +443,17 @@ export class Gatekeeper {
       raw.end(endedError(raw.identity, error));
     }
   }
+}
+
+/** Who was let in, whom the head remembers; a refusal stays what it is, and is looked at again. */
+function remembered(
+  head: CallHeaders,
+  answer: Operator | RpcError,
+  looked: Pick<KnownCaller, "request" | "epoch">,
+): Operator | RpcError {
+  if (answer instanceof RpcError) return answer;
+  const untilMs = Math.min(answer.expiresAtMs ?? Infinity, Date.now() + REMEMBER_MS);
+  const { request, epoch } = looked;
+  head.admission = { request, operator: answer, untilMs, epoch };
+  return answer;
 }
