@@ -93,9 +93,11 @@ export class EngineClaims {
   readonly #options: EngineClaimsOptions;
   /** Our places: which tunnel, and the revision that wrote it. */
   readonly #places = new Map<ServerName, { readonly tunnel: string; readonly revision: number }>();
-  /** Tunnels whose names are to be claimed; `undefined` until the registry has it. */
+  /** Tunnels whose names are to be claimed, by id. */
   readonly #pending = new Map<string, { readonly isProvisional: boolean }>();
   readonly #leaving = new Map<ServerName, Leaving>();
+  /** Claims of tunnels that did not wait for them any longer, until they end. */
+  readonly #late = new Map<string, Promise<void>>();
   #fault: string | undefined;
   #settling: Promise<void> | undefined;
   #parting: Promise<void> | undefined;
@@ -126,8 +128,12 @@ export class EngineClaims {
   }
 
   /** To be told of a tunnel that has ended, and why. */
-  release({ id, info: { name, instance } }: Tunnel, reason: string): void {
+  release(tunnel: Pick<Tunnel, "id" | "info">, reason: string): void {
+    const { id, info: { name, instance } } = tunnel;
     this.#pending.delete(id);
+    const late = this.#late.get(id);
+    // It may still get its place.
+    if (late !== undefined) return void late.then(() => this.release(tunnel, reason));
     const place = this.#places.get(name);
     if (place?.tunnel !== id) return;
     this.#places.delete(name);
@@ -170,13 +176,19 @@ export class EngineClaims {
 
   async #ask(asked: Asked): Promise<Claim | Refusal> {
     const { claimMs = CLAIM_MS } = this.#options;
+    const { tunnel, info } = asked;
+    const answered = this.#commit(asked);
     try {
-      const answer = await deadline(this.#commit(asked), claimMs, { what: "claim" });
+      const answer = await deadline(answered, claimMs, { what: "claim" });
       this.#fault = undefined;
       return answer;
     } catch (error) {
       this.#note(error);
-      return this.#provisional(asked);
+      const over = () => void this.#late.delete(tunnel);
+      if (error instanceof TimeoutError) this.#late.set(tunnel, answered.then(over, over));
+      const claim = this.#provisional(asked);
+      if ("status" in claim) this.release({ id: tunnel, info }, claim.message);
+      return claim;
     }
   }
 
@@ -188,7 +200,7 @@ export class EngineClaims {
 
   /** What can be said without the engine. */
   #provisional({ info, tunnel }: Asked): Claim | Refusal {
-    const { name, remoteAddress: _own } = info;
+    const { name } = info;
     const { membership, registry } = this.#options;
     const other = membership.placesOf(name).find((place) => !isSame(place.info, info));
     if (other !== undefined) {

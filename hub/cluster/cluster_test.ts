@@ -249,6 +249,39 @@ Deno.test("Cluster: a server that left while the engine was away has no place in
   assert.equal(left?.reason, "The machine was switched off");
 });
 
+Deno.test("Cluster: a claim that comes too late for a tunnel that has ended gives it no place", async () => {
+  await using world = await two();
+  const { one, other } = world;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  one.engine.hold = promise;
+  const tunnel = await one.registered("edge-1", A!);
+  assert.ok(tunnel.generation < generationOf(1, 0), "it is provisional");
+  tunnel.close({ reason: "The machine was switched off", by: "server" });
+  await tunnel.closed;
+  one.engine.hold = undefined;
+  resolve();
+  const left = await until("the departure", () => other.cluster.departureOf("edge-1")?.left);
+  assert.equal(left.reason, "The machine was switched off");
+  assert.deepEqual(other.places("edge-1"), []);
+});
+
+Deno.test("Cluster: a claim that comes too late for a server that was refused gives it no place", async () => {
+  await using world = await two();
+  const { one, other } = world;
+  await other.registered("edge-1", B!);
+  await until("its place", () => one.places("edge-1").length === 1);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  one.engine.hold = promise;
+  const refusal = await one.register("edge-1", A!);
+  assert.ok("status" in refusal);
+  assert.match(refusal.message, /cannot be asked now/);
+  one.engine.hold = undefined;
+  resolve();
+  const left = await until("the departure", () => other.cluster.departureOf("edge-1")?.left);
+  assert.match(left.reason, /cannot be asked now/);
+  assert.deepEqual(other.places("edge-1"), []);
+});
+
 Deno.test("Cluster: an engine that was set up again begins another epoch", async () => {
   await using first = new MemoryEngine();
   await using second = new MemoryEngine();
