@@ -460,7 +460,7 @@ class Hub implements RunningHub {
     return {
       ...this.#relayContext(),
       router: new PeerRouter({
-        hub: () => this.#name ?? "",
+        hub: this.#name ?? "",
         gate: this.#gate,
         limits: this.#limits,
         registry: this.#registry,

@@ -82,13 +82,7 @@ export interface Wish {
 
 /** Reads what a call's head says of where it is to go. */
 export function wishOf(head: CallHead): Wish | RpcError {
-  if (isTunnelService(head.path)) {
-    return new RpcError(
-      Status.PERMISSION_DENIED,
-      `${TUNNEL_SERVICE} is spoken between hub and servers only`,
-      { details: [errorInfo("NOT_FOR_OPERATORS", ERROR_DOMAIN)] },
-    );
-  }
+  if (isTunnelService(head.path)) return onlyForServers();
   const named = namedServer(head.fields);
   if (named instanceof RpcError) return named;
   const waitMs = waitOf(head.fields);
@@ -172,6 +166,15 @@ export function shownNames(view: RouteView): { names: ServerName[]; more: number
 /** Some gRPC servers ignore case, or all that stands before the last two parts of a path. */
 export function isTunnelService(path: string): boolean {
   return path.toLowerCase().includes(TUNNEL_PATH);
+}
+
+/** What a call of that service is told. */
+export function onlyForServers(): RpcError {
+  return new RpcError(
+    Status.PERMISSION_DENIED,
+    `${TUNNEL_SERVICE} is spoken between hub and servers only`,
+    { details: [errorInfo("NOT_FOR_OPERATORS", ERROR_DOMAIN)] },
+  );
 }
 
 /** Whether the hub answers a call of this path itself when it names no server. */

@@ -274,7 +274,7 @@ export class Gatekeeper {
   directRaw(candidates: readonly ServerName[], operator: Operator): Route | RpcError {
     const route = directRaw(candidates, this.view(operator));
     if (route instanceof RpcError || route.to === "hub") return route;
-    return this.permitRaw(operator, route.name) ?? route;
+    return this.#permitRaw(operator, route.name) ?? route;
   }
 
   /** Why an operator may not make this call of this server, as the server is now. */
@@ -295,7 +295,7 @@ export class Gatekeeper {
   }
 
   /** Why an operator may not open a raw connection to a server, as the server is now. */
-  permitRaw(
+  #permitRaw(
     { name, grant }: Pick<Operator, "name" | "grant">,
     server: ServerName,
   ): RpcError | undefined {
@@ -313,6 +313,19 @@ export class Gatekeeper {
     );
   }
 
+  /**
+   * Why an operator may not make a call that may have come from another hub: a raw connection comes from
+   * there as a call, which no operator could make itself.
+   */
+  permitForwarded(
+    head: CallHeaders,
+    { operator, server }: { operator: Pick<Operator, "name" | "grant">; server: ServerName },
+  ): RpcError | undefined {
+    return head.path === RAW_PATH
+      ? this.#permitRaw(operator, rawServerOf(server, head))
+      : this.permit(head, { operator, server });
+  }
+
   /** Whether an operator of this name may make a call now; an empty path asks for every method. */
   canCall(
     operator: string,
@@ -320,7 +333,7 @@ export class Gatekeeper {
   ): RpcError | undefined {
     const who = { name: operator, grant: this.#auth.grantOf(operator) };
     return path === ""
-      ? this.permitRaw(who, server)
+      ? this.#permitRaw(who, server)
       : this.permit({ path }, { operator: who, server });
   }
 
@@ -422,10 +435,7 @@ export class Gatekeeper {
       }
       const error = call.server === ""
         ? undefined
-        // Operators cannot call it: it is the raw connection of another hub's caller.
-        : call.head.path === RAW_PATH
-        ? this.permitRaw(answer, rawServerOf(call.server, call.head))
-        : this.permit(call.head, { operator: answer, server: call.server });
+        : this.permitForwarded(call.head, { operator: answer, server: call.server });
       if (error !== undefined) call.fail(endedError(operator, error));
       else {
         call.identity.grant = answer.grant;
@@ -438,7 +448,7 @@ export class Gatekeeper {
     for (const raw of this.#raws) {
       if (turns.isOver()) await turns.next();
       const answer = await this.#auth.authorizeCall(raw.request);
-      const error = answer instanceof RpcError ? answer : this.permitRaw(answer, raw.server);
+      const error = answer instanceof RpcError ? answer : this.#permitRaw(answer, raw.server);
       if (error === undefined || error.code === Status.UNAVAILABLE) continue;
       raw.end(endedError(raw.identity, error));
     }

@@ -12,9 +12,9 @@ import { Status } from "../../shared/grpc/status.ts";
 import { type CallIdentity, callIdentity } from "../access/call_identity.ts";
 import type { CallHeaders } from "../access/call_head.ts";
 import { loadOf, type Routed } from "../access/call_router.ts";
-import { isTunnelService } from "../access/director.ts";
+import { isTunnelService, onlyForServers } from "../access/director.ts";
 import type { Gatekeeper } from "../access/gatekeeper.ts";
-import { RAW_PATH, rawServerOf } from "../access/peer_fields.ts";
+import { RAW_PATH } from "../access/peer_fields.ts";
 import { ERROR_DOMAIN } from "../errors.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { Peer } from "../net/peer.ts";
@@ -24,8 +24,8 @@ import type { ServerName, Tunnel } from "../registry/tunnel.ts";
 
 export interface PeerRouterOptions {
   /** This hub's name, for errors. */
-  readonly hub: () => string;
-  readonly gate: Pick<Gatekeeper, "authorizeForwarded" | "permit" | "permitRaw">;
+  readonly hub: string;
+  readonly gate: Pick<Gatekeeper, "authorizeForwarded" | "permitForwarded">;
   /** Of this hub's own tunnels, and of nothing else. */
   readonly registry: Pick<Registry<Tunnel & CallTarget>, "pick">;
   readonly limits: Pick<Limits, "ownRefusal" | "refusal">;
@@ -53,12 +53,12 @@ export class PeerRouter {
   /** Where it goes, or why nowhere: nothing was delivered then. */
   route(head: CallHeaders, identity: CallIdentity): Routed | RpcError {
     const routed = this.#route(head, identity);
-    return routed instanceof RpcError ? atHub(routed, this.#options.hub()) : routed;
+    return routed instanceof RpcError ? atHub(routed, this.#options.hub) : routed;
   }
 
   /** Nothing waits here: `x-hub-wait` is the first hub's. */
   waitFor({ server }: { readonly server: ServerName }): Promise<CallTarget> {
-    return Promise.reject(atHub(notHere(server), this.#options.hub()));
+    return Promise.reject(atHub(notHere(server), this.#options.hub));
   }
 
   #route(head: CallHeaders, identity: CallIdentity): Routed | RpcError {
@@ -72,11 +72,9 @@ export class PeerRouter {
     const { server, generation } = to;
     const target = registry.pick(server);
     if (target === undefined || target.generation !== generation) return notHere(server);
-    const denied = head.path === RAW_PATH
-      ? gate.permitRaw(identity, rawServerOf(server, head))
-      : isTunnelService(head.path)
-      ? new RpcError(Status.PERMISSION_DENIED, "This is spoken between hub and servers only")
-      : gate.permit(head, { operator: identity, server });
+    const denied = isTunnelService(head.path) && head.path !== RAW_PATH
+      ? onlyForServers()
+      : gate.permitForwarded(head, { operator: identity, server });
     return denied ?? limits.refusal(identity.name, loadOf(server, target, identity.name)) ??
       { server, target, waitMs: 0 };
   }
