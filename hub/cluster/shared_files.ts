@@ -8,6 +8,7 @@ import { getLogger } from "@logtape/logtape";
 import { createHash } from "node:crypto";
 import { Complaint } from "../../shared/async/complaint.ts";
 import { KEY_FILE } from "../access/vouchers.ts";
+import { tokenFiles } from "../auth/hub_tokens.ts";
 import type { HubRecord } from "./view.ts";
 
 /** Where they are. */
@@ -24,8 +25,7 @@ export function sharedFiles({ stateDir, authFile }: OwnFiles): HubRecord["finger
   const files: Record<string, string | undefined> = {
     auth: authFile,
     ...(stateDir !== undefined && {
-      join: `${stateDir}/join.token`,
-      operator: `${stateDir}/operator.token`,
+      ...tokenFiles(stateDir),
       voucher: `${stateDir}/${KEY_FILE}`,
     }),
   };
