@@ -9,6 +9,7 @@
 import { readFileSync } from "node:fs";
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { deadline } from "../../shared/async/deadline.ts";
 import { formatHostPort, type HostPort } from "../../shared/cli/parse_host_port.ts";
 import type { ByteStream } from "../../shared/grpc_client/byte_stream.ts";
 import { Channel } from "../../shared/grpc_client/channel.ts";
@@ -44,32 +45,24 @@ export async function dialEtcd(
   { tls, timeoutMs, signal }: EtcdDialOptions,
 ): Promise<Channel> {
   signal.throwIfAborted();
-  const to = formatHostPort(address);
-  const late = new Error(`${to} did not answer within ${timeoutMs} ms`);
   const socket = open(address, tls);
-  const fail = Promise.withResolvers<never>();
-  fail.promise.catch(() => {});
-  const abort = () => fail.reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  const timer = setTimeout(() => fail.reject(late), timeoutMs);
   let channel: Channel | undefined;
-  try {
-    const stream = await Promise.race([connected(socket, tls !== undefined), fail.promise]);
-    channel = new Channel(stream, {
-      authority: to,
+  const dial = async () => {
+    channel = new Channel(await connected(socket, tls !== undefined), {
+      authority: formatHostPort(address),
       secure: tls !== undefined,
       userAgent: `ghub/${VERSION}`,
       maxMessageBytes: MAX_MESSAGE_BYTES,
     });
-    await Promise.race([channel.ready, fail.promise]);
+    await channel.ready;
     return channel;
+  };
+  try {
+    return await deadline(dial(), timeoutMs, { signal, what: "dial" });
   } catch (error) {
     socket.destroy();
     await channel?.[Symbol.asyncDispose]();
     throw error;
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", abort);
   }
 }
 
