@@ -130,10 +130,11 @@ export class EtcdLink implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
+    // It may have come through in this moment.
+    await this.#dialling?.catch(() => {});
     const links = [...this.#leaving.keys(), ...(this.#link === undefined ? [] : [this.#link])];
     for (const timer of this.#leaving.values()) clearTimeout(timer);
     this.#link = undefined;
-    await this.#dialling?.catch(() => {});
     await Promise.all(links.map(({ channel }) => channel[Symbol.asyncDispose]()));
   }
 
