@@ -4,11 +4,9 @@
  * @module
  */
 import type { Command, Context } from "../../shared/cli/command.ts";
-import { UsageError } from "../../shared/cli/program.ts";
-import { writeBundle } from "../../shared/doctor/bundle.ts";
+import { bundleOption, writeBundle } from "../../shared/doctor/bundle.ts";
 import { type Check, checkedText, examine, type Finding } from "../../shared/doctor/check.ts";
 import { networkChecks, skewFinding } from "../../shared/doctor/network_checks.ts";
-import { whyUnusable } from "../../shared/files/why_unusable.ts";
 import type {
   ghub_v1_ListServersResponse as ListServersResponse,
   ghub_v1_WhoAmIResponse as WhoAmIResponse,
@@ -39,14 +37,7 @@ export const doctorCommand: Command = {
     complete: serverNames,
   }],
   options: {
-    bundle: {
-      flag: "--bundle",
-      value: "FILE",
-      help:
-        "Also writes all of it into a file, without tokens and passwords, for somebody who helps",
-      complete: "file",
-      perRun: true,
-    },
+    bundle: bundleOption,
     ...connectionOptions,
   },
   needs: (values) => [
@@ -66,13 +57,7 @@ async function runDoctor(context: Context): Promise<number> {
   );
   const { bundle } = context.options;
   if (bundle !== undefined) {
-    try {
-      writeBundle(bundle, { program: "gclient", checks: checked, given, env });
-    } catch (error) {
-      throw new UsageError(`Cannot write --bundle "${bundle}": ${whyUnusable(error)}`, {
-        cause: error,
-      });
-    }
+    writeBundle(bundle, { program: "gclient", checks: checked, given, env });
   }
   return checked.some(({ level }) => level === "fail") ? Exit.OUTCOME_FAILED : Exit.OK;
 }

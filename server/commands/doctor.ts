@@ -7,11 +7,9 @@
  * @module
  */
 import { type Context, defineCommand } from "../../shared/cli/command.ts";
-import { UsageError } from "../../shared/cli/program.ts";
-import { writeBundle } from "../../shared/doctor/bundle.ts";
+import { bundleOption, writeBundle } from "../../shared/doctor/bundle.ts";
 import { type Check, checkedText, examine } from "../../shared/doctor/check.ts";
 import { networkChecks } from "../../shared/doctor/network_checks.ts";
-import { whyUnusable } from "../../shared/files/why_unusable.ts";
 import { proxyFor, targetOf } from "../../shared/net/proxy.ts";
 import { VERSION } from "../../shared/version.ts";
 import { dial } from "../dial/dial.ts";
@@ -40,14 +38,7 @@ export const serverDoctorCommand = defineCommand({
       help: "Also registers, and leaves at once: a server that runs under this name is displaced",
       perRun: true,
     },
-    bundle: {
-      flag: "--bundle",
-      value: "FILE",
-      help:
-        "Also writes all of it into a file, without tokens and passwords, for somebody who helps",
-      complete: "file",
-      perRun: true,
-    },
+    bundle: bundleOption,
     ...options,
   },
   async run(context) {
@@ -61,23 +52,12 @@ export const serverDoctorCommand = defineCommand({
       checked.push(...await examine(checks, (one) => io.stdout.write(checkedText(one))));
     }
     const { bundle } = values;
-    if (bundle !== undefined) write(bundle, { checks: checked, given, env });
+    if (bundle !== undefined) {
+      writeBundle(bundle, { program: "gserver", checks: checked, given, env });
+    }
     return checked.some(({ level }) => level === "fail") ? EXIT_FAILED : 0;
   },
 });
-
-function write(
-  path: string,
-  content: Omit<Parameters<typeof writeBundle>[1], "program">,
-): void {
-  try {
-    writeBundle(path, { program: "gserver", ...content });
-  } catch (error) {
-    throw new UsageError(`Cannot write --bundle "${path}": ${whyUnusable(error)}`, {
-      cause: error,
-    });
-  }
-}
 
 interface ChecksOptions {
   readonly register: boolean;

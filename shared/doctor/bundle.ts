@@ -4,7 +4,9 @@
  * @module
  */
 import type { Env } from "../cli/command.ts";
+import { UsageError } from "../cli/usage_error.ts";
 import { replaceFile } from "../files/replace_file.ts";
+import { whyUnusable } from "../files/why_unusable.ts";
 import { VERSION } from "../version.ts";
 import type { Checked } from "./check.ts";
 
@@ -20,7 +22,20 @@ export interface BundleContent {
 const RELEVANT = /^(?:GHUB|GSERVER|GCLIENT|https?_proxy|all_proxy|no_proxy|NO_COLOR|TERM)/i;
 const SECRET = /token|key|secret|password|proxy|header/i;
 
-/** Writes it, for its owner alone. */
+/** The flag that asks for it. */
+export const bundleOption = {
+  flag: "--bundle",
+  value: "FILE",
+  help: "Also writes all of it into a file, without tokens and passwords, for somebody who helps",
+  complete: "file",
+  perRun: true,
+} as const;
+
+/**
+ * Writes it, for its owner alone.
+ *
+ * @throws {UsageError} If nothing can be written there.
+ */
 export function writeBundle(path: string, { program, checks, given, env }: BundleContent): void {
   const shown = (values: Readonly<Record<string, unknown>>) =>
     Object.fromEntries(
@@ -40,5 +55,11 @@ export function writeBundle(path: string, { program, checks, given, env }: Bundl
     environment: shown(relevant),
     checks,
   };
-  replaceFile(path, `${JSON.stringify(content, undefined, 2)}\n`);
+  try {
+    replaceFile(path, `${JSON.stringify(content, undefined, 2)}\n`);
+  } catch (error) {
+    throw new UsageError(`Cannot write --bundle "${path}": ${whyUnusable(error)}`, {
+      cause: error,
+    });
+  }
 }
