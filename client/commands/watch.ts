@@ -7,6 +7,7 @@ import { delay } from "../../shared/async/delay.ts";
 import type { Command } from "../../shared/cli/command.ts";
 import { parseDuration } from "../../shared/cli/parse_duration.ts";
 import { type Output, UsageError } from "../../shared/cli/program.ts";
+import { Exit } from "../print/exit_code.ts";
 
 const DEFAULT_INTERVAL_MS = 2000;
 /** A hub is not asked more often. */
@@ -42,7 +43,7 @@ export const watchCommand: Command = {
         stderr: stdout.isTerminal ? collected : io.stderr,
       });
       // A line that cannot be understood will not be the next time.
-      if (code === USAGE) {
+      if (code === Exit.USAGE) {
         if (stdout.isTerminal) await io.stderr.write(text);
         return code;
       }
@@ -52,8 +53,6 @@ export const watchCommand: Command = {
     }
   },
 };
-
-const USAGE = 2;
 
 function split(words: readonly string[]): { intervalMs: number; line: readonly string[] } {
   const [first = "", second = "", ...rest] = words;

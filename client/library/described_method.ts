@@ -5,6 +5,7 @@
  */
 import type protobuf from "protobufjs";
 import { readMessages, writeMessage } from "../../shared/codec/document.ts";
+import { fullName } from "../../shared/codec/fields.ts";
 import { missingRequired } from "../../shared/codec/required.ts";
 import { methodPath } from "../../shared/grpc/service.ts";
 import { messageTypes } from "../call/call.ts";
@@ -18,7 +19,7 @@ export function describedMethod(method: protobuf.Method): HubMethod<JsonMessage,
     requestStream: method.requestStream ?? false,
     responseStream: method.responseStream ?? false,
     requestSerialize(value) {
-      const source = `the ${type.fullName.slice(1)}`;
+      const source = `the ${fullName(type)}`;
       const [message] = readMessages(JSON.stringify(value), { type, format: "json", source });
       if (message === undefined) {
         throw new TypeError(`Cannot read ${source}: it is not one message`);
