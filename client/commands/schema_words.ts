@@ -7,17 +7,16 @@
  */
 import protobuf from "protobufjs";
 import type { CompletionContext } from "../../shared/cli/program.ts";
-import { jsonName } from "../../shared/codec/fields.ts";
+import { fullName, jsonName } from "../../shared/codec/fields.ts";
 import { methodOf, methodPath } from "../../shared/grpc/service.ts";
 import { root } from "../../shared/grpc/root.ts";
 import { messageTypes } from "../call/call.ts";
 import { Catalog } from "../call/catalog.ts";
 import { Reflection } from "../call/reflection.ts";
 import { askServers } from "../call/server_list.ts";
+import { shareChannels } from "../call/route.ts";
 import { readSchemaFiles } from "../call/schema_files.ts";
 import type { SchemaValues } from "../call/schema_options.ts";
-import { dial } from "../connect/dial.ts";
-import { SharedChannel } from "../connect/shared_channel.ts";
 import { completionRoute } from "./server_argument.ts";
 
 /** More services are not asked about. */
@@ -30,13 +29,16 @@ async function withCatalog<T>(
   use: (catalog: Catalog) => Promise<T>,
 ): Promise<T> {
   const route = await completionRoute(context);
-  const { address, connectTimeoutMs: timeoutMs, signal, deadline } = route;
-  await using shared = new SharedChannel(() => dial(address, { ...route, timeoutMs, signal }));
-  const named = server ?? await onlyServer({ ...route, shared });
-  const reflection = () =>
-    Promise.resolve(new Reflection({ ...route, shared, server: named }, deadline));
+  const { deadline } = route;
+  await using channels = new AsyncDisposableStack();
+  const shared = shareChannels(route, { channels, deadline });
+  let asked: Promise<Reflection> | undefined;
+  const ask = async () => {
+    const named = server ?? await onlyServer({ ...shared, deadline });
+    return new Reflection({ ...shared, server: named }, deadline);
+  };
   const files = await readSchemaFiles(context.options as SchemaValues);
-  return await use(new Catalog({ files, reflection }));
+  return await use(new Catalog({ files, reflection: () => asked ??= ask() }));
 }
 
 async function onlyServer(route: Parameters<typeof askServers>[0]): Promise<string | undefined> {
@@ -72,7 +74,7 @@ export function symbolWords(context: CompletionContext): Promise<string[]> {
     const messages = found.flatMap((service) =>
       service.methodsArray.flatMap((method) => Object.values(messageTypes(method)))
     );
-    return [...new Set([...found, ...messages].map((one) => one.fullName.slice(1)))].sort();
+    return [...new Set([...found, ...messages].map(fullName))].sort();
   });
 }
 
