@@ -28,9 +28,10 @@ const HOW = `${PREFIX}how`;
 const SUBJECT = `${PREFIX}subject`;
 const UNTIL = `${PREFIX}until`;
 
-/** How a hub opens a raw connection for a caller of another one. */
+/** How a hub opens a raw connection at a server, and so for a caller of another hub. */
 export const RAW_PATH = "/ghub.v1.Tunnel/Connect";
-const UPSTREAM_FIELD = "x-hub-upstream";
+/** Which upstream of the server it is for. */
+export const UPSTREAM_FIELD = "x-hub-upstream";
 
 const KINDS: readonly ProofKind[] = ["loopback", "token", "jwt", "certificate"];
 const NUMBER = /^\d{1,16}$/;

@@ -34,7 +34,12 @@ import {
 import type { Socket } from "../peer/socket_pump.ts";
 import type { ByteMeter } from "../limits/meter.ts";
 import type { CallTarget } from "../peer/call_target.ts";
-import { type ForwardedOperator, peerFields } from "../access/peer_fields.ts";
+import {
+  type ForwardedOperator,
+  peerFields,
+  RAW_PATH,
+  UPSTREAM_FIELD,
+} from "../access/peer_fields.ts";
 import { ERROR_DOMAIN } from "../errors.ts";
 
 /** What a server may have sent that the caller's socket has not taken. */
@@ -106,7 +111,7 @@ export class RawConnection implements StreamEvents, Disposable {
     const head: HeaderList = [
       [":method", "POST"],
       [":scheme", "http"],
-      [":path", "/ghub.v1.Tunnel/Connect"],
+      [":path", RAW_PATH],
       [":authority", upstream.name],
       ["content-type", "application/grpc"],
       ["te", "trailers"],
@@ -114,7 +119,7 @@ export class RawConnection implements StreamEvents, Disposable {
         ? [[OPERATOR_FIELD, this.#operator] as const]
         : peerFields(options.operator, upstream.forwarding)),
       ...(options.voucher === undefined ? [] : [[VOUCHER_FIELD, options.voucher, true] as const]),
-      ...(options.expose === "" ? [] : [["x-hub-upstream", options.expose] as const]),
+      ...(options.expose === "" ? [] : [[UPSTREAM_FIELD, options.expose] as const]),
     ];
     const bytes = headerListBytes(head), max = connection.maxHeaderListBytes;
     if (bytes > max) throw tooLargeError(upstream.name, { bytes, max });
