@@ -11,6 +11,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { untilAborted } from "../../shared/async/until_aborted.ts";
 import type { HubPlace } from "../dial/hub_places.ts";
 import { rankHubs } from "../dial/hub_rank.ts";
 import type { Agent, AgentState } from "./agent.ts";
@@ -130,10 +131,7 @@ export class HubTunnels {
   async run(signal: AbortSignal): Promise<void> {
     this.#signal = signal;
     this.#choose();
-    await new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      else signal.addEventListener("abort", () => resolve(), { once: true });
-    });
+    await untilAborted(signal);
     this.#stopped = this.agents;
     for (const entry of this.#entries) this.#stop(entry);
     await Promise.all(this.#ending);
@@ -161,7 +159,7 @@ export class HubTunnels {
     }));
     const { start, stop, serving } = chooseHubs(candidates, this.#most);
     for (const index of stop) this.#stop(entries[index]!, PREFERS_OTHERS);
-    for (const index of start) this.#start(entries[index]!, this.#signal);
+    for (const index of start) this.#start(entries[index]!);
     if (serving < this.#most) {
       // There is hurry now.
       for (const { isPatient, run } of entries) if (isPatient) run?.agent.dialNow();
@@ -169,7 +167,7 @@ export class HubTunnels {
     this.#tell(serving);
   }
 
-  #start(entry: Entry, signal: AbortSignal): void {
+  #start(entry: Entry): void {
     const { place } = entry;
     entry.standing = "new";
     const stop = new AbortController();
@@ -188,12 +186,7 @@ export class HubTunnels {
       },
     });
     entry.run = { agent, stop };
-    const abort = () => stop.abort(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    const ended = agent.run(stop.signal).finally(() => {
-      signal.removeEventListener("abort", abort);
-      this.#ending.delete(ended);
-    });
+    const ended = agent.run(stop.signal).finally(() => this.#ending.delete(ended));
     this.#ending.add(ended);
   }
 
