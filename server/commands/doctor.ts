@@ -10,6 +10,7 @@ import { type Context, defineCommand } from "../../shared/cli/command.ts";
 import { bundleOption, writeBundle } from "../../shared/doctor/bundle.ts";
 import { type Check, checkedText, examine } from "../../shared/doctor/check.ts";
 import { networkChecks } from "../../shared/doctor/network_checks.ts";
+import { bareHost } from "../../shared/net/bare_host.ts";
 import { proxyFor, targetOf } from "../../shared/net/proxy.ts";
 import { VERSION } from "../../shared/version.ts";
 import { dial } from "../dial/dial.ts";
@@ -74,7 +75,7 @@ async function checksOf(
   const proxy = proxyFor(target, { proxy: server.proxy, env });
   const material = await loadTls(tls);
   const proxyCa = await readProxyCa(server.proxyCaCertFile);
-  const host = target.host.replace(/^\[|\]$/g, "");
+  const host = bareHost(target.host);
   const way = { hubUri, tls: material, pins, proxy, proxyCa, signal };
   const instance = crypto.randomUUID();
   return [

@@ -10,6 +10,7 @@ import { lookup, type LookupAddress, type LookupOptions } from "node:dns";
 import type { ClientRequest } from "node:http";
 import { isIP, type Socket } from "node:net";
 import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
+import { bareHost } from "../../shared/net/bare_host.ts";
 import type { HostAndPort } from "../../shared/net/no_proxy.ts";
 import { targetOf } from "../../shared/net/proxy.ts";
 
@@ -80,7 +81,7 @@ export function lookupOne(address: string): Lookup {
 }
 
 function firstStage({ host, port }: HostAndPort): string {
-  const bare = host.replace(/^\[(.*)\]$/, "$1");
+  const bare = bareHost(host);
   return isIP(bare) === 0
     ? `resolve ${host}`
     : `connect to ${formatHostPort({ host: bare, port })}`;

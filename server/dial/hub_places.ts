@@ -13,6 +13,7 @@
 import { lookup as lookupName } from "node:dns/promises";
 import { isIP } from "node:net";
 import { delay } from "../../shared/async/delay.ts";
+import { bareHost } from "../../shared/net/bare_host.ts";
 import { isLoopbackHost } from "../../shared/net/loopback.ts";
 import { targetOf } from "../../shared/net/proxy.ts";
 
@@ -113,8 +114,7 @@ export function placesFor(
 /** Whether a URI's host is looked up here, so that its places may be others tomorrow. */
 export function hasAddresses(uri: URL, isProxied: (uri: URL) => boolean): boolean {
   const { host } = targetOf(uri);
-  const bare = host.replace(/^\[(.*)\]$/, "$1");
-  return isIP(bare) === 0 && !isLoopbackHost(host) && !isProxied(uri);
+  return isIP(bareHost(host)) === 0 && !isLoopbackHost(host) && !isProxied(uri);
 }
 
 async function placesOf(

@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { formatHostPort, type HostPort } from "../cli/parse_host_port.ts";
-import { redactProxy } from "../net/proxy.ts";
+import { addressOf, redactProxy } from "../net/proxy.ts";
 import { dialThrough } from "../net/proxy_dial.ts";
 import { ProxyError } from "../net/proxy_error.ts";
 import { DAY_MS } from "../tls/day.ts";
@@ -63,7 +63,7 @@ const DNS_REMEDY = "Check the hub's name, and the machine's name servers";
 const TLS_REMEDY = "Does that port speak TLS? Without TLS there is nothing to set";
 
 async function resolve({ address, proxy }: NetworkTarget): Promise<Finding | undefined> {
-  const host = proxy?.hostname.replace(/^\[|\]$/g, "") ?? address.host;
+  const { host } = proxy === undefined ? address : addressOf(proxy);
   if (isIP(host) !== 0) return undefined;
   const found = await lookup(host, { all: true });
   return { text: `${host} is ${found.map((one) => one.address).join(", ")}` };

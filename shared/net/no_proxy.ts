@@ -18,6 +18,7 @@
  * @module
  */
 import { BlockList, isIP, isIPv6 } from "node:net";
+import { bareHost } from "./bare_host.ts";
 
 /** Entries beyond it are not looked at: a list is short, and each dial reads it. */
 const MAX_ENTRIES = 10_000;
@@ -66,6 +67,5 @@ function isInRange(address: string, range: string): boolean {
 
 /** A host without brackets, without the dot that ends a full name, in lower case. */
 function plainHost(host: string): string {
-  const bare = /^\[(.*)\]$/.exec(host)?.[1] ?? host;
-  return bare.toLowerCase().replace(/\.$/, "");
+  return bareHost(host).toLowerCase().replace(/\.$/, "");
 }

@@ -17,6 +17,7 @@
  * @module
  */
 import { UsageError } from "../cli/usage_error.ts";
+import { bareHost } from "./bare_host.ts";
 import { isLoopbackHost } from "./loopback.ts";
 import { type HostAndPort, isExempt } from "./no_proxy.ts";
 import type { Env } from "../cli/command.ts";
@@ -96,8 +97,7 @@ export function parseProxy(text: string, from: string): URL {
 
 /** Where a proxy listens. */
 export function addressOf({ protocol, hostname, port }: URL): HostAndPort {
-  const host = hostname.replace(/^\[(.*)\]$/, "$1");
-  return { host, port: Number(port || DEFAULT_PORTS[protocol]) };
+  return { host: bareHost(hostname), port: Number(port || DEFAULT_PORTS[protocol]) };
 }
 
 /** The user and the password that a proxy's URL holds. */

@@ -11,6 +11,7 @@ import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { bareHost } from "./bare_host.ts";
 import { httpConnect } from "./http_connect.ts";
 import type { HostAndPort } from "./no_proxy.ts";
 import { addressOf, credentialsOf, redactProxy } from "./proxy.ts";
@@ -77,7 +78,7 @@ async function secured(
 
 /** `socks5:` is told an address, as curl does it. */
 async function resolved(proxy: URL, target: HostAndPort): Promise<HostAndPort> {
-  const host = target.host.replace(/^\[(.*)\]$/, "$1");
+  const host = bareHost(target.host);
   if (proxy.protocol !== "socks5:" || isIP(host) !== 0) return { ...target, host };
   try {
     return { ...target, host: (await lookup(host)).address };

@@ -10,6 +10,7 @@ import type {
   fluentd_v1_BufferTotals as BufferTotals,
   fluentd_v1_Plugin as Plugin,
 } from "../../../shared/gen/types.ts";
+import { bareHost } from "../../../shared/net/bare_host.ts";
 import type { WaitOptions } from "../system/run.ts";
 
 /** The monitor is on this machine: what it does not say at once it will not say. */
@@ -126,7 +127,7 @@ export function parseAddress(address: string): { host: string; port: number } {
 /** Not `fetch`: that would ask the proxy of HTTP_PROXY for what is on this machine. */
 function getText(host: string, port: number, path: string, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
-    const hostname = host.replace(/^\[|\]$/g, "");
+    const hostname = bareHost(host);
     const options = { hostname, port, path, signal, agent: false };
     http.get(options, (response) => {
       const chunks: Buffer[] = [];
