@@ -33,7 +33,8 @@ export interface FleetRun {
 /** @returns The targets that were not tried, in their order. */
 export async function runFleet(fleet: FleetRun): Promise<string[]> {
   const { targets, canary } = fleet;
-  const state: State = { failures: 0, thrown: undefined, next: 0 };
+  const broken = Promise.withResolvers<void>();
+  const state: State = { failures: 0, thrown: undefined, broken, next: 0 };
   if (canary > 0) {
     await runUpTo(Math.min(canary, targets.length), fleet, state);
     if (state.failures > 0) return targets.slice(state.next);
@@ -45,6 +46,8 @@ export async function runFleet(fleet: FleetRun): Promise<string[]> {
 interface State {
   failures: number;
   thrown: { readonly error: unknown } | undefined;
+  /** Resolves when something was thrown. */
+  readonly broken: PromiseWithResolvers<void>;
   /** Index of the first target that was not started. */
   next: number;
 }
@@ -57,13 +60,15 @@ async function runUpTo(end: number, fleet: FleetRun, state: State): Promise<void
     !stopped();
   const lane = async () => {
     while (goesOn()) {
-      await room?.();
+      // What has thrown makes no room any more.
+      await Promise.race([room?.(), state.broken.promise]);
       if (!goesOn()) return;
       const target = targets[state.next++]!;
       try {
         if (!await run(target)) state.failures++;
       } catch (error) {
         state.thrown ??= { error };
+        state.broken.resolve();
       }
     }
   };

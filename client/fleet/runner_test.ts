@@ -90,3 +90,12 @@ Deno.test("nothing is started once it is to stop, nor without room", async () =>
   room.resolve();
   assert.deepEqual(await running, []);
 });
+
+Deno.test("what a run throws ends also the wait for room, which that run would have made", async () => {
+  let asked = 0;
+  const running = runFleet(fleet(() => Promise.reject(new Error("nobody reads")), {
+    room: () => asked++ === 0 ? Promise.resolve() : new Promise(() => {}),
+  }));
+  await assert.rejects(running, /nobody reads/);
+  assert.equal(asked, 2);
+});
