@@ -63,9 +63,10 @@ export class Sweeper {
     try {
       for (const session of sessions) await this.#sweepOne(session);
     } catch (error) {
-      const { signal } = this.#options;
-      if (!signal.aborted && !(error instanceof EngineError)) throw error;
-      getLogger(["hub", "cluster"]).debug("The sweep ended: {error}", { error });
+      const log = getLogger(["hub", "cluster"]);
+      const isUsual = this.#options.signal.aborted || error instanceof EngineError;
+      // Nobody waits for a sweep: what it throws would end the hub.
+      log[isUsual ? "debug" : "error"]("The sweep ended: {error}", { error });
     }
   }
 
