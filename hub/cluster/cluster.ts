@@ -210,7 +210,7 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
     return this.#claims.claim(info, claimed);
   }
 
-  release(tunnel: Tunnel): void {
+  release(tunnel: Pick<Tunnel, "id" | "info" | "closed">): void {
     void tunnel.closed.then(({ reason }) => this.#claims.release(tunnel, reason));
   }
 

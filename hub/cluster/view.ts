@@ -102,5 +102,5 @@ export interface Claimed {
 export interface Claims {
   claim(info: ServerInfo, claimed: Claimed): Answer<Claim | Refusal>;
   /** To be told of the tunnel that was claimed for, when it opens: its end gives the name back. */
-  release(tunnel: Tunnel): void;
+  release(tunnel: Pick<Tunnel, "id" | "info" | "closed">): void;
 }

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import { until } from "../../tests/support/until.ts";
+import { ClusterKeys } from "../cluster/keys.ts";
 import { GivenEngine } from "../cluster/testing/given_engine.ts";
 import { MemoryEngine } from "../engine/memory_engine.ts";
 import { startHub } from "../hub.ts";
@@ -61,6 +62,25 @@ Deno.test("hubs of a cluster find each other's servers, and calls go on while th
   for (const one of engines) one.takeAway();
   await answers(atA, server, "edge-1");
   await answers(atB, near, "edge-2");
+});
+
+Deno.test("a server whose claim ends after the drain has begun is sent away, and its place goes", async () => {
+  await using engine = new MemoryEngine();
+  const given = new GivenEngine(engine);
+  await using a = await member("a", given);
+  await using b = await member("b", new GivenEngine(engine));
+  await until("both to be members", () => [a, b].every((hub) => hub.cluster?.state === "member"));
+  const [claim, leave] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  given.hold = claim.promise;
+  const dialled = assert.rejects(dialTunnel(a.tunnelAddress, "edge-1"), /503/);
+  await until("the claim", () => given.held === 1);
+  given.hold = leave.promise;
+  const drained = a.drain();
+  claim.resolve();
+  await dialled;
+  leave.resolve();
+  await drained;
+  assert.deepEqual((await engine.read(`${new ClusterKeys("test").prefix}at/`)).entries, []);
 });
 
 Deno.test("a server that moves to another hub is called there at once", async () => {

@@ -176,6 +176,13 @@ export class TunnelListener {
         file[Symbol.dispose]();
         throw toHttpError(claim);
       }
+      if (this.#context.isDraining()) { // Since it has asked.
+        file[Symbol.dispose]();
+        const refusal = goingAway();
+        const closed = Promise.resolve({ reason: refusal.message, by: "hub" } as const);
+        claims.release({ id, info, closed });
+        throw toHttpError(refusal);
+      }
       const vouched = nonce === undefined ? undefined : { server: name, nonce };
       const tunnel = new OpenTunnel(conn, {
         id,

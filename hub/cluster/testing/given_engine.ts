@@ -20,6 +20,8 @@ export class GivenEngine implements Engine {
   isFull = false;
   /** Commits wait for this. */
   hold: Promise<void> | undefined;
+  /** How many do. */
+  held = 0;
   #leave = new AbortController();
 
   constructor(engine: Engine) {
@@ -51,7 +53,9 @@ export class GivenEngine implements Engine {
   async commit(txn: Txn) {
     this.#check();
     if (this.isFull) throw new EngineError("full", "No room, says the test");
+    this.held++;
     await this.hold;
+    this.held--;
     return await this.#engine.commit(txn);
   }
 
