@@ -17,7 +17,7 @@ import { failureText } from "../print/failure_text.ts";
 import protobuf from "protobufjs";
 import { whyUnusable } from "../../shared/files/why_unusable.ts";
 import { methodPath } from "../../shared/grpc/service.ts";
-import { Catalog } from "../call/catalog.ts";
+import { Catalog, type CatalogOptions } from "../call/catalog.ts";
 import { type CallRoute, planRoute, type RouteValues, shareChannels } from "../call/route.ts";
 import { readSchemaFiles } from "../call/schema_files.ts";
 import { schemaOptions, type SchemaValues } from "../call/schema_options.ts";
@@ -58,17 +58,19 @@ interface OpenOptions {
   readonly server: string | undefined;
   /** Where the way there is known. */
   readonly route?: CallRoute | undefined;
+  /** What `--proto` and `--protoset` give, where that was read already. */
+  readonly files?: CatalogOptions["files"];
   /** Files alone count, if there are some. */
   readonly offline?: boolean;
 }
 
 async function open(
   context: Context,
-  { server, route: known, offline = false }: OpenOptions,
+  { server, route: known, files: read, offline = false }: OpenOptions,
 ): Promise<Opened> {
   const values = context.options as Values;
   const { timeoutMs, waitForServerMs = 0, protosetOut } = values;
-  const files = await readSchemaFiles(values);
+  const files = read ?? await readSchemaFiles(values);
   const limitMs = timeoutMs ?? ASK_TIMEOUT_MS + waitForServerMs;
   const channels = new AsyncDisposableStack();
   let asked: Promise<Reflection> | undefined;
@@ -144,10 +146,11 @@ export const listCommand: Command = {
   notes: EXIT_CODES_HELP,
   async run(context) {
     const [first, second] = context.args;
-    const offline = first === undefined ||
-      (second === undefined && await isInFiles(context, first));
+    const files = await readSchemaFiles(context.options as Values);
+    const inFiles = (name: string) => new Catalog({ files, reflection: undefined }).inFiles(name);
+    const offline = first === undefined || (second === undefined && inFiles(first));
     const service = second ?? (offline ? first : undefined);
-    return await print(context, { server: first, offline }, async (catalog) => {
+    return await print(context, { server: first, files, offline }, async (catalog) => {
       if (service !== undefined) {
         const { root, symbol } = await catalog.find(service);
         const found = root.lookup(`.${symbol}`);
@@ -164,11 +167,6 @@ export const listCommand: Command = {
     });
   },
 };
-
-async function isInFiles(context: Context, name: string): Promise<boolean> {
-  const files = await readSchemaFiles(context.options as Values);
-  return new Catalog({ files, reflection: undefined }).inFiles(name);
-}
 
 function linesOf(names: readonly string[]): string {
   return names.map((name) => `${printable(name)}\n`).join("");

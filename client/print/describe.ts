@@ -9,8 +9,7 @@ import { fullName, protoName } from "../../shared/codec/fields.ts";
 import { printable } from "../../shared/text/printable.ts";
 
 /** The text of what has this full name; `undefined` if there is nothing of that name. */
-export function describe(root: protobuf.Root, name: string): string | undefined {
-  const symbol = name.replace(/^[./]/, "").replace("/", ".");
+export function describe(root: protobuf.Root, symbol: string): string | undefined {
   const object = root.lookup(`.${symbol}`);
   if (object !== null) return textOf(object);
   const dot = symbol.lastIndexOf(".");
