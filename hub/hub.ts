@@ -278,7 +278,12 @@ class Hub implements RunningHub {
       onRawOpened: (raw) => this.#journal.rawOpened(raw),
       onRawEnded: (raw, result) => this.#journal.rawEnded(raw, result),
     });
-    if (peers !== undefined) this.#peers?.serve(peers.listener, this.#peerRelayContext());
+    if (peers !== undefined) {
+      this.#peers?.serve(peers.listener, {
+        relay: this.#peerRelayContext(),
+        onRefused: (peer, reason) => this.#journal.linkRefused(peer, reason),
+      });
+    }
     this.closed = Promise.all([
       acceptLoop(tunnels, (conn) => this.#tunnelListener.serve(conn), {
         signal: this.#acceptingTunnels.signal,

@@ -5,7 +5,6 @@
  *
  * @module
  */
-import { getLogger } from "@logtape/logtape";
 import { FairShare } from "../../shared/async/fair_share.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../net/listen_options.ts";
 import { networkOf } from "../net/network.ts";
@@ -22,7 +21,7 @@ import {
 } from "./peer_limits.ts";
 
 export interface PeerListenerContext {
-  /** Its router must be a `PeerRouter`. */
+  /** Its router must be a `PeerRouter`, which sees this hub's own tunnels only. */
   readonly relay: Omit<RelayContext, "forwarder" | "maxStreams">;
   readonly self: () => PeerHub;
   readonly secret: string | undefined;
@@ -30,6 +29,7 @@ export interface PeerListenerContext {
   readonly needsCertificate: boolean;
   /** SHA-256 of the certificate that it shows. */
   readonly certificate: string;
+  onRefused(remoteAddress: string, reason: string): void;
 }
 
 /** Serves connections of other hubs. */
@@ -80,10 +80,8 @@ export class PeerListener {
         this.callers.delete(caller);
       }
     } catch (error) {
-      getLogger(["hub", "links"]).warn("Refused a link from {peer}: {reason}", {
-        peer: peer.remoteAddress,
-        reason: error instanceof Error ? error.message : String(error),
-      });
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#context.onRefused(peer.remoteAddress, reason);
     } finally {
       this.#connections.delete(conn);
       closeQuietly(conn);

@@ -11,11 +11,11 @@ import type { ClusterView } from "../cluster/view.ts";
 import { acceptLoop } from "../net/accept_loop.ts";
 import type { HubListener } from "../net/listen.ts";
 import type { ListenAddress, TlsIdentity } from "../net/listen_options.ts";
-import type { CallerConnection, RelayContext } from "../relay/caller_connection.ts";
+import type { CallerConnection } from "../relay/caller_connection.ts";
 import { type PeerCredentials, PeerDialler } from "./peer_dial.ts";
 import { PEER_PROTOCOL, type PeerHub } from "./peer_handshake.ts";
 import { PeerLinks } from "./peer_links.ts";
-import { PeerListener } from "./peer_listener.ts";
+import { PeerListener, type PeerListenerContext } from "./peer_listener.ts";
 import { certificateHash } from "./peer_proof.ts";
 
 /** The days of a certificate that a hub makes for its own peer port, which the secret vouches for. */
@@ -74,11 +74,11 @@ export class PeerPort {
     this.links = new PeerLinks({ view, dialler, self: this.#self });
   }
 
-  /** Serves other hubs until `close()`. @param relay Its router must see this hub's own tunnels only. */
-  serve(listener: HubListener, relay: Omit<RelayContext, "forwarder" | "maxStreams">): void {
+  /** Serves other hubs until `close()`. */
+  serve(listener: HubListener, context: Pick<PeerListenerContext, "relay" | "onRefused">): void {
     const { cert, secret, ca } = this.#credentials;
     const peers = new PeerListener({
-      relay,
+      ...context,
       self: this.#self,
       secret,
       needsCertificate: ca !== undefined,

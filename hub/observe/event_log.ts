@@ -142,6 +142,14 @@ export class EventLog {
     getLogger(["hub", "relay"]).info("Caller {peer} broke HTTP/2: {error}", { peer, error });
   }
 
+  /** Whoever dialled the port for other hubs has not proven to be one. */
+  linkRefused(peer: string, reason: string): void {
+    if (!this.#refused.take({ kind: "connection", who: "", peer, status: "UNKNOWN", reason })) {
+      return;
+    }
+    getLogger(["hub", "links"]).warn("Refused a link from {peer}: {reason}", { peer, reason });
+  }
+
   callEnded(call: RelayedCall, status: StatusCode, reason: string): void {
     const { server, head, bytesUp, bytesDown } = call;
     const durationUs = Math.round((performance.now() - call.startedMs) * 1e3);

@@ -1,0 +1,53 @@
+/**
+ * Strangers at the port for other hubs, over real TLS.
+ */
+import { configure, type LogRecord, reset } from "@logtape/logtape";
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import tls from "node:tls";
+import { LINES_PER_SOURCE } from "../observe/refused_lines.ts";
+import { LinkedHubs } from "../testing/linked_hubs.ts";
+import { PEER_ALPN } from "./peer_dial.ts";
+
+/** Says something else than a hub does, until it is sent away. */
+async function intrude(address: string): Promise<string> {
+  const { hostname: host, port } = new URL(`tcp://${address}`);
+  const socket = tls.connect({
+    host,
+    port: Number(port),
+    ALPNProtocols: [PEER_ALPN],
+    rejectUnauthorized: false,
+  });
+  let told = "";
+  socket.on("data", (bytes: Uint8Array) => told += new TextDecoder().decode(bytes));
+  socket.on("error", () => {});
+  socket.write("hello\n");
+  await once(socket, "close");
+  return told;
+}
+
+Deno.test("strangers at the peer port have so many lines of the log, and are counted beyond", async () => {
+  const records: LogRecord[] = [];
+  await configure({
+    sinks: { records: (record) => records.push(record) },
+    loggers: [
+      { category: ["hub"], sinks: ["records"] },
+      { category: ["logtape", "meta"], sinks: [] },
+    ],
+  });
+  try {
+    {
+      await using hubs = await LinkedHubs.start({ a: {} });
+      const { peerAddress } = hubs.of("a").record;
+      for (let i = 0; i < LINES_PER_SOURCE + 5; i++) {
+        assert.match(await intrude(peerAddress), /does not speak as a hub's peer port does/);
+      }
+    }
+    const of = (category: string) => records.filter((record) => record.category[1] === category);
+    assert.equal(of("links").length, LINES_PER_SOURCE);
+    assert.deepEqual(of("refused").map(({ properties }) => properties["what"]), ["connections"]);
+    assert.match(String(of("refused")[0]!.properties["often"]), /^5 more since /);
+  } finally {
+    await reset();
+  }
+});
