@@ -144,25 +144,27 @@ export class EtcdLink implements AsyncDisposable {
     request: object,
   ): Promise<{ value: T } | { error: RpcError; refused: boolean }> {
     const { method, path } = methodFor(name);
+    const message = encodeMessage(method.resolvedRequestType!, request);
     const call = link.channel.call({
       path,
       metadata: metadata(),
       timeoutMs: this.#options.callMs,
       signal: this.#closing.signal,
     });
-    const answered = firstMessage(call);
-    await call.send(encodeMessage(method.resolvedRequestType!, request));
-    await call.endSending();
-    const bytes = await answered;
-    const { error } = await call.ended;
-    if (error !== undefined) return { error, refused: call.refused };
-    if (bytes === undefined) {
-      return {
-        error: new RpcError(Status.INTERNAL, "An answer without a message"),
-        refused: false,
-      };
+    const send = async () => {
+      await call.send(message);
+      await call.endSending();
+    };
+    try {
+      // Together: what cannot be read may come before all is sent.
+      const [bytes] = await Promise.all([firstMessage(call), send()]);
+      const { error } = await call.ended;
+      if (error !== undefined) return { error, refused: call.refused };
+      if (bytes === undefined) throw new RpcError(Status.INTERNAL, "An answer without a message");
+      return { value: decodeMessage<T>(method.resolvedResponseType!, bytes) };
+    } catch (error) {
+      return { error: RpcError.from(error), refused: false };
     }
-    return { value: decodeMessage<T>(method.resolvedResponseType!, bytes) };
   }
 
   #connect(): Promise<Link> {
