@@ -43,3 +43,9 @@ for (const entry of ENTRIES) {
     assert.deepEqual(heavy, []);
   });
 }
+
+Deno.test("gclient loads TLS and proxies only for a call that needs them", async () => {
+  const loaded = [...await loadedBy("client/program.ts")];
+  const early = loaded.filter(([module]) => /^node:tls$|\/shared\/net\/proxy/.test(module));
+  assert.deepEqual(early, []);
+});

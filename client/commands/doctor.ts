@@ -6,7 +6,6 @@
 import type { Command, Context } from "../../shared/cli/command.ts";
 import { bundleOption, writeBundle } from "../../shared/doctor/bundle.ts";
 import { type Check, checkedText, examine, type Finding } from "../../shared/doctor/check.ts";
-import { networkChecks, skewFinding } from "../../shared/doctor/network_checks.ts";
 import type {
   ghub_v1_ListServersResponse as ListServersResponse,
   ghub_v1_WhoAmIResponse as WhoAmIResponse,
@@ -50,6 +49,8 @@ export const doctorCommand: Command = {
 async function runDoctor(context: Context): Promise<number> {
   const { io, signal, args, given, env } = context;
   const route = await planRoute(context, undefined);
+  // Only a doctor needs Node's DNS and TLS, and the proxies, before it dials.
+  const { networkChecks } = await import("../../shared/doctor/network_checks.ts");
   const network = networkChecks({ ...route, alpn: "h2", signal });
   const checked = await examine(
     [...network, ...hubChecks(route, args[0])],
@@ -94,6 +95,7 @@ function hubChecks(route: CallRoute, server: string | undefined): Check[] {
         const start = Date.now();
         const { now } = await answerOf<ListServersResponse>(route, "ghub.v1.Hub/ListServers");
         const end = Date.now();
+        const { skewFinding } = await import("../../shared/doctor/network_checks.ts");
         const hubMs = timestampMs(now);
         return hubMs === undefined ? undefined : skewFinding(hubMs - (start + end) / 2);
       },
