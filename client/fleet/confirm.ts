@@ -10,6 +10,7 @@
  * @module
  */
 import type { Ask } from "../../shared/cli/io.ts";
+import { someNames } from "./some_names.ts";
 
 /** A question names no more servers. */
 const MAX_NAMED = 5;
@@ -42,8 +43,7 @@ export async function askConsent(
   const several = targets.length > 1;
   if (yes || !changes || !(several || stops)) return "given";
   if (ask === undefined) return several ? "missing" : "given";
-  const more = targets.length - MAX_NAMED;
-  const names = targets.slice(0, MAX_NAMED).join(", ") + (more > 0 ? ` and ${more} more` : "");
+  const names = someNames(targets, MAX_NAMED);
   const on = several ? ` on ${targets.length} servers (${names})` : names && ` on ${names}`;
   const answer = await ask(`${title}${on}: go on? [y/N] `, signal);
   return /^y(es)?$/i.test(answer?.trim() ?? "") ? "given" : "refused";

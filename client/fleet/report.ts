@@ -11,6 +11,7 @@
 import type { Output } from "../../shared/cli/program.ts";
 import { printable } from "../../shared/text/printable.ts";
 import type { LogDir } from "./log_dir.ts";
+import { someNames } from "./some_names.ts";
 
 const CLEAR_LINE = "\r\x1b[K";
 /** A terminal is not written to more often. */
@@ -194,8 +195,5 @@ function labelled(name: string, text: string): string {
 }
 
 function named(what: string, names: readonly string[]): string {
-  if (names.length === 0) return "";
-  const more = names.length - MAX_NAMED;
-  const rest = more > 0 ? ` and ${more} more` : "";
-  return `${names.length} ${what}: ${names.slice(0, MAX_NAMED).join(", ")}${rest}`;
+  return names.length === 0 ? "" : `${names.length} ${what}: ${someNames(names, MAX_NAMED)}`;
 }
