@@ -168,12 +168,7 @@ export class RelayedCall implements StreamEvents, Expiring {
 
   /** Opens the call's stream on a tunnel. */
   forward(upstream: CallTarget, endStream: boolean): void {
-    const { head, identity } = this;
-    const { forwarding } = upstream;
-    const block = forwarding === undefined
-      ? head.block(identity, upstream.vouchers?.of(identity))
-      : head.blockForPeer(identity, forwarding);
-    this.#open(upstream, block, endStream);
+    this.#open(upstream, this.#blockFor(upstream), endStream);
   }
 
   /**
@@ -275,6 +270,18 @@ export class RelayedCall implements StreamEvents, Expiring {
     this.fail(deadlineError(timeoutMs, this.server));
   }
 
+  /** The call's head as it is sent there. @param timeout What is left of its time, if it had to wait. */
+  #blockFor({ vouchers, forwarding }: CallTarget, timeout?: string): Uint8Array {
+    const { head, identity } = this;
+    const voucher = vouchers?.of(identity);
+    if (timeout !== undefined) {
+      return head.blockWithTimeout(identity, { voucher, timeout, forwarding });
+    }
+    return forwarding === undefined
+      ? head.block(identity, voucher)
+      : head.blockForPeer(identity, forwarding);
+  }
+
   #open(upstream: CallTarget, block: Uint8Array, endStream: boolean): void {
     const near = this.#near;
     const far = upstream.side;
@@ -329,16 +336,12 @@ export class RelayedCall implements StreamEvents, Expiring {
     if (this.#held !== held) return;
     this.#held = undefined;
     this.#near.heldBytes -= held.bytes.length;
-    const { head, identity } = this;
-    const { timeoutMs } = head;
+    const { timeoutMs } = this.head;
     const left = timeoutMs === undefined
       ? undefined
       : Math.max(0, timeoutMs - (performance.now() - this.startedMs));
-    const { forwarding } = upstream;
-    const voucher = upstream.vouchers?.of(identity);
     const timeout = left === undefined ? undefined : formatTimeout(left);
-    const block = head.blockWithTimeout(identity, { voucher, timeout, forwarding });
-    this.#open(upstream, block, held.ended && held.bytes.length === 0);
+    this.#open(upstream, this.#blockFor(upstream, timeout), held.ended && held.bytes.length === 0);
     if (this.#farStream === undefined) return;
     const { connection } = upstream.side;
     while (held.bytes.length > 0) {
