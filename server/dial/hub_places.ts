@@ -12,6 +12,7 @@
  */
 import { lookup as lookupName } from "node:dns/promises";
 import { isIP } from "node:net";
+import { jittered } from "../../shared/async/backoff.ts";
 import { delay } from "../../shared/async/delay.ts";
 import { bareHost } from "../../shared/net/bare_host.ts";
 import { isLoopbackHost } from "../../shared/net/loopback.ts";
@@ -80,8 +81,7 @@ export async function watchPlaces(
   if (!uris.some((uri) => hasAddresses(uri, isProxied))) return;
   let { known = [] } = options;
   while (!signal.aborted) {
-    const waitMs = lookMs * (1 - LOOK_JITTER + 2 * LOOK_JITTER * Math.random());
-    await delay(waitMs, { signal }).catch(() => {});
+    await delay(jittered(lookMs, { share: LOOK_JITTER }), { signal }).catch(() => {});
     if (signal.aborted) return;
     const places = await findPlaces(uris, { ...options, known });
     const isSame = places.map(({ key }) => key).join() === known.map(({ key }) => key).join();

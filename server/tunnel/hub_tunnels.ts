@@ -11,6 +11,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { jittered } from "../../shared/async/backoff.ts";
 import { untilAborted } from "../../shared/async/until_aborted.ts";
 import type { HubPlace } from "../dial/hub_places.ts";
 import { rankHubs } from "../dial/hub_rank.ts";
@@ -228,7 +229,7 @@ export class HubTunnels {
     const others = this.#entries.filter((one) => one !== entry && one.standing === "serving");
     if (others.length < this.#most) return waitMs;
     const { betterRetryMs = BETTER_RETRY_MS, random = Math.random } = this.#options;
-    const patientMs = betterRetryMs * (1 - BETTER_JITTER + 2 * BETTER_JITTER * random());
+    const patientMs = jittered(betterRetryMs, { share: BETTER_JITTER, random });
     entry.isPatient = patientMs > waitMs;
     return Math.max(waitMs, patientMs);
   }

@@ -19,7 +19,7 @@
  *
  * @module
  */
-import { backoff, type BackoffOptions } from "../../shared/async/backoff.ts";
+import { backoff, type BackoffOptions, jittered } from "../../shared/async/backoff.ts";
 
 /** A tunnel that lived this long was good: only then is the count of failures forgotten. */
 export const STABLE_MS = 30_000;
@@ -76,14 +76,14 @@ export function nextTry(
 ): NextTry {
   const { random = Math.random } = options;
   if (outcome.kind === "here") {
-    const waitMs = HERE_RETRY_MS * (1 - JITTER + 2 * JITTER * random());
+    const waitMs = jittered(HERE_RETRY_MS, { share: JITTER, random });
     return { waitMs, failures: 0, loud: false };
   }
   if (outcome.kind === "failed") {
     const { status, retryAfterMs: askedMs = 0, lasting = false } = outcome;
     const loud = lasting || (status !== undefined && SLOW_STATUSES.has(status));
     const ownMs = () =>
-      loud ? SLOW_RETRY_MS * (1 - JITTER + 2 * JITTER * random()) : backoff(failures, options);
+      loud ? jittered(SLOW_RETRY_MS, { share: JITTER, random }) : backoff(failures, options);
     // Never earlier than asked.
     const waitMs = askedMs >= MIN_RETRY_AFTER_MS
       ? askedMs * (1 + JITTER * random())
@@ -91,7 +91,7 @@ export function nextTry(
     return { waitMs, failures: failures + 1, loud };
   }
   if (outcome.kind === "unprepared") {
-    const waitMs = UPSTREAM_RETRY_MS * (1 - JITTER + 2 * JITTER * random());
+    const waitMs = jittered(UPSTREAM_RETRY_MS, { share: JITTER, random });
     return { waitMs, failures, loud: outcome.loud ?? false };
   }
   const { kind, ageMs, spreadMs } = outcome;

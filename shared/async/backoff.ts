@@ -57,3 +57,16 @@ export function backoff(n: number, options: BackoffOptions = {}): number {
   const bound = baseMs === 0 ? 0 : Math.min(capMs, baseMs * 2 ** n);
   return random() * bound;
 }
+
+/** Numbers of {@linkcode jittered}. */
+export interface JitterOptions {
+  /** By how much of itself the wait may be shorter or longer, from 0 to 1. */
+  readonly share: number;
+  /** @default Math.random */
+  readonly random?: () => number;
+}
+
+/** A wait of about that long: waits that are the same for many, so that they do not end together. */
+export function jittered(ms: number, { share, random = Math.random }: JitterOptions): number {
+  return ms * (1 - share + 2 * share * random());
+}

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { backoff } from "./backoff.ts";
+import { backoff, jittered } from "./backoff.ts";
 
 const most = () => 1 - Number.EPSILON;
 
@@ -44,4 +44,9 @@ Deno.test("backoff() refuses what is no number", async (t) => {
       () => assert.throws(() => backoff(n, options), RangeError),
     );
   }
+});
+
+Deno.test("jittered() is shorter or longer by its share at the most", () => {
+  const at = (number: number) => jittered(1000, { share: 0.25, random: () => number });
+  assert.deepEqual([at(0), at(0.5), at(1)], [750, 1000, 1250]);
 });
