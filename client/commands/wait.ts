@@ -120,9 +120,13 @@ async function statesOf(names: readonly string[], look: Look): Promise<string[]>
     attempt: attemptServerList,
   });
   if (typeof answer === "string") return names.map(() => answer);
-  const { servers = [] } = answer;
+  const { servers = [], hubsSilent = [] } = answer;
   return names.map((name) => {
     const found = servers.find((server) => server.name === name);
+    // It may be online there.
+    if (found?.state !== "ONLINE" && hubsSilent.length > 0) {
+      return `?no answer from ${hubsSilent.join(", ")}`;
+    }
     return found === undefined ? "unknown to the hub" : found.state ?? "STATE_UNKNOWN";
   });
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
+import { deadPort } from "../../tests/support/dead_port.ts";
 import { FROM_HUB, hubTest, runClient } from "../testing/fake_hub.ts";
 
 hubTest("wait ends as soon as it is so, and asks on one connection", async (hub) => {
@@ -34,6 +35,17 @@ hubTest("wait asks the hub once for all servers, and not for each", async (hub) 
   };
   assert.equal((await runClient(["wait", "a", "b", "-s", hub.address])).code, 0);
   assert.equal(hub.calls.length, 1);
+});
+
+hubTest("wait --for offline does not take a hub that is silent for an answer", async (hub) => {
+  using nobody = await deadPort();
+  hub.script.servers = { servers: [{ name: "a", state: "OFFLINE" }] };
+  const hubs = `${hub.address},${nobody.address}`;
+  const line = ["wait", "a", "b", "--for", "offline", "-s", hubs, "--timeout", "1s"];
+  const { code, err } = await runClient(line);
+  const why = `no answer from ${nobody.address}`;
+  assert.equal(code, 68, err);
+  assert.match(err, new RegExp(`not offline in time: a \\(${why}\\), b \\(${why}\\)\n$`));
 });
 
 hubTest("wait --for healthy asks the server's Fluentd, and lets pass what passes", async (hub) => {
