@@ -40,7 +40,8 @@ export class Polled implements Disposable {
    * @throws {Error} What the look throws.
    */
   async look(): Promise<boolean> {
-    await this.#looking?.catch(() => {}); // That look has complained by itself.
+    // Whoever else has waited may look now. That look has complained by itself.
+    while (this.#looking !== undefined) await this.#looking.catch(() => {});
     this.#looking = this.#load();
     try {
       return await this.#looking;

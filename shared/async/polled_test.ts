@@ -38,3 +38,18 @@ Deno.test("Polled looks one at a time, tells its own faults and throws those of 
   (await begun(3)).resolve(true);
   assert.equal(await again, true);
 });
+
+Deno.test("two who ask Polled while it looks get a look each, one after the other", async () => {
+  let atOnce = 0;
+  let most = 0;
+  let looks = 0;
+  using watch = new Polled(async () => {
+    looks++;
+    most = Math.max(most, ++atOnce);
+    await new Promise((resolve) => setTimeout(resolve));
+    atOnce--;
+    return true;
+  }, { pollMs: 1_000_000, onFault: assert.fail });
+  await Promise.all([watch.look(), watch.look(), watch.look()]);
+  assert.deepEqual([looks, most], [3, 1]);
+});
