@@ -40,6 +40,21 @@ Deno.test("B2: who works without a pause lets the event loop look at its sockets
   assert.ok(turns < 400, `${turns} turns`);
 });
 
+Deno.test("B2: timers fire also where the other thread is done before the event loop rests", async () => {
+  const { digest } = crypto.subtle;
+  crypto.subtle.digest = () => Promise.resolve(new ArrayBuffer(0));
+  try {
+    let fired = false;
+    const timer = setTimeout(() => fired = true, 0);
+    let turns = 0;
+    for (; !fired && turns < 400; turns++) await loopTurn();
+    clearTimeout(timer);
+    assert.ok(turns < 20, `${turns} turns`);
+  } finally {
+    crypto.subtle.digest = digest;
+  }
+});
+
 Deno.test("B2: many who work without a pause have one turn each, one after the other", async () => {
   const { work } = world();
   const done: string[] = [];
