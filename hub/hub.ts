@@ -28,7 +28,7 @@ import { aloneClaims } from "./cluster/setup.ts";
 import type { Claims } from "./cluster/view.ts";
 import { CallListener, MAX_CALLERS } from "./calls/call_listener.ts";
 import { Deadlines } from "./relay/deadlines.ts";
-import { Gatekeeper } from "./access/gatekeeper.ts";
+import { type Access, createAccess } from "./access/access.ts";
 import type { HubProgramOptions, RunningHub } from "./hub_options.ts";
 import type { TlsIdentity } from "./net/listen_options.ts";
 import { EventLog } from "./observe/event_log.ts";
@@ -174,7 +174,7 @@ class Hub implements RunningHub {
   readonly #id = crypto.randomUUID();
   readonly #options: HubProgramOptions;
   readonly #auth: Auth;
-  readonly #gate: Gatekeeper;
+  readonly #access: Access;
   readonly #audit: Audit;
   readonly #locks: Disposable;
   readonly #journal: EventLog;
@@ -230,7 +230,7 @@ class Hub implements RunningHub {
     this.#directory = this.#peers === undefined || view === undefined
       ? this.#registry
       : new Directory({ registry: this.#registry, view, links: this.#peers.links });
-    this.#gate = new Gatekeeper({
+    this.#access = createAccess({
       auth,
       registry: this.#directory,
       allowPlaintextCalls: options.allowPlaintextCalls ?? true,
@@ -250,8 +250,8 @@ class Hub implements RunningHub {
     const shown = {
       registry: this.#registry,
       activity: this.#activity,
-      sees: (operator: string, server: string) => this.#gate.sees(operator, server),
-      permissions: this.#gate,
+      sees: (operator: string, server: string) => this.#access.permissions.sees(operator, server),
+      permissions: this.#access.permissions,
       hub: name,
     };
     const overHubs = this.#peers && view && { name: name ?? "", view, links: this.#peers.links };
@@ -269,7 +269,7 @@ class Hub implements RunningHub {
     this.#tunnelListener = new TunnelListener(this.#tunnelContext(vouchers));
     this.#callListener = new CallListener({
       relay: this.#relayContext(),
-      gate: this.#gate,
+      access: this.#access,
       directory: this.#directory,
       limits: this.#limits,
       places: this.#places,
@@ -319,7 +319,7 @@ class Hub implements RunningHub {
 
   async useCertificate(identity: TlsIdentity): Promise<void> {
     for (const listener of this.#listeners) await listener.use?.(identity);
-    this.#gate.trustHasChanged();
+    this.#access.live.trustHasChanged();
   }
 
   async drain(signal?: AbortSignal): Promise<void> {
@@ -357,7 +357,7 @@ class Hub implements RunningHub {
     this.#acceptingCalls.abort();
     for (const timer of this.#timers) clearInterval(timer);
     this.#auth.close();
-    this.#gate.close();
+    this.#access.authenticator.close();
     const tunnels = this.#registry.list();
     for (const tunnel of tunnels) tunnel.close({ reason: "The hub goes away", by: "hub" }, 1001);
     this.#tunnelListener.close();
@@ -400,7 +400,7 @@ class Hub implements RunningHub {
       path: tunnelPath,
       vouchers,
       places: this.#places,
-      gate: this.#gate,
+      access: this.#access,
       registry: this.#registry,
       claims: this.#claims,
       isDraining: () => this.#state !== "serving",
@@ -443,15 +443,15 @@ class Hub implements RunningHub {
   }
 
   #relayContext(): RelayContext {
-    const [gate, limits] = [this.#gate, this.#limits];
+    const [access, limits] = [this.#access, this.#limits];
     return {
       router: new CallRouter({
-        gate,
+        ...access,
         limits,
         registry: this.#directory,
         own: () => this.#own.open(),
       }),
-      observers: [gate, limits, this.#journal],
+      observers: [access.live, limits, this.#journal],
       deadlines: this.#deadlines,
       limits,
       refused: this.#refusedCalls,
@@ -466,7 +466,7 @@ class Hub implements RunningHub {
       ...this.#relayContext(),
       router: new PeerRouter({
         hub: this.#name ?? "",
-        gate: this.#gate,
+        access: this.#access,
         limits: this.#limits,
         registry: this.#registry,
         own: () => this.#peerOwn!.open(),
@@ -496,7 +496,7 @@ class Hub implements RunningHub {
     each(this.#callListener.callers, (caller) => caller.tick());
     if (this.#peers !== undefined) each([this.#peers], (peers) => peers.tick());
     this.#limits.tick(this.#load());
-    each([this.#own, this.#gate, this.#refusedCalls, this.#journal], (part) => part.tick());
+    each([this.#own, this.#access.live, this.#refusedCalls, this.#journal], (part) => part.tick());
     if (this.#peerOwn !== undefined) each([this.#peerOwn], (own) => own.tick());
     this.#known?.flush();
     if (this.cluster !== undefined) setClusterHealth(this.#ownServices.health, this.cluster);

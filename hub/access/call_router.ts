@@ -15,9 +15,10 @@ import type { Peer } from "../net/peer.ts";
 import type { CallTarget } from "../peer/call_target.ts";
 import type { ServerName } from "../registry/tunnel.ts";
 import type { QueueOptions } from "../registry/wait_queue.ts";
+import type { Authenticator } from "./authenticator.ts";
 import type { CallHeaders } from "./call_head.ts";
 import { type CallIdentity, callIdentity } from "./call_identity.ts";
-import type { Gatekeeper } from "./gatekeeper.ts";
+import type { Permissions } from "./permissions.ts";
 
 /** Where a call goes. */
 export interface Routed {
@@ -36,7 +37,8 @@ export interface Whereabouts {
 }
 
 export interface CallRouterOptions {
-  readonly gate: Pick<Gatekeeper, "authorizeCall" | "direct" | "notHere" | "permit">;
+  readonly authenticator: Pick<Authenticator, "authorizeCall">;
+  readonly permissions: Pick<Permissions, "direct" | "notHere" | "permit">;
   readonly registry: Whereabouts;
   readonly limits: Pick<Limits, "ownRefusal" | "refusal">;
   /** The hub's own services. */
@@ -45,13 +47,15 @@ export interface CallRouterOptions {
 
 /** See {@linkcode Routed}. It keeps nothing of a call. */
 export class CallRouter {
-  readonly #gate: CallRouterOptions["gate"];
+  readonly #authenticator: CallRouterOptions["authenticator"];
+  readonly #permissions: CallRouterOptions["permissions"];
   readonly #registry: CallRouterOptions["registry"];
   readonly #limits: CallRouterOptions["limits"];
   readonly #own: CallRouterOptions["own"];
 
-  constructor({ gate, registry, limits, own }: CallRouterOptions) {
-    this.#gate = gate;
+  constructor({ authenticator, permissions, registry, limits, own }: CallRouterOptions) {
+    this.#authenticator = authenticator;
+    this.#permissions = permissions;
     this.#registry = registry;
     this.#limits = limits;
     this.#own = own;
@@ -59,12 +63,12 @@ export class CallRouter {
 
   /** Who calls, or why it may not. */
   identify(head: CallHeaders, peer: Peer): Answer<CallIdentity | RpcError> {
-    return after(this.#gate.authorizeCall(head, peer), callIdentity);
+    return after(this.#authenticator.authorizeCall(head, peer), callIdentity);
   }
 
   /** Where the call goes, or why it goes nowhere. */
   route(head: CallHeaders, identity: CallIdentity): Routed | RpcError {
-    const route = this.#gate.direct(head, identity);
+    const route = this.#permissions.direct(head, identity);
     if (route instanceof RpcError) return route;
     if (route.to === "hub") {
       return this.#limits.ownRefusal(identity.name) ??
@@ -91,13 +95,13 @@ export class CallRouter {
     { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal },
   ): Promise<CallTarget> {
     const over = new AbortController();
-    const timer = setTimeout(() => over.abort(this.#gate.notHere(server)), waitMs);
+    const timer = setTimeout(() => over.abort(this.#permissions.notHere(server)), waitMs);
     try {
       const target = await this.#registry.waitFor(server, {
         signal: AbortSignal.any([signal, over.signal]),
         operator: identity.name,
       });
-      const error = this.#gate.permit(head, { operator: identity, server });
+      const error = this.#permissions.permit(head, { operator: identity, server });
       if (error !== undefined) throw error;
       return target;
     } finally {

@@ -34,20 +34,22 @@ function target(name: string): Target {
 
 /** A router in a hub in which all is well, but for the changes. */
 function router(
-  { gate = {}, registry = {}, limits = {}, own = () => target("hub") }: {
-    readonly gate?: Partial<CallRouterOptions["gate"]>;
+  { access = {}, registry = {}, limits = {}, own = () => target("hub") }: {
+    readonly access?: Partial<
+      CallRouterOptions["authenticator"] & CallRouterOptions["permissions"]
+    >;
     readonly registry?: Partial<CallRouterOptions["registry"]>;
     readonly limits?: Partial<CallRouterOptions["limits"]>;
     readonly own?: () => CallTarget;
   },
 ): CallRouter {
   return new CallRouter({
-    gate: {
-      authorizeCall: () => ({ ...OLGA, kind: "operator" }),
+    authenticator: { authorizeCall: () => ({ ...OLGA, kind: "operator" }), ...access },
+    permissions: {
       direct: () => ({ to: "server", name: "edge-1" }),
       notHere: (server) => new RpcError(Status.UNAVAILABLE, `"${server}" is away`),
       permit: () => undefined,
-      ...gate,
+      ...access,
     },
     registry: { pick: () => undefined, waitFor: () => assert.fail(), ...registry },
     limits: { ownRefusal: () => undefined, refusal: () => undefined, ...limits },
@@ -59,14 +61,14 @@ const error = (text: string) => new RpcError(Status.RESOURCE_EXHAUSTED, text);
 
 Deno.test("CallRouter.identify() keeps of an operator what a call needs", async () => {
   const operator = { ...OLGA, kind: "operator", how: "certificate" } as const;
-  assert.deepEqual(router({ gate: { authorizeCall: () => operator } }).identify(HEAD, PEER), {
+  assert.deepEqual(router({ access: { authorizeCall: () => operator } }).identify(HEAD, PEER), {
     name: "olga",
     how: "certificate",
     grant: EVERYTHING,
     credentialUsed: false,
   });
   const refused = error("who?");
-  const later = router({ gate: { authorizeCall: () => Promise.resolve(refused) } });
+  const later = router({ access: { authorizeCall: () => Promise.resolve(refused) } });
   assert.equal(await later.identify(HEAD, PEER), refused);
 });
 
@@ -78,21 +80,21 @@ Deno.test("CallRouter.route() says where a call goes, or why nowhere", async (t)
       { server: "edge-1", target: edge, waitMs: 0 },
     ],
     "to a server that is away": [
-      { gate: { direct: () => ({ to: "server", name: "edge-1", waitMs: 700 }) } },
+      { access: { direct: () => ({ to: "server", name: "edge-1", waitMs: 700 }) } },
       { server: "edge-1", target: undefined, waitMs: 700 },
     ],
     "to the hub's own services": [
-      { gate: { direct: () => ({ to: "hub" }) }, own: () => hub },
+      { access: { direct: () => ({ to: "hub" }) }, own: () => hub },
       { server: "", target: hub, waitMs: 0 },
     ],
-    "nowhere: it may not": [{ gate: { direct: () => error("forbidden") } }, error("forbidden")],
+    "nowhere: it may not": [{ access: { direct: () => error("forbidden") } }, error("forbidden")],
     "nowhere: the server is full": [
       { registry: { pick: () => edge }, limits: { refusal: () => error("full") } },
       error("full"),
     ],
     "nowhere: the hub's own services are full": [
       {
-        gate: { direct: () => ({ to: "hub" }) },
+        access: { direct: () => ({ to: "hub" }) },
         limits: { ownRefusal: () => error("full") },
         own: () => assert.fail("nothing is opened for a call that is refused"),
       },
@@ -130,7 +132,7 @@ Deno.test("CallRouter.waitFor() gives the tunnel of a server that comes", async 
   await t.step("not if its labels say that the caller may not call it", async () => {
     const comes = router({
       registry: { waitFor: () => Promise.resolve(edge) },
-      gate: { permit: () => error("forbidden") },
+      access: { permit: () => error("forbidden") },
     });
     await assert.rejects(comes.waitFor(call, { waitMs: 60_000, signal }), /forbidden/);
   });

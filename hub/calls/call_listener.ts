@@ -16,7 +16,8 @@ import { networkOf } from "../net/network.ts";
 import type { CallRequest, Operator } from "../auth/identity.ts";
 import { loadOf } from "../access/call_router.ts";
 import { shownNames } from "../access/director.ts";
-import type { Gatekeeper, LiveRaw } from "../access/gatekeeper.ts";
+import type { Access } from "../access/access.ts";
+import type { LiveRaw } from "../access/live_access.ts";
 import {
   acceptance,
   type Handshake,
@@ -54,7 +55,7 @@ export interface RawRecord {
 /** What the call listener needs of the hub. */
 export interface CallListenerContext {
   readonly relay: RelayContext;
-  readonly gate: Gatekeeper;
+  readonly access: Access;
   /** Where servers are. */
   readonly directory: { pick(name: ServerName): ServerTarget | undefined };
   readonly limits: Limits;
@@ -87,12 +88,12 @@ interface OpenedRaw {
  * back.
  */
 class Admitted implements Disposable {
-  readonly #context: Pick<CallListenerContext, "gate" | "limits">;
+  readonly #context: Pick<CallListenerContext, "access" | "limits">;
   readonly #out = new AbortController();
   readonly #held = new DisposableStack();
   #meters: RawMeters | undefined;
 
-  constructor(context: Pick<CallListenerContext, "gate" | "limits">) {
+  constructor(context: Pick<CallListenerContext, "access" | "limits">) {
     this.#context = context;
   }
 
@@ -112,8 +113,8 @@ class Admitted implements Disposable {
   }
 
   keep(raw: Omit<LiveRaw, "end">): void {
-    const { gate } = this.#context;
-    this.#held.use(gate.keepRaw({ ...raw, end: (error) => this.#out.abort(error) }));
+    const { live } = this.#context.access;
+    this.#held.use(live.keepRaw({ ...raw, end: (error) => this.#out.abort(error) }));
   }
 
   enter(operator: string, server: string): void {
@@ -252,7 +253,7 @@ export class CallListener {
     admitted: Admitted,
   ): Promise<OpenedRaw | undefined> {
     const { remoteAddress } = peer;
-    const { gate, directory } = this.#context;
+    const { access: { authenticator, permissions }, directory } = this.#context;
     let identity: Operator | undefined;
     let server = "";
     let raw: RawConnection | undefined;
@@ -269,10 +270,10 @@ export class CallListener {
         certificate: peer.certificate,
         forwarded,
       };
-      const who = await gate.authorizeRequest(request, peer);
+      const who = await authenticator.authorizeRequest(request, peer);
       if (who instanceof RpcError) throw who;
       identity = who;
-      const route = gate.directRaw(candidates, who);
+      const route = permissions.directRaw(candidates, who);
       if (route instanceof RpcError) throw route;
       if (route.to === "hub") throw new RpcError(Status.INVALID_ARGUMENT, "No server is named");
       server = route.name;
@@ -291,7 +292,7 @@ export class CallListener {
     } catch (error) {
       raw?.[Symbol.dispose]();
       const refusal = RpcError.from(error);
-      const names = identity === undefined ? [] : shownNames(gate.view(identity)).names;
+      const names = identity === undefined ? [] : shownNames(permissions.view(identity)).names;
       const who = identity?.name ?? "";
       const id = this.#context.nextId();
       this.#context.onRawRefused({ id, server, remoteAddress, who }, refusal);

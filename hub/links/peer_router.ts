@@ -13,7 +13,7 @@ import { type CallIdentity, callIdentity } from "../access/call_identity.ts";
 import type { CallHeaders } from "../access/call_head.ts";
 import { loadOf, type Routed } from "../access/call_router.ts";
 import { isTunnelService, onlyForServers } from "../access/director.ts";
-import type { Gatekeeper } from "../access/gatekeeper.ts";
+import type { Access } from "../access/access.ts";
 import { RAW_PATH } from "../access/peer_fields.ts";
 import { ERROR_DOMAIN } from "../errors.ts";
 import type { Limits } from "../limits/limits.ts";
@@ -25,7 +25,7 @@ import type { ServerName, Tunnel } from "../registry/tunnel.ts";
 export interface PeerRouterOptions {
   /** This hub's name, for errors. */
   readonly hub: string;
-  readonly gate: Pick<Gatekeeper, "authorizeForwarded" | "permitForwarded">;
+  readonly access: Pick<Access, "authenticator" | "permissions">;
   /** Of this hub's own tunnels, and of nothing else. */
   readonly registry: Pick<Registry<Tunnel & CallTarget>, "pick">;
   readonly limits: Pick<Limits, "ownRefusal" | "refusal">;
@@ -45,7 +45,11 @@ export class PeerRouter {
   identify(head: CallHeaders, peer: Peer): CallIdentity | RpcError {
     const forwarded = head.forwardedHead;
     if (forwarded instanceof RpcError) return forwarded;
-    const answer = this.#options.gate.authorizeForwarded(head, forwarded.operator, peer);
+    const answer = this.#options.access.authenticator.authorizeForwarded(
+      head,
+      forwarded.operator,
+      peer,
+    );
     // A credential for the hubs was taken out by the other one: what is left is the server's.
     return callIdentity(answer, false);
   }
@@ -62,7 +66,7 @@ export class PeerRouter {
   }
 
   #route(head: CallHeaders, identity: CallIdentity): Routed | RpcError {
-    const { gate, registry, limits, own } = this.#options;
+    const { access, registry, limits, own } = this.#options;
     const forwarded = head.forwardedHead;
     if (forwarded instanceof RpcError) return forwarded;
     const { to } = forwarded;
@@ -74,7 +78,7 @@ export class PeerRouter {
     if (target === undefined || target.generation !== generation) return notHere(server);
     const denied = isTunnelService(head.path) && head.path !== RAW_PATH
       ? onlyForServers()
-      : gate.permitForwarded(head, { operator: identity, server });
+      : access.permissions.permitForwarded(head, { operator: identity, server });
     return denied ?? limits.refusal(identity.name, loadOf(server, target, identity.name)) ??
       { server, target, waitMs: 0 };
   }

@@ -26,8 +26,8 @@ import type { ActivityFeed } from "../observe/activity_feed.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { isServerName, NAME_RULE } from "../../shared/registration/server_name.ts";
-import { denied } from "../access/gate_errors.ts";
-import type { Gatekeeper } from "../access/gatekeeper.ts";
+import { denied } from "../access/access_errors.ts";
+import type { Permissions } from "../access/permissions.ts";
 import { HUB_SERVICE } from "../relay/probes.ts";
 import { MAX_OWN_CALLS } from "../limits/limits.ts";
 import { MAX_WAITING_RESETS_OF_ALL } from "../peer/reset_pacer.ts";
@@ -66,7 +66,7 @@ export interface OwnServicesOptions {
    *
    * @default everybody may do everything
    */
-  readonly permissions?: Pick<Gatekeeper, "canCall" | "mayEverything">;
+  readonly permissions?: Pick<Permissions, "canCall" | "mayEverything">;
   /** This hub's name in its cluster. @default it is alone */
   readonly hub?: string | undefined;
   /** Other hubs, whose servers and events are shown as well. @default this hub's own only */

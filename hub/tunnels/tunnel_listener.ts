@@ -22,7 +22,7 @@ import type { Claims } from "../cluster/view.ts";
 import { HandshakeRate } from "./handshake_rate.ts";
 import type { Identity, TunnelRequest } from "../auth/identity.ts";
 import { isForwarded } from "../auth/behind_proxy.ts";
-import type { Gatekeeper } from "../access/gatekeeper.ts";
+import type { Access } from "../access/access.ts";
 import { parseMeta } from "./registration_headers.ts";
 import type { ConnectionPlaces } from "../limits/open_files.ts";
 import { OpenTunnel } from "./open_tunnel.ts";
@@ -54,7 +54,7 @@ export interface TunnelListenerContext {
   /** Sent to servers, so that they know one hub from another. */
   readonly hubId: string;
   readonly path: string;
-  readonly gate: Gatekeeper;
+  readonly access: Pick<Access, "authenticator" | "live">;
   readonly registry: Registry<OpenTunnel>;
   /** Who gives a name to a tunnel that the registry would take. */
   readonly claims: Claims;
@@ -139,7 +139,7 @@ export class TunnelListener {
       asked = { ...asked, server: name, labels };
       const nonce = readNonce(header);
       if (typeof nonce === "object") throw toHttpError(nonce);
-      const { gate, registry } = this.#context;
+      const { access, registry } = this.#context;
       const request: TunnelRequest = {
         remote: hostOf(remoteAddress),
         header,
@@ -147,7 +147,7 @@ export class TunnelListener {
         forwarded: isForwarded(head.fields),
         info,
       };
-      const known = gate.authorizeTunnel(request);
+      const known = access.authenticator.authorizeTunnel(request);
       // Not awaited without need: who was admitted together is so not registered together with
       // those of the next second.
       const answer = known instanceof Promise ? await known : known;
@@ -199,7 +199,7 @@ export class TunnelListener {
       // Before the 101: a server that reads it is registered.
       registry.add(tunnel);
       claims.release(tunnel);
-      gate.keepTunnel(tunnel, { ...request, header: keptHeader(header) }, identity);
+      access.live.keepTunnel(tunnel, { ...request, header: keptHeader(header) }, identity);
       this.#context.onRegistered(tunnel, identity);
       return { tunnel, rest };
     } catch (error) {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { Auth, Identity } from "../auth/identity.ts";
 import { FakeTunnel } from "../testing/fake_tunnel.ts";
-import { Gatekeeper, LOOK_AT_JWTS_S } from "./gatekeeper.ts";
+import { createAccess } from "./access.ts";
+import { LOOK_AT_JWTS_S } from "./live_access.ts";
 import type { Refusal } from "../registry/refusal.ts";
 import { Registry } from "../registry/registry.ts";
 
@@ -26,7 +27,7 @@ class FakeAuth implements Pick<Auth, "authorizeTunnel" | "onChange"> {
 
 function open(...names: string[]) {
   const auth = new FakeAuth();
-  const gate = new Gatekeeper({
+  const { authenticator, live } = createAccess({
     auth: auth as unknown as Auth,
     registry: new Registry(),
     allowPlaintextCalls: false,
@@ -34,18 +35,18 @@ function open(...names: string[]) {
   const tunnels = names.map((name) => {
     const tunnel = new FakeTunnel(name, 1);
     const request = { remote: "192.0.2.7", header: () => undefined, info: tunnel.info };
-    gate.keepTunnel(tunnel, request, IDENTITIES[name]!);
+    live.keepTunnel(tunnel, request, IDENTITIES[name]!);
     return tunnel;
   });
   const tick = async (seconds: number) => {
-    for (let i = 0; i < seconds; i++) gate.tick();
+    for (let i = 0; i < seconds; i++) live.tick();
     await new Promise((resolve) => setTimeout(resolve));
   };
-  return { auth, gate, tunnels, tick };
+  return { auth, authenticator, tunnels, tick };
 }
 
-Deno.test("Gatekeeper ends what came by a JWT whose key its issuer has withdrawn meanwhile", async () => {
-  const { auth, gate, tunnels: [byJwt, byToken], tick } = open("by-jwt", "by-token");
+Deno.test("LiveAccess ends what came by a JWT whose key its issuer has withdrawn meanwhile", async () => {
+  const { auth, authenticator, tunnels: [byJwt, byToken], tick } = open("by-jwt", "by-token");
   auth.refusal = { status: 401, code: "UNAUTHENTICATED", message: "Not signed by its issuer" };
   await tick(LOOK_AT_JWTS_S - 1);
   assert.equal(auth.asked, 0);
@@ -54,20 +55,20 @@ Deno.test("Gatekeeper ends what came by a JWT whose key its issuer has withdrawn
     'The hub no longer lets "plants" in: Not signed by its issuer',
   ]);
   assert.deepEqual(byToken!.closeReasons, []);
-  gate.close();
+  authenticator.close();
 });
 
-Deno.test("Gatekeeper puts nobody out because an issuer's keys cannot be had", async () => {
-  const { auth, gate, tunnels: [byJwt], tick } = open("by-jwt");
+Deno.test("LiveAccess puts nobody out because an issuer's keys cannot be had", async () => {
+  const { auth, authenticator, tunnels: [byJwt], tick } = open("by-jwt");
   auth.refusal = { status: 503, code: "UNAVAILABLE", message: "The keys cannot be had" };
   await tick(LOOK_AT_JWTS_S);
   assert.deepEqual([auth.asked, byJwt!.closeReasons.length], [1, 0]);
-  gate.close();
+  authenticator.close();
 });
 
-Deno.test("Gatekeeper asks nothing where nobody came with a JWT", async () => {
-  const { auth, gate, tick } = open("by-token");
+Deno.test("LiveAccess asks nothing where nobody came with a JWT", async () => {
+  const { auth, authenticator, tick } = open("by-token");
   await tick(LOOK_AT_JWTS_S);
   assert.equal(auth.asked, 0);
-  gate.close();
+  authenticator.close();
 });

@@ -1,5 +1,5 @@
 /**
- * What those are told whom the gatekeeper does not let pass.
+ * What those are told who are not let in, may not make their call, or are ended.
  *
  * @module
  */
