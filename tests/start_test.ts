@@ -49,3 +49,9 @@ Deno.test("gclient loads TLS and proxies only for a call that needs them", async
   const early = loaded.filter(([module]) => /^node:tls$|\/net\/proxy(_dial)?\.ts$/.test(module));
   assert.deepEqual(early, []);
 });
+
+Deno.test("a hub that is alone loads nothing that speaks to etcd", async () => {
+  const loaded = [...await loadedBy("hub/main.ts")];
+  const early = loaded.filter(([module]) => /\/etcd_\w+\.ts$/.test(module));
+  assert.deepEqual(early, []);
+});

@@ -6,7 +6,6 @@
 import type { Options, OptionValues } from "../../shared/cli/option.ts";
 import { UsageError } from "../../shared/cli/usage_error.ts";
 import type { ClusterSetup } from "../cluster/setup.ts";
-import { EtcdEngine } from "../engine/etcd_engine.ts";
 import { parseClusterUri } from "./cluster_uri.ts";
 
 /** The heading below which `--help` shows them. */
@@ -56,14 +55,14 @@ export const clusterOptions = {
 } as const satisfies Options;
 
 /**
- * The cluster that the options name, if any.
+ * The cluster that the options name, if any. Only then is what speaks to etcd loaded.
  *
  * @throws {UsageError} If they contradict each other.
  */
-export function clusterSetup(
+export async function clusterSetup(
   values: OptionValues<typeof clusterOptions>,
   machine: () => string = Deno.hostname,
-): ClusterSetup | undefined {
+): Promise<ClusterSetup | undefined> {
   const { cluster: uri, clusterCaFile, clusterCertFile, clusterKeyFile, hubName } = values;
   const files = { caFile: clusterCaFile, certFile: clusterCertFile, keyFile: clusterKeyFile };
   if (uri === undefined) {
@@ -82,6 +81,7 @@ export function clusterSetup(
     if (path !== undefined) mustRead(path);
   }
   const tls = clusterCaFile === undefined && clusterCertFile === undefined ? undefined : files;
+  const { EtcdEngine } = await import("../engine/etcd_engine.ts");
   return {
     cluster: uri.cluster,
     hub: hubName ?? machine(),

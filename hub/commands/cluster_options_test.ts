@@ -43,21 +43,25 @@ Deno.test("parseClusterUri() refuses what is none, and says what one is", () => 
   ) assert.throws(() => parseClusterUri(text), UsageError, text);
 });
 
-Deno.test("clusterSetup(): alone without --cluster, and names the hub by its machine", () => {
-  assert.equal(clusterSetup(NONE), undefined);
+Deno.test("clusterSetup(): alone without --cluster, and names the hub by its machine", async () => {
+  assert.equal(await clusterSetup(NONE), undefined);
   const cluster = parseClusterUri("etcd://a:2379/x");
-  const setup = clusterSetup({ ...NONE, cluster }, () => "machine-1");
+  const setup = await clusterSetup({ ...NONE, cluster }, () => "machine-1");
   assert.deepEqual([setup?.cluster, setup?.hub], ["x", "machine-1"]);
-  assert.equal(clusterSetup({ ...NONE, cluster, hubName: "west" })?.hub, "west");
+  const named = await clusterSetup({ ...NONE, cluster, hubName: "west" });
+  assert.equal(named?.hub, "west");
 });
 
-Deno.test("clusterSetup() refuses files that do nothing, that lack their key, or cannot be read", () => {
+Deno.test("clusterSetup() refuses files that do nothing, that lack their key, or cannot be read", async () => {
   const cluster = parseClusterUri("etcd://a:2379/x");
   const file = new URL(import.meta.url).pathname;
-  assert.throws(() => clusterSetup({ ...NONE, clusterCaFile: file }), /does nothing without/);
-  assert.throws(() => clusterSetup({ ...NONE, cluster, clusterCertFile: file }), /belong together/);
-  assert.throws(
-    () => clusterSetup({ ...NONE, cluster, clusterCaFile: "/nowhere/ca.crt" }),
+  await assert.rejects(clusterSetup({ ...NONE, clusterCaFile: file }), /does nothing without/);
+  await assert.rejects(
+    clusterSetup({ ...NONE, cluster, clusterCertFile: file }),
+    /belong together/,
+  );
+  await assert.rejects(
+    clusterSetup({ ...NONE, cluster, clusterCaFile: "/nowhere/ca.crt" }),
     /Cannot read \/nowhere\/ca.crt/,
   );
 });

@@ -77,7 +77,7 @@ export async function toConfig(
   const { tunnel, call } = usesOfTls(values);
   const { metricsListen } = values;
   const peers = await peerConfig(values, (address) => toListen(address, wildcard));
-  const cluster = clusterSetup(values);
+  const cluster = await clusterSetup(values);
   if (peers !== undefined && cluster === undefined) {
     throw new UsageError("--peer-listen does nothing without --cluster");
   }

@@ -14,13 +14,13 @@
 import { getLogger } from "@logtape/logtape";
 import { formatHostPort, type HostPort } from "../../shared/cli/parse_host_port.ts";
 import { CallMetadata } from "../../shared/grpc/call_metadata.ts";
-import { root } from "../../shared/grpc/root.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { decodeMessage, encodeMessage, methodOf, methodPath } from "../../shared/grpc/service.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import type { Channel } from "../../shared/grpc_client/channel.ts";
 import type { ClientCall } from "../../shared/grpc_client/client_call.ts";
 import { EngineError, type EngineFault } from "./engine.ts";
+import { etcdRoot } from "./etcd_root.ts";
 import { dialEtcd, type EtcdTlsFiles } from "./etcd_dial.ts";
 
 /** How long a member has for a connection, and for an answer. */
@@ -220,7 +220,7 @@ function metadata(): CallMetadata {
 }
 
 function methodFor(name: string) {
-  const method = methodOf(root, name);
+  const method = methodOf(etcdRoot, name);
   if (method === undefined) throw new TypeError(`There is no method ${name}`);
   return { method, path: methodPath(method) };
 }

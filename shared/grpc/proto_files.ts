@@ -11,14 +11,12 @@ import protobuf from "protobufjs";
 /** Package → the file that declares its types, but for those below. */
 const PACKAGE_FILES: Readonly<Record<string, string>> = {
   "echo.v1": "echo/v1/echo.proto",
-  "etcdserverpb": "etcd/v3/rpc.proto",
   "fluentd.v1": "fluentd/v1/fluentd.proto",
   "ghub.v1": "ghub/v1/hub.proto",
   "google.rpc": "google/rpc/error_details.proto",
   "grpc.health.v1": "grpc/health/v1/health.proto",
   "grpc.reflection.v1": "grpc/reflection/v1/reflection.proto",
   "grpc.reflection.v1alpha": "grpc/reflection/v1alpha/reflection.proto",
-  "mvccpb": "etcd/v3/kv.proto",
 };
 
 /** Types of packages that span several files → their file. */
