@@ -16,8 +16,18 @@ export function isWithinShare(own: number, free: number): boolean {
   return own < TIMES_FREE * free;
 }
 
-/** Places that are counted by who has them. */
-export class FairShare {
+/** Places that are shared. */
+export interface Places {
+  /**
+   * Takes a place.
+   *
+   * @returns Disposing of it gives it back; `undefined` if there is none for this one.
+   */
+  take(who: string): Disposable | undefined;
+}
+
+/** Places that are counted by who has them, in one thread. */
+export class FairShare implements Places {
   readonly #total: number;
   readonly #own = new Map<string, number>();
   #taken = 0;
@@ -26,11 +36,6 @@ export class FairShare {
     this.#total = total;
   }
 
-  /**
-   * Takes a place.
-   *
-   * @returns Disposing of it gives it back; `undefined` if there is none for this one.
-   */
   take(who: string): Disposable | undefined {
     const own = this.#own.get(who) ?? 0;
     if (!isWithinShare(own, this.#total - this.#taken)) return undefined;
