@@ -18,8 +18,20 @@ const MAX_UNIT_BYTES = 3;
 
 const encoder = new TextEncoder();
 
+/** Whole lines, of which the first has room for the hash of the block before. */
+export interface OpenBlock {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Where the hash's field begins. */
+  readonly prevAt: number;
+}
+
+/** Writes down which block comes before. */
+export function seal({ bytes, prevAt }: OpenBlock, prev: string): void {
+  encoder.encodeInto(prevField(prev), bytes.subarray(prevAt));
+}
+
 /** Gathers lines; the first one gets the hash of the block before, when that is known. */
-export class AuditBlock {
+export class AuditBlock implements OpenBlock {
   readonly #bytes: Uint8Array<ArrayBuffer>;
   #length = 0;
   #prevAt = 0;
@@ -69,10 +81,13 @@ export class AuditBlock {
     return true;
   }
 
-  /** Writes down which block comes before. @returns The whole block. */
-  seal(prev: string): Uint8Array {
-    encoder.encodeInto(prevField(prev), this.#bytes.subarray(this.#prevAt));
+  /** Its lines; good until it is cleared. */
+  get bytes(): Uint8Array<ArrayBuffer> {
     return this.#bytes.subarray(0, this.#length);
+  }
+
+  get prevAt(): number {
+    return this.#prevAt;
   }
 
   /** Forgets its lines. */

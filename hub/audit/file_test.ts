@@ -4,6 +4,7 @@ import type { AuditRecord } from "./record.ts";
 import { prevOf } from "./chain.ts";
 import { AuditFile } from "./file.ts";
 import { BrokenAuditError, verifyAudit } from "./verify.ts";
+import { BlockChain } from "./block_chain.ts";
 import { AuditWriter } from "./writer.ts";
 
 const call = (id: string): AuditRecord => ({
@@ -241,7 +242,7 @@ Deno.test("an audit that could not write a line continues the last one that it w
         throw new Error("No space left");
       },
     };
-    const audit = new AuditWriter(sink, { prev: file.head });
+    const audit = new AuditWriter(new BlockChain(sink, file.head));
     const written = async (count: number) => {
       while ((await Deno.readTextFile(path)).split("\n").length - 1 < count) {
         await Promise.resolve();

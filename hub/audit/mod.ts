@@ -12,6 +12,7 @@
  * @module
  */
 import { AUDIT_FILE, AuditFile, type AuditFileOptions } from "./file.ts";
+import { BlockChain } from "./block_chain.ts";
 import { AuditWriter } from "./writer.ts";
 import type { Audit } from "./record.ts";
 
@@ -32,7 +33,12 @@ export function openAudit(
   if (target === undefined) {
     return { record() {}, recordJson() {}, [Symbol.asyncDispose]: () => Promise.resolve() };
   }
-  if (target === STDERR) return new AuditWriter({ write: (bytes) => Deno.stderr.write(bytes) });
+  return new AuditWriter(openChain(target, options));
+}
+
+/** The same, for blocks. @throws {Error} If the file cannot be opened. */
+export function openChain(target: string, options: Partial<AuditFileOptions> = {}): BlockChain {
+  if (target === STDERR) return new BlockChain({ write: (bytes) => Deno.stderr.write(bytes) });
   const file = AuditFile.open(target, { ...AUDIT_FILE, ...options });
-  return new AuditWriter(file, { prev: file.head });
+  return new BlockChain(file, file.head);
 }

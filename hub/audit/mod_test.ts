@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { openAudit } from "./mod.ts";
 import type { AuditRecord, AuditSink } from "./record.ts";
+import { BlockChain } from "./block_chain.ts";
 import { AuditWriter } from "./writer.ts";
 
 const call = (id: string, more: Partial<AuditRecord> = {}): AuditRecord => ({
@@ -74,7 +75,7 @@ Deno.test("openAudit() keeps none when none is asked for", async () => {
 
 Deno.test("AuditWriter writes all lines in their order, however little the sink takes", async () => {
   const sink = new SlowSink();
-  const audit = new AuditWriter(sink, { now: () => 0, gatherMs: 0 });
+  const audit = new AuditWriter(new BlockChain(sink), { now: () => 0, gatherMs: 0 });
   for (let i = 0; i < 20; i++) audit.record(call(String(i)));
   await sink.flow();
   assert.deepEqual(sink.lines.map(({ id }) => id), Array.from({ length: 20 }, (_, i) => String(i)));
@@ -84,7 +85,7 @@ Deno.test("AuditWriter writes all lines in their order, however little the sink 
 
 Deno.test("AuditWriter drops lines rather than grow, and says how many", async () => {
   const sink = new SlowSink();
-  const audit = new AuditWriter(sink, { maxBufferedBytes: 500, gatherMs: 0 });
+  const audit = new AuditWriter(new BlockChain(sink), { maxBufferedBytes: 500, gatherMs: 0 });
   for (let i = 0; i < 10; i++) audit.record(call(String(i)));
   await sink.flow();
   const kept = sink.lines.length;
@@ -102,7 +103,7 @@ Deno.test("AuditWriter drops lines rather than grow, and says how many", async (
 
 Deno.test("B2: AuditWriter keeps room for the lines of those who were let in", async () => {
   const sink = new SlowSink();
-  const audit = new AuditWriter(sink, { maxBufferedBytes: 64_000, gatherMs: 0 });
+  const audit = new AuditWriter(new BlockChain(sink), { maxBufferedBytes: 64_000, gatherMs: 0 });
   for (let i = 0; i < 10_000; i++) audit.record({ ...call(`stranger ${i}`), who: "" });
   for (let i = 0; i < 100; i++) audit.record(call(`honest ${i}`));
   await sink.flow();
@@ -127,7 +128,7 @@ class FullDisk implements AuditSink {
 
 Deno.test("AuditWriter goes on after a failed write", async () => {
   const disk = new FullDisk();
-  const audit = new AuditWriter(disk, { gatherMs: 0 });
+  const audit = new AuditWriter(new BlockChain(disk), { gatherMs: 0 });
   audit.record(call("1"));
   for (let i = 0; i < 9; i++) await Promise.resolve();
   disk.isFull = false;
@@ -141,7 +142,7 @@ Deno.test("AuditWriter says of all lines that a full disk cost, also those that 
   const disk = new FullDisk();
   const failed: (() => void)[] = [];
   const sink = Object.assign(disk, { undo: () => Promise.resolve(failed.shift()?.()) });
-  const audit = new AuditWriter(sink, { gatherMs: 0 });
+  const audit = new AuditWriter(new BlockChain(sink), { gatherMs: 0 });
   for (let i = 0; i < 5; i++) {
     const { promise, resolve } = Promise.withResolvers<void>();
     failed.push(resolve);
@@ -163,7 +164,7 @@ Deno.test("AuditWriter writes lines together, and at once when it closes", async
     },
   };
   // Longer than any test: only closing can end the wait.
-  const audit = new AuditWriter(sink, { gatherMs: 2 ** 30 });
+  const audit = new AuditWriter(new BlockChain(sink), { gatherMs: 2 ** 30 });
   audit.record(call("1"));
   await new Promise((resolve) => setTimeout(resolve));
   audit.record(call("2"));
@@ -175,7 +176,7 @@ Deno.test("AuditWriter writes lines together, and at once when it closes", async
 
 Deno.test("AuditWriter writes what is left before it closes, and nothing after", async () => {
   const sink = new SlowSink();
-  const audit = new AuditWriter(sink);
+  const audit = new AuditWriter(new BlockChain(sink));
   audit.record(call("1"));
   const closed = audit[Symbol.asyncDispose]();
   audit.record(call("2"));
@@ -196,7 +197,7 @@ Deno.test("AuditWriter loses no line because the hub stood still while it closed
       return bytes.length;
     },
   };
-  const audit = new AuditWriter(sink);
+  const audit = new AuditWriter(new BlockChain(sink));
   // Too long for one block.
   const ids = ["1", "2", "3"];
   for (const id of ids) audit.record(call(id, { reason: "x".repeat(50_000) }));

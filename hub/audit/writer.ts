@@ -9,9 +9,9 @@ import { getLogger } from "@logtape/logtape";
 import { Complaint } from "../../shared/async/complaint.ts";
 import { comesWithin } from "../../shared/async/deadline.ts";
 import { safeJson } from "../../shared/text/safe_json.ts";
-import type { Audit, AuditRecord, AuditSink } from "./record.ts";
+import type { Audit, AuditRecord } from "./record.ts";
 import { AuditBlock } from "./block.ts";
-import { blockHash, NO_BLOCK } from "./chain.ts";
+import type { BlockWriter } from "./block_chain.ts";
 
 /** Bytes that wait for the disk; lines beyond are dropped. */
 export const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
@@ -23,8 +23,6 @@ const FLUSH_LOOK_MS = 100;
 export interface AuditOptions {
   /** @default MAX_BUFFERED_BYTES */
   readonly maxBufferedBytes?: number;
-  /** The hash of the block that the sink ends with. @default NO_BLOCK */
-  readonly prev?: string;
   /** @default Date.now */
   readonly now?: () => number;
   /**
@@ -36,9 +34,9 @@ export interface AuditOptions {
   readonly gatherMs?: number;
 }
 
-/** Writes lines to a sink, in their order. Disposing writes what is left, then closes the sink. */
+/** Gives lines to a chain, in their order. Disposing writes what is left, then closes the chain. */
 export class AuditWriter implements Audit {
-  readonly #sink: AuditSink;
+  readonly #chain: BlockWriter;
   readonly #max: number;
   readonly #now: () => number;
   /** Blocks that take no more lines, and the one that does. */
@@ -49,7 +47,6 @@ export class AuditWriter implements Audit {
   /** Bytes that wait. */
   #buffered = 0;
   #dropped = 0;
-  #prev: string;
   #writing: Promise<void> | undefined;
   #closed = false;
   readonly #complaint = new Complaint();
@@ -60,10 +57,9 @@ export class AuditWriter implements Audit {
   #timeMs = NaN;
   #time = "";
 
-  constructor(sink: AuditSink, options: AuditOptions = {}) {
-    this.#sink = sink;
+  constructor(chain: BlockWriter, options: AuditOptions = {}) {
+    this.#chain = chain;
     this.#max = options.maxBufferedBytes ?? MAX_BUFFERED_BYTES;
-    this.#prev = options.prev ?? NO_BLOCK;
     this.#now = options.now ?? Date.now;
     this.#gatherMs = options.gatherMs ?? GATHER_MS;
   }
@@ -97,7 +93,7 @@ export class AuditWriter implements Audit {
   }
 
   reopen(): boolean {
-    return this.#sink.reopen?.() ?? false;
+    return this.#chain.reopen?.() ?? false;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -108,7 +104,7 @@ export class AuditWriter implements Audit {
     const waiting = this.#filling === undefined ? this.#full : [...this.#full, this.#filling];
     const count = waiting.reduce((sum, { told }) => sum + told, this.#dropped);
     if (count > 0) getLogger(["hub", "audit"]).warn("Lost the last {count} audit lines", { count });
-    this.#sink.close?.();
+    this.#chain.close?.();
   }
 
   /** Not by one timer: while the hub itself stands still, no time passes for the disk. */
@@ -165,20 +161,11 @@ export class AuditWriter implements Audit {
     this.#writing = undefined;
   }
 
-  async #writeBlock(block: AuditBlock): Promise<void> {
-    try {
-      const bytes = block.seal(this.#prev);
-      await this.#sink.begin?.(bytes.length);
-      for (let rest = bytes; rest.length > 0;) {
-        rest = rest.subarray(await this.#sink.write(rest));
-      }
-      this.#prev = blockHash(bytes);
-    } catch (error) {
-      // The next block continues the last one that is there.
+  #writeBlock(block: AuditBlock): Promise<void> {
+    return this.#chain.append(block, (error) => {
       this.#dropped += block.told;
       this.#complain(error);
-      await this.#sink.undo?.().catch(() => {});
-    }
+    });
   }
 
   #complain(error: unknown): void {

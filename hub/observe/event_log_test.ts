@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { ActivityFeed } from "./activity_feed.ts";
+import { BlockChain } from "../audit/block_chain.ts";
+import type { AuditSink } from "../audit/record.ts";
 import { AuditWriter } from "../audit/writer.ts";
 import type { RelayedCall } from "../relay/relayed_call.ts";
 import { EventLog } from "./event_log.ts";
@@ -10,12 +12,13 @@ import { CallHeaders } from "../access/call_head.ts";
 /** A journal, and what it has written. */
 function begin() {
   let text = "";
-  const audit = new AuditWriter({
+  const sink: AuditSink = {
     write(bytes) {
       text += new TextDecoder().decode(bytes);
       return Promise.resolve(bytes.length);
     },
-  });
+  };
+  const audit = new AuditWriter(new BlockChain(sink));
   let ids = 0;
   const journal = new EventLog({
     activity: new ActivityFeed(),
