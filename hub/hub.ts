@@ -13,12 +13,8 @@ import { untilNone } from "../shared/async/until_none.ts";
 import { duration } from "../shared/grpc/proto_time.ts";
 import { VERSION } from "../shared/version.ts";
 import { acceptLoop } from "./net/accept_loop.ts";
-import { statSync } from "node:fs";
-import { dirname } from "node:path";
-import { openStateFolder } from "../shared/files/state_folder.ts";
-import { lockState } from "../shared/files/state_lock.ts";
 import { ActivityFeed } from "./observe/activity_feed.ts";
-import { openAudit, STDERR } from "./audit/mod.ts";
+import { openAudit } from "./audit/mod.ts";
 import type { Audit } from "./audit/record.ts";
 import type { Auth, Identity } from "./auth/identity.ts";
 import { openAuth } from "./auth/mod.ts";
@@ -44,6 +40,7 @@ import { createOwnServices } from "./own/hub_service.ts";
 import { Registry } from "./registry/registry.ts";
 import type { RelayContext } from "./relay/caller_connection.ts";
 import { RefusedCalls } from "./limits/refused_calls.ts";
+import { lockFiles } from "./locked_files.ts";
 import { reloadParts } from "./reload_parts.ts";
 import { MAX_HANDSHAKES, type RefusedServer, TunnelListener } from "./tunnels/tunnel_listener.ts";
 import { LOOK_MS, TunnelKeepalive } from "./tunnels/keepalive.ts";
@@ -66,23 +63,7 @@ const SWEEP_MS = 1_000;
  */
 export async function startHub(options: HubProgramOptions): Promise<RunningHub> {
   await using stack = new AsyncDisposableStack();
-  const { stateDir, auditLog } = options;
-  const locks = stack.use(new DisposableStack());
-  if (stateDir !== undefined) {
-    openStateFolder(stateDir);
-    locks.use(
-      await lockState(`${stateDir}/hub.lock`, {
-        what: `state folder ${stateDir}`,
-        flag: "--state-dir",
-      }),
-    );
-  }
-  // An audit that lies elsewhere may be another hub's as well.
-  if (auditLog !== undefined && dirname(auditLog) !== stateDir && isPlainFile(auditLog)) {
-    locks.use(
-      await lockState(`${auditLog}.lock`, { what: `audit ${auditLog}`, flag: "--audit-log" }),
-    );
-  }
+  const locks = stack.use(options.worker === undefined ? await lockFiles(options) : NO_LOCKS);
   let hub: Hub | undefined = undefined;
   const ownerOf = (name: string) => hub?.ownerOf(name);
   const auth = stack.adopt(openAuth({ ...options, ownerOf }), close);
@@ -109,6 +90,9 @@ export async function startHub(options: HubProgramOptions): Promise<RunningHub> 
 
 const close = (part: { close(): void }) => part.close();
 
+/** Of a worker: the thread that has started it holds them. */
+const NO_LOCKS: Disposable = { [Symbol.dispose]() {} };
+
 /** The port for other hubs, and what proves this one to them. */
 async function openPeers(
   { peers }: HubProgramOptions,
@@ -128,18 +112,6 @@ async function openPeers(
     close,
   );
   return { listener, credentials };
-}
-
-/** Not a device, and in a folder that is there: what is wrong with others, opening them tells. */
-function isPlainFile(path: string): boolean {
-  if (path === STDERR) return false;
-  try {
-    const folder = statSync(dirname(path), { throwIfNoEntry: false });
-    if (folder === undefined || !folder.isDirectory()) return false;
-    return statSync(path, { throwIfNoEntry: false })?.isFile() ?? true;
-  } catch {
-    return false;
-  }
 }
 
 interface Peers {
@@ -171,7 +143,10 @@ class Hub implements RunningHub {
   readonly closed: Promise<void>;
   readonly cluster: Cluster | undefined;
   readonly #claims: Claims;
+  /** What the numbers of its calls begin with. */
   readonly #id = crypto.randomUUID();
+  /** By which servers know it. */
+  readonly #hubId: string;
   readonly #options: HubProgramOptions;
   readonly #auth: Auth;
   readonly #access: Access;
@@ -214,6 +189,7 @@ class Hub implements RunningHub {
     { auth, audit, vouchers, places, tunnels, calls, locks, peers }: Parts,
   ) {
     this.#options = options;
+    this.#hubId = options.worker?.hubId ?? this.#id;
     this.#auth = auth;
     this.#limits = new Limits(options.limits);
     this.#tunnelOptions = { ...TUNNEL_PORT, ...options.tunnels };
@@ -308,6 +284,18 @@ class Hub implements RunningHub {
     return this.#limits.usage();
   }
 
+  async untilLinked(): Promise<void> {
+    const { of = 1 } = this.#options.worker ?? {};
+    const links = this.#peers?.links;
+    if (links === undefined) return;
+    const isLinked = () => [...links.open()].length >= of - 1;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    using _ = links.onChange(() => {
+      if (isLinked()) resolve();
+    });
+    if (!isLinked()) await promise;
+  }
+
   get isReady(): boolean {
     return this.#state === "serving";
   }
@@ -396,7 +384,7 @@ class Hub implements RunningHub {
   #tunnelContext(vouchers: Vouchers) {
     const { tunnelPath, maxHandshakesPerS, ...times } = this.#tunnelOptions;
     return {
-      hubId: this.#id,
+      hubId: this.#hubId,
       path: tunnelPath,
       vouchers,
       places: this.#places,
@@ -412,7 +400,7 @@ class Hub implements RunningHub {
         this.#journal.serverRegistered(tunnel, identity);
         if (tunnel.name.includes("/")) return;
         const request = {
-          hubId: this.#id,
+          hubId: this.#hubId,
           hubVersion: VERSION,
           tunnelId: tunnel.id,
           generation: tunnel.generation,
@@ -426,8 +414,10 @@ class Hub implements RunningHub {
   }
 
   #joinCluster(): Cluster | undefined {
-    const { cluster: setup, stateDir, authFile } = this.#options;
+    const { cluster: setup, authFile, worker } = this.#options;
     if (setup === undefined) return undefined;
+    // Workers have the same files, and a cluster that is new with each process.
+    const stateDir = worker === undefined ? this.#options.stateDir : undefined;
     const files: OwnFiles = { stateDir, authFile };
     const peerAddress = this.peerAddress ?? "";
     return new Cluster({
@@ -435,7 +425,7 @@ class Hub implements RunningHub {
       cluster: setup.cluster,
       ...setup.times,
       record: { name: setup.hub, peerAddress, version: VERSION, protocol: 1 },
-      fingerprints: () => sharedFiles(files),
+      fingerprints: () => worker === undefined ? sharedFiles(files) : {},
       registry: this.#registry,
       stateDir,
       onFlap: (flap) => this.#journal.registryChanged({ type: "flapping", ...flap }),

@@ -63,8 +63,24 @@ export interface HubOptions {
   readonly openFiles?: number;
 }
 
+/** What a worker has in common with the others of its hub. */
+export interface WorkerPlace {
+  /** Counted from 1. */
+  readonly number: number;
+  /** How many there are. */
+  readonly of: number;
+  /** By which servers know the hub. */
+  readonly hubId: string;
+}
+
 /** Options of `startHub` that only the program has. */
 export interface HubProgramOptions extends HubOptions {
+  /**
+   * It is one of several threads that are one hub: `hub/workers/`.
+   *
+   * @default it is a hub of its own
+   */
+  readonly worker?: WorkerPlace | undefined;
   /**
    * Other hubs, for whose servers this one takes calls as well.
    *
@@ -113,4 +129,6 @@ export interface EmbeddedHub extends AsyncDisposable {
 export interface RunningHub extends EmbeddedHub {
   /** What it knows of its cluster; `undefined` for a hub that is alone. */
   readonly cluster: (ClusterView & { readonly usage: ClusterUsage }) | undefined;
+  /** Resolves when a worker is linked with all others; for any other hub at once. */
+  untilLinked(): Promise<void>;
 }

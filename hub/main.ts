@@ -32,6 +32,8 @@ import { openFileLimit } from "./limits/open_files.ts";
 import { options } from "./commands/serve_options.ts";
 import { certificatePart } from "./reload_parts.ts";
 import { quickStart } from "./commands/quick_start.ts";
+import { isWorkerThread, serveWorker } from "./workers/serve_worker.ts";
+import { startWorkers } from "./workers/worker_group.ts";
 
 /** What closing may take after the drain's own time. */
 const CLOSE_MS = 5_000;
@@ -74,7 +76,13 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
   const log = getLogger(["hub"]);
   const config = await toConfig(values, env);
   for (const warning of config.warnings) log.warn(literal(warning));
-  const hub = await startHub({ ...config.hub, openFiles: openFileLimit() });
+  const hubOptions = { ...config.hub, openFiles: openFileLimit() };
+  const hub = config.workers === 1 ? await startHub(hubOptions) : await startWorkers({
+    count: config.workers,
+    module: import.meta.url,
+    hub: hubOptions,
+    log: { level: values.logLevel, format: values.logFormat },
+  });
   const { certificate } = config;
   using watch = certificate === undefined ? undefined : new CertificateWatch({
     files: certificate.files,
@@ -159,12 +167,12 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
  * Gives back the permissions that were needed at the start alone. An auth file may name keys to fetch,
  * a cluster has an engine, and systemd is told how it goes; any other hub opens no connection to anywhere.
  */
-function dropUnneeded({ hub: { authFile, cluster } }: HubConfig, env: Env): void {
+function dropUnneeded({ hub: { authFile, cluster }, workers }: HubConfig, env: Env): void {
   // In a test that runs it in its own process they are the test's.
   if (!import.meta.main) return;
   dropPermissions("run", "ffi");
   const { NOTIFY_SOCKET: systemd = "" } = env;
-  const isAlone = authFile === undefined && cluster === undefined;
+  const isAlone = authFile === undefined && cluster === undefined && workers === 1;
   if (isAlone && systemd === "") dropPermissions("net");
 }
 
@@ -191,5 +199,6 @@ function quickStartOf({ hub: options, certificate }: HubConfig, hub: RunningHub)
 
 if (import.meta.main) {
   trustDefaultAuthorities();
-  Deno.exit(await runProgram(program, Deno.args));
+  if (isWorkerThread()) serveWorker();
+  else Deno.exit(await runProgram(program, Deno.args));
 }

@@ -32,6 +32,8 @@ export interface Certificate extends LoadedIdentity {
 /** What the options mean, and what is to be told about it. */
 export interface HubConfig {
   readonly hub: HubProgramOptions;
+  /** Threads in which it runs. */
+  readonly workers: number;
   /** Where metrics are, if anywhere. */
   readonly metricsListen: ListenAddress | undefined;
   /** The certificate in use. */
@@ -87,6 +89,7 @@ export async function toConfig(
   return {
     certificate,
     warnings,
+    workers: values.workers,
     metricsListen: metricsListen && toListen(metricsListen, wildcard),
     hub: {
       tunnelListen: toListen(tunnelListen, wildcard),

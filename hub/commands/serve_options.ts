@@ -23,6 +23,9 @@ import { TUNNEL_PORT } from "../tunnels/tunnel_port_options.ts";
 /** Calls that a limit may allow at a time. */
 const CALLS = count({ from: 1, to: 100_000 });
 
+/** Threads of one hub: each has a link to each. */
+export const MAX_WORKERS = 64;
+
 const LISTEN = "Addresses";
 const TLS = "TLS";
 const AUTH = "Access";
@@ -218,6 +221,13 @@ export const options = {
     help: "The folder for tokens, keys, the audit, and what the hub remembers of its servers",
     complete: "directory",
   },
+  workers: {
+    flag: "--workers",
+    value: "N",
+    parse: parseWorkers,
+    default: 1,
+    help: "Runs it in N threads, for a machine with many cores; auto: one for each core",
+  },
   ...tunnelOptions,
   drainTimeoutMs: {
     flag: "--drain-timeout",
@@ -253,6 +263,16 @@ export const options = {
 } as const satisfies Options;
 
 export type ServeValues = OptionValues<typeof options>;
+
+function parseWorkers(text: string): number {
+  if (text === "auto") return Math.min(navigator.hardwareConcurrency, MAX_WORKERS);
+  if (/^\d{1,3}$/.test(text) && Number(text) >= 1 && Number(text) <= MAX_WORKERS) {
+    return Number(text);
+  }
+  throw new UsageError(`"${text}" is not a number of workers`, {
+    hint: `Write 1 to ${MAX_WORKERS}, or auto for one on each core`,
+  });
+}
 
 function parsePath(text: string): string {
   if (/^\/[!-~]*$/.test(text) && !/[?#]/.test(text)) return text;

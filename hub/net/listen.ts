@@ -29,11 +29,11 @@ export interface ListenOptions extends ListenAddress {
 
 /** @throws {Error} That says which address it is, why, and what to do. */
 export function listen(options: ListenOptions): HubListener {
-  const { hostname, port, tls, alpn, takePlace, flag } = options;
+  const { hostname, port, reusePort = false, tls, alpn, takePlace, flag } = options;
   try {
     return tls === undefined
-      ? Deno.listen({ hostname, port })
-      : new TlsListener({ hostname, port, alpn, takePlace, tls });
+      ? Deno.listen({ hostname, port, reusePort })
+      : new TlsListener({ hostname, port, reusePort, alpn, takePlace, tls });
   } catch (cause) {
     const address = formatHostPort({ host: hostname, port });
     const why = reasonOf(cause as Error, options);

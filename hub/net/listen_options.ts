@@ -10,6 +10,13 @@ export interface ListenAddress {
   readonly hostname: string;
   /** 0 takes any free port. */
   readonly port: number;
+  /**
+   * Other listeners of the same user that say so too may have the same port: the kernel spreads
+   * connections over them.
+   *
+   * @default false
+   */
+  readonly reusePort?: boolean;
 }
 
 /** A certificate and its private key, as PEM text. */

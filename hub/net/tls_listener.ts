@@ -100,7 +100,7 @@ export class TlsListener implements Disposable {
 
   /** @throws {Error} As `Deno.listen` does, or if the certificate cannot be used. */
   constructor(options: TlsListenOptions) {
-    const { hostname, port, tls: identity, alpn, takePlace } = options;
+    const { hostname, port, reusePort = false, tls: identity, alpn, takePlace } = options;
     const { handshakeTimeoutMs = () => HANDSHAKE_TIMEOUT_MS } = options;
     this.#alpn = alpn;
     const places = new FairShare(MAX_TLS_HANDSHAKES);
@@ -108,7 +108,7 @@ export class TlsListener implements Disposable {
     this.#timeoutMs = handshakeTimeoutMs;
     this.#context = tlsContext(identity);
     this.#take(identity.clientCa);
-    this.#listener = Deno.listen({ hostname, port });
+    this.#listener = Deno.listen({ hostname, port, reusePort });
     void this.#run();
   }
 

@@ -1,0 +1,62 @@
+/**
+ * What the main thread and a worker ask and tell each other.
+ *
+ *     main thread ──WorkerService──▶ worker          one hub each, with listeners on shared ports
+ *     main thread ◀──MainService──── worker
+ *     main thread ◀──EngineService── worker          hub/engine/port_engine.ts
+ *
+ * @module
+ */
+import type { LogOptions } from "../../shared/cli/log.ts";
+import type { HubProgramOptions, RunningHub, WorkerPlace } from "../hub_options.ts";
+import type { Usage } from "../limits/limits.ts";
+import type { TlsIdentity } from "../net/listen_options.ts";
+
+/** The names of the services. */
+export const WORKER = "worker";
+export const MAIN = "main";
+
+/** How workers know each other: nobody else ever sees it. */
+export interface WorkerLinks {
+  readonly secret: string;
+}
+
+/** What a worker is started with. */
+export interface WorkerTask {
+  readonly hub: Omit<HubProgramOptions, "peers" | "cluster" | "worker">;
+  readonly worker: WorkerPlace;
+  readonly links: WorkerLinks;
+  readonly log: Pick<LogOptions, "level" | "format">;
+}
+
+/** What a worker tells of its hub when that runs. */
+export interface StartedWorker
+  extends Pick<RunningHub, "tunnelAddress" | "callAddress" | "wildcards"> {
+  /** What it can reload, in the order of `look`. */
+  readonly parts: readonly string[];
+}
+
+/** What a worker can be asked. */
+export interface WorkerService {
+  /** Starts its hub; the answer comes when that listens. */
+  start(task: WorkerTask): Promise<StartedWorker>;
+  /** Waits until it is linked with all other workers. */
+  untilLinked(nothing: undefined): Promise<void>;
+  useCertificate(identity: TlsIdentity): Promise<void>;
+  /** Looks again at a part that can be reloaded. */
+  look(part: number): Promise<string>;
+  /** Lets the calls in flight end; the answer comes when all have ended. */
+  drain(nothing: undefined): Promise<void>;
+  /** Ends what still goes on in a drain. */
+  hurry(nothing: undefined): void;
+  /** Ends everything at once; the answer comes when that is done. */
+  close(nothing: undefined): Promise<void>;
+}
+
+/** What a worker tells the main thread. */
+export interface MainService {
+  /** What is in use now; told each second. */
+  usage(usage: Usage): void;
+  /** Its hub has ended by itself. */
+  ended(why: string): void;
+}

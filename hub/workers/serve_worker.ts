@@ -1,0 +1,92 @@
+/**
+ * The worker's side: runs a hub in this thread, for the main thread.
+ *
+ * @module
+ */
+import { type Port, ThreadChannel } from "../../shared/threads/thread_channel.ts";
+import { configureLog } from "../../shared/cli/log.ts";
+import { dropPermissions } from "../../shared/cli/permissions.ts";
+import { PortEngine } from "../engine/port_engine.ts";
+import { startHub } from "../hub.ts";
+import type { RunningHub } from "../hub_options.ts";
+import {
+  MAIN,
+  type MainService,
+  type StartedWorker,
+  WORKER,
+  type WorkerService,
+  type WorkerTask,
+} from "./messages.ts";
+import { THREAD_NAME } from "./worker_thread.ts";
+
+/** How often the main thread is told what is in use. */
+const USAGE_MS = 1_000;
+/**
+ * A worker lives as long as its process: its session never has to end by itself, not even in a
+ * process that was frozen.
+ */
+const SESSION = { ttlMs: 24 * 3_600_000, renewMs: 3_600_000 };
+
+/** Whether this thread was started as a worker of a hub. */
+export function isWorkerThread(): boolean {
+  return "WorkerGlobalScope" in globalThis && globalThis.name.startsWith(THREAD_NAME);
+}
+
+/** Waits for what the main thread asks. */
+export function serveWorker(port = globalThis as unknown as Port): void {
+  const channel = new ThreadChannel(port);
+  const main = channel.to<MainService>(MAIN);
+  const hurry = new AbortController();
+  let hub: RunningHub | undefined;
+  let isEnding = false;
+  const running = (): RunningHub => {
+    if (hub === undefined) throw new Error("The worker has not started its hub");
+    return hub;
+  };
+  const service: WorkerService = {
+    async start(task) {
+      await configureLog(task.log);
+      const started = hub = await startHub(optionsOf(task, channel));
+      dropPermissions("run", "ffi");
+      const timer = setInterval(() => main.tell("usage", started.usage()), USAGE_MS);
+      started.closed.catch((error) => error).then((error) => {
+        clearInterval(timer);
+        if (!isEnding) main.tell("ended", error?.message ?? "its hub has ended by itself");
+      });
+      return about(started);
+    },
+    untilLinked: () => running().untilLinked(),
+    useCertificate: (identity) => running().useCertificate(identity),
+    look: async (part) => await running().reloadParts[part]!.look(),
+    async drain() {
+      isEnding = true;
+      await running().drain(hurry.signal);
+    },
+    hurry: () => hurry.abort(),
+    async close() {
+      isEnding = true;
+      hub?.close();
+      await hub?.closed;
+    },
+  };
+  channel.serve(WORKER, { ...service });
+}
+
+function optionsOf({ hub, worker, links }: WorkerTask, channel: ThreadChannel) {
+  return {
+    ...hub,
+    worker,
+    peers: { listen: { hostname: "127.0.0.1", port: 0 }, secret: links.secret },
+    cluster: {
+      cluster: "workers",
+      hub: `worker-${worker.number}`,
+      times: SESSION,
+      open: () => new PortEngine(channel),
+    },
+  };
+}
+
+function about(hub: RunningHub): StartedWorker {
+  const { tunnelAddress, callAddress, wildcards } = hub;
+  return { tunnelAddress, callAddress, wildcards, parts: hub.reloadParts.map(({ what }) => what) };
+}

@@ -1,0 +1,228 @@
+/**
+ * One hub in several threads of a process: each worker runs a hub that is a member of a cluster, of
+ * which the main thread has the engine. All of them listen on the same ports, and the kernel spreads
+ * connections over them.
+ *
+ *     main thread                     worker 1 … N
+ *     signals, config, metrics        listeners, tunnels, calls
+ *     MemoryEngine ◀────channel────── Cluster, claims
+ *                                     links from each to each, over loopback
+ *
+ * @module
+ */
+import { randomBytes } from "node:crypto";
+import type { LogOptions } from "../../shared/cli/log.ts";
+import { MemoryEngine } from "../engine/memory_engine.ts";
+import { serveEngine } from "../engine/port_engine.ts";
+import type { HubProgramOptions, RunningHub } from "../hub_options.ts";
+import { lockFiles } from "../locked_files.ts";
+import type { Usage } from "../limits/limits.ts";
+import { listen } from "../net/listen.ts";
+import type { ListenAddress, TlsIdentity } from "../net/listen_options.ts";
+import type { StartedWorker, WorkerTask } from "./messages.ts";
+import { WorkerThread } from "./worker_thread.ts";
+
+export interface WorkerOptions {
+  /** How many threads. */
+  readonly count: number;
+  /** The module of the program, which is the workers' as well. */
+  readonly module: string;
+  readonly hub: HubProgramOptions;
+  readonly log: Pick<LogOptions, "level" | "format">;
+}
+
+/**
+ * Starts a hub in several threads.
+ *
+ * @throws {Error} As `startHub` does.
+ */
+export async function startWorkers(options: WorkerOptions): Promise<RunningHub> {
+  const { count, module, hub } = options;
+  await using stack = new AsyncDisposableStack();
+  stack.use(await lockFiles(hub));
+  const { tunnelListen, callListen } = hub;
+  assertFree(tunnelListen, "--tunnel-listen");
+  assertFree(callListen, "--call-listen");
+  const engine = stack.use(new MemoryEngine());
+  const threads = Array.from({ length: count }, (_, i) => {
+    const thread = stack.use(new WorkerThread(module, i + 1));
+    serveEngine(thread.channel, engine);
+    return thread;
+  });
+  const task = taskFor(options);
+  // The first one makes the files that are missing, and finds the ports.
+  const [first, ...others] = threads;
+  const found = await started(first!, task(1, { tunnelListen, callListen }));
+  const ports = {
+    tunnelListen: { ...tunnelListen, port: portOf(found.tunnelAddress) },
+    callListen: { ...callListen, port: portOf(found.callAddress) },
+  };
+  await Promise.all(others.map((thread) => started(thread, task(thread.number, ports))));
+  await Promise.all(
+    threads.map(({ remote, died }) => Promise.race([remote.ask("untilLinked", undefined), died])),
+  );
+  return new WorkerGroup(threads, found, stack.move());
+}
+
+/**
+ * Workers share their ports with whoever says that they may be shared. So a second hub, started by
+ * mistake, would get half of the connections of the first one.
+ *
+ * @throws {Error} If somebody listens there.
+ */
+function assertFree(address: ListenAddress, flag: string): void {
+  if (address.port !== 0) listen({ ...address, flag, alpn: [] }).close();
+}
+
+type Listens = Pick<HubProgramOptions, "tunnelListen" | "callListen">;
+
+function taskFor(options: WorkerOptions): (number: number, listens: Listens) => WorkerTask {
+  const { count, log } = options;
+  const { peers: _peers, cluster: _cluster, tunnelTls, callTls, openFiles, ...hub } = options.hub;
+  const links = { secret: randomBytes(32).toString("base64url") };
+  const hubId = crypto.randomUUID();
+  return (number, { tunnelListen, callListen }) => ({
+    hub: {
+      ...hub,
+      tunnelListen: { ...tunnelListen, reusePort: true },
+      callListen: { ...callListen, reusePort: true },
+      tunnelTls: tunnelTls && plain(tunnelTls),
+      callTls: callTls && plain(callTls),
+      ...(openFiles !== undefined && { openFiles: Math.floor(openFiles / count) }),
+    },
+    worker: { number, of: count, hubId },
+    links,
+    log,
+  });
+}
+
+function started({ remote, died }: WorkerThread, task: WorkerTask): Promise<StartedWorker> {
+  return Promise.race([remote.ask("start", task), died]);
+}
+
+/** What another thread can be given of a certificate. */
+function plain({ cert, key, clientCa }: TlsIdentity): TlsIdentity {
+  return { cert, key, clientCa };
+}
+
+function portOf(address: string): number {
+  return Number(/:(\d+)(?:\/.*)?$/.exec(address)![1]);
+}
+
+class WorkerGroup implements RunningHub {
+  readonly tunnelAddress: string;
+  readonly callAddress: string;
+  readonly peerAddress = undefined;
+  readonly wildcards: RunningHub["wildcards"];
+  readonly cluster = undefined;
+  readonly reloadParts: RunningHub["reloadParts"];
+  readonly closed: Promise<void>;
+  readonly #threads: readonly WorkerThread[];
+  readonly #stack: AsyncDisposableStack;
+  readonly #resolveClosed: () => void;
+  #isReady = true;
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    threads: readonly WorkerThread[],
+    { tunnelAddress, callAddress, wildcards, parts }: StartedWorker,
+    stack: AsyncDisposableStack,
+  ) {
+    this.#threads = threads;
+    this.#stack = stack;
+    this.tunnelAddress = tunnelAddress;
+    this.callAddress = callAddress;
+    this.wildcards = wildcards;
+    this.reloadParts = parts.map((what, part) => ({ what, look: () => this.#look(part) }));
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.closed = promise;
+    this.#resolveClosed = resolve;
+    for (const { died } of threads) died.catch((error) => reject(error));
+  }
+
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  async untilLinked(): Promise<void> {}
+
+  usage(): Usage {
+    return sumOf(this.#threads.map(({ usage }) => usage));
+  }
+
+  async useCertificate(identity: TlsIdentity): Promise<void> {
+    await Promise.all(
+      this.#threads.map(({ remote }) => remote.ask("useCertificate", plain(identity))),
+    );
+  }
+
+  async drain(signal?: AbortSignal): Promise<void> {
+    this.#isReady = false;
+    const hurry = () => {
+      for (const { remote } of this.#threads) remote.tell("hurry", undefined);
+    };
+    signal?.addEventListener("abort", hurry);
+    if (signal?.aborted) hurry();
+    try {
+      await Promise.all(this.#threads.map(({ remote }) => remote.ask("drain", undefined)));
+    } finally {
+      signal?.removeEventListener("abort", hurry);
+    }
+    this.close();
+    await this.closed;
+  }
+
+  close(): void {
+    this.#isReady = false;
+    this.#closing ??= this.#close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    await this.closed;
+  }
+
+  async #close(): Promise<void> {
+    // One that is gone has nothing to close any more.
+    await Promise.allSettled(this.#threads.map(({ remote }) => remote.ask("close", undefined)));
+    await this.#stack.disposeAsync();
+    this.#resolveClosed();
+  }
+
+  /** All workers look, and the first one that fails tells why. */
+  async #look(part: number): Promise<string> {
+    const outcomes = await Promise.all(
+      this.#threads.map(({ remote }) => remote.ask("look", part)),
+    );
+    // One may have seen by itself that it has changed.
+    return outcomes.find((outcome) => outcome !== outcomes[0] && outcome !== "unchanged") ??
+      outcomes[0]!;
+  }
+}
+
+const NO_USAGE: Usage = {
+  connections: 0,
+  bufferedBytes: 0,
+  calls: 0,
+  memoryBytes: 0,
+  maxMemoryBytes: 0,
+  shedding: false,
+  mostCallsOfAnOperator: 0,
+  mostBufferedBytesOfAnOperator: 0,
+  waitingForBytes: 0,
+};
+
+function sumOf(usages: readonly (Usage | undefined)[]): Usage {
+  return usages.reduce<Usage>((all, one = NO_USAGE) => ({
+    connections: all.connections + one.connections,
+    bufferedBytes: all.bufferedBytes + one.bufferedBytes,
+    calls: all.calls + one.calls,
+    memoryBytes: all.memoryBytes + one.memoryBytes,
+    maxMemoryBytes: all.maxMemoryBytes + one.maxMemoryBytes,
+    shedding: all.shedding || one.shedding,
+    mostCallsOfAnOperator: all.mostCallsOfAnOperator + one.mostCallsOfAnOperator,
+    mostBufferedBytesOfAnOperator: all.mostBufferedBytesOfAnOperator +
+      one.mostBufferedBytesOfAnOperator,
+    waitingForBytes: all.waitingForBytes + one.waitingForBytes,
+  }), NO_USAGE);
+}

@@ -1,0 +1,59 @@
+/**
+ * A worker, as the main thread has it: a thread of this process in which a hub runs.
+ *
+ * @module
+ */
+import { type Remote, ThreadChannel } from "../../shared/threads/thread_channel.ts";
+import type { Usage } from "../limits/limits.ts";
+import { MAIN, type MainService, WORKER, type WorkerService } from "./messages.ts";
+
+/** What the names of workers' threads begin with. */
+export const THREAD_NAME = "ghub-worker-";
+
+/** One thread. */
+export class WorkerThread implements Disposable {
+  /** Counted from 1. */
+  readonly number: number;
+  readonly channel: ThreadChannel;
+  readonly remote: Remote<WorkerService>;
+  /** Rejects when it ends by itself. */
+  readonly died: Promise<never>;
+  readonly #thread: Worker;
+  readonly #reject: (error: Error) => void;
+  /** What it told last. */
+  usage: Usage | undefined;
+
+  /** @param module The module of the program, which is the worker's as well. */
+  constructor(module: string, number: number) {
+    this.number = number;
+    this.#thread = new Worker(module, { type: "module", name: `${THREAD_NAME}${number}` });
+    this.channel = new ThreadChannel(this.#thread);
+    this.remote = this.channel.to<WorkerService>(WORKER);
+    const { promise, reject } = Promise.withResolvers<never>();
+    this.died = promise;
+    this.#reject = reject;
+    promise.catch(() => {});
+    this.#thread.onerror = (event) => {
+      // Or else it would end the process at once, and calls of the other workers with it.
+      event.preventDefault();
+      this.#die(event.message);
+    };
+    const service: MainService = {
+      usage: (usage) => void (this.usage = usage),
+      ended: (why) => this.#die(why),
+    };
+    this.channel.serve(MAIN, { ...service });
+  }
+
+  /** Ends the thread at once. */
+  [Symbol.dispose](): void {
+    this.channel.close("The worker has ended");
+    this.#thread.terminate();
+  }
+
+  #die(why: string): void {
+    const error = new Error(`Worker ${this.number} has ended: ${why}`);
+    this.channel.close(error.message);
+    this.#reject(error);
+  }
+}
