@@ -37,7 +37,6 @@ import {
   brokenError,
   busyError,
   deadlineError,
-  errorBlock,
   HOP_LIST_BYTES,
   lostError,
   resetError,
@@ -45,6 +44,7 @@ import {
   statusOf,
   tooLargeError,
 } from "./answer_headers.ts";
+import { answerError, callerLeft, stopSending } from "./caller_stream.ts";
 import type { CallHeaders } from "../access/call_head.ts";
 import type { ReceiveBudget } from "../peer/receive_budget.ts";
 import type { CallTarget } from "../peer/call_target.ts";
@@ -193,14 +193,7 @@ export class RelayedCall implements StreamEvents, Expiring {
 
   /** Ends the call with an error of the hub. */
   fail(error: RpcError, { forwarded = this.#farStream !== undefined } = {}): void {
-    const near = this.#nearStream;
-    const { connection } = this.#near;
-    const block = errorBlock(error, {
-      trailersOnly: !near.headersSent,
-      forwarded,
-      maxListBytes: connection.maxHeaderListBytes,
-    });
-    connection.headers(near, block, true);
+    answerError({ near: this.#near, stream: this.#nearStream }, error, { forwarded });
     this.#endFar(ErrorCode.CANCEL);
     // Of a call that was not let through, the audit says for whom it was.
     if (this.account === undefined && this.server === "") this.server = serverOf(error);
@@ -242,8 +235,7 @@ export class RelayedCall implements StreamEvents, Expiring {
   onReset(stream: Stream, code: number, by: "peer" | "us"): void {
     if (stream === this.#nearStream) {
       this.#endFar(ErrorCode.CANCEL);
-      const reason = by === "peer" ? "The caller cancelled" : "The caller is gone, or broke HTTP/2";
-      this.#end(Status.CANCELLED, reason);
+      this.#end(Status.CANCELLED, callerLeft(by));
     } else if (!this.#ended) {
       this.fail(...this.#farLost(code, by));
     } else {
@@ -370,10 +362,8 @@ export class RelayedCall implements StreamEvents, Expiring {
     }
   }
 
-  /** Tells a caller who has its whole answer that nobody hears what it still sends (RFC 9113 §8.1). */
   #stopCaller(): void {
-    if (!this.#ended || !this.#nearStream.localEnd) return;
-    this.#near.connection.reset(this.#nearStream, ErrorCode.NO_ERROR);
+    if (this.#ended) stopSending(this.#near, this.#nearStream);
   }
 
   /** What a reset of the server's stream means. */

@@ -11,11 +11,11 @@
 import { ByteQueue } from "../../shared/bytes/byte_queue.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
-import { ErrorCode } from "../../shared/http2/frames.ts";
 import type { HeaderList } from "../../shared/http2/header_list.ts";
 import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
 import type { CallIdentity } from "../access/call_identity.ts";
-import { deadlineError, errorBlock } from "./answer_headers.ts";
+import { deadlineError } from "./answer_headers.ts";
+import { answerError, callerLeft, stopSending } from "./caller_stream.ts";
 import type { Expiring } from "./deadlines.ts";
 import { type IncomingCall, RelayedCall, type RelayedCallContext } from "./relayed_call.ts";
 
@@ -81,13 +81,7 @@ export class UnprovenCall implements StreamEvents, Expiring {
   /** Ends it with an error of the hub. */
   refuse(error: RpcError): void {
     if (this.#isOver) return;
-    const { near: { connection }, stream } = this.#head;
-    const block = errorBlock(error, {
-      trailersOnly: true,
-      forwarded: false,
-      maxListBytes: connection.maxHeaderListBytes,
-    });
-    connection.headers(stream, block, true);
+    answerError(this.#head, error, { forwarded: false });
     this.#end(error);
     this.#stopCaller();
   }
@@ -111,8 +105,7 @@ export class UnprovenCall implements StreamEvents, Expiring {
   onReset(stream: Stream, code: number, by: "peer" | "us"): void {
     if (this.#call !== undefined) return this.#call.onReset(stream, code, by);
     if (this.#isOver) return;
-    const reason = by === "peer" ? "The caller cancelled" : "The caller is gone, or broke HTTP/2";
-    this.#end(new RpcError(Status.CANCELLED, reason));
+    this.#end(new RpcError(Status.CANCELLED, callerLeft(by)));
   }
 
   onCredit(stream: Stream, bytes: number): void {
@@ -136,9 +129,7 @@ export class UnprovenCall implements StreamEvents, Expiring {
     this.#onRefused(error);
   }
 
-  /** Tells a caller who has its answer that nobody hears what it still sends (RFC 9113 §8.1). */
   #stopCaller(): void {
-    const { near, stream } = this.#head;
-    if (this.#isOver && stream.localEnd) near.connection.reset(stream, ErrorCode.NO_ERROR);
+    if (this.#isOver) stopSending(this.#head.near, this.#head.stream);
   }
 }
