@@ -93,11 +93,14 @@ async function pageFrom(
       method: "ListServers",
       timeoutMs: PEER_LIST_TIMEOUT_MS,
     });
-    for await (const page of answers) return page;
+    // To leave after the first one, and the only one, would cancel a call that is done.
+    let answer: ListServersResponse | undefined;
+    for await (const page of answers) answer = page;
+    return answer;
   } catch {
     // It is named as silent; the log of links tells why.
+    return undefined;
   }
-  return undefined;
 }
 
 /** What the view knows of servers at hubs that do not answer. */
