@@ -481,25 +481,27 @@ class Hub implements RunningHub {
     return { connections, bufferedBytes };
   }
 
-  /** Once a second. */
+  /** Once a second. What goes wrong with one must not keep the others from their turn. */
   #sweep(): void {
-    each(this.#callListener.callers, (caller) => caller.tick());
-    if (this.#peers !== undefined) each([this.#peers], (peers) => peers.tick());
-    this.#limits.tick(this.#load());
-    each([this.#own, this.#access.live, this.#refusedCalls, this.#journal], (part) => part.tick());
-    if (this.#peerOwn !== undefined) each([this.#peerOwn], (own) => own.tick());
-    this.#known?.flush();
-    if (this.cluster !== undefined) setClusterHealth(this.#ownServices.health, this.cluster);
+    for (const part of this.#swept()) {
+      try {
+        part.tick();
+      } catch (error) {
+        getLogger(["hub"]).error("The sweep met a fault: {error}", { error });
+      }
+    }
   }
-}
 
-/** What goes wrong with one must not keep the others from their turn. */
-function each<T>(items: Iterable<T>, look: (item: T) => void): void {
-  for (const item of items) {
-    try {
-      look(item);
-    } catch (error) {
-      getLogger(["hub"]).error("The sweep met a fault: {error}", { error });
+  *#swept(): Generator<{ tick(): void }> {
+    yield* this.#callListener.callers;
+    if (this.#peers !== undefined) yield* this.#peers.swept();
+    yield { tick: () => this.#limits.tick(this.#load()) };
+    yield* [this.#own, this.#access.live, this.#refusedCalls, this.#journal];
+    if (this.#peerOwn !== undefined) yield this.#peerOwn;
+    const { cluster } = this;
+    yield { tick: () => this.#known?.flush() };
+    if (cluster !== undefined) {
+      yield { tick: () => setClusterHealth(this.#ownServices.health, cluster) };
     }
   }
 }

@@ -94,11 +94,6 @@ export class PeerLinks {
     yield* this.#retired;
   }
 
-  /** Once a second. */
-  tick(): void {
-    for (const link of [...this.open()]) link.tick();
-  }
-
   /** Ends all at once. */
   close(): void {
     this.#closed = true;

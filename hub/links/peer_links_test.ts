@@ -88,7 +88,7 @@ Deno.test("PeerLinks does not cut what the view forgets", async () => {
   view.setHubs([]);
   assert.deepEqual([links.linkOf("b"), link!.lost], [undefined, undefined]);
   link!.side.connection.reset(stream, 0);
-  links.tick();
+  for (const open of [...links.open()]) open.tick();
   assert.match(link!.lost ?? "", /No call needs this link/);
   await until("nothing to be left", () => [...links.open()].length === 0);
 });
