@@ -5,10 +5,10 @@
  * @module
  */
 import type protobuf from "protobufjs";
-import { root } from "../../shared/grpc/root.ts";
-import { decodeMessage, methodOf } from "../../shared/grpc/service.ts";
+import { decodeMessage } from "../../shared/grpc/service.ts";
 import { type Attempt, attemptCall, type CallPlan } from "./attempt.ts";
 import { messageTypes } from "./call.ts";
+import { ownMethod } from "./own_method.ts";
 
 export interface Question {
   /** `package.Service/Method`; it gives one response. */
@@ -31,7 +31,7 @@ export async function ask<Response extends object>(
   plan: Omit<CallPlan, "method" | "requests">,
   { method: name, fields = {}, attempt = attemptCall }: Question,
 ): Promise<Answered<Response>> {
-  const method = methodOf(root, name)!;
+  const method = ownMethod(name);
   const { request, response } = messageTypes(method);
   let answer = {} as Response;
   const ended = await attempt(

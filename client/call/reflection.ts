@@ -5,9 +5,9 @@
  * @module
  */
 import type protobuf from "protobufjs";
+import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
 import descriptor from "protobufjs/ext/descriptor";
 import { closest } from "../../shared/text/closest.ts";
-import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
 import { UsageError } from "../../shared/cli/program.ts";
 import type {
   grpc_reflection_v1_ServerReflectionRequest as ReflectionRequest,
@@ -16,6 +16,7 @@ import type {
 import { root as ours } from "../../shared/grpc/root.ts";
 import { decodeMessage, methodOf } from "../../shared/grpc/service.ts";
 import { Status, type StatusName, statusName } from "../../shared/grpc/status.ts";
+import { askedHub } from "./asked_hub.ts";
 import { type Attempt, attemptCall } from "./attempt.ts";
 import { messageTypes } from "./call.ts";
 import { hopOf } from "./delivery.ts";
@@ -183,19 +184,15 @@ export class Reflection {
     { connected, refused, hub, missed }: Attempt,
     error: CallFailure["error"],
   ): CallFailure {
-    const { server, token } = this.#route;
-    const { address, tls } = hub ?? this.#route;
     return {
+      ...askedHub(this.#route, hub),
       title: "reflection",
-      server,
-      address: formatHostPort(address),
+      server: this.#route.server,
       missed,
       method,
       error,
       connected,
       refused,
-      secure: tls !== undefined,
-      hasToken: token !== undefined,
     };
   }
 }

@@ -5,9 +5,9 @@
  */
 import type protobuf from "protobufjs";
 import type { Context } from "../../shared/cli/command.ts";
-import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
 import type { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { decodeMessage } from "../../shared/grpc/service.ts";
+import { askedHub } from "../call/asked_hub.ts";
 import { attemptCall } from "../call/attempt.ts";
 import { messageTypes } from "../call/call.ts";
 import { CallFailedError, type CallFailure } from "../call/failure.ts";
@@ -99,16 +99,14 @@ export async function callTarget<R extends object>(
       : rpc.timeoutMs(requests[0] ?? requestType.create()) + route.waitForServerMs);
   const deadline = Math.min(until, Date.now() + limitMs);
   const { message: printMessage, end: printEnd } = printer(method);
-  const failureOf = (error: RpcError, { hub = route, ...way }: FailedWay): CallFailure => ({
+  const failureOf = (error: RpcError, { hub, ...way }: FailedWay): CallFailure => ({
     ...way,
+    ...askedHub(route, hub),
     title,
     server,
     flags: givenFlags(context.given),
-    address: formatHostPort(hub.address),
     method,
     error,
-    secure: route.tls !== undefined,
-    hasToken: route.token !== undefined,
     requestId: rpc.onceById ? idOf(requests[0]) : undefined,
   });
 

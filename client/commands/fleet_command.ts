@@ -16,14 +16,15 @@ import { type Output, UsageError } from "../../shared/cli/program.ts";
 import { writeMessage } from "../../shared/codec/document.ts";
 import type { ghub_v1_Server as ListedServer } from "../../shared/gen/types.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
-import { methodOf, methodPath } from "../../shared/grpc/service.ts";
-import { root } from "../../shared/grpc/root.ts";
+import { methodPath } from "../../shared/grpc/service.ts";
 import { printable } from "../../shared/text/printable.ts";
+import { askedHub } from "../call/asked_hub.ts";
 import type { HubAddress } from "../call/attempt.ts";
 import { messageTypes } from "../call/call.ts";
 import { CallFailedError, type MissedHub } from "../call/failure.ts";
 import { listedServers } from "../call/listed_servers.ts";
 import { mayChange, stopsCollection } from "../call/method_kind.ts";
+import { ownMethod } from "../call/own_method.ts";
 import { type CallRoute, planRoute, type RouteValues, shareChannels } from "../call/route.ts";
 import { givenFlags } from "../connect/given_flags.ts";
 import { askConsent } from "../fleet/confirm.ts";
@@ -203,7 +204,7 @@ interface HubOptions {
 async function reachHub(
   route: CallRoute,
   context: Context,
-  { title, method = methodOf(root, LIST_METHOD)! }: HubOptions,
+  { title, method = ownMethod(LIST_METHOD) }: HubOptions,
 ): Promise<CallRoute | number> {
   const { retries } = context.options as Values;
   const hubs: readonly HubAddress[] = [route, ...route.otherHubs ?? []];
@@ -228,18 +229,16 @@ async function reachHub(
       await delay(backoff(tries), { signal: context.signal });
       continue;
     }
-    const { address, error } = missed.at(-1)!;
+    const { error } = missed.at(-1)!;
     await context.io.stderr.write(failureText({
+      ...askedHub(route, hubs.at(-1)),
       title,
       server: undefined,
       flags: givenFlags(context.given),
-      address,
       missed: missed.slice(0, -1),
       method,
       error,
       connected: false,
-      secure: route.tls !== undefined,
-      hasToken: route.token !== undefined,
     }));
     return exitCodeOf(error.code);
   }
@@ -280,8 +279,7 @@ async function prepare<R extends object>(
   };
   const { method: find } = rpc;
   if (typeof find === "string") {
-    const method = methodOf(root, find);
-    if (method === undefined) throw new Error(`Cannot find method ${find}`);
+    const method = ownMethod(find);
     const all = await withRequests(method);
     return { of: () => Promise.resolve(all), first: method };
   }

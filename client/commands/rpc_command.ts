@@ -3,16 +3,15 @@
  *
  * @module
  */
-import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
 import type protobuf from "protobufjs";
 import { sampleMessage } from "../../shared/codec/sample.ts";
 import type { Value } from "../../shared/codec/value.ts";
 import { type Argument, type Io, type Options, UsageError } from "../../shared/cli/program.ts";
 import type { Command, Context } from "../../shared/cli/command.ts";
-import { decodeMessage, methodOf } from "../../shared/grpc/service.ts";
+import { decodeMessage } from "../../shared/grpc/service.ts";
 import { printable } from "../../shared/text/printable.ts";
-import { root } from "../../shared/grpc/root.ts";
 import type { RpcError } from "../../shared/grpc/rpc_error.ts";
+import { askedHub } from "../call/asked_hub.ts";
 import { type Attempt, attemptCall, type CallPlan } from "../call/attempt.ts";
 import { messageTypes } from "../call/call.ts";
 import { connectionNeeds, connectionOptions } from "../connect/connection_options.ts";
@@ -22,6 +21,7 @@ import { EXIT_CODES_HELP, exitCodeOf } from "../print/exit_code.ts";
 import { CallFailedError, type CallFailure } from "../call/failure.ts";
 import { failureDocument } from "../print/failure_document.ts";
 import { stopsCollection } from "../call/method_kind.ts";
+import { ownMethod } from "../call/own_method.ts";
 import { type CallRoute, planRoute, type RouteValues, shareChannels } from "../call/route.ts";
 import { defaultServerOptions, serverOptions } from "../call/server_options.ts";
 import { giveId, idOf } from "../call/request_id.ts";
@@ -152,9 +152,8 @@ async function run<Response extends object>(
     ? undefined
     : shareChannels(await planRoute(context, named), { channels, deadline });
   const method = typeof rpc.method === "string"
-    ? methodOf(root, rpc.method)
+    ? ownMethod(rpc.method)
     : await rpc.method(context, route);
-  if (method === undefined) throw new Error(`Cannot find method ${rpc.method}`);
   const { request: requestType, response: type } = messageTypes(method);
   if (values.schema && !values.printSampleRequest) {
     throw new UsageError("--schema needs -p: it prints, and calls nobody");
@@ -217,16 +216,14 @@ async function run<Response extends object>(
   };
 
   const { attempt: attemptOnce = attemptCall } = rpc;
-  const failureOf = (error: RpcError, { hub = plan, ...way }: FailedWay): CallFailure => ({
+  const failureOf = (error: RpcError, { hub, ...way }: FailedWay): CallFailure => ({
     ...way,
+    ...askedHub(plan, hub),
     title,
     server,
     flags: givenFlags(context.given),
-    address: formatHostPort(hub.address),
     method,
     error,
-    secure: hub.tls !== undefined,
-    hasToken: plan.token !== undefined,
     requestId: rpc.onceById ? idOf(plan.first) : undefined,
   });
   const { error, headers, trailers, failure } = await tryCall({

@@ -8,10 +8,10 @@
 import protobuf from "protobufjs";
 import type { CompletionContext } from "../../shared/cli/program.ts";
 import { fullName, jsonName } from "../../shared/codec/fields.ts";
-import { methodOf, methodPath } from "../../shared/grpc/service.ts";
-import { root } from "../../shared/grpc/root.ts";
+import { methodPath } from "../../shared/grpc/service.ts";
 import { messageTypes } from "../call/call.ts";
 import { Catalog } from "../call/catalog.ts";
+import { ownMethod } from "../call/own_method.ts";
 import { Reflection } from "../call/reflection.ts";
 import { askServers } from "../call/server_list.ts";
 import { shareChannels } from "../call/route.ts";
@@ -80,7 +80,7 @@ export function symbolWords(context: CompletionContext): Promise<string[]> {
 
 /** Completes `--set` for a method of our own. */
 export function fieldsOf(name: string): (context: CompletionContext) => string[] {
-  return ({ word }) => fieldWords(messageTypes(methodOf(root, name)!).request, word);
+  return ({ word }) => fieldWords(messageTypes(ownMethod(name)).request, word);
 }
 
 /** Completes `--set` for the method that the line names. */

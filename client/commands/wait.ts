@@ -7,13 +7,13 @@
  */
 import { delay } from "../../shared/async/delay.ts";
 import type { Command, Context } from "../../shared/cli/command.ts";
-import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
 import type {
   fluentd_v1_GetStatusResponse as GetStatusResponse,
   ghub_v1_ListServersResponse as ListServersResponse,
 } from "../../shared/gen/types.ts";
 import { Status, type StatusName, statusName } from "../../shared/grpc/status.ts";
 import { ask, type Question } from "../call/ask.ts";
+import { askedHub } from "../call/asked_hub.ts";
 import { CallFailedError } from "../call/failure.ts";
 import { type CallRoute, planRoute, type RouteValues, shareChannels } from "../call/route.ts";
 import { attemptServerList } from "../call/server_list.ts";
@@ -148,19 +148,18 @@ async function answerOf<Response extends object>(
   question: Question,
 ): Promise<Response | string> {
   const answered = await ask<Response>({ ...route, server, deadline }, question);
-  const { method, error, connected, refused, answer } = answered;
+  const { method, error, connected, refused, hub, missed, answer } = answered;
   if (error === undefined) return answer;
   if (PASSING.has(statusName(error.code))) return `?${error.message}`;
   throw new CallFailedError({
+    ...askedHub(route, hub),
     title: "wait",
     server,
     flags: givenFlags(context.given),
-    address: formatHostPort(route.address),
+    missed,
     method,
     error,
     connected,
     refused,
-    secure: route.tls !== undefined,
-    hasToken: route.token !== undefined,
   });
 }
