@@ -4,8 +4,9 @@
  * @module
  */
 import type { Command, Context } from "../../shared/cli/command.ts";
-import { bundleOption, writeBundle } from "../../shared/doctor/bundle.ts";
-import { type Check, checkedText, examine, type Finding } from "../../shared/doctor/check.ts";
+import { bundleOption } from "../../shared/doctor/bundle.ts";
+import type { Check, Finding } from "../../shared/doctor/check.ts";
+import { concludeDoctor, examineAloud } from "../../shared/doctor/doctor.ts";
 import type {
   ghub_v1_ListServersResponse as ListServersResponse,
   ghub_v1_WhoAmIResponse as WhoAmIResponse,
@@ -17,7 +18,6 @@ import { statusName } from "../../shared/grpc/status.ts";
 import { ask } from "../call/ask.ts";
 import { type CallRoute, planRoute } from "../call/route.ts";
 import { connectionNeeds, connectionOptions } from "../connect/connection_options.ts";
-import { Exit } from "../print/exit_code.ts";
 import { serverNames } from "./server_argument.ts";
 
 /** One question takes no longer. */
@@ -47,20 +47,14 @@ export const doctorCommand: Command = {
 };
 
 async function runDoctor(context: Context): Promise<number> {
-  const { io, signal, args, given, env } = context;
+  const { io, signal, args } = context;
   const route = await planRoute(context, undefined);
   // Only a doctor needs Node's DNS and TLS, and the proxies, before it dials.
   const { networkChecks } = await import("../../shared/doctor/network_checks.ts");
   const network = networkChecks({ ...route, alpn: "h2", signal });
-  const checked = await examine(
-    [...network, ...hubChecks(route, args[0])],
-    (one) => io.stdout.write(checkedText(one)),
-  );
+  const checks = await examineAloud([...network, ...hubChecks(route, args[0])], io);
   const { bundle } = context.options;
-  if (bundle !== undefined) {
-    writeBundle(bundle, { program: "gclient", checks: checked, given, env });
-  }
-  return checked.some(({ level }) => level === "fail") ? Exit.OUTCOME_FAILED : Exit.OK;
+  return concludeDoctor(checks, { program: "gclient", bundle, context });
 }
 
 function hubChecks(route: CallRoute, server: string | undefined): Check[] {

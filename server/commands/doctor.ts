@@ -7,8 +7,9 @@
  * @module
  */
 import { type Context, defineCommand } from "../../shared/cli/command.ts";
-import { bundleOption, writeBundle } from "../../shared/doctor/bundle.ts";
-import { type Check, checkedText, examine } from "../../shared/doctor/check.ts";
+import { bundleOption } from "../../shared/doctor/bundle.ts";
+import type { Check } from "../../shared/doctor/check.ts";
+import { concludeDoctor, examineAloud } from "../../shared/doctor/doctor.ts";
 import { networkChecks } from "../../shared/doctor/network_checks.ts";
 import { bareHost } from "../../shared/net/bare_host.ts";
 import { proxyFor, targetOf } from "../../shared/net/proxy.ts";
@@ -19,9 +20,6 @@ import { loadTls, readProxyCa } from "../dial/tls_material.ts";
 import { readToken } from "../dial/token.ts";
 import { type ServerConfig, toConfig } from "./serve_config.ts";
 import { options } from "./serve_options.ts";
-
-/** A check failed. */
-const EXIT_FAILED = 3;
 
 export const serverDoctorCommand = defineCommand({
   name: "doctor",
@@ -43,20 +41,16 @@ export const serverDoctorCommand = defineCommand({
     ...options,
   },
   async run(context) {
-    const { args, options: values, env, io, signal, given } = context;
+    const { args, options: values, env, io, signal } = context;
     const machine = { env, hostname: Deno.hostname(), uid: Deno.uid() };
     const { server } = toConfig(args, values, machine);
     const checked = [];
     for (const hubUri of [server.hubUri].flat()) {
       await io.stdout.write(`${hubUri.href}\n`);
       const checks = await checksOf(hubUri, server, { register: values.register, signal });
-      checked.push(...await examine(checks, (one) => io.stdout.write(checkedText(one))));
+      checked.push(...await examineAloud(checks, io));
     }
-    const { bundle } = values;
-    if (bundle !== undefined) {
-      writeBundle(bundle, { program: "gserver", checks: checked, given, env });
-    }
-    return checked.some(({ level }) => level === "fail") ? EXIT_FAILED : 0;
+    return concludeDoctor(checked, { program: "gserver", bundle: values.bundle, context });
   },
 });
 
