@@ -25,38 +25,86 @@ export interface Taker {
   onTokens(): void;
 }
 
-/** Guarantee: in any `t` seconds no more than `perSecond · t` and one burst are given as credit. */
-export class ByteRate {
+/** Where tokens come in. */
+export interface Bucket {
+  /** Takes up to `most` whole tokens, if there are `least`. */
+  take(most: number, least: number): number;
+  /** Takes tokens that need not be there. Negative: tokens that come back. */
+  charge(bytes: number): void;
+  /** What is in it now; negative if it owes. */
+  readonly tokens: number;
+}
+
+export interface BucketOptions {
   readonly perSecond: number;
-  #burst: number;
+  /** Tokens of a full one. */
+  readonly burst: number;
+}
+
+/** A bucket that nobody else takes from. */
+class SoleBucket implements Bucket {
+  readonly #perSecond: number;
+  readonly #burst: number;
   readonly #now: () => number;
-  readonly #waiting = new Set<Taker>();
   #tokens: number;
   #filledMs: number;
-  #timer: ReturnType<typeof setInterval> | undefined;
-  /** Whose turn it is: it may take before those who wait, here and in the other buckets it needs. */
-  static #turn: Taker | undefined;
 
-  /** @param now A clock in milliseconds that never goes back. */
-  constructor(perSecond: number, now: () => number = () => performance.now()) {
-    this.perSecond = perSecond;
-    this.#burst = Math.max(MIN_BYTES_PER_S, perSecond * BURST_S);
-    this.#tokens = this.#burst;
+  constructor({ perSecond, burst }: BucketOptions, now: () => number) {
+    this.#perSecond = perSecond;
+    this.#burst = burst;
+    this.#tokens = burst;
     this.#now = now;
     this.#filledMs = now();
   }
 
-  /** Takes tokens for up to `bytes`; a taker that gets none is called when there are some. */
-  take(bytes: number, taker: Taker): number {
-    this.#fill();
-    const inLine = this.#waiting.size > 0 && ByteRate.#turn !== taker;
-    if (inLine || this.#tokens < Math.min(bytes, MIN_TAKE)) {
-      this.wait(taker);
-      return 0;
-    }
-    const most = this.#waiting.size > 0 ? Math.min(bytes, TURN_BYTES) : bytes;
+  take(most: number, least: number): number {
+    if (this.tokens < least) return 0;
     const taken = Math.min(most, Math.floor(this.#tokens));
     this.#tokens -= taken;
+    return taken;
+  }
+
+  charge(bytes: number): void {
+    this.#tokens -= bytes;
+  }
+
+  get tokens(): number {
+    const now = this.#now();
+    const grown = this.#tokens + (now - this.#filledMs) * this.#perSecond / 1_000;
+    this.#tokens = Math.min(this.#burst, grown);
+    this.#filledMs = now;
+    return this.#tokens;
+  }
+}
+
+/** Guarantee: in any `t` seconds no more than `perSecond · t` and one burst are given as credit. */
+export class ByteRate {
+  readonly perSecond: number;
+  readonly #burst: number;
+  readonly #bucket: Bucket;
+  readonly #waiting = new Set<Taker>();
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #closed = false;
+  /** Tokens that were given, ever. */
+  #given = 0;
+  /** Whose turn it is: it may take before those who wait, here and in the other buckets it needs. */
+  static #turn: Taker | undefined;
+
+  /** @param bucket Makes the bucket. @default one of its own */
+  constructor(perSecond: number, bucket: (options: BucketOptions) => Bucket = soleBucket()) {
+    this.perSecond = perSecond;
+    this.#burst = Math.max(MIN_BYTES_PER_S, perSecond * BURST_S);
+    this.#bucket = bucket({ perSecond, burst: this.#burst });
+  }
+
+  /** Takes tokens for up to `bytes`; a taker that gets none is called when there are some. */
+  take(bytes: number, taker: Taker): number {
+    if (this.#closed) return bytes;
+    const inLine = this.#waiting.size > 0 && ByteRate.#turn !== taker;
+    const most = this.#waiting.size > 0 ? Math.min(bytes, TURN_BYTES) : bytes;
+    const taken = inLine ? 0 : this.#bucket.take(most, Math.min(bytes, MIN_TAKE));
+    this.#given += taken;
+    if (taken === 0) this.wait(taker);
     return taken;
   }
 
@@ -68,19 +116,17 @@ export class ByteRate {
 
   /** Books bytes that were moved without having been asked for. Negative: tokens that come back. */
   charge(bytes: number): void {
-    this.#tokens -= bytes;
+    this.#bucket.charge(bytes);
   }
 
   /** How long until it owes nothing. */
   get debtMs(): number {
-    this.#fill();
-    return Math.max(0, -this.#tokens / this.perSecond * 1_000);
+    return this.#closed ? 0 : Math.max(0, -this.#bucket.tokens / this.perSecond * 1_000);
   }
 
   /** Nothing would be lost if it were forgotten and made again. */
   get isIdle(): boolean {
-    this.#fill();
-    return this.#waiting.size === 0 && this.#tokens >= this.#burst;
+    return this.#waiting.size === 0 && this.#bucket.tokens >= this.#burst;
   }
 
   /** How many wait for tokens. */
@@ -90,24 +136,16 @@ export class ByteRate {
 
   /** From now on nobody waits. */
   close(): void {
-    this.#tokens = this.#burst = Infinity;
+    this.#closed = true;
     this.#serve();
-  }
-
-  #fill(): void {
-    const now = this.#now();
-    const grown = this.#tokens + (now - this.#filledMs) * this.perSecond / 1_000;
-    this.#tokens = Math.min(this.#burst, grown);
-    this.#filledMs = now;
   }
 
   /** Each in turn, round after round, until nothing is left or nobody wants more. */
   #serve(): void {
     for (let served = true; served && this.#waiting.size > 0;) {
-      this.#fill();
-      const before = this.#tokens;
+      const before = this.#given;
       for (const taker of [...this.#waiting]) {
-        if (this.#tokens <= 0) break;
+        if (!this.#closed && this.#bucket.tokens <= 0) break;
         this.#waiting.delete(taker);
         ByteRate.#turn = taker;
         try {
@@ -116,10 +154,17 @@ export class ByteRate {
           ByteRate.#turn = undefined;
         }
       }
-      served = this.#tokens < before;
+      served = this.#given > before;
     }
     if (this.#waiting.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
+}
+
+/** A bucket for one rate alone, by a clock in milliseconds that never goes back. */
+export function soleBucket(
+  now: () => number = () => performance.now(),
+): (options: BucketOptions) => Bucket {
+  return (options) => new SoleBucket(options, now);
 }

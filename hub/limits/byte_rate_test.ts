@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ByteRate, MIN_BYTES_PER_S, type Taker } from "./byte_rate.ts";
+import { ByteRate, MIN_BYTES_PER_S, soleBucket, type Taker } from "./byte_rate.ts";
 
 const KIB = 1 << 10;
 const RATE = 1 << 20;
@@ -31,7 +31,7 @@ class Wants implements Taker {
 
 Deno.test("ByteRate gives a burst, then what time brings", () => {
   let now = 0;
-  const rate = new ByteRate(RATE, () => now);
+  const rate = new ByteRate(RATE, soleBucket(() => now));
   using _ = { [Symbol.dispose]: () => rate.close() };
   const taker: Taker = { onTokens() {} };
   assert.equal(rate.take(10 * RATE, taker), BURST);
@@ -44,7 +44,7 @@ Deno.test("ByteRate gives a burst, then what time brings", () => {
 
 Deno.test("ByteRate gives no crumbs, unless a crumb is wanted", () => {
   let now = 0;
-  const rate = new ByteRate(RATE, () => now);
+  const rate = new ByteRate(RATE, soleBucket(() => now));
   using _ = { [Symbol.dispose]: () => rate.close() };
   rate.charge(BURST);
   now += 1; // A KiB and a bit.
@@ -55,7 +55,7 @@ Deno.test("ByteRate gives no crumbs, unless a crumb is wanted", () => {
 Deno.test("ByteRate lets those who wait take turns, and is no faster than it says", async () => {
   // Stands still until all three wait: what a slow machine earned meanwhile would be the first one's.
   let elapsedMs = () => 0;
-  const rate = new ByteRate(64 * RATE, () => elapsedMs());
+  const rate = new ByteRate(64 * RATE, soleBucket(() => elapsedMs()));
   rate.charge(64 * BURST);
   const wanted = 4 * RATE;
   const three = Array.from({ length: 3 }, () => new Wants(rate, wanted));
@@ -72,7 +72,7 @@ Deno.test("ByteRate lets those who wait take turns, and is no faster than it say
 
 Deno.test("ByteRate owes what was moved unasked, and says for how long", () => {
   let now = 0;
-  const rate = new ByteRate(RATE, () => now);
+  const rate = new ByteRate(RATE, soleBucket(() => now));
   rate.charge(BURST + RATE);
   assert.equal(rate.debtMs, 1_000);
   now += 400;
@@ -84,7 +84,7 @@ Deno.test("ByteRate owes what was moved unasked, and says for how long", () => {
 });
 
 Deno.test("ByteRate saves up no more than a burst, and a first window at least", () => {
-  const slow = new ByteRate(MIN_BYTES_PER_S, () => 0);
+  const slow = new ByteRate(MIN_BYTES_PER_S, soleBucket(() => 0));
   assert.equal(slow.take(RATE, { onTokens() {} }), MIN_BYTES_PER_S);
 });
 

@@ -26,10 +26,11 @@
 import { getLogger } from "@logtape/logtape";
 import type { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { isWithinShare } from "../../shared/async/fair_share.ts";
-import { ByteRate } from "./byte_rate.ts";
+import { ByteRate, soleBucket } from "./byte_rate.ts";
 import { ByteMeter } from "./meter.ts";
 import { exhausted, LIMIT_RETRY_MS } from "../errors.ts";
-import type { Account } from "./account.ts";
+import { type Account, SoleAccount } from "./account.ts";
+import type { JointUse } from "./joint_use.ts";
 
 /** Limits that were told nothing. */
 export const LIMITS = {
@@ -143,6 +144,8 @@ export interface CallPlace {
   readonly serverTakes?: number;
   /** The operator's calls that are over and still occupy the server. @default 0 */
   readonly ending?: number;
+  /** It comes from another hub. @default false */
+  readonly isForwarded?: boolean;
 }
 
 /** A call that counts, as far as limits look at it. */
@@ -150,6 +153,8 @@ export interface CountedCall {
   readonly identity: { readonly name: string };
   /** Name of its server; empty for the hub's own services. */
   readonly server: string;
+  /** It comes from another hub. @default false */
+  readonly isForwarded?: boolean;
   /** Whom it counts for; written by the limits. */
   account: Account | undefined;
 }
@@ -168,19 +173,26 @@ export class Limits {
   readonly #serverRates = new Map<string, ByteRate>();
   /** Operators with a call in flight, or with bytes that count. */
   readonly #accounts = new Map<string, Account>();
+  /** What other workers of this process use as well; `undefined` where there is one loop. */
+  readonly #joint: JointUse | undefined;
+  /** Calls that those have counted, and of which this one has the tunnel. */
+  readonly #forwarded: Map<string, Account> | undefined;
+  readonly #mayCall = (own: number) => own < this.#maxCallsPerOperator;
   #calls = 0;
   /** Those of them at the hub's own services that go on. */
   #ownCalls = 0;
   #load: Load = { connections: 0, bufferedBytes: 0 };
   #shedding = false;
 
-  constructor(options: LimitsOptions = {}) {
+  constructor(options: LimitsOptions = {}, joint?: JointUse) {
     const all = { ...LIMITS, ...options };
     this.#maxCallsPerOperator = all.maxCallsPerOperator;
     this.#maxCallsPerServer = all.maxCallsPerServer;
     this.maxStreamsPerConnection = all.maxStreamsPerConnection;
     this.#maxMemoryBytes = all.maxMemoryBytes;
     this.#bytes = options;
+    this.#joint = joint;
+    this.#forwarded = joint && new Map();
     const { maxBytesPerSPerOperator, maxBytesPerSPerServer, maxBufferedBytesPerOperator } = options;
     this.metered = maxBytesPerSPerOperator !== undefined || maxBytesPerSPerServer !== undefined ||
       maxBufferedBytesPerOperator !== undefined;
@@ -193,22 +205,28 @@ export class Limits {
       const budget = `${Math.round(this.#maxMemoryBytes / 2 ** 20)} MiB`;
       return exhausted("HUB_OUT_OF_MEMORY", `The hub is at its limit of ${budget} of memory`);
     }
-    if ((this.#accounts.get(operator)?.calls ?? 0) >= this.#maxCallsPerOperator) {
-      const message = `Operator "${operator}" has ${this.#maxCallsPerOperator} calls in flight`;
-      return exhausted("TOO_MANY_CALLS", `${message}, the limit`, { operator });
+    const isCounted = this.#joint === undefined;
+    if (isCounted && (this.#accounts.get(operator)?.calls ?? 0) >= this.#maxCallsPerOperator) {
+      return this.#tooManyCalls(operator);
     }
     if (callsAtServer >= this.#maxCallsPerServer) {
       const message = `Server "${server}" has ${this.#maxCallsPerServer} calls in flight`;
       return exhausted("TOO_MANY_CALLS", `${message}, the limit`, { server });
     }
     return this.#overShare(operator, place) ??
-      (this.metered ? this.#tooManyBytes(operator, server) : undefined);
+      (this.metered ? this.#tooManyBytes(operator, place) : undefined) ??
+      (isCounted || place.isForwarded ? undefined : this.#takeJointCall(operator));
   }
 
   /** Why a call of the hub's own services, which have no server's name, may not be made now. */
-  ownRefusal(operator: string): RpcError | undefined {
-    const own = this.#accounts.get(operator)?.callsAt.get("") ?? 0;
-    if (isWithinShare(own, MAX_OWN_CALLS - this.#ownCalls)) return undefined;
+  ownRefusal(operator: string, isForwarded = false): RpcError | undefined {
+    const joint = this.#joint;
+    if (joint !== undefined && (isForwarded || joint.takeOwnCall(operator, MAX_OWN_CALLS))) {
+      return undefined;
+    }
+    const own = joint?.ownCalls.of(operator) ??
+      this.#accounts.get(operator)?.callsAt.get("") ?? 0;
+    if (joint === undefined && isWithinShare(own, MAX_OWN_CALLS - this.#ownCalls)) return undefined;
     const message =
       `Operator "${operator}" has ${own} of the ${MAX_OWN_CALLS} calls that the hub's` +
       " own services take: the rest is for others";
@@ -222,15 +240,22 @@ export class Limits {
     return new ByteMeter({ account, rates, maxBufferedBytes });
   }
 
-  /** Counts a call that is let in; what it gives is to be given to `ended`, and then to `leave`. */
-  enter(operator: string, server: string): Account {
-    let account = this.#accounts.get(operator);
+  /**
+   * Counts a call that is let in; what it gives is to be given to `ended`, and then to `leave`.
+   *
+   * @param isForwarded It comes from another hub.
+   */
+  enter(operator: string, server: string, isForwarded = false): Account {
+    const joint = this.#joint;
+    const accounts = isForwarded && this.#forwarded !== undefined
+      ? this.#forwarded
+      : this.#accounts;
+    let account = accounts.get(operator);
     if (account === undefined) {
-      const perSecond = this.#bytes.maxBytesPerSPerOperator;
-      const rate = perSecond === undefined ? undefined : new ByteRate(perSecond, this.#bytes.now);
-      account = { name: operator, calls: 0, callsAt: new Map(), bufferedBytes: 0, rate };
-      this.#accounts.set(operator, account);
+      account = this.#account(operator, accounts === this.#forwarded);
+      accounts.set(operator, account);
     }
+    if (joint !== undefined && !account.isForwarded) joint.enter(operator, server === "");
     account.calls++;
     account.callsAt.set(server, (account.callsAt.get(server) ?? 0) + 1);
     if (server === "") this.#ownCalls++;
@@ -244,7 +269,10 @@ export class Limits {
    * @param server As it was given to `enter`.
    */
   ended(account: Account, server: string): void {
-    if (server === "") this.#ownCalls--;
+    if (server === "") {
+      this.#ownCalls--;
+      if (!account.isForwarded) this.#joint?.ownCalls.add(account.name, -1);
+    }
     const others = (account.callsAt.get(server) ?? 1) - 1;
     if (others > 0) account.callsAt.set(server, others);
     else account.callsAt.delete(server);
@@ -253,11 +281,16 @@ export class Limits {
   /** So has the caller: what it has not read would occupy the hub. */
   leave(account: Account): void {
     this.#calls--;
+    if (account.isForwarded) {
+      if (--account.calls === 0) this.#forwarded?.delete(account.name);
+      return;
+    }
+    this.#joint?.calls.add(account.name, -1);
     if (--account.calls === 0 && !this.metered) this.#accounts.delete(account.name);
   }
 
   callStarted(call: CountedCall): void {
-    call.account = this.enter(call.identity.name, call.server);
+    call.account = this.enter(call.identity.name, call.server, call.isForwarded);
   }
 
   callEnded({ account, server }: CountedCall): void {
@@ -287,12 +320,19 @@ export class Limits {
   tick(load: Load): void {
     this.#load = load;
     if (this.metered) this.#forgetIdle();
+    if (this.#joint !== undefined) {
+      this.#joint.tell({ ...load, waitingForBytes: this.#waitingForBytes });
+      // Another worker may have noticed it.
+      this.#shedding = this.#joint.shedding;
+    }
     const { memoryBytes } = this;
     const over = memoryBytes > this.#maxMemoryBytes * (this.#shedding ? RECOVERED : 1);
     if (over === this.#shedding) return;
     this.#shedding = over;
+    // One of the workers says it.
+    if (this.#joint?.shed(over) === false) return;
     const log = getLogger(["hub", "limits"]);
-    const properties = { memoryBytes, maxMemoryBytes: this.#maxMemoryBytes, ...load };
+    const properties = { memoryBytes, maxMemoryBytes: this.#maxMemoryBytes, ...this.#loadOfAll };
     if (over) {
       log.error(
         "Calls are refused: {memoryBytes} of {maxMemoryBytes} bytes are in use",
@@ -308,7 +348,8 @@ export class Limits {
   #overShare(operator: string, place: CallPlace): RpcError | undefined {
     const { server, callsAtServer, serverTakes = Infinity, ending = 0 } = place;
     const most = Math.min(this.#maxCallsPerServer, serverTakes);
-    const own = (this.#accounts.get(operator)?.callsAt.get(server) ?? 0) + ending;
+    const forwarded = this.#forwarded?.get(operator)?.callsAt.get(server) ?? 0;
+    const own = (this.#accounts.get(operator)?.callsAt.get(server) ?? 0) + forwarded + ending;
     const free = most - callsAtServer;
     const isShared = most >= SHARED_FROM;
     // Where nothing is free, who has little is not to blame: it is told that the server is full.
@@ -320,8 +361,36 @@ export class Limits {
     return exhausted("TOO_MANY_CALLS", message, { operator, server });
   }
 
-  #tooManyBytes(operator: string, server: string): RpcError | undefined {
-    const account = this.#accounts.get(operator);
+  #tooManyCalls(operator: string): RpcError {
+    const message = `Operator "${operator}" has ${this.#maxCallsPerOperator} calls in flight`;
+    return exhausted("TOO_MANY_CALLS", `${message}, the limit`, { operator });
+  }
+
+  #takeJointCall(operator: string): RpcError | undefined {
+    const isTaken = this.#joint?.takeCall(operator, this.#mayCall) ?? true;
+    return isTaken ? undefined : this.#tooManyCalls(operator);
+  }
+
+  #account(name: string, isForwarded: boolean): Account {
+    const perSecond = this.#bytes.maxBytesPerSPerOperator;
+    // Of forwarded calls, only what they do to the server counts here.
+    if (isForwarded) return new SoleAccount(name, undefined, true);
+    if (this.#joint !== undefined) return this.#joint.account(name, perSecond);
+    const rate = perSecond === undefined
+      ? undefined
+      : new ByteRate(perSecond, soleBucket(this.#bytes.now));
+    return new SoleAccount(name, rate);
+  }
+
+  #tooManyBytes(
+    operator: string,
+    { server, isForwarded = false }: CallPlace,
+  ): RpcError | undefined {
+    // Where it came from, the operator was judged.
+    const isJudged = isForwarded && this.#joint !== undefined;
+    const account = isJudged
+      ? undefined
+      : this.#accounts.get(operator) ?? (this.#joint && this.#account(operator, false));
     const { maxBufferedBytesPerOperator: most = Infinity } = this.#bytes;
     if (account !== undefined && account.bufferedBytes >= most) {
       const message = `Operator "${operator}" lets ${account.bufferedBytes} bytes wait, over the ` +
@@ -340,7 +409,7 @@ export class Limits {
     if (perSecond === undefined) return undefined;
     let rate = this.#serverRates.get(server);
     if (rate === undefined) {
-      rate = new ByteRate(perSecond, this.#bytes.now);
+      rate = new ByteRate(perSecond, soleBucket(this.#bytes.now));
       this.#serverRates.set(server, rate);
     }
     return rate;
@@ -354,29 +423,46 @@ export class Limits {
     for (const [name, rate] of this.#serverRates) {
       if (rate.isIdle) this.#serverRates.delete(name);
     }
+    this.#joint?.forgetIdle();
   }
 
   /** To be read now and then: it looks at each operator. */
   usage(): Usage {
     const accounts = [...this.#accounts.values()];
-    const rates = [...accounts.map(({ rate }) => rate), ...this.#serverRates.values()];
+    const joint = this.#joint;
     const most = (values: readonly number[]) => values.reduce((a, b) => Math.max(a, b), 0);
     return {
-      ...this.#load,
-      calls: this.#calls,
+      ...this.#loadOfAll,
+      calls: joint?.calls.sum ?? this.#calls,
       memoryBytes: this.memoryBytes,
       maxMemoryBytes: this.#maxMemoryBytes,
-      shedding: this.#shedding,
-      mostCallsOfAnOperator: most(accounts.map(({ calls }) => calls)),
-      mostBufferedBytesOfAnOperator: most(accounts.map(({ bufferedBytes }) => bufferedBytes)),
-      waitingForBytes: rates.reduce((sum, rate) => sum + (rate?.waiting ?? 0), 0),
+      shedding: joint?.shedding ?? this.#shedding,
+      mostCallsOfAnOperator: joint?.calls.most ?? most(accounts.map(({ calls }) => calls)),
+      mostBufferedBytesOfAnOperator: joint?.kept.most ??
+        most(accounts.map(({ bufferedBytes }) => bufferedBytes)),
+      waitingForBytes: joint?.load.waitingForBytes ?? this.#waitingForBytes,
     };
+  }
+
+  get #waitingForBytes(): number {
+    const rates = [
+      ...[...this.#accounts.values()].map(({ rate }) => rate),
+      ...this.#serverRates.values(),
+    ];
+    return rates.reduce((sum, rate) => sum + (rate?.waiting ?? 0), 0);
+  }
+
+  get #loadOfAll(): Load {
+    if (this.#joint === undefined) return this.#load;
+    const { connections, bufferedBytes } = this.#joint.load;
+    return { connections, bufferedBytes };
   }
 
   /** What is accounted for. */
   get memoryBytes(): number {
-    const { connections, bufferedBytes } = this.#load;
-    return BASE_BYTES + connections * CONNECTION_BYTES + this.#calls * CALL_BYTES + bufferedBytes;
+    const { connections, bufferedBytes } = this.#loadOfAll;
+    const calls = this.#joint?.calls.sum ?? this.#calls;
+    return BASE_BYTES + connections * CONNECTION_BYTES + calls * CALL_BYTES + bufferedBytes;
   }
 
   /** Whether calls and tunnels are refused to save memory. */

@@ -85,7 +85,7 @@ export class ByteMeter implements Taker {
   keeps(queued: number, unused: number): void {
     const kept = queued + Math.max(0, unused - STREAM_BYTES);
     if (kept === this.#kept) return;
-    this.#account.bufferedBytes += kept - this.#kept;
+    this.#account.keep(kept - this.#kept);
     this.#kept = kept;
   }
 

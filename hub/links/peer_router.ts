@@ -71,7 +71,7 @@ export class PeerRouter {
     if (forwarded instanceof RpcError) return forwarded;
     const { to } = forwarded;
     if (to === undefined) {
-      return limits.ownRefusal(identity.name) ?? { server: "", target: own(), waitMs: 0 };
+      return limits.ownRefusal(identity.name, true) ?? { server: "", target: own(), waitMs: 0 };
     }
     const { server, generation } = to;
     const target = registry.pick(server);
@@ -79,8 +79,8 @@ export class PeerRouter {
     const denied = isTunnelService(head.path) && head.path !== RAW_PATH
       ? onlyForServers()
       : access.permissions.permitForwarded(head, { operator: identity, server });
-    return denied ?? limits.refusal(identity.name, loadOf(server, target, identity.name)) ??
-      { server, target, waitMs: 0 };
+    const place = { ...loadOf(server, target, identity.name), isForwarded: true };
+    return denied ?? limits.refusal(identity.name, place) ?? { server, target, waitMs: 0 };
   }
 }
 

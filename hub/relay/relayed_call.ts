@@ -147,6 +147,11 @@ export class RelayedCall implements StreamEvents, Expiring {
     return this.#held === undefined ? "arrived" : "waiting";
   }
 
+  /** Another hub has forwarded it. */
+  get isForwarded(): boolean {
+    return this.#from !== undefined;
+  }
+
   /** Which call of which other hub it is, as that one's `via` tells; `undefined` for a caller of ours. */
   get from(): string | undefined {
     return this.#from === undefined ? undefined : `${this.#from}-${this.#nearStream.id}`;
