@@ -38,6 +38,7 @@ import { OwnTarget } from "./own/own_target.ts";
 import { setClusterHealth } from "./own/cluster_state.ts";
 import { createOwnServices } from "./own/hub_service.ts";
 import { Registry } from "./registry/registry.ts";
+import type { ServerName } from "./registry/tunnel.ts";
 import type { RelayContext } from "./relay/caller_connection.ts";
 import { RefusedCalls } from "./limits/refused_calls.ts";
 import { lockFiles } from "./locked_files.ts";
@@ -50,7 +51,7 @@ import { TUNNEL_PORT, type TunnelPortOptions } from "./tunnels/tunnel_port_optio
 import { CallRouter } from "./access/call_router.ts";
 import { Directory } from "./cluster/directory.ts";
 import { PEER_ALPN, type PeerCredentials } from "./links/peer_dial.ts";
-import { peerCredentials, PeerPort } from "./links/peer_port.ts";
+import { peerCredentials, PeerPort, type PeerUsage } from "./links/peer_port.ts";
 import { PeerRouter } from "./links/peer_router.ts";
 
 /** How often everything but tunnels is looked at that has no event of its own. */
@@ -202,7 +203,9 @@ class Hub implements RunningHub {
     this.#claims = this.cluster ?? aloneClaims(this.#registry);
     const view = this.cluster ?? options.peers?.view;
     const name = this.#name = options.cluster?.hub ?? options.peers?.name;
-    this.#peers = peers && view && new PeerPort({ name: name ?? "", view }, peers.credentials);
+    const onStale = (server: ServerName) => this.cluster?.lookAgain(server);
+    this.#peers = peers && view &&
+      new PeerPort({ name: name ?? "", view, onStale }, peers.credentials);
     this.#directory = this.#peers === undefined || view === undefined
       ? this.#registry
       : new Directory({ registry: this.#registry, view, links: this.#peers.links });
@@ -294,6 +297,10 @@ class Hub implements RunningHub {
       if (isLinked()) resolve();
     });
     if (!isLinked()) await promise;
+  }
+
+  get links(): PeerUsage | undefined {
+    return this.#peers?.usage;
   }
 
   get isReady(): boolean {
@@ -441,7 +448,10 @@ class Hub implements RunningHub {
         registry: this.#directory,
         own: () => this.#own.open(),
       }),
-      observers: [access.live, limits, this.#journal],
+      observers: [
+        ...[access.live, limits, this.#journal],
+        ...(this.#peers === undefined ? [] : [this.#peers.forwarded]),
+      ],
       deadlines: this.#deadlines,
       limits,
       refused: this.#refusedCalls,

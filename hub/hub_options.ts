@@ -10,7 +10,7 @@ import type { LimitsOptions, Usage } from "./limits/limits.ts";
 import type { ClusterUsage } from "./cluster/cluster.ts";
 import type { ClusterSetup } from "./cluster/setup.ts";
 import type { ClusterView } from "./cluster/view.ts";
-import type { PeerCluster, PeerOptions } from "./links/peer_port.ts";
+import type { PeerCluster, PeerOptions, PeerUsage } from "./links/peer_port.ts";
 import type { ListenAddress, TlsIdentity } from "./net/listen_options.ts";
 import type { TunnelPortOptions } from "./tunnels/tunnel_port_options.ts";
 
@@ -131,4 +131,6 @@ export interface RunningHub extends EmbeddedHub {
   readonly cluster: (ClusterView & { readonly usage: ClusterUsage }) | undefined;
   /** Resolves when a worker is linked with all others; for any other hub at once. */
   untilLinked(): Promise<void>;
+  /** Numbers of its links; `undefined` for a hub without any, and for one with workers. */
+  readonly links?: PeerUsage | undefined;
 }

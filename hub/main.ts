@@ -97,6 +97,7 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
       listen,
       usage: () => hub.usage(),
       cluster: hub.cluster && (() => hub.cluster!.usage),
+      links: hub.links && (() => hub.links!),
       isReady: () => hub.isReady,
       lastReloadGood: () => lastReloadGood,
       certificate: watch && {

@@ -246,6 +246,7 @@ export class EngineClaims {
         otherwise: [keys.hub(session), keys.epoch, keys.name(name), placeKey],
       });
       if (commit.ok) {
+        membership.expect(commit.revision);
         const generation = generationOf(epoch.record, commit.revision);
         if (generation <= before) throw this.#restored();
         highest.generation = Math.max(highest.generation, generation);

@@ -26,6 +26,7 @@ import { ClusterKeys, generationOf, MAX_EPOCH } from "./keys.ts";
 import { Membership } from "./membership.ts";
 import { decodeEpoch, encodeEpoch, encodeRecord } from "./records.ts";
 import { ClusterFile, type LastLife } from "./remembered.ts";
+import { SecondLook } from "./second_look.ts";
 import { SharedFilesCheck } from "./shared_files.ts";
 import { Sweeper } from "./sweeper.ts";
 import type {
@@ -82,6 +83,10 @@ export interface ClusterUsage {
   /** For how long the engine could not be asked. */
   readonly engineAwayS: number;
   readonly hubs: number;
+  /** How long the last renewal of the session took at the engine. */
+  readonly engineRoundTripS: number;
+  /** How long the watch took to show a claim of this hub, or takes already. */
+  readonly viewLagS: number;
   /** Tunnels whose names are not claimed yet. */
   readonly provisional: number;
   /** Why it is no member; empty for one. */
@@ -96,6 +101,7 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
   readonly #membership: Membership;
   readonly #claims: EngineClaims;
   readonly #sweeper: Sweeper;
+  readonly #secondLook: SecondLook;
   readonly #file: ClusterFile;
   readonly #log = getLogger(["hub", "cluster"]);
   readonly #away = new Complaint();
@@ -116,6 +122,7 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
   #wasMember = false;
   #isLeaving = false;
   #renewedMs = -Infinity;
+  #roundTripMs = 0;
   #memberMs = performance.now();
   #forgotMs = performance.now();
   #fault = "";
@@ -136,6 +143,7 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
       membership: this.#membership,
       signal: this.#closing.signal,
     });
+    this.#secondLook = new SecondLook({ ...parts, membership: this.#membership });
     this.#claims = new EngineClaims({
       ...parts,
       membership: this.#membership,
@@ -178,6 +186,8 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
       state,
       engineAwayS: isAway ? (performance.now() - this.#memberMs) / 1000 : 0,
       hubs: this.#membership.hubs().length,
+      engineRoundTripS: this.#roundTripMs / 1000,
+      viewLagS: this.#membership.lagMs / 1000,
       provisional: this.#claims.pending,
       fault: isAway ? this.#fault || this.#claims.fault || "" : "",
     };
@@ -204,6 +214,11 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
 
   onChange(listener: (change: ViewChange) => void): Disposable {
     return this.#membership.onChange(listener);
+  }
+
+  /** To be told when another hub has not the tunnel of a server that it should have: the view may be old. */
+  lookAgain(name: ServerName): void {
+    if (!this.#closing.signal.aborted) this.#secondLook.look(name);
   }
 
   claim(info: ServerInfo, claimed: Claimed): Promise<Claim | Refusal> | Claim | Refusal {
@@ -303,7 +318,9 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
   async #renew(): Promise<void> {
     const session = this.#session!;
     const askedMs = performance.now();
-    if (!await this.#engine.renew(session)) return this.#joinAgain("Its session has ended");
+    const isThere = await this.#engine.renew(session);
+    this.#roundTripMs = performance.now() - askedMs;
+    if (!isThere) return this.#joinAgain("Its session has ended");
     await this.#checkEpoch();
     await this.#lookAtFiles(session);
     this.#renewedMs = askedMs;

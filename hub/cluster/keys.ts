@@ -36,6 +36,11 @@ export class ClusterKeys {
     this.epoch = `${this.prefix}epoch`;
   }
 
+  /** The records of all hubs begin so. */
+  get hubs(): string {
+    return `${this.prefix}hub/`;
+  }
+
   hub(session: string): string {
     return `${this.prefix}hub/${session}`;
   }

@@ -74,6 +74,9 @@ export class Membership {
   #engineId = "";
   #own = "";
   #epoch: Known<number> = { record: 0, revision: 0 };
+  /** A change by this hub that the watch has not shown yet. */
+  #expected: { readonly revision: number; readonly sinceMs: number } | undefined;
+  #lagMs = 0;
   #following: { readonly ending: AbortController; readonly done: Promise<void> } | undefined;
 
   constructor(options: MembershipOptions) {
@@ -94,6 +97,18 @@ export class Membership {
 
   set epoch(epoch: Known<number>) {
     if (epoch.revision >= this.#epoch.revision) this.#epoch = epoch;
+  }
+
+  /** How long the watch took to show the last change by this hub that was expected of it, or takes already. */
+  get lagMs(): number {
+    if (this.#expected === undefined) return this.#lagMs;
+    return Math.max(this.#lagMs, performance.now() - this.#expected.sinceMs);
+  }
+
+  /** This hub has changed something: the watch is going to show it. */
+  expect(revision: number): void {
+    if (this.#expected !== undefined || revision <= this.#from) return;
+    this.#expected = { revision, sinceMs: performance.now() };
   }
 
   hubs(): readonly HubRecord[] {
@@ -201,6 +216,7 @@ export class Membership {
           for (const change of changes) this.apply(change);
           // From this one again: the rest of its changes may not have come yet.
           this.#from = changes.at(-1)?.revision ?? this.#from;
+          this.#shown(this.#from);
           failures = 0;
         }
       } catch (error) {
@@ -236,6 +252,13 @@ export class Membership {
       if (!seen.has(key)) this.apply({ key, value: undefined, revision });
     }
     this.#from = revision + 1;
+    this.#shown(revision);
+  }
+
+  #shown(revision: number): void {
+    if (this.#expected === undefined || this.#expected.revision > revision) return;
+    this.#lagMs = performance.now() - this.#expected.sinceMs;
+    this.#expected = undefined;
   }
 
   /** For an engine whose revisions went back: what it says now is news. */

@@ -83,6 +83,31 @@ Deno.test("a server whose claim ends after the drain has begun is sent away, and
   assert.deepEqual((await engine.read(`${new ClusterKeys("test").prefix}at/`)).entries, []);
 });
 
+Deno.test("H16: a call that an old view sends to the wrong hub is the last one: the name is read again", async () => {
+  await using engine = new MemoryEngine();
+  const late = new GivenEngine(engine);
+  await using a = await member("a", late);
+  await using b = await member("b", new GivenEngine(engine));
+  await using c = await member("c", new GivenEngine(engine));
+  await using caller = await dialCalls(a.callAddress);
+  {
+    await using server = await dialTunnel(b.tunnelAddress, "edge-1");
+    await answers(caller, server, "edge-1");
+    await until("both links", () => a.links?.up === 2);
+    late.holdWatch = new Promise<never>(() => {});
+  }
+  await until("it to have left", () => b.cluster?.departureOf("edge-1")?.left !== undefined);
+  await using moved = await dialTunnel(c.tunnelAddress, "edge-1");
+  const refused = caller.recorder.request(encodeHeaderList([...CALL, ["x-hub-server", "edge-1"]]));
+  caller.flush();
+  const line = await caller.heard(new RegExp(`^headers ${refused.id} .*grpc-status`));
+  assert.match(line, /x-hub-forwarded=0/);
+  assert.equal(a.links?.forwarded.refused, 1);
+  await answers(caller, moved, "edge-1");
+  assert.deepEqual(a.links?.forwarded, { answered: 2, refused: 1, unknown: 0, stopped: 0 });
+  assert.deepEqual(a.cluster?.placesOf("edge-1").map(({ hub }) => hub.name), ["c"]);
+});
+
 Deno.test("a server that moves to another hub is called there at once", async () => {
   await using engine = new MemoryEngine();
   await using a = await member("a", new GivenEngine(engine));

@@ -39,6 +39,9 @@ export class OpenLink implements ConnectionEvents, PumpProtocol {
   readonly #resolveWornOut: (nothing: undefined) => void;
   readonly #targets = new Map<string, RemoteServer>();
   #lost: string | undefined;
+  /** When the ping was sent that has no answer yet. */
+  #pingedMs: number | undefined;
+  #rttMs: number | undefined;
   #isLeaving = false;
   #retiring = false;
 
@@ -76,6 +79,11 @@ export class OpenLink implements ConnectionEvents, PumpProtocol {
   /** Calls go on over it. */
   get calls(): number {
     return this.#connection.streamCount;
+  }
+
+  /** How long the last sign of life took; `undefined` before the first one. */
+  get rttMs(): number | undefined {
+    return this.#rttMs;
   }
 
   /** Bytes that wait, or whose rest has not come. */
@@ -127,6 +135,7 @@ export class OpenLink implements ConnectionEvents, PumpProtocol {
     if (this.#connection.isWornOut) this.#resolveWornOut(undefined);
     const isOver = this.#retiring || this.#isLeaving || this.#connection.isWornOut;
     if (isOver && this.calls === 0) return this.close("No call needs this link any more");
+    this.#pingedMs ??= performance.now();
     this.#connection.ping();
   }
 
@@ -171,7 +180,11 @@ export class OpenLink implements ConnectionEvents, PumpProtocol {
     this.close(`The other hub ended HTTP/2: ${errorName(code)} ${debug}`.trimEnd());
   }
 
-  onPong(): void {}
+  onPong(): void {
+    if (this.#pingedMs === undefined) return;
+    this.#rttMs = performance.now() - this.#pingedMs;
+    this.#pingedMs = undefined;
+  }
 
   onFault(error: unknown): void {
     getLogger(["hub", "links"]).error('A call over hub "{hub}" met a fault: {error}', {

@@ -29,6 +29,16 @@ export interface LinkState {
   readonly reason: string;
 }
 
+/** Numbers of the links of a hub, for metrics. */
+export interface LinkUsage {
+  /** Other hubs to which there is a link now. */
+  readonly up: number;
+  /** Other hubs to which there is none. */
+  readonly down: number;
+  /** Of each open link: the other hub's name, and how long the last sign of life took. */
+  readonly roundTrips: readonly { readonly hub: string; readonly rttMs: number }[];
+}
+
 export interface PeerLinksOptions {
   readonly view: Pick<ClusterView, "hubs" | "session" | "onChange">;
   readonly dialler: Pick<PeerDialler, "dial">;
@@ -79,6 +89,18 @@ export class PeerLinks {
   linkOf(session: string): OpenLink | undefined {
     const link = this.#neighbours.get(session)?.link;
     return link?.isOpen ? link : undefined;
+  }
+
+  get usage(): LinkUsage {
+    let up = 0;
+    const roundTrips: { hub: string; rttMs: number }[] = [];
+    for (const { link } of this.#neighbours.values()) {
+      if (!link?.isOpen) continue;
+      up++;
+      const { hub, rttMs } = link;
+      if (rttMs !== undefined) roundTrips.push({ hub, rttMs });
+    }
+    return { up, down: this.#neighbours.size - up, roundTrips };
   }
 
   /** Called when a link has opened or was lost. */

@@ -12,9 +12,11 @@ import { acceptLoop } from "../net/accept_loop.ts";
 import type { HubListener } from "../net/listen.ts";
 import type { ListenAddress, TlsIdentity } from "../net/listen_options.ts";
 import type { CallerConnection } from "../relay/caller_connection.ts";
+import type { ServerName } from "../registry/tunnel.ts";
+import { ForwardedCalls, type ForwardedCounts } from "./forwarded_calls.ts";
 import { type PeerCredentials, PeerDialler } from "./peer_dial.ts";
 import { PEER_PROTOCOL, type PeerHub } from "./peer_handshake.ts";
-import { PeerLinks } from "./peer_links.ts";
+import { type LinkUsage, PeerLinks } from "./peer_links.ts";
 import { PeerListener, type PeerListenerContext } from "./peer_listener.ts";
 import { certificateHash } from "./peer_proof.ts";
 
@@ -54,15 +56,28 @@ export async function peerCredentials(
   return { cert, key, secret, ca };
 }
 
+/** Numbers of a hub's links, for metrics. */
+export interface PeerUsage extends LinkUsage {
+  /** What became of the calls that this hub has forwarded. */
+  readonly forwarded: ForwardedCounts;
+}
+
 /** Links to other hubs, and the port where they dial. */
 export class PeerPort {
   readonly links: PeerLinks;
+  /** To be told of the calls of this hub's callers. */
+  readonly forwarded: ForwardedCalls;
   readonly #self: () => PeerHub;
   readonly #credentials: PeerCredentials;
   #listener: PeerListener | undefined;
   readonly #accepting = new AbortController();
 
-  constructor({ name, view }: PeerCluster, credentials: PeerCredentials) {
+  /** @param onStale Another hub does not have a server that the view shows there. */
+  constructor(
+    { name, view, onStale }: PeerCluster & { readonly onStale: (server: ServerName) => void },
+    credentials: PeerCredentials,
+  ) {
+    this.forwarded = new ForwardedCalls({ onStale });
     this.#credentials = credentials;
     this.#self = () => ({
       name,
@@ -89,6 +104,10 @@ export class PeerPort {
     acceptLoop(listener, (conn) => peers.serve(conn), { signal }).catch((error) =>
       getLogger(["hub", "links"]).error("No other hub can dial any more: {error}", { error })
     );
+  }
+
+  get usage(): PeerUsage {
+    return { ...this.links.usage, forwarded: this.forwarded.counts };
   }
 
   /** Other hubs that have a link to this one. */

@@ -5,12 +5,13 @@
  *     ghub_calls_in_flight 12
  *     ghub_tls_certificate_expiry_timestamp_seconds{file="hub.crt"} 1.8e9
  *
- * Whoever can reach the port can read it: there are no names of servers or operators in it.
+ * Whoever can reach the port can read it: there are no names of servers or operators in it. Names of
+ * hubs are.
  *
  * @see https://prometheus.io/docs/instrumenting/exposition_formats/
  * @module
  */
-import { Gauge, Registry } from "prom-client";
+import { Counter, Gauge, Registry } from "prom-client";
 import { HttpError } from "../../shared/http1/http_error.ts";
 import { errorResponse, okResponse } from "../../shared/websocket/upgrade.ts";
 import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
@@ -21,6 +22,8 @@ import { acceptLoop } from "../net/accept_loop.ts";
 import type { ListenAddress } from "../net/listen_options.ts";
 import type { ClusterUsage } from "../cluster/cluster.ts";
 import type { Usage } from "../limits/limits.ts";
+import type { PeerUsage } from "../links/peer_port.ts";
+import type { MemberState } from "../cluster/view.ts";
 import { listen } from "../net/listen.ts";
 import { probeResponse } from "../relay/probes.ts";
 import { readHead } from "../net/read_head.ts";
@@ -38,6 +41,8 @@ export interface MetricsOptions {
   readonly usage?: (() => Usage) | undefined;
   /** How it stands in its cluster, if it is a member of one. */
   readonly cluster?: (() => ClusterUsage) | undefined;
+  /** How its links to other hubs are, if it has any. */
+  readonly links?: (() => PeerUsage) | undefined;
   /** The certificate that is in use. */
   readonly certificate?: { readonly file: string; notAfter(): Date } | undefined;
   /** Whether the last reload put all parts in force; also before the first one. */
@@ -82,6 +87,16 @@ const CLUSTER: readonly [name: string, help: string, value: (usage: ClusterUsage
     "ghub_engine_away_seconds",
     "For how long the cluster's engine could not be asked.",
     ({ engineAwayS }) => engineAwayS,
+  ],
+  [
+    "ghub_engine_round_trip_seconds",
+    "How long the cluster's engine took for the last renewal of the hub's session.",
+    ({ engineRoundTripS }) => engineRoundTripS,
+  ],
+  [
+    "ghub_cluster_view_lag_seconds",
+    "How long the engine's watch took to show a claim of this hub, or takes already.",
+    ({ viewLagS }) => viewLagS,
   ],
   ["ghub_cluster_hubs", "Hubs of the cluster, this one too.", ({ hubs }) => hubs],
   [
@@ -129,7 +144,7 @@ export function startMetrics(options: MetricsOptions): Metrics {
   };
 }
 
-function collect({ usage, cluster, certificate, lastReloadGood }: MetricsOptions): Registry {
+function collect({ usage, cluster, links, certificate, lastReloadGood }: MetricsOptions): Registry {
   const registry = new Registry();
   const registers = [registry];
   new Gauge({
@@ -158,6 +173,8 @@ function collect({ usage, cluster, certificate, lastReloadGood }: MetricsOptions
       },
     });
   }
+  if (cluster !== undefined) collectState(registers, cluster);
+  if (links !== undefined) collectLinks(registers, links);
   if (lastReloadGood !== undefined) {
     new Gauge({
       name: "ghub_last_reload_successful",
@@ -181,6 +198,58 @@ function collect({ usage, cluster, certificate, lastReloadGood }: MetricsOptions
     });
   }
   return registry;
+}
+
+const STATES: readonly MemberState[] = ["joining", "member", "detached", "leaving"];
+
+function collectState(registers: Registry[], cluster: () => ClusterUsage): void {
+  new Gauge({
+    name: "ghub_cluster_state",
+    help: "1 for the state of the hub in its cluster, 0 for all others.",
+    labelNames: ["state"],
+    registers,
+    collect() {
+      const now = cluster().state;
+      for (const state of STATES) this.set({ state }, Number(state === now));
+    },
+  });
+}
+
+function collectLinks(registers: Registry[], links: () => PeerUsage): void {
+  new Gauge({
+    name: "ghub_links",
+    help: "Other hubs of the cluster, by whether this one has a link to them.",
+    labelNames: ["state"],
+    registers,
+    collect() {
+      const { up, down } = links();
+      this.set({ state: "up" }, up);
+      this.set({ state: "down" }, down);
+    },
+  });
+  new Gauge({
+    name: "ghub_link_round_trip_seconds",
+    help: "How long the last sign of life took on the link to a hub.",
+    labelNames: ["hub"],
+    registers,
+    collect() {
+      this.reset();
+      for (const { hub, rttMs } of links().roundTrips) this.set({ hub }, rttMs / 1000);
+    },
+  });
+  new Counter({
+    name: "ghub_forwarded_calls_total",
+    help: "Calls that this hub forwarded to other hubs: answered by the server, refused (nothing " +
+      "was delivered), of unknown outcome, or stopped by the caller or a hub.",
+    labelNames: ["outcome"],
+    registers,
+    collect() {
+      this.reset();
+      for (const [outcome, calls] of Object.entries(links().forwarded)) {
+        this.inc({ outcome }, calls);
+      }
+    },
+  });
 }
 
 async function answer(conn: PeerConn, registry: Registry, isReady: () => boolean): Promise<void> {

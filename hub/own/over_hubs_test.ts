@@ -7,56 +7,11 @@ import type {
   ghub_v1_ListHubsResponse as ListHubsResponse,
   ghub_v1_ListServersResponse as ListServersResponse,
 } from "../../shared/gen/types.ts";
-import { root } from "../../shared/grpc/root.ts";
-import { decodeMessage, encodeMessage } from "../../shared/grpc/service.ts";
-import { denoStream } from "../../shared/grpc_client/byte_stream.ts";
-import { Channel } from "../../shared/grpc_client/channel.ts";
 import { until } from "../../tests/support/until.ts";
+import { Asker } from "../testing/asker.ts";
 import { dialTunnel } from "../testing/dialled.ts";
 import { LinkedHubs } from "../testing/linked_hubs.ts";
 import { watchOverHubs } from "./over_hubs.ts";
-
-/** An operator at one hub. */
-class Asker implements AsyncDisposable {
-  readonly #channel: Channel;
-
-  private constructor(channel: Channel) {
-    this.#channel = channel;
-  }
-
-  static async dial(address: string): Promise<Asker> {
-    const { hostname, port } = new URL(`tcp://${address}`);
-    const conn = await Deno.connect({ hostname, port: Number(port) });
-    return new Asker(new Channel(denoStream(conn), { authority: "hub" }));
-  }
-
-  async *ask<T extends object>(
-    method: string,
-    request: object = {},
-    signal?: AbortSignal,
-  ): AsyncGenerator<T> {
-    const type = root.lookupService("ghub.v1.Hub").methods[method]!;
-    const call = this.#channel.call({
-      path: `/ghub.v1.Hub/${method}`,
-      ...(signal !== undefined && { signal }),
-    });
-    await call.send(encodeMessage(root.lookupType(`ghub.v1.${type.requestType}`), request));
-    await call.endSending();
-    const response = root.lookupType(`ghub.v1.${type.responseType}`);
-    for await (const message of call.messages()) yield decodeMessage<T>(response, message);
-    const { error } = await call.ended;
-    if (error !== undefined && !signal?.aborted) throw error;
-  }
-
-  async one<T extends object>(method: string, request: object = {}): Promise<T> {
-    for await (const answer of this.ask<T>(method, request)) return answer;
-    throw new Error("No answer");
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#channel[Symbol.asyncDispose]();
-  }
-}
 
 /** Hubs a and b, linked both ways. */
 async function begin() {

@@ -55,6 +55,20 @@ function encodeAnswer(fields: HeaderList, endStream: boolean, hop: TargetHop): U
   return encodeHeaderList(own);
 }
 
+/**
+ * What became of a call that another hub was to take further: the server has answered; it was not
+ * delivered, for sure; it was lost, and nobody knows how far it came; one of the two hubs or its caller
+ * ended it.
+ */
+export type ForwardedOutcome = "answered" | "refused" | "unknown" | "stopped";
+
+/** The same, as the other hub's trailers tell it. */
+export function forwardedOutcomeOf(fields: HeaderList): ForwardedOutcome {
+  if (firstValue(fields, HOP_FIELD) !== "hub") return "answered";
+  if (firstValue(fields, FORWARDED_FIELD) === "0") return "refused";
+  return statusOf(fields) === Status.UNAVAILABLE ? "unknown" : "stopped";
+}
+
 /** What the hub adds to an answer, as `headerListBytes` counts it. */
 export const HOP_LIST_BYTES: number = headerListBytes([[HOP_FIELD, "server"], [
   FORWARDED_FIELD,

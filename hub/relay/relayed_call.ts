@@ -37,6 +37,8 @@ import {
   brokenError,
   busyError,
   deadlineError,
+  type ForwardedOutcome,
+  forwardedOutcomeOf,
   HOP_LIST_BYTES,
   lostError,
   resetError,
@@ -127,6 +129,8 @@ export class RelayedCall implements StreamEvents, Expiring {
   #up: Direction | undefined;
   #down: Direction | undefined;
   #held: Held | undefined;
+  /** Only of a call that another hub takes further. */
+  #outcome: ForwardedOutcome = "stopped";
   #ended = false;
   #left = false;
 
@@ -162,6 +166,11 @@ export class RelayedCall implements StreamEvents, Expiring {
     const forwarding = this.#upstream?.forwarding;
     if (forwarding === undefined) return undefined;
     return `${forwarding.hub}/${forwarding.link}-${this.#farStream!.id}`;
+  }
+
+  /** What became of it at another hub, to be asked at its end; `undefined` if it did not leave this one for another. */
+  get forwardedOutcome(): ForwardedOutcome | undefined {
+    return this.#upstream?.hop === "peer" ? this.#outcome : undefined;
   }
 
   /** Starts the call's deadline. */
@@ -218,15 +227,18 @@ export class RelayedCall implements StreamEvents, Expiring {
     }
     const block = answerBlock(fields, { endStream, repeated, hop });
     this.#near.connection.headers(this.#nearStream, block, endStream);
-    if (endStream) this.#answered(statusOf(fields), "");
+    if (!endStream) return;
+    if (hop === "peer") this.#outcome = forwardedOutcomeOf(fields);
+    this.#answered(statusOf(fields), "");
   }
 
   onData(stream: Stream, piece: Uint8Array, endStream: boolean): void {
     if (stream === this.#farStream) {
       this.bytesDown += piece.length;
       this.#down!.pass(piece, endStream);
-      if (endStream) this.#answered(Status.UNKNOWN, "The server ended without a status");
-      return;
+      if (!endStream) return;
+      this.#outcome = "unknown";
+      return this.#answered(Status.UNKNOWN, "The server ended without a status");
     }
     this.bytesUp += piece.length;
     if (this.#up !== undefined) return this.#up.pass(piece, endStream);
@@ -374,9 +386,12 @@ export class RelayedCall implements StreamEvents, Expiring {
   /** What a reset of the server's stream means. */
   #farLost(code: number, by: "peer" | "us"): [RpcError, { forwarded: boolean }] {
     const { name, lost, forwarding } = this.#upstream!;
+    this.#outcome = "unknown";
     if (lost !== undefined) return [lostError(name, lost, forwarding?.hub), { forwarded: true }];
     if (by === "us") return [brokenError(name, code), { forwarded: true }];
-    return [resetError(name, code), { forwarded: code !== ErrorCode.REFUSED_STREAM }];
+    const forwarded = code !== ErrorCode.REFUSED_STREAM;
+    if (!forwarded) this.#outcome = "refused";
+    return [resetError(name, code), { forwarded }];
   }
 
   #update(): void {

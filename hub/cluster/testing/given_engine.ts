@@ -22,6 +22,10 @@ export class GivenEngine implements Engine {
   hold: Promise<void> | undefined;
   /** How many do. */
   held = 0;
+  /** How many there were. */
+  committed = 0;
+  /** What the watch tells waits for this. */
+  holdWatch: Promise<void> | undefined;
   #leave = new AbortController();
 
   constructor(engine: Engine) {
@@ -56,6 +60,7 @@ export class GivenEngine implements Engine {
     this.held++;
     await this.hold;
     this.held--;
+    this.committed++;
     return await this.#engine.commit(txn);
   }
 
@@ -70,10 +75,20 @@ export class GivenEngine implements Engine {
     signal: AbortSignal,
   ): AsyncGenerator<readonly KeyChange[]> {
     this.#check();
-    yield* this.#engine.watch(prefix, from, AbortSignal.any([signal, this.#leave.signal]));
+    const until = AbortSignal.any([signal, this.#leave.signal]);
+    for await (const changes of this.#engine.watch(prefix, from, until)) {
+      await this.#untilTold(until);
+      yield changes;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
+
+  async #untilTold(until: AbortSignal): Promise<void> {
+    if (this.holdWatch === undefined) return;
+    const over = new Promise<void>((resolve) => until.addEventListener("abort", () => resolve()));
+    await Promise.race([this.holdWatch, until.aborted ? undefined : over]);
+  }
 
   #check(): void {
     if (this.isAway) throw new EngineError("away", "Taken away by the test");
