@@ -20,7 +20,7 @@ import {
   type Operator,
   type TunnelRequest,
 } from "../auth/identity.ts";
-import { Throttle } from "../auth/throttle.ts";
+import { type JointGuesses, Throttle } from "../auth/throttle.ts";
 import { hostOf, type Peer } from "../net/peer.ts";
 import type { Refusal } from "../registry/refusal.ts";
 import { expiredError, plaintextError, tooManyError, tooManyRefusal } from "./access_errors.ts";
@@ -36,6 +36,8 @@ export interface AuthenticatorOptions {
   readonly allowPlaintextCalls: boolean;
   /** A peer that comes from loopback is on this machine: auth/loopback_trust.ts. @default true */
   readonly trustLoopback?: boolean;
+  /** Wrong credentials that other workers of this process count as well. @default it counts alone */
+  readonly guesses?: JointGuesses | undefined;
 }
 
 /** Lets in, or says why not. Callers that were let in stand in the heads of their calls: no map of them. */
@@ -43,10 +45,13 @@ export class Authenticator {
   readonly #auth: Auth;
   readonly #allowPlaintext: boolean;
   readonly #trustLoopback: boolean;
-  readonly #throttle = new Throttle();
+  readonly #throttle: Throttle;
   #epoch = 0;
 
-  constructor({ auth, allowPlaintextCalls, trustLoopback = true }: AuthenticatorOptions) {
+  constructor(
+    { auth, allowPlaintextCalls, trustLoopback = true, guesses }: AuthenticatorOptions,
+  ) {
+    this.#throttle = new Throttle({ joint: guesses });
     this.#auth = auth;
     this.#allowPlaintext = allowPlaintextCalls;
     this.#trustLoopback = trustLoopback;

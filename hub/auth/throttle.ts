@@ -11,6 +11,7 @@
  *
  * @module
  */
+import type { SharedTally } from "../../shared/memory/shared_tally.ts";
 import { networkOf } from "../net/network.ts";
 
 /** Wrong credentials of an address that are answered at once. */
@@ -25,6 +26,14 @@ export const MAX_HOLD_MS = 5_000;
 export const MAX_HELD_PER_ADDRESS = 32;
 /** And for all: they take a part of the handshakes that may be under way. */
 export const MAX_HELD = 256;
+
+/** What is counted by address. */
+interface Guesses {
+  /** A credential was wrong. @returns How many are still answered at once; below 0 time is owed. */
+  take(network: string): number;
+  /** Holds an answer back, if one more may be. */
+  hold(network: string): Disposable | undefined;
+}
 
 interface Bucket {
   /** Wrong ones that are still answered at once, at `atMs`; below 0 they owe time. */
@@ -41,8 +50,18 @@ export interface ThrottleOptions {
   readonly maxAddresses?: number;
   /** @default MAX_HELD_PER_ADDRESS */
   readonly maxHeld?: number;
+  /** What other workers of this process count as well. @default it counts alone */
+  readonly joint?: JointGuesses | undefined;
   /** @default performance.now */
   readonly now?: () => number;
+}
+
+/** What all workers of a process count together: the same as one loop, in memory that they share. */
+export interface JointGuesses {
+  /** When the bucket of an address will be full, by `performance.timeOrigin` and `now`. */
+  readonly full: SharedTally;
+  /** Answers that are held back, by address. */
+  readonly held: SharedTally;
 }
 
 /** When the answer to a wrong credential is given. */
@@ -57,37 +76,63 @@ export type ThrottleAnswer =
  * all waits.
  */
 export class Throttle implements Disposable {
-  readonly #buckets = new Map<string, Bucket>();
-  readonly #burst: number;
-  readonly #max: number;
-  readonly #maxHeld: number;
-  readonly #now: () => number;
+  readonly #guesses: Guesses;
   /** Ends a wait early. */
   readonly #held = new Set<() => void>();
 
   constructor(options: ThrottleOptions = {}) {
-    this.#burst = options.burst ?? BURST;
-    this.#max = options.maxAddresses ?? MAX_ADDRESSES;
-    this.#maxHeld = options.maxHeld ?? MAX_HELD_PER_ADDRESS;
-    this.#now = options.now ?? (() => performance.now());
+    const { burst = BURST, maxHeld = MAX_HELD_PER_ADDRESS, joint } = options;
+    this.#guesses = joint === undefined
+      ? new OwnGuesses({ ...options, burst, maxHeld })
+      : new GuessesOfAll(joint, { burst, maxHeld });
   }
 
   /** A credential from there was wrong. */
   failed(address: string): ThrottleAnswer {
-    const bucket = this.#take(networkOf(address));
-    if (bucket.left >= 0) return { answer: "now" };
-    const waitMs = Math.ceil(-bucket.left * 1000 / PER_SECOND);
-    if (bucket.held >= this.#maxHeld || this.#held.size >= MAX_HELD) {
-      return { answer: "too many", waitMs };
-    }
-    return { answer: "later", waitMs, until: this.#hold(bucket, waitMs) };
+    const network = networkOf(address);
+    const left = this.#guesses.take(network);
+    if (left >= 0) return { answer: "now" };
+    const waitMs = Math.ceil(-left * 1000 / PER_SECOND);
+    const place = this.#guesses.hold(network);
+    if (place === undefined) return { answer: "too many", waitMs };
+    return { answer: "later", waitMs, until: this.#hold(place, waitMs) };
   }
 
   [Symbol.dispose](): void {
     for (const end of this.#held) end();
   }
 
-  #take(network: string): Bucket {
+  #hold(place: Disposable, waitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.#held.delete(end);
+        place[Symbol.dispose]();
+        resolve();
+      };
+      const timer = setTimeout(end, waitMs);
+      this.#held.add(end);
+    });
+  }
+}
+
+/** Those of one loop. */
+class OwnGuesses implements Guesses {
+  readonly #buckets = new Map<string, Bucket>();
+  readonly #burst: number;
+  readonly #max: number;
+  readonly #maxHeld: number;
+  readonly #now: () => number;
+  #held = 0;
+
+  constructor(options: ThrottleOptions & { readonly burst: number; readonly maxHeld: number }) {
+    this.#burst = options.burst;
+    this.#max = options.maxAddresses ?? MAX_ADDRESSES;
+    this.#maxHeld = options.maxHeld;
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  take(network: string): number {
     const now = this.#now();
     // The same object for as long as it is remembered: answers that are held back count in it.
     const bucket = this.#buckets.get(network) ?? { left: this.#burst, atMs: now, held: 0 };
@@ -98,20 +143,50 @@ export class Throttle implements Disposable {
     bucket.left = Math.max(-MAX_HOLD_MS / 1000 * PER_SECOND, saved - 1);
     bucket.atMs = now;
     this.#buckets.set(network, bucket);
-    return bucket;
+    return bucket.left;
   }
 
-  #hold(bucket: Bucket, waitMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const end = () => {
-        clearTimeout(timer);
-        this.#held.delete(end);
+  hold(network: string): Disposable | undefined {
+    const bucket = this.#buckets.get(network)!;
+    if (bucket.held >= this.#maxHeld || this.#held >= MAX_HELD) return undefined;
+    bucket.held++;
+    this.#held++;
+    return {
+      [Symbol.dispose]: () => {
         bucket.held--;
-        resolve();
-      };
-      const timer = setTimeout(end, waitMs);
-      this.#held.add(end);
-      bucket.held++;
-    });
+        this.#held--;
+      },
+    };
+  }
+}
+
+/** Those of all workers. An address whose bucket is full again takes no place. */
+class GuessesOfAll implements Guesses {
+  readonly #joint: JointGuesses;
+  readonly #burst: number;
+  readonly #maxHeld: number;
+
+  constructor(joint: JointGuesses, { burst, maxHeld }: { burst: number; maxHeld: number }) {
+    this.#joint = joint;
+    this.#burst = burst;
+    this.#maxHeld = maxHeld;
+  }
+
+  take(network: string): number {
+    const now = performance.timeOrigin + performance.now();
+    const { full } = this.#joint;
+    if (full.size >= MAX_ADDRESSES) full.forget((fullAtMs) => fullAtMs <= now);
+    const mostMs = this.#burst * 1000 / PER_SECOND + MAX_HOLD_MS;
+    const fullAtMs = full.update(
+      network,
+      (before) => Math.min(Math.max(now, before) + 1000 / PER_SECOND, now + mostMs),
+    );
+    return this.#burst - (fullAtMs - now) / 1000 * PER_SECOND;
+  }
+
+  hold(network: string): Disposable | undefined {
+    const { held } = this.#joint;
+    const isHeld = held.take(network, (own, all) => own < this.#maxHeld && all < MAX_HELD);
+    return isHeld ? { [Symbol.dispose]: () => void held.add(network, -1) } : undefined;
   }
 }

@@ -16,7 +16,7 @@
  *
  * @module
  */
-import { FairShare } from "../../shared/async/fair_share.ts";
+import { FairShare, type Places } from "../../shared/async/fair_share.ts";
 
 /** Nobody is counted who could take more: callers and handshakes together are fewer. */
 const ENOUGH = 12_288;
@@ -42,16 +42,25 @@ export function openFileLimit(enough: number = ENOUGH): number {
   }
 }
 
+/** Makes the places of a kind. */
+export type MakePlaces = (kind: PlaceKind, total: number) => Places;
+
+/** What connections take a place of. */
+export type PlaceKind = "files" | "callers" | "handshakes" | "tlsHandshakes";
+
 /** What is shared of the files. Each connection takes its place here, and one of its kind. */
 export class ConnectionPlaces {
-  readonly #all: FairShare;
-  readonly #callers: FairShare;
-  readonly #handshakes: FairShare;
-  readonly #tlsHandshakes: FairShare;
+  readonly #all: Places;
+  readonly #callers: Places;
+  readonly #handshakes: Places;
+  readonly #tlsHandshakes: Places;
   readonly #isLimited: boolean;
   #answers = 0;
 
-  /** @param openFiles Those that may be open in addition to what is open already. */
+  /**
+   * @param openFiles Those that may be open in addition to what is open already.
+   * @param make How places are counted. @default in this loop
+   */
   constructor(
     openFiles: number,
     { maxCallers, maxHandshakes, maxTlsHandshakes }: {
@@ -59,13 +68,14 @@ export class ConnectionPlaces {
       readonly maxHandshakes: number;
       readonly maxTlsHandshakes: number;
     },
+    make: MakePlaces = (_kind, total) => new FairShare(total),
   ) {
     const files = Math.max(0, openFiles - OWN_FILES);
     this.#isLimited = Number.isFinite(files);
-    this.#all = new FairShare(files);
-    this.#callers = new FairShare(Math.min(maxCallers, Math.ceil(files / 2)));
-    this.#handshakes = new FairShare(Math.min(maxHandshakes, Math.ceil(files / 8)));
-    this.#tlsHandshakes = new FairShare(Math.min(maxTlsHandshakes, Math.ceil(files / 8)));
+    this.#all = make("files", files);
+    this.#callers = make("callers", Math.min(maxCallers, Math.ceil(files / 2)));
+    this.#handshakes = make("handshakes", Math.min(maxHandshakes, Math.ceil(files / 8)));
+    this.#tlsHandshakes = make("tlsHandshakes", Math.min(maxTlsHandshakes, Math.ceil(files / 8)));
   }
 
   /** For a connection that shakes hands by TLS; after that it takes one of the other places. */

@@ -10,6 +10,7 @@
  *
  * @module
  */
+import type { SharedTally } from "../../shared/memory/shared_tally.ts";
 import { networkOf } from "../net/network.ts";
 import { hostOf } from "../net/peer.ts";
 
@@ -23,15 +24,22 @@ export const MAX_REFUSED_ADDRESSES = 10_000;
 const OTHERS = "";
 
 /** Counts by address. */
-export class RefusedCalls {
-  readonly #counts = new Map<string, number>();
-
+export interface RefusedCallCount {
   /**
    * Counts a call that is refused.
    *
    * @param remoteAddress `host:port`.
    * @returns Whether there were too many from there.
    */
+  isOneTooMany(remoteAddress: string): boolean;
+  /** To be called once a second. */
+  tick(): void;
+}
+
+/** The calls of one loop. */
+export class RefusedCalls implements RefusedCallCount {
+  readonly #counts = new Map<string, number>();
+
   isOneTooMany(remoteAddress: string): boolean {
     const network = networkOf(hostOf(remoteAddress));
     const isCounted = this.#counts.has(network) || this.#counts.size < MAX_REFUSED_ADDRESSES;
@@ -44,5 +52,23 @@ export class RefusedCalls {
   /** Begins a new second. */
   tick(): void {
     this.#counts.clear();
+  }
+}
+
+/** The calls of all workers of a process; a second begins for all of them together. */
+export class JointRefusedCalls implements RefusedCallCount {
+  readonly #counts: SharedTally;
+
+  constructor(counts: SharedTally) {
+    this.#counts = counts;
+    this.tick();
+  }
+
+  isOneTooMany(remoteAddress: string): boolean {
+    return this.#counts.add(networkOf(hostOf(remoteAddress)), 1) > MAX_REFUSED_PER_ADDRESS;
+  }
+
+  tick(): void {
+    this.#counts.beginPeriod(Math.floor(Date.now() / 1_000));
   }
 }

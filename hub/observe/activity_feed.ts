@@ -12,7 +12,7 @@ import type {
 } from "../../shared/gen/types.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
-import { FairShare } from "../../shared/async/fair_share.ts";
+import { FairShare, type Places } from "../../shared/async/fair_share.ts";
 import { duration, timestamp } from "../../shared/grpc/proto_time.ts";
 
 /** Events of the past that a new watcher can ask for. */
@@ -70,6 +70,8 @@ export interface ActivityOptions {
   readonly maxQueued?: number;
   /** @default MAX_WATCHERS */
   readonly maxWatchers?: number;
+  /** What watchers take a place of. @default `maxWatchers` places of this feed alone */
+  readonly places?: Places | undefined;
   /** @default Date.now */
   readonly now?: () => number;
 }
@@ -126,7 +128,7 @@ export class ActivityFeed {
   readonly #maxHistory: number;
   readonly #maxQueued: number;
   readonly #maxWatchers: number;
-  readonly #places: FairShare;
+  readonly #places: Places;
   readonly #now: () => number;
   #seq = 0;
   #closed = false;
@@ -135,7 +137,7 @@ export class ActivityFeed {
     this.#maxHistory = options.maxHistory ?? MAX_HISTORY;
     this.#maxQueued = options.maxQueued ?? MAX_QUEUED;
     this.#maxWatchers = options.maxWatchers ?? MAX_ACTIVITY_WATCHERS;
-    this.#places = new FairShare(this.#maxWatchers);
+    this.#places = options.places ?? new FairShare(this.#maxWatchers);
     this.#now = options.now ?? Date.now;
   }
 

@@ -16,6 +16,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status, type StatusCode, type StatusName, statusName } from "../../shared/grpc/status.ts";
+import type { SharedTally } from "../../shared/memory/shared_tally.ts";
 import type { Http2Error } from "../../shared/http2/frames.ts";
 import { safeJson } from "../../shared/text/safe_json.ts";
 import type { ActivityFeed } from "./activity_feed.ts";
@@ -37,6 +38,14 @@ export interface JournalOptions {
   readonly activity: ActivityFeed;
   readonly audit: Audit;
   nextId(): string;
+  /** Set where several workers of one process tell what happens. @default it is alone */
+  readonly joint?: JointLog | undefined;
+}
+
+/** What workers of one process have together. */
+export interface JointLog {
+  /** See `RefusedLinesOptions.joint`. */
+  readonly refusedLines: SharedTally;
 }
 
 /** Tells the audit, the activity feed and the log what happened. Nothing here waits or throws. */
@@ -44,9 +53,16 @@ export class EventLog {
   readonly #activity: ActivityFeed;
   readonly #audit: Audit;
   readonly #nextId: () => string;
-  readonly #refused = new RefusedLines({ onSum: (sum) => this.#refusedOften(sum) });
+  /** Hubs between which a call is forwarded are one to everybody else. */
+  readonly #isWorker: boolean;
+  readonly #refused: RefusedLines;
 
-  constructor({ activity, audit, nextId }: JournalOptions) {
+  constructor({ activity, audit, nextId, joint }: JournalOptions) {
+    this.#isWorker = joint !== undefined;
+    this.#refused = new RefusedLines({
+      onSum: (sum) => this.#refusedOften(sum),
+      joint: joint?.refusedLines,
+    });
     this.#activity = activity;
     this.#audit = audit;
     this.#nextId = nextId;
@@ -151,6 +167,8 @@ export class EventLog {
   }
 
   callEnded(call: RelayedCall, status: StatusCode, reason: string): void {
+    // The worker to which the caller is connected tells it.
+    if (this.#isWorker && call.isForwarded) return;
     const { server, head, bytesUp, bytesDown } = call;
     const durationUs = Math.round((performance.now() - call.startedMs) * 1e3);
     const id = this.#nextId();
@@ -176,7 +194,7 @@ export class EventLog {
     const why = reason === "" ? "" : `,"reason":${safeJson(reason)}`;
     const hub = from !== undefined
       ? `,"from":${safeJson(from)}`
-      : via !== undefined
+      : via !== undefined && !this.#isWorker
       ? `,"via":${safeJson(via)}`
       : "";
     this.#audit.recordJson(
@@ -216,7 +234,7 @@ export class EventLog {
       ...numbers,
       status: statusName(status),
       ...(reason !== "" && { reason }),
-      ...(via !== undefined && { via }),
+      ...(via !== undefined && !this.#isWorker && { via }),
       id,
     });
   }

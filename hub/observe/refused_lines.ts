@@ -11,6 +11,7 @@
  * @module
  */
 import type { StatusName } from "../../shared/grpc/status.ts";
+import type { SharedTally } from "../../shared/memory/shared_tally.ts";
 import { networkOf } from "../net/network.ts";
 import { hostOf } from "../net/peer.ts";
 
@@ -46,6 +47,13 @@ export interface RefusedSum extends Refused {
 
 export interface RefusedLinesOptions {
   onSum(sum: RefusedSum): void;
+  /**
+   * Lines of all workers of this process, by who had them. A period begins for all of them together;
+   * each tells the sums of what it has refused itself.
+   *
+   * @default the lines of this loop alone
+   */
+  readonly joint?: SharedTally | undefined;
   /** @default Date.now */
   readonly now?: () => number;
 }
@@ -56,11 +64,13 @@ export class RefusedLines {
   readonly #now: () => number;
   /** Lines of this period, by who had them. */
   readonly #own = new Map<string, number>();
+  readonly #joint: SharedTally | undefined;
   #lines = 0;
   readonly #sums = new Map<string, RefusedSum & { times: number }>();
   #begunMs: number;
 
-  constructor({ onSum, now = Date.now }: RefusedLinesOptions) {
+  constructor({ onSum, joint, now = Date.now }: RefusedLinesOptions) {
+    this.#joint = joint;
     this.#onSum = onSum;
     this.#now = now;
     this.#begunMs = now();
@@ -70,14 +80,26 @@ export class RefusedLines {
   take(refused: Refused): boolean {
     const network = networkOf(hostOf(refused.peer));
     const source = refused.who === "" ? network : `"${refused.who}"`;
-    const own = this.#own.get(source) ?? 0;
-    if (own < LINES_PER_SOURCE && this.#lines < MAX_LINES) {
-      this.#own.set(source, own + 1);
-      this.#lines++;
+    if (
+      this.#joint === undefined ? this.#takeLine(source) : this.#takeJointLine(this.#joint, source)
+    ) {
       return true;
     }
     this.#count(refused, network);
     return false;
+  }
+
+  #takeLine(source: string): boolean {
+    const own = this.#own.get(source) ?? 0;
+    if (!mayHaveLine(own, this.#lines)) return false;
+    this.#own.set(source, own + 1);
+    this.#lines++;
+    return true;
+  }
+
+  #takeJointLine(joint: SharedTally, source: string): boolean {
+    joint.beginPeriod(Math.floor(this.#now() / PERIOD_MS));
+    return joint.take(source, mayHaveLine);
   }
 
   /** To be called once a second. */
@@ -113,4 +135,8 @@ export class RefusedLines {
     }
     sum.times++;
   }
+}
+
+function mayHaveLine(own: number, all: number): boolean {
+  return own < LINES_PER_SOURCE && all < MAX_LINES;
 }

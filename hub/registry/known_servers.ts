@@ -70,7 +70,7 @@ const TRIM = `
 const HUB_ENDED = "The hub ended";
 
 /** What is written of a name: it is here, or how it left. */
-interface Row extends Departure {
+export interface KnownRow extends Departure {
   readonly online: boolean;
 }
 
@@ -87,16 +87,25 @@ export interface DepartureView {
   pick(name: ServerName): Tunnel | undefined;
 }
 
+/** What remembers the servers that the hub knows. */
+export interface ServerMemory extends Disposable {
+  /** Who was known at the start, the one that left first at the front. */
+  readonly departures: readonly Departure[];
+  /** To be told what happens in the registry, after it has. */
+  onChange(event: RegistryEvent, registry: DepartureView): void;
+  /** To be called once a second. */
+  flush(): void;
+}
+
 /** The servers that the hub knows, kept in a file over its restarts. */
-export class KnownServers implements Disposable {
-  /** Who was known when the file was opened, the one that left first at the front. */
+export class KnownServers implements ServerMemory {
   readonly departures: readonly Departure[];
   readonly #db: DatabaseSync;
   readonly #upsert: StatementSync;
   readonly #alive: StatementSync;
   readonly #max: number;
   readonly #now: () => number;
-  readonly #dirty = new Map<ServerName, Row>();
+  readonly #dirty = new Map<ServerName, KnownRow>();
   #sinceTrim = 0;
   #aliveMs = -Infinity;
   #complainedMs = -Infinity;
@@ -162,15 +171,16 @@ export class KnownServers implements Disposable {
     }
   }
 
-  /** To be told what happens in the registry, after it has. */
   onChange(event: RegistryEvent, registry: DepartureView): void {
-    const { name } = event.type === "flapping" ? event.holder : event.tunnel.info;
-    const here = registry.pick(name);
-    const left = registry.departure(name);
-    if (here !== undefined) this.#dirty.set(name, present(here, left));
-    else if (left !== undefined) this.#dirty.set(name, { ...left, online: false });
+    const row = knownRowOf(event, registry);
+    if (row !== undefined) this.write(row, event.type === "added");
+  }
+
+  /** Writes a row; at once, or with the next flush. */
+  write(row: KnownRow, atOnce: boolean): void {
+    this.#dirty.set(row.info.name, row);
     // At once (20 µs): a hub that is killed a moment later must not have forgotten a new name.
-    if (event.type === "added") this.flush();
+    if (atOnce) this.flush();
   }
 
   /** Writes what has changed. To be called once a second; it takes milliseconds, and never throws. */
@@ -215,7 +225,7 @@ export class KnownServers implements Disposable {
     this.#db.close();
   }
 
-  #write({ info, generation, owner, lastSeenMs, reason, flaps, rttMs, online }: Row): void {
+  #write({ info, generation, owner, lastSeenMs, reason, flaps, rttMs, online }: KnownRow): void {
     this.#upsert.run(
       info.name,
       JSON.stringify(info.labels),
@@ -238,7 +248,16 @@ export class KnownServers implements Disposable {
   }
 }
 
-function present(tunnel: Tunnel, left: Departure | undefined): Row {
+/** What is to be written after something has happened in the registry. */
+export function knownRowOf(event: RegistryEvent, registry: DepartureView): KnownRow | undefined {
+  const { name } = event.type === "flapping" ? event.holder : event.tunnel.info;
+  const here = registry.pick(name);
+  const left = registry.departure(name);
+  if (here !== undefined) return present(here, left);
+  return left && { ...left, online: false };
+}
+
+function present(tunnel: Tunnel, left: Departure | undefined): KnownRow {
   return {
     info: tunnel.info,
     generation: tunnel.generation,

@@ -9,7 +9,8 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { RENEWAL_WAIT_MS } from "../../shared/registration/renewing.ts";
-import { isWithinShare } from "../../shared/async/fair_share.ts";
+import { isWithinShare, type Places } from "../../shared/async/fair_share.ts";
+import type { SharedTally } from "../../shared/memory/shared_tally.ts";
 import { FlapRule } from "./flap_rule.ts";
 import { NamesAway } from "./names_away.ts";
 import type { Refusal } from "./refusal.ts";
@@ -70,8 +71,18 @@ export interface RegistryOptions {
   readonly maxAway?: number;
   /** @default MAX_WAITERS */
   readonly maxWaiters?: number;
+  /** What other workers of this process share with it. @default it is alone */
+  readonly joint?: JointServers | undefined;
   /** A clock in milliseconds that never goes back. @default performance.now */
   readonly now?: () => number;
+}
+
+/** What the registries of all workers of a process count together. */
+export interface JointServers {
+  /** Names that are here, by owner. */
+  readonly held: SharedTally;
+  /** `MAX_WAITERS` of them. */
+  readonly waiting: Places;
 }
 
 /** All about one name. */
@@ -105,6 +116,7 @@ export class Registry<T extends Tunnel = Tunnel> {
   readonly #idle: NamesAway;
   /** How many of the others each owner has. */
   readonly #held = new Map<string, number>();
+  readonly #joint: JointServers | undefined;
   readonly #waiters: WaitQueue<T>;
   readonly #listeners = new Set<(event: RegistryEvent<T>) => void>();
   readonly #maxServers: number;
@@ -116,7 +128,8 @@ export class Registry<T extends Tunnel = Tunnel> {
   constructor(options: RegistryOptions = {}) {
     this.#maxServers = options.maxServers ?? MAX_SERVERS;
     this.#idle = new NamesAway(options.maxAway ?? MAX_AWAY);
-    this.#waiters = new WaitQueue(options.maxWaiters ?? MAX_WAITERS);
+    this.#joint = options.joint;
+    this.#waiters = new WaitQueue(options.maxWaiters ?? MAX_WAITERS, this.#joint?.waiting);
     this.#now = options.now ?? (() => performance.now());
     for (const departure of options.departures ?? []) {
       const { info: { name }, owner = "" } = departure;
@@ -136,8 +149,9 @@ export class Registry<T extends Tunnel = Tunnel> {
     const { name, instance } = info;
     const holder = this.pick(name);
     if (holder === undefined) {
-      const own = this.#held.get(owner) ?? 0;
-      const free = this.#maxServers - (this.#entries.size - this.#idle.size);
+      const own = this.#joint?.held.of(owner) ?? this.#held.get(owner) ?? 0;
+      const free = this.#maxServers -
+        (this.#joint?.held.sum ?? this.#entries.size - this.#idle.size);
       if (isWithinShare(own, free)) return undefined;
       const why = free <= 0
         ? `the hub has ${this.#maxServers} servers, its limit`
@@ -346,6 +360,7 @@ export class Registry<T extends Tunnel = Tunnel> {
 
   /** A name has its first tunnel, or another owner, or no tunnel any more. */
   #hold(owner: string, by: 1 | -1): void {
+    this.#joint?.held.add(owner, by);
     const held = (this.#held.get(owner) ?? 0) + by;
     if (held > 0) this.#held.set(owner, held);
     else this.#held.delete(owner);

@@ -5,7 +5,7 @@
  */
 import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
-import { FairShare } from "../../shared/async/fair_share.ts";
+import { FairShare, type Places } from "../../shared/async/fair_share.ts";
 import { ERROR_DOMAIN, exhausted } from "../errors.ts";
 import type { ServerName, Tunnel } from "./tunnel.ts";
 
@@ -25,13 +25,14 @@ interface Waiter<T> {
 export class WaitQueue<T extends Tunnel> {
   /** In the order in which they came. */
   readonly #waiters = new Set<Waiter<T>>();
-  readonly #places: FairShare;
+  readonly #places: Places;
   readonly #max: number;
   #closed = false;
 
-  constructor(max: number) {
+  /** @param places What calls that wait take a place of: `max` in all. */
+  constructor(max: number, places: Places = new FairShare(max)) {
     this.#max = max;
-    this.#places = new FairShare(max);
+    this.#places = places;
   }
 
   /** Calls that wait now. */

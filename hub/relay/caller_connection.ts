@@ -19,7 +19,7 @@ import type { CallRouter, Routed } from "../access/call_router.ts";
 import { errorBlock } from "./answer_headers.ts";
 import { type PumpProtocol, type Socket, SocketPump } from "../peer/socket_pump.ts";
 import { HealthProbe, isHealthProbe, probeAnswer } from "./probes.ts";
-import { MAX_REFUSED_PER_CONNECTION, type RefusedCalls } from "../limits/refused_calls.ts";
+import { MAX_REFUSED_PER_CONNECTION, type RefusedCallCount } from "../limits/refused_calls.ts";
 import { CallHeaders } from "../access/call_head.ts";
 import { ReceiveBudget } from "../peer/receive_budget.ts";
 import type { Peer } from "../net/peer.ts";
@@ -50,7 +50,7 @@ export interface RelayContext extends RelayedCallContext {
   readonly router: Pick<CallRouter, "identify" | "route" | "waitFor">;
   readonly observers: readonly CallerObserver[];
   /** Calls that are refused, by address: see `limits/refused_calls.ts`. */
-  readonly refused: RefusedCalls;
+  readonly refused: RefusedCallCount;
   readonly maxStreams: number;
   /** The other hub whose calls come here, and the limits that fit it. @default a caller */
   readonly forwarder?: Forwarder | undefined;

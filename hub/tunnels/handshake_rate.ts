@@ -35,6 +35,17 @@ export interface AdmissionOptions {
   readonly now?: () => number;
 }
 
+/** Lets in `perSecond` tunnels in a second, and tells the others when there is room. */
+export interface AdmissionRate {
+  readonly perSecond: number;
+  /**
+   * `undefined` to come in, else the whole seconds after which to try again.
+   *
+   * @param who The entry of the auth file, or the token, whose server asks.
+   */
+  retryAfterS(who: string): number | undefined | Promise<number | undefined>;
+}
+
 /** Somebody who asks. */
 interface Asker {
   /** Its admissions of the last second. */
@@ -45,7 +56,7 @@ interface Asker {
 }
 
 /** Guarantee: no second, wherever it begins, sees more than `perSecond` admissions. */
-export class HandshakeRate {
+export class HandshakeRate implements AdmissionRate {
   readonly perSecond: number;
   readonly #now: () => number;
   /** The last `perSecond` admissions, as a ring: when each was, and whose. */
@@ -65,11 +76,6 @@ export class HandshakeRate {
     this.#times = new Float64Array(perSecond).fill(-Infinity);
   }
 
-  /**
-   * `undefined` to come in, else the whole seconds after which to try again.
-   *
-   * @param who The entry of the auth file, or the token, whose server asks.
-   */
   retryAfterS(who: string): number | undefined {
     const nowMs = this.#now();
     this.#forget(nowMs);

@@ -19,7 +19,7 @@ import {
 import { KEYS_HEADER } from "../../shared/vouchers/voucher.ts";
 import { networkOf } from "../net/network.ts";
 import type { Claims } from "../cluster/view.ts";
-import { HandshakeRate } from "./handshake_rate.ts";
+import { type AdmissionRate, HandshakeRate } from "./handshake_rate.ts";
 import type { Identity, TunnelRequest } from "../auth/identity.ts";
 import { isForwarded } from "../auth/behind_proxy.ts";
 import type { Access } from "../access/access.ts";
@@ -63,6 +63,8 @@ export interface TunnelListenerContext {
   readonly vouchers: Vouchers;
   readonly places: ConnectionPlaces;
   readonly maxHandshakesPerS: number;
+  /** Who counts them. @default this listener alone */
+  readonly admission?: AdmissionRate | undefined;
   nextId(): string;
   onRefused(asked: RefusedServer, refusal: HttpError): void;
   onRegistered(tunnel: OpenTunnel, identity: Identity): void;
@@ -71,13 +73,14 @@ export interface TunnelListenerContext {
 /** Serves connections of servers. */
 export class TunnelListener {
   readonly #context: TunnelListenerContext;
-  readonly #admission: HandshakeRate;
+  readonly #admission: AdmissionRate;
   /** Connections that are no tunnels yet. */
   readonly #handshakes = new Set<PeerConn>();
 
   constructor(context: TunnelListenerContext) {
     this.#context = context;
-    this.#admission = new HandshakeRate({ perSecond: context.maxHandshakesPerS });
+    this.#admission = context.admission ??
+      new HandshakeRate({ perSecond: context.maxHandshakesPerS });
   }
 
   /** Ends all handshakes under way; tunnels belong to the registry. */
@@ -163,7 +166,9 @@ export class TunnelListener {
         if (instance !== "" && instance === info.instance) throw alreadyHere(name, hubId);
       }
       // Last, and of those alone who may come in: strangers have no part in it.
-      const retryAfterS = this.#admission.retryAfterS(owner);
+      const asking = this.#admission.retryAfterS(owner);
+      // Not awaited without need: see above.
+      const retryAfterS = asking instanceof Promise ? await asking : asking;
       if (retryAfterS !== undefined) throw tooMany(this.#admission.perSecond, retryAfterS);
       const file = places.tunnel(owner);
       if (file === undefined) throw tooManyOf(owner);
