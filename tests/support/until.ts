@@ -7,8 +7,17 @@ import { setTimeout as delay } from "node:timers/promises";
 
 /** Generous, for a loaded machine: only a fact that never comes waits this long. */
 export const PATIENCE_MS = 90_000;
-/** Between two looks at something that cannot tell by itself that it has changed. */
-const LOOK_EVERY_MS = 20;
+/** Between the first looks at something that cannot tell by itself that it has changed. */
+const MIN_PAUSE_MS = 20;
+/** And between looks at what has not come for a while. */
+const MAX_PAUSE_MS = 250;
+/** Of the time waited so far. A look costs what the process that is waited for needs itself. */
+const PAUSE_SHARE = 0.1;
+
+/** How long to pause before the next look: what comes late is seen a tenth later at most. */
+export function pauseMs(waitedMs: number): number {
+  return Math.min(Math.max(MIN_PAUSE_MS, waitedMs * PAUSE_SHARE), MAX_PAUSE_MS);
+}
 
 /**
  * Looks until `look` finds something that is neither `undefined` nor `false`, and returns it.
@@ -20,12 +29,13 @@ export async function until<T>(
   what: string,
   look: () => T | undefined | false | Promise<T | undefined | false>,
 ): Promise<T> {
-  const deadline = Date.now() + PATIENCE_MS;
+  const beganMs = performance.now();
   while (true) {
     const found = await look();
     if (found !== undefined && found !== false) return found;
-    if (Date.now() > deadline) throw new Error(`Waited ${PATIENCE_MS} ms in vain for ${what}`);
-    await delay(LOOK_EVERY_MS);
+    const waitedMs = performance.now() - beganMs;
+    if (waitedMs > PATIENCE_MS) throw new Error(`Waited ${PATIENCE_MS} ms in vain for ${what}`);
+    await delay(pauseMs(waitedMs));
   }
 }
 

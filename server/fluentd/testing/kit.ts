@@ -11,6 +11,7 @@ import { delay } from "../../../shared/async/delay.ts";
 import { RpcError } from "../../../shared/grpc/rpc_error.ts";
 import type { Status } from "../../../shared/grpc/status.ts";
 import { peerHost } from "../../../shared/grpc_js/implementation.ts";
+import { pauseMs } from "../../../tests/support/until.ts";
 import { type FluentdHandle, type FluentdOptions, fluentdService } from "../mod.ts";
 import { FluentdClient } from "./client.ts";
 import { knownPlugins } from "./known_plugins.ts";
@@ -21,7 +22,6 @@ const FACT_MS = 240_000;
 const CLOSE_MS = 60_000;
 /** No story: one that hangs must fail with its name, not take the whole run with it. */
 const STORY_MS = 900_000;
-const LOOK_MS = 25;
 
 /** A directory that is removed in the end. */
 export async function tempDir(): Promise<AsyncDisposable & { readonly path: string }> {
@@ -31,12 +31,13 @@ export async function tempDir(): Promise<AsyncDisposable & { readonly path: stri
 
 /** Waits until `look` gives something. */
 export async function until<T>(what: string, look: () => T | undefined | Promise<T | undefined>) {
-  const signal = AbortSignal.timeout(FACT_MS);
+  const beganMs = performance.now();
   for (;;) {
     const fact = await look();
     if (fact !== undefined && fact !== false) return fact;
-    assert.ok(!signal.aborted, `Never seen: ${what}`);
-    await delay(LOOK_MS);
+    const waitedMs = performance.now() - beganMs;
+    assert.ok(waitedMs < FACT_MS, `Never seen: ${what}`);
+    await delay(pauseMs(waitedMs));
   }
 }
 
