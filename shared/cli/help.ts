@@ -14,6 +14,9 @@ import type { Command, Program } from "./command.ts";
 /** Columns of help; wider lines are hard to read. */
 const WIDTH = 100;
 
+const BOLD = "\x1b[1m";
+const NOT_BOLD = "\x1b[22m";
+
 /** Commander's option → ours. */
 const sources = new WeakMap<CommanderOption, Option>();
 
@@ -43,7 +46,8 @@ export function configureHelp(
   own.configureHelp({
     helpWidth: Math.min(columns, WIDTH),
     subcommandTerm: (child) => [child.name(), ...child.registeredArguments.map(term)].join(" "),
-    styleTitle: (text) => `\x1b[1m${text}\x1b[22m`,
+    styleTitle: (text) => BOLD + text + NOT_BOLD,
+    displayWidth: (text) => withoutStyle(text).length,
     optionDescription: (option) => {
       const source = rowOf(option);
       return source === undefined ? option.description : describe(source, program.envPrefix);
@@ -54,6 +58,11 @@ export function configureHelp(
     own.addHelpText("after", `\nExamples:\n${examples.map((line) => `  ${line}`).join("\n")}`);
   }
   if (notes !== undefined) own.addHelpText("after", `\n${notes}`);
+}
+
+/** The same for an output without colours. Commander would load `node:util` for it. */
+export function withoutStyle(text: string): string {
+  return text.replaceAll(BOLD, "").replaceAll(NOT_BOLD, "");
 }
 
 /** `[server]`, `<file>`, `[more...]`. */

@@ -14,6 +14,8 @@ export function hoisted(group: Command): Options {
   const options = new Map<string, Option>();
   const disputed = new Set<string>();
   for (const [key, option] of leafOptions(group.commands ?? [])) {
+    // Most commands share theirs: the very same was compared with all others already.
+    if (options.get(key) === option) continue;
     for (const [otherKey, other] of options) {
       const clash = key === otherKey || other.flag === option.flag ||
         (other.short !== undefined && other.short === option.short);

@@ -55,16 +55,17 @@ export async function parse(
   { env, stdout }: ParseOptions,
 ): Promise<Parsed | Printed> {
   const state: { found?: Commander; text: string } = { text: "" };
+  // `help x y` is `x y --help`
+  const [first, ...rest] = args;
+  const line = first === "help" ? [...rest, "--help"] : [...args];
   const root = buildTree(program, {
+    line,
     stdout,
     write: (part) => void (state.text += part),
     run: (own) => void (state.found = own),
     refuse: (error, own) => refusal(error, own, { program, args }),
   });
   root.hook("preSubcommand", () => requireKnownCommand(program, root));
-  // `help x y` is `x y --help`
-  const [first, ...rest] = args;
-  const line = first === "help" ? [...rest, "--help"] : [...args];
   try {
     await root.parseAsync(line, { from: "user" });
   } catch (error) {

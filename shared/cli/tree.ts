@@ -6,13 +6,15 @@
  */
 import { Command as Commander, type CommanderError, Option as CommanderOption } from "commander";
 import type { Command, Program, Raw } from "./command.ts";
-import { configureHelp, rememberOption, rowOf } from "./help.ts";
+import { configureHelp, rememberOption, rowOf, withoutStyle } from "./help.ts";
 import { hoisted } from "./hoisted.ts";
 import type { Output } from "./io.ts";
 import { type Option, type Options, optionsOf } from "./option.ts";
 import { UsageError } from "./usage_error.ts";
 
 export interface TreeOptions {
+  /** The words to read: a command that none of them names gets no options. */
+  readonly line: readonly string[];
   /** Where help goes: it may be coloured, and has a width. */
   readonly stdout: Pick<Output, "color" | "columns">;
   /** Takes help and version. */
@@ -43,6 +45,30 @@ export function buildTree(program: Program, options: TreeOptions): Commander {
 }
 
 function build(program: Program, command: Command, tree: TreeOptions): Commander {
+  const own = listed(program, command, tree);
+  const fallback = command === program ? program.defaultCommand : undefined;
+  const shown = command.commands?.find(({ name }) => name === fallback) ?? command;
+  const options = command.run === undefined ? hoisted(command) : optionsOf(command);
+  const shownOptions = shown.run === undefined ? {} : optionsOf(shown);
+  for (const [key, option] of Object.entries(options)) {
+    // Another command may have an option of the same form that means something else there.
+    const seen = shownOptions[key];
+    own.addOption(toCommander(key, seen ?? option, option.hidden === true || seen === undefined));
+  }
+  if (command.wraps !== undefined) own.action(() => {});
+  if (command.run !== undefined) own.action(() => tree.run(own));
+  for (const child of command.commands ?? []) {
+    const isDefault = child.name === fallback;
+    const names = [child.name, ...child.aliases ?? []];
+    // To make the options of all commands would take most of a start.
+    const make = isDefault || names.some((name) => tree.line.includes(name)) ? build : listed;
+    own.addCommand(make(program, child, tree), { hidden: child.hidden ?? false, isDefault });
+  }
+  return own;
+}
+
+/** A command as help lists it, without its options and what is below it. */
+function listed(program: Program, command: Command, tree: TreeOptions): Commander {
   const own = new Commander(command.name);
   rows.set(own, command);
   own.exitOverride((error) => {
@@ -54,30 +80,17 @@ function build(program: Program, command: Command, tree: TreeOptions): Commander
     outputError: () => {},
     getOutHasColors: () => tree.stdout.color,
     getErrHasColors: () => tree.stdout.color,
+    // Commander's own ones load `node:process` and `node:util`; `configureHelp` has the width.
+    getOutHelpWidth: () => 0,
+    getErrHelpWidth: () => 0,
+    stripColor: withoutStyle,
   });
   own.helpCommand(false).helpOption("-h, --help", "Prints this");
   own.aliases([...command.aliases ?? []]);
   configureHelp(own, command, { program, columns: tree.stdout.columns });
-  const fallback = command === program ? program.defaultCommand : undefined;
-  const shown = command.commands?.find(({ name }) => name === fallback) ?? command;
-  const options = command.run === undefined ? hoisted(command) : optionsOf(command);
-  const shownOptions = shown.run === undefined ? {} : optionsOf(shown);
-  for (const [key, option] of Object.entries(options)) {
-    // Another command may have an option of the same form that means something else there.
-    const seen = shownOptions[key];
-    own.addOption(toCommander(key, seen ?? option, option.hidden === true || seen === undefined));
-  }
   for (const arg of command.args ?? []) {
     const name = arg.many ? `${arg.name}...` : arg.name;
     own.argument(arg.optional ? `[${name}]` : `<${name}>`, arg.summary);
-  }
-  if (command.wraps !== undefined) own.action(() => {});
-  if (command.run !== undefined) own.action(() => tree.run(own));
-  for (const child of command.commands ?? []) {
-    own.addCommand(build(program, child, tree), {
-      hidden: child.hidden ?? false,
-      isDefault: child.name === fallback,
-    });
   }
   return own;
 }
@@ -144,7 +157,7 @@ const CURSOR = "-\0";
  * @throws {Error} If it could not be finished.
  */
 export function locate(program: Program, words: readonly string[]): UnfinishedLine {
-  let own = buildTree(program, UNFINISHED);
+  let own = buildTree(program, { ...UNFINISHED, line: words });
   const args: string[] = [];
   let unknown = [...words, CURSOR];
   const read = (command: Commander) => {
@@ -181,7 +194,7 @@ export function locate(program: Program, words: readonly string[]): UnfinishedLi
   };
 }
 
-const UNFINISHED: TreeOptions = {
+const UNFINISHED: Omit<TreeOptions, "line"> = {
   stdout: { color: false },
   write() {},
   run() {},

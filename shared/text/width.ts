@@ -21,13 +21,19 @@ const NO_WIDTH = /^[\p{Mn}\p{Me}\p{Cf}]*$/u;
 /** One cell for each, and nothing to be joined. */
 const PLAIN = /^[ -~]*$/;
 
-const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
+let segmenter: Intl.Segmenter | undefined;
+
+/** Made at its first use: that takes as long as a tenth of a whole start. */
+function graphemes(text: string): Intl.Segments {
+  segmenter ??= new Intl.Segmenter("en", { granularity: "grapheme" });
+  return segmenter.segment(text);
+}
 
 /** The cells that a text takes. It has no control characters: see `printable.ts`. */
 export function textWidth(text: string): number {
   if (PLAIN.test(text)) return text.length;
   let width = 0;
-  for (const { segment } of graphemes.segment(text)) width += graphemeWidth(segment);
+  for (const { segment } of graphemes(text)) width += graphemeWidth(segment);
   return width;
 }
 
@@ -51,7 +57,7 @@ export function cutToWidth(text: string, width: number): string {
 function beginning(text: string, width: number): string {
   let end = 0;
   let left = width;
-  for (const { segment } of graphemes.segment(text)) {
+  for (const { segment } of graphemes(text)) {
     left -= graphemeWidth(segment);
     if (left < 0) break;
     end += segment.length;
