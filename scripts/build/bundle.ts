@@ -23,9 +23,20 @@ export async function bundle(program: ProgramSource, root: string): Promise<Uint
     const args = ["bundle", "--platform", "deno", "--output", output, program.entry];
     const result = await deno(args, { timeoutMs: BUNDLE_TIMEOUT_MS, cwd: root });
     if (!result.success) throw new Error(`Cannot bundle ${program.name}:\n${result.stderr.trim()}`);
-    if (!program.lazyNode) return await Deno.readFile(output);
-    return new TextEncoder().encode(withLazyNode(await Deno.readTextFile(output)));
+    const code = await Deno.readTextFile(output);
+    return new TextEncoder().encode(inAscii(program.lazyNode ? withLazyNode(code) : code));
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
+}
+
+/**
+ * Only comments have other characters, strings have escapes already. With a single one V8 keeps two
+ * bytes for each character of the program, and Deno makes a copy to get there.
+ */
+function inAscii(code: string): string {
+  return code.replace(
+    /[^\0-\x7f]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }

@@ -27,11 +27,22 @@ const NODE_IMPORT = /^import (\{[^}\n]+\}|\w+) from "(node:[\w/]+)";\n/gm;
 const REQUIRE =
   /^import \{ createRequire as (\w+) \} from "node:module";\nvar __require = \1\(import\.meta\.url\);\n/m;
 
-/** Node's modules, by functions of which none loads anything before it is called. */
+/**
+ * Imported as it stands: commander needs it at each start, and alone it takes a fifth of what
+ * `getBuiltinModule` loads at its first call.
+ */
+const ALWAYS = "node:events";
+
+/**
+ * Node's modules, by functions of which none loads anything before it is called. Packages look at their
+ * start whether `fs` can read files: its functions are there, and load it when they are called.
+ */
 const HELPERS = `var __node = (name) => globalThis.process.getBuiltinModule(name);
 var __require = (name) => __lazyNode(name);
 var __lazyNode = (name) => new Proxy({}, {
-  get: (_, key) => __node(name)[key],
+  get: (_, key) => /^(node:)?fs$/.test(name)
+    ? (...args) => __node(name)[key](...args)
+    : __node(name)[key],
   set: (_, key, value) => Reflect.set(__node(name), key, value),
   has: (_, key) => key in __node(name)
 });
@@ -58,7 +69,8 @@ function lazy(module: string): string {
   if (!WRAPPER.test(module) || ASYNC_WRAPPER.test(module)) return module;
   const names: string[] = [];
   const loads: string[] = [];
-  const rest = module.replace(NODE_IMPORT, (_, what: string, from: string) => {
+  const rest = module.replace(NODE_IMPORT, (line, what: string, from: string) => {
+    if (from === ALWAYS) return line;
     if (!what.startsWith("{")) return `var ${what} = __lazyNode("${from}");\n`;
     const functions: string[] = [];
     for (const pair of what.slice(1, -1).split(",")) {

@@ -35,6 +35,26 @@ Deno.test("withLazyNode() leaves no import, and the program does the same", asyn
   assert.deepEqual((globalThis as { __found?: unknown }).__found, [true, 6, 1, 0, "/"]);
 });
 
+Deno.test("withLazyNode() leaves what commander needs, and a package that looks for fs loads nothing", async () => {
+  const emitter = '// a.ts\nimport { EventEmitter } from "node:events";\n' +
+    'var init_a = __esm({\n  "a.ts"() {\n    new EventEmitter();\n  }\n});\ninit_a();\n';
+  const look = `// b.ts
+var get = globalThis.process.getBuiltinModule;
+globalThis.process.getBuiltinModule = (name) => (globalThis.__asked.push(name), get(name));
+var fs = __require("fs");
+globalThis.__asked = [];
+globalThis.__canRead = typeof fs.readFileSync === "function";
+globalThis.__before = globalThis.__asked.length;
+globalThis.__isThere = fs.existsSync("/");
+globalThis.process.getBuiltinModule = get;
+`;
+  const code = withLazyNode(HEAD + emitter + look);
+  assert.match(code, /^import \{ EventEmitter \} from "node:events";$/m);
+  await import(`data:text/javascript,${encodeURIComponent(code)}`);
+  const { __canRead, __before, __isThere, __asked } = globalThis as Record<string, unknown>;
+  assert.deepEqual([__canRead, __before, __isThere, __asked], [true, 0, true, ["fs"]]);
+});
+
 Deno.test("withLazyNode() leaves a module alone that runs at once, and a bundle that requires nothing", () => {
   const atOnce = '// a.ts\nimport { isIP } from "node:net";\nconsole.log(isIP(""));\n';
   assert.ok(withLazyNode(HEAD + LAZY + atOnce).includes(atOnce));
