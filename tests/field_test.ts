@@ -9,6 +9,7 @@ import assert from "node:assert/strict";
 import { builtPrograms } from "./support/built_programs.ts";
 import { commandsOf } from "./support/documented.ts";
 import { type BareHost, Field, fieldMissing, type Running } from "./support/field.ts";
+import { grpcio } from "./support/foreign_programs.ts";
 import { type Output, Process, REPOSITORY } from "./support/process.ts";
 import { until } from "./support/until.ts";
 import { World } from "./support/world.ts";
@@ -202,7 +203,7 @@ Deno.test({
 
 Deno.test({
   name: "F11: the README's http_proxy example works with the hub of the quick start",
-  ignore: lacksGrpcio(),
+  ignore: grpcio.isMissing,
   fn: async () => {
     await using world = await World.start({ servers: ["edge-1"] });
     const code = python(/^# http_proxy=/);
@@ -216,17 +217,6 @@ Deno.test({
     assert.equal(stdout, SERVING, stderr);
   },
 });
-
-function lacksGrpcio(): boolean {
-  const args = ["-c", "import grpc"];
-  try {
-    if (new Deno.Command("/usr/bin/python3", { args }).outputSync().success) return false;
-  } catch {
-    // No python3 either.
-  }
-  console.warn("SKIPPED: /usr/bin/python3 has no module grpc: apt-get install python3-grpcio");
-  return true;
-}
 
 /** The fingerprint of the certificate that the hub shows to the customer's network. */
 async function shown(field: Field): Promise<string> {

@@ -1,22 +1,21 @@
 /**
  * Upstreams behind `--expose` as they are in the field: a gRPC server of others (python3-grpcio), which
- * ends connections by age and idleness, restarts, listens on a unix socket, and wants a token.
+ * ends connections by age and idleness, restarts, listens on a unix socket, wants a token, and takes
+ * little metadata.
  *
  * @module
  */
 import assert from "node:assert/strict";
 import { Status } from "../shared/grpc/status.ts";
 import { EchoClient } from "./support/echo_client.ts";
+import { grpcio } from "./support/foreign_programs.ts";
 import { Process, REPOSITORY } from "./support/process.ts";
 import { handshakePath } from "./support/raw_path.ts";
 import { World } from "./support/world.ts";
 
 const PYTHON = "/usr/bin/python3";
 
-const probe = await new Deno.Command(PYTHON, { args: ["-c", "import grpc"] }).output()
-  .catch(() => ({ success: false }));
-if (!probe.success) console.warn("SKIPPED: there is no python3-grpcio on this machine");
-const ignore = !probe.success;
+const ignore = grpcio.isMissing;
 
 /** Starts the upstream; port 0 is any. */
 async function startUpstream(port: string, ...options: string[]) {
@@ -158,5 +157,34 @@ Deno.test({
     });
     assert.ok(!edge.stderr.includes("s3cret"));
     await Deno.remove(dir, { recursive: true });
+  },
+});
+
+Deno.test({
+  name: "B6: a grpcio server behind --expose keeps everybody's calls when one has 9 KB of metadata",
+  ignore,
+  fn: async () => {
+    await using upstream = await grpcio.serve("grpc.max_metadata_size=8192");
+    await using world = await World.start({
+      servers: [{ name: "edge-1", expose: { core: upstream.address } }],
+    });
+    const route = { "x-hub-server": "edge-1/core" };
+    using client = new EchoClient(world.callAddress, { metadata: route });
+    const sized = (length: number) =>
+      client.unary({}, { metadata: { "x-large": "v".repeat(length) } });
+    // An answer says that the upstream has announced its limits.
+    assert.equal((await sized(1)).code, Status.OK);
+    const held = client.bidi();
+    held.call.write({ headersFirst: true });
+    await held.headers;
+    const large = await sized(9000);
+    assert.equal(large.code, Status.RESOURCE_EXHAUSTED);
+    assert.match(large.details, /takes 8192; nothing was delivered/);
+    assert.deepEqual(large.trailers.get("x-hub-hop"), ["hub"]);
+    assert.deepEqual(large.trailers.get("x-hub-forwarded"), ["0"]);
+    const near = await sized(7000);
+    assert.equal(near.code, Status.OK, near.details);
+    held.call.end();
+    assert.equal((await held.outcome).code, Status.OK, "the call that was under way");
   },
 });

@@ -81,7 +81,8 @@ const WITHOUT_PROGRAMS: ReadonlySet<string> = new Set([
  * That it is in there, call_suite_test, hostile_test, story_test and limits_test find out.
  */
 const OF_CONNECTIONS: ReadonlySet<string> = new Set([
-  "tests/foreign_client_test.ts",
+  "tests/call_suite_foreign_test.ts",
+  "tests/foreign_services_test.ts",
   "tests/reliability/calls_test.ts",
   "tests/reliability/clock_test.ts",
   "tests/reliability/handshake_test.ts",

@@ -13,6 +13,7 @@ export const SLOW: readonly string[] = [
   "tests/manager_suite_spawn_test.ts",
   "server/fluentd/spawn_test.ts",
   "tests/call_suite_test.ts",
+  "tests/call_suite_foreign_test.ts",
   "tests/fluentd_systemd_test.ts",
   "tests/manager_suite_variants_test.ts",
   "tests/field_test.ts",

@@ -82,11 +82,12 @@ export const metadata: readonly Case[] = [
     assert.match(record.metadata["user-agent"]?.join() ?? "", path.userAgent ?? /^grpc-node-js\//);
     assert.equal(record.method, "/echo.v1.Echo/Unary");
   }],
-  ["names that look reserved are the caller's all the same", async (client) => {
+  ["names that look reserved are the caller's all the same", async (client, { habits }) => {
     const id = requestId();
     ok(await client.unary({}, { metadata: { ...NEAR_RESERVED, "x-echo-id": id } }));
     const record = await client.record(id, () => true);
     for (const [name, value] of Object.entries(NEAR_RESERVED)) {
+      if (habits?.keeps?.includes(name)) continue;
       const reads = typeof value === "string"
         ? value
         : Buffer.from(value as never).toString("base64");

@@ -15,9 +15,10 @@ import { root } from "../../shared/grpc/root.ts";
 import { decodeMessage, encodeMessage } from "../../shared/grpc/service.ts";
 import { denoStream } from "../../shared/grpc_client/byte_stream.ts";
 import { Channel } from "../../shared/grpc_client/channel.ts";
-import type { ClientCall } from "../../shared/grpc_client/client_call.ts";
+import type { ClientCall, ClientCallOptions } from "../../shared/grpc_client/client_call.ts";
 import { CallMetadata } from "../../shared/grpc/call_metadata.ts";
 import type { EchoRecord } from "./echo.ts";
+import { FOREIGN_AGENT, FOREIGN_MANY, type ForeignCaller } from "./foreign_caller.ts";
 import type { CallOptions, EchoClient, Headers, Outcome } from "./echo_client.ts";
 import type { Path } from "./path.ts";
 import { PATIENCE_MS, until } from "./until.ts";
@@ -26,16 +27,18 @@ const REQUEST = root.lookupType("echo.v1.EchoRequest");
 const RESPONSE = root.lookupType("echo.v1.EchoResponse");
 
 const USER_AGENT = "own-client/1";
+/** As grpc-js numbers it. */
+const GZIP = 2;
 
 type Options = CallOptions & { readonly paused?: boolean };
 
 /** What the suite uses of a call of grpc-js. */
 class OwnCall extends EventEmitter {
-  readonly #call: ClientCall;
+  readonly #call: StartedCall;
   readonly #responses: EchoResponse[];
   #sending: Promise<void> = Promise.resolve();
 
-  constructor(call: ClientCall, responses: EchoResponse[]) {
+  constructor(call: StartedCall, responses: EchoResponse[]) {
     super();
     this.#call = call;
     this.#responses = responses;
@@ -65,13 +68,21 @@ class OwnCall extends EventEmitter {
   }
 }
 
+/** What makes calls: a {@linkcode Channel}, or what looks like one. */
+type Caller = AsyncDisposable & { call(options: ClientCallOptions): StartedCall };
+
+type StartedCall = Pick<
+  ClientCall,
+  "send" | "endSending" | "cancel" | "isOver" | "messages" | "headers" | "trailers" | "ended"
+>;
+
 class OwnEchoClient implements Disposable {
-  readonly #channel: Promise<Channel>;
+  readonly #channel: Promise<Caller>;
   readonly #metadata: Headers;
 
-  constructor(address: string, metadata: Headers) {
+  constructor(channel: Promise<Caller>, metadata: Headers) {
     this.#metadata = metadata;
-    this.#channel = open(address);
+    this.#channel = channel;
   }
 
   async unary(request: EchoRequest, options: CallOptions = {}): Promise<Outcome> {
@@ -165,7 +176,7 @@ async function drain(call: OwnCall): Promise<void> {
 }
 
 /** A call that is made when the channel is there: methods wait for it. */
-function deferred(opened: Promise<ClientCall>): ClientCall {
+function deferred(opened: Promise<StartedCall>): StartedCall {
   let isOver = false;
   opened.then((call) => call.ended.then(() => isOver = true));
   return {
@@ -178,7 +189,7 @@ function deferred(opened: Promise<ClientCall>): ClientCall {
     async *messages() {
       yield* (await opened).messages();
     },
-  } as unknown as ClientCall;
+  } as unknown as StartedCall;
 }
 
 function toCallMetadata(headers: Headers): CallMetadata {
@@ -206,6 +217,21 @@ export function ownPath(path: Path, address: string): Path {
     name: `${path.name}, own client`,
     userAgent: new RegExp(`^${USER_AGENT}$`),
     // Only grpc-js is told how to compress; ours sends as it is, and takes both.
-    client: () => new OwnEchoClient(address, path.metadata) as unknown as EchoClient,
+    client: () => new OwnEchoClient(open(address), path.metadata) as unknown as EchoClient,
+  };
+}
+
+/** The same way, walked by a client of others. */
+export function foreignPath(path: Path, caller: ForeignCaller): Path {
+  return {
+    ...path,
+    name: `${path.name}, ${caller.name} client`,
+    userAgent: FOREIGN_AGENT,
+    many: FOREIGN_MANY,
+    client: (options) => {
+      const gzip = options?.["grpc.default_compression_algorithm"] === GZIP;
+      const channel = Promise.resolve(caller.channel({ gzip }));
+      return new OwnEchoClient(channel, path.metadata) as unknown as EchoClient;
+    },
   };
 }

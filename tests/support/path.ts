@@ -21,8 +21,22 @@ export interface Path {
   readonly userAgent?: RegExp;
   /** Whether its Echo compresses what it is asked to. @default true */
   readonly compresses?: boolean;
+  /** How many messages are many: a client that is steered from outside takes longer. @default 10,000 */
+  readonly many?: number;
+  /** What its server does in its own way. @default as grpc-js */
+  readonly habits?: Habits;
   /** What the path itself needs in the headers of a call. */
   readonly metadata: Headers;
+}
+
+/** What a server does where gRPC leaves it a choice. */
+export interface Habits {
+  /** What it says of the method `/echo.v1.Echo/Nope`, which it does not have. */
+  readonly noMethod?: string;
+  /** How it treats a content type that is not gRPC's: as an error of gRPC, or as gRPC's. */
+  readonly foreignType?: "refuses" | "takes";
+  /** Metadata that it keeps for itself. */
+  readonly keeps?: readonly string[];
 }
 
 /** A path that any gRPC client can take: an address, and perhaps metadata. */

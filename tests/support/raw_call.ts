@@ -28,6 +28,7 @@ export async function rawCall(
     const stream = session.request({
       ":method": "POST",
       ":path": "/echo.v1.Echo/Unary",
+      "te": "trailers",
       ...path.metadata as Record<string, string>,
       ...headers,
     });
