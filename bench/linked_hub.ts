@@ -39,6 +39,7 @@ const view: ClusterView = {
   placesOf: (asked) => peerAddress !== "" && asked === server ? [place] : [],
   names: () => peerAddress === "" ? [] : [server],
   departureOf: () => undefined,
+  departures: () => [],
   onChange: () => ({ [Symbol.dispose]() {} }),
 };
 const hub = await startHub({

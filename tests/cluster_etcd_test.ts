@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { ClusterKeys, generationOf } from "../hub/cluster/keys.ts";
 import { GivenEngine } from "../hub/cluster/testing/given_engine.ts";
+import { checkDepartures, checkForgetting } from "../hub/cluster/testing/departures.ts";
 import { type MemberTunnel, TestMember } from "../hub/cluster/testing/member.ts";
 import { EtcdEngine } from "../hub/engine/etcd_engine.ts";
 import { delay } from "../shared/async/delay.ts";
@@ -258,4 +259,11 @@ test("H8: etcd's GOAWAY to a client that pings too often ends its calls, and not
   assert.match(channel.goaway?.debug ?? "", /too_many_pings/);
   await using engine = new EtcdEngine({ members: etcd.addresses });
   assert.equal((await engine.read("/")).entries.length, 0);
+});
+
+test("H17: servers of a hub that died are away, and their departure says so; in the end they are forgotten", async () => {
+  await using etcd = await Etcd.start({ members: 3 });
+  const options = { open: () => new EtcdEngine({ members: etcd.addresses }), times: TIMES };
+  await checkForgetting(options);
+  await checkDepartures(options);
 });

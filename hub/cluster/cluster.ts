@@ -28,7 +28,7 @@ import { decodeEpoch, encodeEpoch, encodeRecord } from "./records.ts";
 import { ClusterFile, type LastLife } from "./remembered.ts";
 import { SecondLook } from "./second_look.ts";
 import { SharedFilesCheck } from "./shared_files.ts";
-import { Sweeper } from "./sweeper.ts";
+import { lostWith, Sweeper } from "./sweeper.ts";
 import type {
   Claim,
   Claimed,
@@ -50,6 +50,8 @@ const RETRY_CAP_MS = 1_000;
 /** The engine is asked this often for the epoch, and what is due is looked at. */
 const TICK_MS = 1_000;
 const FORGET_MS = 3_600_000;
+/** The first time comes sooner, because a hub may not live for an hour. */
+const FIRST_FORGET_MS = 60_000;
 /** How often the epoch is read again, because another hub has changed it. */
 const MAX_TRIES = 5;
 /** The engine may be silent for this long before the log says so. */
@@ -124,7 +126,7 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
   #renewedMs = -Infinity;
   #roundTripMs = 0;
   #memberMs = performance.now();
-  #forgotMs = performance.now();
+  #forgetMs = performance.now() + FIRST_FORGET_MS;
   #fault = "";
   #rejoin: string | undefined;
   #wake = () => {};
@@ -208,8 +210,19 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
   departureOf(name: ServerName): RemoteDeparture | undefined {
     const known = this.#membership.holder(name);
     if (known === undefined) return undefined;
-    const { info, owner, left, flaps } = known.record;
+    const { info, owner, flaps, session, hub } = known.record;
+    const endedMs = this.#membership.endedMs(session);
+    // Until the sweep has written it down.
+    const isLost = endedMs !== undefined && !this.#membership.isPlaced(name);
+    const left = known.record.left ?? (isLost ? lostWith(hub, endedMs) : undefined);
     return { info, owner, generation: tenureOf(known), left, flaps };
+  }
+
+  *departures(): Generator<RemoteDeparture> {
+    for (const [name] of this.#membership.holders()) {
+      const departure = this.departureOf(name);
+      if (departure?.left !== undefined) yield departure;
+    }
   }
 
   onChange(listener: (change: ViewChange) => void): Disposable {
@@ -445,10 +458,11 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
     void this.#claims.untilLeft();
     if (state !== "member") return;
     this.#sweeper.sweep(session);
-    if (performance.now() - this.#forgotMs < FORGET_MS) return;
-    this.#forgotMs = performance.now();
-    void this.#sweeper.forget(Date.now()).catch((error) =>
-      this.#log.debug("Names could not be forgotten: {error}", { error })
+    if (performance.now() < this.#forgetMs) return;
+    this.#forgetMs = performance.now() + FORGET_MS;
+    this.#sweeper.forget(session, Date.now()).then(
+      (hasMore) => hasMore && (this.#forgetMs = performance.now()),
+      (error) => this.#log.debug("Names could not be forgotten: {error}", { error }),
     );
   }
 

@@ -4,6 +4,7 @@ import { MemoryEngine } from "../engine/memory_engine.ts";
 import { ClusterKeys, generationOf } from "./keys.ts";
 import { encodeEpoch } from "./records.ts";
 import { GivenEngine } from "./testing/given_engine.ts";
+import { checkDepartures, checkForgetting } from "./testing/departures.ts";
 import { type MemberTunnel, TestMember } from "./testing/member.ts";
 
 const [A, B, C] = ["a", "b", "c"].map((letter) => letter.repeat(8));
@@ -363,3 +364,18 @@ Deno.test("Cluster: values that are no records change nothing", async () => {
   assert.equal(tunnel.state, "open");
   assert.equal(one.cluster.hubs().length, 2);
 });
+
+for (
+  const [name, check] of [
+    ["H17: servers of a hub that died are away, and their departure says so", checkDepartures],
+    ["H17: names that are away are forgotten after a time, and beyond a number", checkForgetting],
+  ] as const
+) {
+  Deno.test(name, async () => {
+    await using engine = new MemoryEngine();
+    await check({
+      open: () => new GivenEngine(engine),
+      times: { ttlMs: 2_000, renewMs: 200 },
+    });
+  });
+}

@@ -35,6 +35,8 @@ export const MAX_RECORDS = 500_000;
 /** Full reads that begin again because the engine has compacted in the middle. */
 const MAX_LOADS = 3;
 const RETRY_CAP_MS = 3_000;
+/** Sessions of which it is remembered when they ended. */
+const MAX_ENDED = 64;
 
 /** A record, and the revision that wrote it. */
 export interface Known<T> {
@@ -66,6 +68,8 @@ export class Membership {
   /** How many places each session has: those of dead ones are swept. */
   readonly #counts = new Map<string, number>();
   readonly #names = new Map<ServerName, Known<NameRecord>>();
+  /** Sessions that ended while this hub looked on, and when (`Date.now()`). */
+  readonly #endedMs = new Map<string, number>();
   readonly #listeners = new Set<(change: ViewChange) => void>();
   readonly #tooMany = new Complaint();
   #records = 0;
@@ -149,6 +153,16 @@ export class Membership {
   /** All names that the cluster knows, with who holds or held them. */
   holders(): Iterable<[ServerName, Known<NameRecord>]> {
     return this.#names;
+  }
+
+  /** Whether a name has a place at any living hub, this one too. */
+  isPlaced(name: ServerName): boolean {
+    return this.#places.get(name)?.some(({ session }) => this.#hubs.has(session)) ?? false;
+  }
+
+  /** When a hub was found to be gone (`Date.now()`); `undefined` if that was not seen here. */
+  endedMs(session: string): number | undefined {
+    return this.#endedMs.get(session);
   }
 
   /** Sessions that have places and no hub. */
@@ -285,7 +299,14 @@ export class Membership {
     const record = value && decodeHub(session, value);
     if (record !== undefined) this.#hubs.set(session, { record, revision });
     else if (!this.#hubs.delete(session)) return;
+    else this.#ended(session);
     this.#emit({ hub: session });
+  }
+
+  #ended(session: string): void {
+    const [oldest] = this.#endedMs.keys();
+    if (this.#endedMs.size === MAX_ENDED) this.#endedMs.delete(oldest!);
+    this.#endedMs.set(session, Date.now());
   }
 
   #applyName(name: ServerName, value: Uint8Array | undefined, revision: number): void {

@@ -1,22 +1,33 @@
 /**
- * Removes what dead hubs have left in the engine: the hub with the smallest session does it, in slices. To
- * delete 100 000 places at once stopped etcd for half a second, and its watches for nine.
+ * Cleans up in the engine: what dead hubs have left, and names that are away for long. The hub with the
+ * smallest session does it, in slices. To delete 100 000 places at once stopped etcd for half a second,
+ * and its watches for nine.
+ *
+ *     a hub dies ─▶ of each name that is nowhere now: when and with which hub it went ─▶ its places go
+ *     a name is away for 30 days, or 100 000 others went away since ─▶ it is forgotten
  *
  * @module
  */
 import { getLogger } from "@logtape/logtape";
 import { delay } from "../../shared/async/delay.ts";
 import { type Engine, EngineError } from "../engine/engine.ts";
+import type { ServerName } from "../registry/tunnel.ts";
+import { tenureOf } from "./claims.ts";
 import type { ClusterKeys } from "./keys.ts";
 import type { Membership } from "./membership.ts";
+import { encodeRecord, type LeftRecord } from "./records.ts";
 
 /** Places in one slice. */
 const SLICE = 1_000;
 /** Between two slices. */
 const PAUSE_MS = 100;
+/** Names in one transaction. */
+const BATCH = 60;
 /** A name that is away for this long is forgotten. */
 export const NAME_KEPT_MS = 30 * 24 * 60 * 60 * 1000;
-/** Names that are forgotten in one sweep. */
+/** Names that are away and are remembered; beyond, those that went first are forgotten. */
+export const MAX_NAMES_AWAY = 100_000;
+/** Names that are forgotten in one turn. */
 const MAX_FORGOTTEN = 1_000;
 
 export interface SweeperOptions {
@@ -24,9 +35,11 @@ export interface SweeperOptions {
   readonly keys: ClusterKeys;
   readonly membership: Membership;
   readonly signal: AbortSignal;
+  /** @default MAX_NAMES_AWAY */
+  readonly maxNamesAway?: number;
 }
 
-/** Removes what dead hubs have left. */
+/** Cleans up for the whole cluster. */
 export class Sweeper {
   readonly #options: SweeperOptions;
   #sweeping = false;
@@ -40,23 +53,88 @@ export class Sweeper {
     const { membership } = this.#options;
     if (this.#sweeping) return;
     const dead = membership.deadSessions();
-    if (dead.length === 0) return;
-    const [first] = membership.hubs().map(({ session }) => session).sort();
-    if (first !== own) return;
+    if (dead.length === 0 || !this.#isTurnOf(own)) return;
     this.#sweeping = true;
     void this.#sweepAll(dead).finally(() => this.#sweeping = false);
   }
 
-  /** Forgets names that have been away for long, to be called once an hour or so. */
-  async forget(nowMs: number): Promise<void> {
-    const { engine, keys, membership } = this.#options;
-    let forgotten = 0;
-    for (const [name, { record: { left }, revision }] of [...membership.holders()]) {
-      if (left === undefined || nowMs - left.atMs < NAME_KEPT_MS) continue;
-      if (forgotten++ === MAX_FORGOTTEN) return;
-      const key = keys.name(name);
-      await engine.commit({ conditions: [{ key, revision }], writes: [{ delete: key }] });
+  /**
+   * Forgets names that have been away for long, to be called once an hour or so.
+   *
+   * @returns Whether there may be more of them.
+   */
+  async forget(own: string, nowMs: number): Promise<boolean> {
+    const { membership, maxNamesAway = MAX_NAMES_AWAY } = this.#options;
+    if (!this.#isTurnOf(own)) return false;
+    const away: { readonly name: ServerName; readonly revision: number; readonly atMs: number }[] =
+      [];
+    const untold: ServerName[] = [];
+    for (const [name, { record: { left }, revision }] of membership.holders()) {
+      if (left !== undefined) away.push({ name, revision, atMs: left.atMs });
+      else if (this.#isNowhere(name)) untold.push(name);
     }
+    // Their places went without a word, so nobody knows since when.
+    await this.#depart(untold.slice(0, MAX_FORGOTTEN), nowMs);
+    const surplus = away.length - maxNamesAway;
+    const due = away
+      .sort((a, b) => a.atMs - b.atMs)
+      .filter(({ atMs }, i) => i < surplus || nowMs - atMs >= NAME_KEPT_MS);
+    await this.#forgetAll(due.slice(0, MAX_FORGOTTEN));
+    return Math.max(due.length, untold.length) > MAX_FORGOTTEN;
+  }
+
+  #isTurnOf(own: string): boolean {
+    const sessions = this.#options.membership.hubs().map(({ session }) => session);
+    return sessions.sort()[0] === own;
+  }
+
+  /** Its last hub died, and nobody has said so of this name yet. */
+  #isNowhere(name: ServerName): boolean {
+    const { membership } = this.#options;
+    const record = membership.holder(name)?.record;
+    return record !== undefined && record.left === undefined &&
+      membership.hub(record.session) === undefined && !membership.isPlaced(name);
+  }
+
+  async #forgetAll(
+    names: readonly { readonly name: ServerName; readonly revision: number }[],
+  ): Promise<void> {
+    const { engine, keys } = this.#options;
+    for (let from = 0; from < names.length; from += BATCH) {
+      const batch = names.slice(from, from + BATCH)
+        .map(({ name, revision }) => ({ key: keys.name(name), revision }));
+      // One that came back just now spares the others of its batch, until the next time.
+      await engine.commit({
+        conditions: batch,
+        writes: batch.map(({ key }) => ({ delete: key })),
+      });
+    }
+  }
+
+  /** Writes down how names went away whose hubs died; those that others claim meanwhile are theirs. */
+  async #depart(names: readonly ServerName[], atMs: number): Promise<void> {
+    for (let from = 0; from < names.length; from += BATCH) {
+      const batch = names.slice(from, from + BATCH);
+      if (await this.#departAll(batch, atMs)) continue;
+      for (const name of batch) await this.#departAll([name], atMs);
+    }
+  }
+
+  async #departAll(names: readonly ServerName[], nowMs: number): Promise<boolean> {
+    const { engine, keys, membership } = this.#options;
+    const gone = names.filter((name) => this.#isNowhere(name)).map((name) => {
+      const known = membership.holder(name)!;
+      const { hub, session } = known.record;
+      const left = lostWith(hub, membership.endedMs(session) ?? nowMs);
+      const record = { ...known.record, tenure: tenureOf(known), left };
+      return { key: keys.name(name), revision: known.revision, value: encodeRecord(record) };
+    });
+    if (gone.length === 0) return true;
+    const { ok } = await engine.commit({
+      conditions: gone.map(({ key, revision }) => ({ key, revision })),
+      writes: gone.map(({ key, value }) => ({ put: key, value })),
+    });
+    return ok;
   }
 
   async #sweepAll(sessions: readonly string[]): Promise<void> {
@@ -72,11 +150,13 @@ export class Sweeper {
 
   async #sweepOne(session: string): Promise<void> {
     const { engine, keys, signal } = this.#options;
+    const prefix = keys.places(session);
     let swept = 0;
     for (;;) {
-      const { entries, more } = await engine.read(keys.places(session), { limit: SLICE });
+      const { entries, more } = await engine.read(prefix, { limit: SLICE });
       const [first, last] = [entries[0], entries.at(-1)];
       if (first === undefined || last === undefined) break;
+      await this.#depart(entries.map(({ key }) => key.slice(prefix.length)), Date.now());
       const commit = await engine.commit({
         conditions: [{ key: keys.hub(session), revision: 0 }],
         writes: [{ delete: first.key, before: `${last.key}\0` }],
@@ -91,4 +171,9 @@ export class Sweeper {
       { swept, session },
     );
   }
+}
+
+/** How a name went away whose hub died: when that was noticed is all that is known. */
+export function lostWith(hub: string, atMs: number): LeftRecord {
+  return { atMs, reason: `Hub "${hub}" was lost`, hub };
 }

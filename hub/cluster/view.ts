@@ -53,7 +53,7 @@ export interface RemoteDeparture {
   readonly owner: string;
   /** When its tenure began. */
   readonly generation: number;
-  /** When, why and from which hub; `undefined` where its hub died. */
+  /** When, why and from which hub; `undefined` where it is there, or its hub died long ago. */
   readonly left:
     | { readonly atMs: number; readonly reason: string; readonly hub: string }
     | undefined;
@@ -80,6 +80,8 @@ export interface ClusterView {
   names(): Iterable<ServerName>;
   /** How a name that is nowhere now went away, as the cluster remembers it. */
   departureOf(name: ServerName): RemoteDeparture | undefined;
+  /** The same for all names that are known to be nowhere. */
+  departures(): Iterable<RemoteDeparture>;
   /** Tells what changes, after it has. */
   onChange(listener: (change: ViewChange) => void): Disposable;
 }

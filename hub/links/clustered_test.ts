@@ -3,23 +3,26 @@
  * of each other.
  */
 import assert from "node:assert/strict";
+import type { ghub_v1_ListServersResponse as ListServersResponse } from "../../shared/gen/types.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
 import { until } from "../../tests/support/until.ts";
+import type { ClusterSetup } from "../cluster/setup.ts";
 import { ClusterKeys } from "../cluster/keys.ts";
 import { GivenEngine } from "../cluster/testing/given_engine.ts";
 import { MemoryEngine } from "../engine/memory_engine.ts";
 import { startHub } from "../hub.ts";
+import { Asker } from "../testing/asker.ts";
 import { dialCalls, type Dialled, dialTunnel } from "../testing/dialled.ts";
 import { ANSWER, CALL, trailers } from "../testing/relayed.ts";
 import { PEER_SECRET } from "../testing/linked_hubs.ts";
 
 const ANYWHERE = { hostname: "127.0.0.1", port: 0 };
 
-function member(hub: string, engine: GivenEngine) {
+function member(hub: string, engine: GivenEngine, times?: ClusterSetup["times"]) {
   return startHub({
     tunnelListen: ANYWHERE,
     callListen: ANYWHERE,
-    cluster: { cluster: "test", hub, open: () => engine },
+    cluster: { cluster: "test", hub, open: () => engine, ...(times && { times }) },
     peers: { listen: ANYWHERE, secret: PEER_SECRET },
   });
 }
@@ -106,6 +109,37 @@ Deno.test("H16: a call that an old view sends to the wrong hub is the last one: 
   await answers(caller, moved, "edge-1");
   assert.deepEqual(a.links?.forwarded, { answered: 2, refused: 1, unknown: 0, stopped: 0 });
   assert.deepEqual(a.cluster?.placesOf("edge-1").map(({ hub }) => hub.name), ["c"]);
+});
+
+Deno.test("H17: a call to a server of a hub that died is told that the server is away, and since when", async () => {
+  await using engine = new MemoryEngine();
+  const [times, dead] = [{ ttlMs: 2_000, renewMs: 200 }, new GivenEngine(engine)];
+  await using a = await member("a", new GivenEngine(engine), times);
+  await using caller = await dialCalls(a.callAddress);
+  await using asker = await Asker.dial(a.callAddress);
+  {
+    await using b = await member("b", dead, times);
+    await using server = await dialTunnel(b.tunnelAddress, "edge-1");
+    await answers(caller, server, "edge-1");
+    dead.takeAway(); // It ends without a word.
+    b.close();
+  }
+  await until("its session to end", () => a.cluster?.hubs().length === 1);
+  const made = caller.recorder.request(encodeHeaderList([...CALL, ["x-hub-server", "edge-1"]]));
+  caller.flush();
+  const line = await caller.heard(new RegExp(`^headers ${made.id} .*grpc-status`));
+  assert.match(line, /grpc-status=14 .*away/);
+  assert.match(line, /x-hub-forwarded=0/);
+  const { servers = [] } = await asker.one<ListServersResponse>("ListServers", {
+    includeOffline: true,
+  });
+  assert.deepEqual(
+    servers.map(({ name, state, lastCloseReason }) => [name, state, lastCloseReason]),
+    [
+      ["edge-1", "OFFLINE", 'Hub "b" was lost'],
+    ],
+  );
+  assert.deepEqual((await asker.one<ListServersResponse>("ListServers")).servers ?? [], []);
 });
 
 Deno.test("a server that moves to another hub is called there at once", async () => {

@@ -29,7 +29,7 @@ export const PEER_LIST_TIMEOUT_MS = 1_000;
 export interface OverHubs {
   /** This hub's name. */
   readonly name: string;
-  readonly view: Pick<ClusterView, "hubs" | "session" | "names" | "placesOf">;
+  readonly view: Pick<ClusterView, "departures" | "hubs" | "session" | "names" | "placesOf">;
   readonly links: {
     linkOf(session: string): OpenLink | undefined;
     stateOf(session: string): LinkState;
@@ -70,6 +70,9 @@ export async function listOverHubs(
   }
   for (const server of placesAt(silent, hubs.view, request)) {
     if (sees(server.name)) join(all, server);
+  }
+  if (request.includeOffline) {
+    for (const server of awayFrom(hubs.view, request)) if (sees(server.name)) join(all, server);
   }
   const names = [...all.keys()].filter((name) => end === undefined || name <= end).sort();
   const page = pageOf(names.map((name) => all.get(name)!), request);
@@ -127,6 +130,24 @@ function* placesAt(
         hubs: [hub.name],
       };
     }
+  }
+}
+
+/** Servers that are nowhere: the hub from which they went may be dead. */
+function* awayFrom(view: OverHubs["view"], request: ListServersRequest): Generator<ListedServer> {
+  const { pageToken = "" } = request;
+  const wanted = wantedBy(request);
+  for (const { info, generation, left, flaps } of view.departures()) {
+    if (info.name <= pageToken || left === undefined || !selects(wanted, info.labels)) continue;
+    yield {
+      ...info,
+      labels: { ...info.labels },
+      state: "OFFLINE",
+      generation,
+      lastSeen: timestamp(left.atMs),
+      lastCloseReason: left.reason,
+      flaps,
+    };
   }
 }
 

@@ -173,7 +173,10 @@ Deno.test("watchOverHubs() keeps nothing of the events that it has told", async 
   };
   const hubs = {
     name: "a",
-    view: { hubs: () => [], session: "s", names: () => [], placesOf: () => [] },
+    view: {
+      ...{ hubs: () => [], session: "s", names: () => [], placesOf: () => [] },
+      departures: () => [],
+    },
     links: {
       linkOf: () => undefined,
       stateOf: () => ({ isOpen: false, reason: "" }),

@@ -32,6 +32,10 @@ export class HandMadeView implements ClusterView {
     return undefined;
   }
 
+  departures(): Iterable<never> {
+    return [];
+  }
+
   onChange(listener: (change: ViewChange) => void): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
