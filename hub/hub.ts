@@ -28,7 +28,7 @@ import { type Access, createAccess } from "./access/access.ts";
 import type { HubProgramOptions, RunningHub } from "./hub_options.ts";
 import type { TlsIdentity } from "./net/listen_options.ts";
 import { EventLog } from "./observe/event_log.ts";
-import { KnownServers } from "./registry/known_servers.ts";
+import { KnownServers, type ServerMemory } from "./registry/known_servers.ts";
 import { Limits, type Load, type Usage } from "./limits/limits.ts";
 import { type HubListener, listen } from "./net/listen.ts";
 import { MAX_TLS_HANDSHAKES, type TakePlace } from "./net/tls_listener.ts";
@@ -40,7 +40,8 @@ import { createOwnServices } from "./own/hub_service.ts";
 import { Registry } from "./registry/registry.ts";
 import type { ServerName } from "./registry/tunnel.ts";
 import type { RelayContext } from "./relay/caller_connection.ts";
-import { RefusedCalls } from "./limits/refused_calls.ts";
+import { type RefusedCallCount, RefusedCalls } from "./limits/refused_calls.ts";
+import type { Joint } from "./joint/joint.ts";
 import { lockFiles } from "./locked_files.ts";
 import { reloadParts } from "./reload_parts.ts";
 import { MAX_HANDSHAKES, type RefusedServer, TunnelListener } from "./tunnels/tunnel_listener.ts";
@@ -60,31 +61,33 @@ const SWEEP_MS = 1_000;
 /**
  * Starts a hub.
  *
+ * @param joint What a worker has in common with the others. @default it is alone
  * @throws {Error} If an address cannot be listened on, or the state folder is not safe.
  */
-export async function startHub(options: HubProgramOptions): Promise<RunningHub> {
+export async function startHub(
+  options: HubProgramOptions,
+  joint?: Joint,
+): Promise<RunningHub> {
   await using stack = new AsyncDisposableStack();
   const locks = stack.use(options.worker === undefined ? await lockFiles(options) : NO_LOCKS);
   let hub: Hub | undefined = undefined;
   const ownerOf = (name: string) => hub?.ownerOf(name);
-  const auth = stack.adopt(openAuth({ ...options, ownerOf }), close);
+  const auth = stack.adopt(openAuth({ ...options, ownerOf, joint }), close);
   const vouchers = Vouchers.open(options.stateDir);
-  const audit = stack.use(
-    openAudit(options.auditLog, options.audit),
-  );
+  const audit = stack.use(joint?.audit ?? openAudit(options.auditLog, options.audit));
   const { tunnelListen, callListen, tunnelTls, callTls } = options;
   const places = new ConnectionPlaces(options.openFiles ?? Infinity, {
     maxCallers: MAX_CALLERS,
     maxHandshakes: MAX_HANDSHAKES,
     maxTlsHandshakes: MAX_TLS_HANDSHAKES,
-  });
+  }, joint?.makePlaces);
   const takePlace = (network: string) => places.tlsHandshake(network);
   const tunnelPort = { ...tunnelListen, tls: tunnelTls, alpn: ["http/1.1"], takePlace };
   const tunnels = stack.adopt(listen({ ...tunnelPort, flag: "--tunnel-listen" }), close);
   const callPort = { ...callListen, tls: callTls, alpn: ["h2"], takePlace };
   const calls = stack.adopt(listen({ ...callPort, flag: "--call-listen" }), close);
   const peers = await openPeers(options, { takePlace, stack });
-  hub = new Hub(options, { auth, audit, vouchers, places, tunnels, calls, locks, peers });
+  hub = new Hub(options, { auth, audit, vouchers, places, tunnels, calls, locks, peers, joint });
   stack.move();
   return hub;
 }
@@ -131,6 +134,8 @@ interface Parts {
   readonly peers: Peers | undefined;
   /** That no other hub writes the same files. */
   readonly locks: Disposable;
+  /** `undefined` for a hub with one loop. */
+  readonly joint: Joint | undefined;
 }
 
 /** Where a hub stands: docs/lifecycle.md, "Drain". */
@@ -154,16 +159,17 @@ class Hub implements RunningHub {
   readonly #audit: Audit;
   readonly #locks: Disposable;
   readonly #journal: EventLog;
-  readonly #known: KnownServers | undefined;
+  readonly #known: ServerMemory | undefined;
+  readonly #joint: Joint | undefined;
   readonly #registry: Registry<OpenTunnel>;
   /** Where servers are: the registry, or with other hubs the directory of all of them. */
   readonly #directory: Registry<OpenTunnel> | Directory;
   readonly #peers: PeerPort | undefined;
   /** In its cluster; `undefined` for a hub that is alone. */
   readonly #name: string | undefined;
-  readonly #activity = new ActivityFeed();
+  readonly #activity: ActivityFeed;
   readonly #deadlines = new Deadlines();
-  readonly #refusedCalls = new RefusedCalls();
+  readonly #refusedCalls: RefusedCallCount;
   readonly #limits: Limits;
   readonly #places: ConnectionPlaces;
   readonly #ownServices: ReturnType<typeof createOwnServices>;
@@ -187,17 +193,25 @@ class Hub implements RunningHub {
 
   constructor(
     options: HubProgramOptions,
-    { auth, audit, vouchers, places, tunnels, calls, locks, peers }: Parts,
+    { auth, audit, vouchers, places, tunnels, calls, locks, peers, joint }: Parts,
   ) {
     this.#options = options;
     this.#hubId = options.worker?.hubId ?? this.#id;
     this.#auth = auth;
-    this.#limits = new Limits(options.limits);
+    this.#joint = joint;
+    this.#activity = new ActivityFeed({ places: joint?.watchers });
+    this.#refusedCalls = joint?.refusedCalls ?? new RefusedCalls();
+    this.#limits = new Limits(options.limits, joint?.use);
     this.#tunnelOptions = { ...TUNNEL_PORT, ...options.tunnels };
     this.#places = places;
     const { stateDir } = options;
-    this.#known = stateDir === undefined ? undefined : KnownServers.open(stateDir);
-    this.#registry = new Registry({ departures: this.#known?.departures ?? [] });
+    this.#known = joint === undefined
+      ? stateDir === undefined ? undefined : KnownServers.open(stateDir)
+      : joint.known;
+    this.#registry = new Registry({
+      departures: this.#known?.departures ?? [],
+      joint: joint?.servers,
+    });
     this.peerAddress = peers && (options.peers?.address ?? dialledAddress(peers.listener.addr));
     this.cluster = this.#joinCluster();
     this.#claims = this.cluster ?? aloneClaims(this.#registry);
@@ -214,6 +228,7 @@ class Hub implements RunningHub {
       registry: this.#directory,
       allowPlaintextCalls: options.allowPlaintextCalls ?? true,
       trustLoopback: options.trustLoopback ?? true,
+      guesses: joint?.guesses,
     });
     this.#audit = audit;
     this.#locks = locks;
@@ -242,6 +257,7 @@ class Hub implements RunningHub {
       activity: this.#activity,
       audit,
       nextId: () => this.#makeId(),
+      joint: joint?.log,
     });
     this.#registry.onChange((event) => this.#journal.registryChanged(event));
     this.#registry.onChange((event) => this.#known?.onChange(event, this.#registry));
@@ -280,7 +296,9 @@ class Hub implements RunningHub {
 
   /** By whose credential a name was registered last. */
   ownerOf(name: string): string | undefined {
-    return this.#registry.pick(name)?.owner ?? this.#registry.departure(name)?.owner;
+    const other = this.#joint === undefined ? undefined : this.cluster?.placesOf(name)[0];
+    return this.#registry.pick(name)?.owner ?? other?.owner ??
+      this.#registry.departure(name)?.owner;
   }
 
   usage(): Usage {
@@ -308,7 +326,9 @@ class Hub implements RunningHub {
   }
 
   get reloadParts(): ReloadPart[] {
-    const { authFile, auditLog } = this.#options;
+    const { authFile } = this.#options;
+    // The main thread writes the audit of workers.
+    const auditLog = this.#joint === undefined ? this.#options.auditLog : undefined;
     return reloadParts({ auth: this.#auth, authFile, audit: this.#audit, auditLog });
   }
 
@@ -400,6 +420,7 @@ class Hub implements RunningHub {
       claims: this.#claims,
       isDraining: () => this.#state !== "serving",
       maxHandshakesPerS,
+      admission: this.#joint?.admission,
       nextId: () => this.#makeId(),
       onRefused: (asked: RefusedServer, error: { code: string; message: string }) =>
         this.#journal.serverRefused(asked, error),
@@ -486,7 +507,8 @@ class Hub implements RunningHub {
     }
     for (const caller of callers) bufferedBytes += caller.bufferedBytes;
     for (const raw of raws) bufferedBytes += raw.bufferedBytes;
-    connections += this.#peers?.connections ?? 0;
+    // Between workers they are none.
+    if (this.#joint === undefined) connections += this.#peers?.connections ?? 0;
     bufferedBytes += this.#peers?.bufferedBytes ?? 0;
     return { connections, bufferedBytes };
   }

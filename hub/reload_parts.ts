@@ -25,13 +25,16 @@ export function reloadParts({ auth, authFile, audit, auditLog }: ReloadSources):
       look: async () => await auth.look?.() ? "in force, it has changed" : "unchanged",
     });
   }
-  if (auditLog !== undefined && audit.reopen !== undefined) {
-    parts.push({
-      what: `audit log ${auditLog}`,
-      look: () => audit.reopen?.() ? "goes on in a new file" : "goes on in the same file",
-    });
-  }
+  if (auditLog !== undefined && audit.reopen !== undefined) parts.push(auditPart(audit, auditLog));
   return parts;
+}
+
+/** The audit's file. */
+export function auditPart(audit: Pick<Audit, "reopen">, auditLog: string): ReloadPart {
+  return {
+    what: `audit log ${auditLog}`,
+    look: () => audit.reopen?.() ? "goes on in a new file" : "goes on in the same file",
+  };
 }
 
 /** The certificate, with its key and authorities. */

@@ -16,6 +16,13 @@ import { BlockChain } from "./block_chain.ts";
 import { AuditWriter } from "./writer.ts";
 import type { Audit } from "./record.ts";
 
+/** The audit that is not kept. */
+export const NO_AUDIT: Audit = {
+  record() {},
+  recordJson() {},
+  [Symbol.asyncDispose]: () => Promise.resolve(),
+};
+
 /** The audit that is not a file: two hubs may write it, each to its own standard error. */
 export const STDERR = "stderr";
 
@@ -30,9 +37,7 @@ export function openAudit(
   target: string | undefined,
   options: Partial<AuditFileOptions> = {},
 ): Audit {
-  if (target === undefined) {
-    return { record() {}, recordJson() {}, [Symbol.asyncDispose]: () => Promise.resolve() };
-  }
+  if (target === undefined) return NO_AUDIT;
   return new AuditWriter(openChain(target, options));
 }
 

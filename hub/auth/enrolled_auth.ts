@@ -58,6 +58,8 @@ interface Loaded {
 export interface EnrolledAuthOptions {
   /** By whose credential a name was registered last: `Tunnel.owner`. @default nobody's */
   readonly ownerOf?: ((name: string) => string | undefined) | undefined;
+  /** Other workers of this process note as well who has used its token. @default false */
+  readonly isJoint?: boolean;
   /** @default once a second */
   readonly pollMs?: number | undefined;
 }
@@ -70,14 +72,16 @@ export class EnrolledAuth implements Auth {
   readonly #watch: WatchedFolder;
   readonly #listeners = new Set<() => void>();
   readonly #complaint = new Complaint();
-  readonly #used: Set<string>;
+  #used: Set<string>;
+  readonly #isJoint: boolean;
   #loading: Promise<unknown> = Promise.resolve();
   #closed = false;
   #entries = new Map<string, Enrolled>();
   #byHash = new Map<string, Known>();
 
   constructor(other: Auth, stateDir: string, options: EnrolledAuthOptions = {}) {
-    const { pollMs, ownerOf = () => undefined } = options;
+    const { pollMs, ownerOf = () => undefined, isJoint = false } = options;
+    this.#isJoint = isJoint;
     this.#other = other;
     this.#ownerOf = ownerOf;
     this.#stateDir = stateDir;
@@ -162,6 +166,8 @@ export class EnrolledAuth implements Auth {
     if ("status" in answer || answer.name !== JOIN_TOKEN || answer.how !== "token") return false;
     const [server = ""] = name.split("/");
     if (!this.#entries.has(server)) return false;
+    // Another worker may have noted it. It is asked seldom: by servers that still have the join token.
+    if (this.#isJoint && !this.#used.has(server)) this.#used = readUsed(this.#stateDir);
     return this.#used.has(server) || this.#ownerOf(server) !== JOIN_TOKEN;
   }
 

@@ -42,11 +42,19 @@ export function tokenFiles(stateDir: string): { readonly join: string; readonly 
 /** What the audit calls a server that came with a join token. */
 export const JOIN_TOKEN = "join-token";
 
+/** A state folder that several workers of one process use. */
+export interface JointFolder {
+  /** Does what no other worker does at the same time. */
+  alone<T>(work: () => T): T;
+}
+
 export interface OpenOptions {
   /** How often the state folder is asked for other join tokens. @default once a second */
   readonly pollMs?: number | undefined;
   /** Who comes from loopback is on this machine: loopback_trust.ts. @default true */
   readonly trustLoopback?: boolean;
+  /** Other workers of this process that use the folder as well. @default it is alone */
+  readonly joint?: JointFolder | undefined;
 }
 
 /**
@@ -58,14 +66,18 @@ export interface OpenOptions {
  */
 export function openHubTokens(
   stateDir: string | undefined,
-  { pollMs, trustLoopback = true }: OpenOptions = {},
+  { pollMs, trustLoopback = true, joint }: OpenOptions = {},
 ): HubTokens {
   if (stateDir === undefined) {
     return new HubTokens([randomToken()], randomToken(), { trustLoopback });
   }
   openStateFolder(stateDir);
   const { operator } = tokenFiles(stateDir);
-  const inForce = (known: readonly string[]) => joinTokens(stateDir, known);
+  const read = (known: readonly string[]) => joinTokens(stateDir, known);
+  // If somebody has removed a token, one of them makes the next one.
+  const inForce = joint === undefined
+    ? read
+    : (known: readonly string[]) => joint.alone(() => read(known));
   return new HubTokens(inForce([]), openToken(operator), {
     source: { inForce, stateDir, pollMs },
     trustLoopback,

@@ -6,7 +6,7 @@
  */
 import type { Auth } from "./identity.ts";
 import { EnrolledAuth } from "./enrolled_auth.ts";
-import { openHubTokens } from "./hub_tokens.ts";
+import { type JointFolder, openHubTokens } from "./hub_tokens.ts";
 import { WatchedAuth } from "./watched_auth.ts";
 
 export interface AuthOptions {
@@ -18,13 +18,17 @@ export interface AuthOptions {
   readonly trustLoopback?: boolean;
   /** By whose credential a name was registered last. @default nobody's */
   readonly ownerOf?: (name: string) => string | undefined;
+  /** Other workers of this process that use the folder as well. @default it is alone */
+  readonly joint?: JointFolder | undefined;
 }
 
 /** @throws {Error} If the file cannot be used, or the tokens cannot be made or are not safe. */
 export function openAuth(options: AuthOptions): Auth {
-  const { authFile, stateDir, trustLoopback = true, ownerOf } = options;
+  const { authFile, stateDir, trustLoopback = true, ownerOf, joint } = options;
   const auth = authFile === undefined
-    ? openHubTokens(stateDir, { trustLoopback })
+    ? openHubTokens(stateDir, { trustLoopback, joint })
     : new WatchedAuth(authFile, { trustLoopback });
-  return stateDir === undefined ? auth : new EnrolledAuth(auth, stateDir, { ownerOf });
+  return stateDir === undefined
+    ? auth
+    : new EnrolledAuth(auth, stateDir, { ownerOf, isJoint: joint !== undefined });
 }

@@ -9,7 +9,7 @@
  */
 import type { LogOptions } from "../../shared/cli/log.ts";
 import type { HubProgramOptions, RunningHub, WorkerPlace } from "../hub_options.ts";
-import type { Usage } from "../limits/limits.ts";
+import type { JointTask } from "../joint/joint.ts";
 import type { TlsIdentity } from "../net/listen_options.ts";
 
 /** The names of the services. */
@@ -26,6 +26,7 @@ export interface WorkerTask {
   readonly hub: Omit<HubProgramOptions, "peers" | "cluster" | "worker">;
   readonly worker: WorkerPlace;
   readonly links: WorkerLinks;
+  readonly joint: JointTask;
   readonly log: Pick<LogOptions, "level" | "format">;
 }
 
@@ -55,8 +56,6 @@ export interface WorkerService {
 
 /** What a worker tells the main thread. */
 export interface MainService {
-  /** What is in use now; told each second. */
-  usage(usage: Usage): void;
   /** Its hub has ended by itself. */
   ended(why: string): void;
 }

@@ -4,8 +4,10 @@
  * @module
  */
 import { type Port, ThreadChannel } from "../../shared/threads/thread_channel.ts";
-import { configureLog } from "../../shared/cli/log.ts";
+import { configureLog, shareLog } from "../../shared/cli/log.ts";
 import { dropPermissions } from "../../shared/cli/permissions.ts";
+import { Joint } from "../joint/joint.ts";
+import { logLock } from "../joint/joint_memory.ts";
 import { PortEngine } from "../engine/port_engine.ts";
 import { startHub } from "../hub.ts";
 import type { RunningHub } from "../hub_options.ts";
@@ -19,8 +21,6 @@ import {
 } from "./messages.ts";
 import { THREAD_NAME } from "./worker_thread.ts";
 
-/** How often the main thread is told what is in use. */
-const USAGE_MS = 1_000;
 /**
  * A worker lives as long as its process: its session never has to end by itself, not even in a
  * process that was frozen.
@@ -45,12 +45,12 @@ export function serveWorker(port = globalThis as unknown as Port): void {
   };
   const service: WorkerService = {
     async start(task) {
+      shareLog(logLock(task.joint.memory));
       await configureLog(task.log);
-      const started = hub = await startHub(optionsOf(task, channel));
+      const joint = new Joint(task.joint, task.worker.number, channel);
+      const started = hub = await startHub(optionsOf(task, channel), joint);
       dropPermissions("run", "ffi");
-      const timer = setInterval(() => main.tell("usage", started.usage()), USAGE_MS);
       started.closed.catch((error) => error).then((error) => {
-        clearInterval(timer);
         if (!isEnding) main.tell("ended", error?.message ?? "its hub has ended by itself");
       });
       return about(started);

@@ -11,14 +11,17 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
-import type { LogOptions } from "../../shared/cli/log.ts";
+import { type LogOptions, shareLog } from "../../shared/cli/log.ts";
 import { MemoryEngine } from "../engine/memory_engine.ts";
 import { serveEngine } from "../engine/port_engine.ts";
 import type { HubProgramOptions, RunningHub } from "../hub_options.ts";
+import { JointHost } from "../joint/joint_host.ts";
+import { logLock } from "../joint/joint_memory.ts";
 import { lockFiles } from "../locked_files.ts";
 import type { Usage } from "../limits/limits.ts";
 import { listen } from "../net/listen.ts";
 import type { ListenAddress, TlsIdentity } from "../net/listen_options.ts";
+import type { JointTask } from "../joint/joint.ts";
 import type { StartedWorker, WorkerTask } from "./messages.ts";
 import { WorkerThread } from "./worker_thread.ts";
 
@@ -30,6 +33,9 @@ export interface WorkerOptions {
   readonly hub: HubProgramOptions;
   readonly log: Pick<LogOptions, "level" | "format">;
 }
+
+/** Files that a thread has open in addition to its connections; those of the first one count anyway. */
+const WORKER_FILES = 32;
 
 /**
  * Starts a hub in several threads.
@@ -43,13 +49,16 @@ export async function startWorkers(options: WorkerOptions): Promise<RunningHub> 
   const { tunnelListen, callListen } = hub;
   assertFree(tunnelListen, "--tunnel-listen");
   assertFree(callListen, "--call-listen");
+  const joint = stack.use(new JointHost(hub, count));
+  shareLog(logLock(joint.memory));
   const engine = stack.use(new MemoryEngine());
   const threads = Array.from({ length: count }, (_, i) => {
     const thread = stack.use(new WorkerThread(module, i + 1));
     serveEngine(thread.channel, engine);
+    joint.serve(thread.channel);
     return thread;
   });
-  const task = taskFor(options);
+  const task = taskFor(options, joint.task);
   // The first one makes the files that are missing, and finds the ports.
   const [first, ...others] = threads;
   const found = await started(first!, task(1, { tunnelListen, callListen }));
@@ -61,7 +70,7 @@ export async function startWorkers(options: WorkerOptions): Promise<RunningHub> 
   await Promise.all(
     threads.map(({ remote, died }) => Promise.race([remote.ask("untilLinked", undefined), died])),
   );
-  return new WorkerGroup(threads, found, stack.move());
+  return new WorkerGroup(threads, found, { joint, stack: stack.move() });
 }
 
 /**
@@ -76,7 +85,10 @@ function assertFree(address: ListenAddress, flag: string): void {
 
 type Listens = Pick<HubProgramOptions, "tunnelListen" | "callListen">;
 
-function taskFor(options: WorkerOptions): (number: number, listens: Listens) => WorkerTask {
+function taskFor(
+  options: WorkerOptions,
+  joint: JointTask,
+): (number: number, listens: Listens) => WorkerTask {
   const { count, log } = options;
   const { peers: _peers, cluster: _cluster, tunnelTls, callTls, openFiles, ...hub } = options.hub;
   const links = { secret: randomBytes(32).toString("base64url") };
@@ -88,10 +100,11 @@ function taskFor(options: WorkerOptions): (number: number, listens: Listens) => 
       callListen: { ...callListen, reusePort: true },
       tunnelTls: tunnelTls && plain(tunnelTls),
       callTls: callTls && plain(callTls),
-      ...(openFiles !== undefined && { openFiles: Math.floor(openFiles / count) }),
+      ...(openFiles !== undefined && { openFiles: openFiles - (count - 1) * WORKER_FILES }),
     },
     worker: { number, of: count, hubId },
     links,
+    joint,
     log,
   });
 }
@@ -118,6 +131,7 @@ class WorkerGroup implements RunningHub {
   readonly reloadParts: RunningHub["reloadParts"];
   readonly closed: Promise<void>;
   readonly #threads: readonly WorkerThread[];
+  readonly #joint: JointHost;
   readonly #stack: AsyncDisposableStack;
   readonly #resolveClosed: () => void;
   #isReady = true;
@@ -126,14 +140,18 @@ class WorkerGroup implements RunningHub {
   constructor(
     threads: readonly WorkerThread[],
     { tunnelAddress, callAddress, wildcards, parts }: StartedWorker,
-    stack: AsyncDisposableStack,
+    { joint, stack }: { readonly joint: JointHost; readonly stack: AsyncDisposableStack },
   ) {
     this.#threads = threads;
+    this.#joint = joint;
     this.#stack = stack;
     this.tunnelAddress = tunnelAddress;
     this.callAddress = callAddress;
     this.wildcards = wildcards;
-    this.reloadParts = parts.map((what, part) => ({ what, look: () => this.#look(part) }));
+    this.reloadParts = [
+      ...parts.map((what, part) => ({ what, look: () => this.#look(part) })),
+      ...joint.reloadParts,
+    ];
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.closed = promise;
     this.#resolveClosed = resolve;
@@ -147,7 +165,7 @@ class WorkerGroup implements RunningHub {
   async untilLinked(): Promise<void> {}
 
   usage(): Usage {
-    return sumOf(this.#threads.map(({ usage }) => usage));
+    return this.#joint.usage();
   }
 
   async useCertificate(identity: TlsIdentity): Promise<void> {
@@ -198,31 +216,4 @@ class WorkerGroup implements RunningHub {
     return outcomes.find((outcome) => outcome !== outcomes[0] && outcome !== "unchanged") ??
       outcomes[0]!;
   }
-}
-
-const NO_USAGE: Usage = {
-  connections: 0,
-  bufferedBytes: 0,
-  calls: 0,
-  memoryBytes: 0,
-  maxMemoryBytes: 0,
-  shedding: false,
-  mostCallsOfAnOperator: 0,
-  mostBufferedBytesOfAnOperator: 0,
-  waitingForBytes: 0,
-};
-
-function sumOf(usages: readonly (Usage | undefined)[]): Usage {
-  return usages.reduce<Usage>((all, one = NO_USAGE) => ({
-    connections: all.connections + one.connections,
-    bufferedBytes: all.bufferedBytes + one.bufferedBytes,
-    calls: all.calls + one.calls,
-    memoryBytes: all.memoryBytes + one.memoryBytes,
-    maxMemoryBytes: all.maxMemoryBytes + one.maxMemoryBytes,
-    shedding: all.shedding || one.shedding,
-    mostCallsOfAnOperator: all.mostCallsOfAnOperator + one.mostCallsOfAnOperator,
-    mostBufferedBytesOfAnOperator: all.mostBufferedBytesOfAnOperator +
-      one.mostBufferedBytesOfAnOperator,
-    waitingForBytes: all.waitingForBytes + one.waitingForBytes,
-  }), NO_USAGE);
 }

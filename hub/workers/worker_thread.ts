@@ -4,7 +4,6 @@
  * @module
  */
 import { type Remote, ThreadChannel } from "../../shared/threads/thread_channel.ts";
-import type { Usage } from "../limits/limits.ts";
 import { MAIN, type MainService, WORKER, type WorkerService } from "./messages.ts";
 
 /** What the names of workers' threads begin with. */
@@ -20,8 +19,6 @@ export class WorkerThread implements Disposable {
   readonly died: Promise<never>;
   readonly #thread: Worker;
   readonly #reject: (error: Error) => void;
-  /** What it told last. */
-  usage: Usage | undefined;
 
   /** @param module The module of the program, which is the worker's as well. */
   constructor(module: string, number: number) {
@@ -39,7 +36,6 @@ export class WorkerThread implements Disposable {
       this.#die(event.message);
     };
     const service: MainService = {
-      usage: (usage) => void (this.usage = usage),
       ended: (why) => this.#die(why),
     };
     this.channel.serve(MAIN, { ...service });

@@ -131,11 +131,21 @@ function plain(value: unknown): unknown {
   return text === undefined ? undefined : JSON.parse(text);
 }
 
+let shared: { lock(): void; unlock(): void } | undefined;
+
+/** Lets one of several threads at a time write a line to stderr. To be called in each of them. */
+export function shareLog(lock: { lock(): void; unlock(): void }): void {
+  shared = lock;
+}
+
 function writeToStderr(line: string): void {
   const bytes = new TextEncoder().encode(line + "\n");
+  shared?.lock();
   try {
     for (let rest = bytes; rest.length > 0;) rest = rest.subarray(Deno.stderr.writeSync(rest));
   } catch {
     // A closed or full stderr must not end a server.
+  } finally {
+    shared?.unlock();
   }
 }

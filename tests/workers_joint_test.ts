@@ -1,0 +1,93 @@
+/** What a hub of several workers has once: its limits, its audit, its metrics, its memory of servers. */
+import assert from "node:assert/strict";
+import { Status } from "../shared/grpc/status.ts";
+import { reasonOf } from "./support/facts.ts";
+import { Process, source } from "./support/process.ts";
+import { until } from "./support/until.ts";
+import { World } from "./support/world.ts";
+
+const MAX_CALLS = 10;
+/** Each has a connection of its own: that all of them come to one worker happens once in 30 000 times. */
+const CALLERS = 16;
+
+Deno.test("a hub of two workers has one limit for an operator, one audit and one metrics page", async (t) => {
+  const dir = await Deno.makeTempDir({ prefix: "ghub-joint-" });
+  const audit = `${dir}/audit.jsonl`;
+  try {
+    await using world = await World.start({
+      servers: ["edge-1", "edge-2", "edge-3"],
+      hubArgs: [
+        ...["--workers", "2", "--metrics-listen", "127.0.0.1:0", "--audit-log", audit],
+        ...["--max-calls-per-operator", String(MAX_CALLS)],
+      ],
+    });
+    const metric = async (name: string) =>
+      Number(new RegExp(`^${name} (\\S+)$`, "m").exec(await world.metrics())?.[1]);
+    const callers = Array.from({ length: CALLERS }, (_, i) => {
+      const client = world.path(`edge-${i % 3 + 1}`).client();
+      return { client, stop: new AbortController() };
+    });
+    using _ = {
+      [Symbol.dispose]() {
+        for (const { client } of callers) client[Symbol.dispose]();
+      },
+    };
+    await until("Welcome to be over", async () => await metric("ghub_calls_in_flight") === 0);
+    const calls = callers.map(({ client, stop }) =>
+      client.serverStream({ headersFirst: true, hang: true }, { signal: stop.signal })
+    );
+    const answered = calls.map(({ call, outcome }, i) =>
+      Promise.race([
+        new Promise<number>((resolve) => call.once("metadata", () => resolve(i))),
+        outcome,
+      ])
+    );
+
+    await t.step("of many calls at a time, as many are let in as the limit says", async () => {
+      const answers = await Promise.all(answered);
+      const refused = answers.filter((answer) => typeof answer !== "number");
+      assert.equal(answers.length - refused.length, MAX_CALLS);
+      for (const outcome of refused) {
+        assert.equal(outcome.code, Status.RESOURCE_EXHAUSTED);
+        assert.equal(reasonOf(outcome), "TOO_MANY_CALLS");
+      }
+    });
+
+    await t.step("metrics tell the sum of what both have, and each thing once", async () => {
+      assert.equal(await metric("ghub_calls_in_flight"), MAX_CALLS);
+      assert.equal(await metric("ghub_operator_calls_in_flight_max"), MAX_CALLS);
+      await until("all connections", async () => await metric("ghub_connections") === CALLERS + 3);
+      assert.equal(await metric("ghub_memory_limit_bytes"), 2 ** 31);
+      const page = await world.metrics();
+      assert.ok(!/worker/.test(page), page);
+    });
+
+    for (const { stop } of callers) stop.abort();
+    await Promise.all(calls.map(({ outcome }) => outcome));
+    await until("an end of all calls", async () => await metric("ghub_calls_in_flight") === 0);
+
+    await t.step("each call has one line in the audit, which is one chain", async () => {
+      await world.server("edge-3").stop();
+      await until("its leave", () => world.hub.stderr.includes('Server "edge-3" left'));
+      await world.hub.stop();
+      const verified = await Process.run([...source("hub/main.ts"), "audit", "verify", audit]);
+      assert.equal(verified.code, 0, verified.stderr);
+      const lines = (await Deno.readTextFile(audit)).trimEnd().split("\n")
+        .map((line) => JSON.parse(line));
+      const held = lines.filter(({ method }) => method === "/echo.v1.Echo/ServerStream");
+      assert.equal(held.length, CALLERS);
+      assert.equal(held.filter(({ status }) => status === "RESOURCE_EXHAUSTED").length, 6);
+      assert.ok(lines.every((line) => line.via === undefined && line.from === undefined));
+      assert.equal(lines.filter(({ kind }) => kind === "registration").length, 3);
+      assert.equal(new Set(lines.map(({ id }) => id)).size, lines.length);
+    });
+
+    await t.step("the hub that starts again knows a server that was at one of them", async () => {
+      await world.startHub();
+      const { stdout } = await world.gclient(["hub", "servers", "--all", "-o", "name"]);
+      assert.match(stdout, /^edge-3$/m);
+    });
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
