@@ -105,6 +105,9 @@ export function authFileSteps(path: string, text: string): Steps<AuthFile> {
       operators: yield* readOperators(operators?.items() ?? []),
     };
     unique(file.issuers.map(({ id }) => id), issuers, "issuers[].id");
+    if (file.issuers.filter(({ login }) => login !== undefined).length > 1) {
+      issuers?.fault("only one of them can have login: the hub tells operators one place");
+    }
     unique(file.servers.map(({ id }) => id), servers, "servers[].id");
     unique(file.operators.map(({ id }) => id), operators, "operators[].id");
     const entries = [...file.servers, ...file.operators];

@@ -208,6 +208,40 @@ Deno.test("parseAuthFile() tells each fault with its place", async (t) => {
       `version: 1\n${issuer("algorithms: RS256, keysFile: a, clockSkewS: 9999")}`,
       /must be 0 to 300 seconds/,
     ],
+    [
+      "a login without a client",
+      `version: 1\n${issuer("algorithms: RS256, keysFile: a, login: { scopes: openid }")}`,
+      /login: must have clientId/,
+    ],
+    [
+      "a login in plain text",
+      `version: 1\n${issuer("algorithms: RS256, keysFile: a, login: { clientId: c }")}`
+        .replace("https://id.example", "http://id.example"),
+      /issuer: must be an https/,
+    ],
+    [
+      "a login by another token",
+      `version: 1\n${
+        issuer("algorithms: RS256, keysFile: a, login: { clientId: c, token: code }")
+      }`,
+      /token: must be access or id/,
+    ],
+    [
+      "several scopes as one",
+      `version: 1\n${
+        issuer('algorithms: RS256, keysFile: a, login: { clientId: c, scopes: "openid email" }')
+      }`,
+      /scopes: must be one scope/,
+    ],
+    [
+      "two places to log in",
+      "version: 1\nissuers:\n" +
+      ["a", "b"].map((id) =>
+        `  - { id: ${id}, issuer: "https://${id}.example", audience: g, algorithms: RS256, ` +
+        `keysFile: k, login: { clientId: c } }\n`
+      ).join(""),
+      /only one of them can have login/,
+    ],
   ];
   for (const [what, yaml, says] of table) {
     await t.step(what, () => {

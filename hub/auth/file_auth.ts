@@ -6,6 +6,7 @@
  */
 import { errorInfo, retryInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
+import { type LoginOffer, writeOffer } from "../../shared/login/offer.ts";
 import { isLoopback } from "../../shared/net/loopback.ts";
 import {
   after,
@@ -59,6 +60,8 @@ export class FileAuth {
   readonly #servers: Prover<ServerEntry>;
   readonly #operators: Prover<OperatorEntry>;
   readonly #grants: ReadonlyMap<string, Grant>;
+  /** Where operators log in, for those who are not let in. */
+  readonly #login: LoginOffer | undefined;
   #missing: RpcError | undefined;
 
   /**
@@ -75,6 +78,7 @@ export class FileAuth {
     this.#loopbackIsNoProof = allowLoopback && !trustLoopback;
     this.#servers = new Prover("server", { entries: servers, others: operators, jwt });
     this.#operators = new Prover("operator", { entries: operators, others: servers, jwt });
+    this.#login = issuers.find(({ login }) => login !== undefined)?.login;
     this.#grants = new Map(operators.map(({ id, rules }) => [id, new RuleGrant(rules)]));
   }
 
@@ -108,8 +112,8 @@ export class FileAuth {
 
   /** What asks without a credential is answered by one error: to make it costs more than to ask. */
   #refuse(fault: ProofFault): RpcError {
-    if (fault.reason !== "CREDENTIAL_MISSING") return toRpcError(fault);
-    return this.#missing ??= toRpcError(this.#explained(fault));
+    if (fault.reason !== "CREDENTIAL_MISSING") return toRpcError(fault, this.#login);
+    return this.#missing ??= toRpcError(this.#explained(fault), this.#login);
   }
 
   /** Whoever is told that a credential is missing may have read in the file that it need not be. */
@@ -180,8 +184,10 @@ function toRefusal({ reason, message }: ProofFault): Refusal {
   return http === 503 ? { ...refusal, retryAfterS: RETRY_S } : refusal;
 }
 
-function toRpcError({ reason, message }: ProofFault): RpcError {
+function toRpcError({ reason, message }: ProofFault, login: LoginOffer | undefined): RpcError {
   const { code } = ANSWER_TO[reason];
   const retry = code === Status.UNAVAILABLE ? [retryInfo(RETRY_S * 1000)] : [];
-  return new RpcError(code, message, { details: [errorInfo(reason, ERROR_DOMAIN), ...retry] });
+  const offer = code === Status.UNAUTHENTICATED && login !== undefined ? writeOffer(login) : {};
+  const info = errorInfo(reason, ERROR_DOMAIN, offer);
+  return new RpcError(code, message, { details: [info, ...retry] });
 }

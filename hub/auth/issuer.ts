@@ -1,10 +1,12 @@
 /**
  * Who issues JWTs that the hub accepts, as an auth file describes it.
  *
- *     issuer → { id, issuer, audience: [text], algorithms: [name], keysFile | keysUrl, clockSkewS? }
+ *     issuer → { id, issuer, audience: [text], algorithms: [name], keysFile | keysUrl, clockSkewS?, login? }
+ *     login  → { clientId, scopes?: [text], resource?, token?: access | id }
  *
  * @module
  */
+import { LOGIN_TOKENS, type LoginOffer } from "../../shared/login/offer.ts";
 import type { YamlElement } from "../../shared/rules/yaml_element.ts";
 
 /** Algorithms with a secret that the issuer shares with the hub. */
@@ -32,6 +34,8 @@ export interface Issuer {
   /** A JWKS, fetched and cached. */
   readonly keysUrl: URL | undefined;
   readonly clockSkewS: number;
+  /** How `gclient login` gets a token there; absent: the hub tells nobody of this issuer. */
+  readonly login?: LoginOffer;
 }
 
 /** Whether an issuer's key is a secret that it shares with the hub. */
@@ -41,7 +45,7 @@ export function isSecret({ algorithms }: Pick<Issuer, "algorithms">): boolean {
 
 /** Reads one issuer; what is wrong with it becomes a fault of its element. */
 export function readIssuer(element: YamlElement): Issuer {
-  const { id, issuer, audience, algorithms, keysFile, keysUrl, clockSkewS } = element.fields(
+  const { id, issuer, audience, algorithms, keysFile, keysUrl, clockSkewS, login } = element.fields(
     "id",
     "issuer",
     "audience",
@@ -49,6 +53,7 @@ export function readIssuer(element: YamlElement): Issuer {
     "keysFile",
     "keysUrl",
     "clockSkewS",
+    "login",
   );
   for (const [name, field] of Object.entries({ id, issuer, audience, algorithms })) {
     if (field === undefined) element.fault(`must have ${name}`);
@@ -64,6 +69,7 @@ export function readIssuer(element: YamlElement): Issuer {
     keysFile: keysFile?.text(),
     keysUrl: keysUrl === undefined ? undefined : readUrl(keysUrl),
     clockSkewS: clockSkewS?.integer() ?? DEFAULT_CLOCK_SKEW_S,
+    ...(login !== undefined && { login: readLogin(login, issuer) }),
   };
   if (result.clockSkewS < 0 || result.clockSkewS > MAX_CLOCK_SKEW_S) {
     clockSkewS?.fault(`must be 0 to ${MAX_CLOCK_SKEW_S} seconds`);
@@ -77,6 +83,31 @@ export function readIssuer(element: YamlElement): Issuer {
     keysUrl?.fault("cannot be used with HS…: a shared secret has no place in a public key set");
   }
   return result;
+}
+
+function readLogin(element: YamlElement, issuer: YamlElement | undefined): LoginOffer {
+  const { clientId, scopes, resource, token } = element.fields(
+    "clientId",
+    "scopes",
+    "resource",
+    "token",
+  );
+  if (clientId === undefined) element.fault("must have clientId: as whom gclient asks the issuer");
+  // Whoever answers there is shown to people as the place for their password.
+  if (issuer !== undefined) readUrl(issuer);
+  return {
+    issuer: issuer?.text() ?? "",
+    clientId: clientId?.text(),
+    scopes: scopes?.oneOrMore().map((scope) => readWord(scope)) ?? [],
+    resource: resource?.text(),
+    token: token?.choice(LOGIN_TOKENS, "access") ?? "access",
+  };
+}
+
+function readWord(element: YamlElement): string {
+  const text = element.text();
+  if (/\s/.test(text)) element.fault("must be one scope; write several as a list");
+  return text;
 }
 
 function readAlgorithm(element: YamlElement): string {
