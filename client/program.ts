@@ -10,6 +10,7 @@ import { configCommand } from "./commands/config.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { fluentdCommand } from "./commands/fluentd.ts";
 import { hubCommand } from "./commands/hub.ts";
+import { loginCommand, logoutCommand } from "./commands/login.ts";
 import { callCommand, describeCommand, listCommand } from "./commands/services.ts";
 import { waitCommand } from "./commands/wait.ts";
 import { watchCommand } from "./commands/watch.ts";
@@ -31,6 +32,8 @@ export const program: Program = {
   commands: [
     ...[fluentdCommand, hubCommand, authCommand, listCommand, describeCommand, callCommand],
     doctorCommand,
+    loginCommand,
+    logoutCommand,
     waitCommand,
     watchCommand,
     configCommand,

@@ -22,6 +22,7 @@ import type { Header } from "../connect/headers.ts";
 import { dial } from "../connect/dial.ts";
 import type { SharedChannel } from "../connect/shared_channel.ts";
 import type { TlsSettings } from "../connect/tls_settings.ts";
+import { LoginError } from "../login/login_error.ts";
 
 /** How one hub is reached. */
 export interface HubAddress {
@@ -42,6 +43,8 @@ export interface CallPlan extends HubAddress {
   readonly otherHubs?: readonly HubAddress[];
   readonly server: string | undefined;
   readonly token: string | undefined;
+  /** Gives the token as it is now, where one is renewed in time. @default `token` */
+  readonly freshToken?: (() => Promise<string>) | undefined;
   /** Through the JSON handshake instead of by metadata. */
   readonly raw: boolean;
   /** How long the hub waits for the server; 0 for not at all. */
@@ -153,7 +156,8 @@ async function attemptAt(
   let call: Call | undefined;
   try {
     const start = performance.now();
-    const handshake = raw ? { server: plan.server, token: plan.token } : undefined;
+    const token = await tokenOf(plan);
+    const handshake = raw ? { server: plan.server, token } : undefined;
     const timeoutMs = plan.connectTimeoutMs;
     channel = await (plan.shared?.get() ??
       dial(address, { tls, proxy, handshake, timeoutMs, deadline, signal, onStep: times?.step }));
@@ -161,7 +165,7 @@ async function attemptAt(
     const ms = Math.round(performance.now() - start);
     const how = [tls ? "TLS" : "plaintext", raw ? "raw" : "", proxy ? `through ${proxy.host}` : ""];
     await trace(`* connected to ${to} in ${ms} ms (${how.filter((word) => word).join(", ")})`);
-    const metadata = requestMetadata(plan);
+    const metadata = requestMetadata({ ...plan, token });
     await trace(`> ${methodPath(method)}${deadlineText(deadline)}`);
     for (const line of metadataLines(metadata)) await trace(`> ${line}`);
     stage.sent = true;
@@ -212,6 +216,24 @@ async function* encodeEach(
   bytes: (request: protobuf.Message) => Uint8Array,
 ): AsyncGenerator<Uint8Array> {
   for await (const request of requests) yield bytes(request);
+}
+
+/**
+ * The token for a call that begins now.
+ *
+ * @throws {RpcError} If a login has none any more: nothing was sent.
+ */
+export async function tokenOf(
+  { token, freshToken }: Pick<CallPlan, "token" | "freshToken">,
+): Promise<string | undefined> {
+  if (freshToken === undefined) return token;
+  try {
+    return await freshToken();
+  } catch (cause) {
+    if (!(cause instanceof LoginError)) throw cause;
+    const code = cause.reason === "unreachable" ? Status.UNAVAILABLE : Status.UNAUTHENTICATED;
+    throw new RpcError(code, cause.message, { cause });
+  }
 }
 
 function requestMetadata(plan: CallPlan): CallMetadata {

@@ -7,7 +7,7 @@ import { formatHostPort, type HostPort } from "../../shared/cli/parse_host_port.
 import { type Output, UsageError } from "../../shared/cli/program.ts";
 import type { Context, Env } from "../../shared/cli/command.ts";
 import { isLoopbackHost } from "../../shared/net/loopback.ts";
-import type { CallPlan, HubAddress } from "./attempt.ts";
+import { type CallPlan, type HubAddress, tokenOf } from "./attempt.ts";
 import { type ConnectionValues, MAX_CALLED_HUBS } from "../connect/connection_options.ts";
 import { dial } from "../connect/dial.ts";
 import { SharedChannel } from "../connect/shared_channel.ts";
@@ -15,6 +15,9 @@ import { asciiHost } from "../connect/ascii_host.ts";
 import { readHeaders } from "../connect/headers.ts";
 import { readTlsSettings } from "../connect/tls_settings.ts";
 import { readToken } from "../connect/token.ts";
+import type { LiveToken } from "../login/live_token.ts";
+import { mayHaveLogins } from "../login/login_folder.ts";
+import type { LoginPlace } from "../login/login_store.ts";
 
 /** The values of the options that say how to get there. */
 export type RouteValues = ConnectionValues & {
@@ -41,7 +44,9 @@ export async function planRoute(context: Context, server: string | undefined): P
   }
   checkServerName(server);
   const hubs = await planHubs(values, env);
-  const token = await readToken(values, env);
+  const given = await readToken(values, env);
+  const login = given === undefined ? await findLogin(values, hubs, env) : undefined;
+  const token = given ?? login?.last;
   const isFar = [hubs, ...hubs.otherHubs].some(({ address }) => !isLoopbackHost(address.host));
   if (token !== undefined && hubs.tls === undefined && isFar && !values.quiet) {
     await io.stderr.write("warning: without --tls, the token can be read on its way to the hub\n");
@@ -50,6 +55,7 @@ export async function planRoute(context: Context, server: string | undefined): P
     ...hubs,
     server,
     token,
+    freshToken: login && (() => login.fresh()),
     raw,
     waitForServerMs,
     headers: await readHeaders(values.headers, env),
@@ -58,6 +64,25 @@ export async function planRoute(context: Context, server: string | undefined): P
     trace: values.verbose ? io.stderr : undefined,
     warnings: values.quiet ? undefined : saidOnce(io.stderr),
   };
+}
+
+/** What a login for these hubs is kept under. */
+export function loginPlace({ context = "" }: ConnectionValues, hubs: HubAddresses): LoginPlace {
+  const urls = [hubs, ...hubs.otherHubs].map(({ address, tls }) =>
+    `${tls === undefined ? "http" : "https"}://${formatHostPort(address)}`
+  );
+  return { context, hubs: urls };
+}
+
+/** The token of `gclient login`, if there is one for these hubs. */
+export async function findLogin(
+  values: ConnectionValues,
+  hubs: HubAddresses,
+  env: Env,
+): Promise<LiveToken | undefined> {
+  if (!mayHaveLogins(env)) return undefined;
+  const { openLogin } = await import("../login/open_login.ts");
+  return await openLogin(loginPlace(values, hubs), env);
 }
 
 /** A command may make several calls, and meets the same hub in each. */
@@ -82,14 +107,14 @@ export interface ShareOptions {
 
 /** The same route, with one connection to each hub for all calls; in raw mode, to this server. */
 export function shareChannels(route: CallRoute, { channels, deadline }: ShareOptions): CallRoute {
-  const { signal, connectTimeoutMs: timeoutMs, raw, server, token, otherHubs = [] } = route;
-  const handshake = raw ? { server, token } : undefined;
+  const { signal, connectTimeoutMs: timeoutMs, raw, server, otherHubs = [] } = route;
   const share = ({ address, tls, proxy }: HubAddress): HubAddress => ({
     ...{ address, tls, proxy },
     shared: channels.use(
-      new SharedChannel(() =>
-        dial(address, { tls, proxy, handshake, timeoutMs, deadline, signal })
-      ),
+      new SharedChannel(async () => {
+        const handshake = raw ? { server, token: await tokenOf(route) } : undefined;
+        return await dial(address, { tls, proxy, handshake, timeoutMs, deadline, signal });
+      }),
     ),
   });
   return { ...route, ...share(route), otherHubs: otherHubs.map(share) };

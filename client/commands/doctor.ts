@@ -39,8 +39,8 @@ export const doctorCommand: Command = {
     bundle: bundleOption,
     ...connectionOptions,
   },
-  needs: (values) => [
-    ...connectionNeeds(values),
+  needs: (values, env) => [
+    ...connectionNeeds(values, env),
     ...values["bundle"] === undefined ? [] : ["write"] as const,
   ],
   run: runDoctor,
@@ -81,7 +81,7 @@ function hubChecks(route: CallRoute, server: string | undefined): Check[] {
         const rules = everything ? "may call everything" : "may call what its rules allow";
         return { text: `the hub knows you as ${operator}, who ${rules}` };
       },
-      remedy: () => "A token comes from --token-file, GCLIENT_TOKEN or a context",
+      remedy: () => "A token comes from --token-file, GCLIENT_TOKEN, a context or gclient login",
     },
     {
       name: "clock",

@@ -118,10 +118,10 @@ export function rpcCommand<Response extends object>(rpc: RpcCommand<Response>): 
       ...(rpc.takesServer ? defaultServerOptions : {}),
       ...connectionOptions,
     },
-    needs: (values) => [
-      ...connectionNeeds(values),
+    needs: (values, env) => [
+      ...connectionNeeds(values, env),
       ...values["logDir"] === undefined ? [] : ["write"] as const,
-      ...(rpc.needs?.(values) ?? []),
+      ...(rpc.needs?.(values, env) ?? []),
     ],
     run: async (context) => {
       try {

@@ -5,7 +5,7 @@
  */
 import type { Argument, CompletionContext } from "../../shared/cli/program.ts";
 import type { ConnectionValues } from "../connect/connection_options.ts";
-import { type CallRoute, planHubs } from "../call/route.ts";
+import { type CallRoute, findLogin, planHubs } from "../call/route.ts";
 import { askServers } from "../call/server_list.ts";
 import { readToken } from "../connect/token.ts";
 
@@ -17,10 +17,13 @@ export async function completionRoute(
   { options, signal, env }: CompletionContext,
 ): Promise<CallRoute & { readonly deadline: number }> {
   const values = options as ConnectionValues;
+  const hubs = await planHubs(values, env);
+  // A command could ask for a password in the middle of a line.
+  const given = await readToken({ ...values, tokenCommand: [] }, env);
   return {
-    ...await planHubs(values, env),
-    // A command could ask for a password in the middle of a line.
-    token: await readToken({ ...values, tokenCommand: [] }, env),
+    ...hubs,
+    // A login is not renewed here: it could be over in the middle of that.
+    token: given ?? (await findLogin(values, hubs, env))?.last,
     server: undefined,
     raw: false,
     waitForServerMs: 0,

@@ -5,7 +5,7 @@
  * @module
  */
 import { type Argument, UsageError } from "../../shared/cli/program.ts";
-import type { Command, Context } from "../../shared/cli/command.ts";
+import type { Command, Context, Env } from "../../shared/cli/command.ts";
 import {
   connectionNeeds,
   connectionOptions,
@@ -98,9 +98,9 @@ async function open(
   };
 }
 
-function needs(values: Partial<Values>): Deno.PermissionName[] {
+function needs(values: Partial<Values>, env: Env): Deno.PermissionName[] {
   return [
-    ...connectionNeeds(values),
+    ...connectionNeeds(values, env),
     ...values.protosetOut === undefined ? [] : ["write" as const],
   ];
 }

@@ -7,6 +7,8 @@ import { count } from "../../shared/cli/parse_count.ts";
 import { DURATION, parseDuration } from "../../shared/cli/parse_duration.ts";
 import { formatHostPort, type HostPort, parseHostPort } from "../../shared/cli/parse_host_port.ts";
 import { type Options, type OptionValues, UsageError } from "../../shared/cli/program.ts";
+import type { Env } from "../../shared/cli/command.ts";
+import { mayHaveLogins } from "../login/login_folder.ts";
 import { contextNames } from "./contexts.ts";
 import { parseHeader } from "./headers.ts";
 import { USUAL_ADDRESS } from "../../shared/registration/usual_address.ts";
@@ -144,9 +146,14 @@ export const connectionOptions = {
   },
 } as const satisfies Options;
 
-/** Only a command that prints the token is ever started. */
-export function connectionNeeds({ tokenCommand }: Partial<ConnectionValues>): ["run"] | [] {
-  return tokenCommand !== undefined && tokenCommand.length > 0 ? ["run"] : [];
+/** Only a command that prints the token is ever started, and only a renewed login is written. */
+export function connectionNeeds(
+  { tokenFile, tokenCommand = [] }: Partial<ConnectionValues>,
+  env: Env,
+): ("run" | "write")[] {
+  if (tokenFile !== undefined || env[TOKEN_ENV]) return [];
+  if (tokenCommand.length > 0) return ["run"];
+  return mayHaveLogins(env) ? ["write"] : [];
 }
 
 export type ConnectionValues = OptionValues<typeof connectionOptions>;

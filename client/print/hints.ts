@@ -5,10 +5,12 @@
  */
 import { statusName } from "../../shared/grpc/status.ts";
 import { HttpAnswerError } from "../../shared/grpc_client/failures.ts";
+import { readOffer } from "../../shared/login/offer.ts";
 import { ProxyError } from "../../shared/net/proxy_error.ts";
 import { deliveryOf, hopOf } from "../call/delivery.ts";
 import { type CallFailure, errorInfoOf } from "../call/failure.ts";
 import { mayChange } from "../call/method_kind.ts";
+import { LoginError } from "../login/login_error.ts";
 
 interface Rule {
   readonly when: (failure: CallFailure) => boolean;
@@ -43,6 +45,13 @@ const RULES: readonly Rule[] = [
   {
     when: ({ error }) => error instanceof HttpAnswerError,
     hint: (failure) => proxyHint(failure, failure.error as HttpAnswerError),
+  },
+  {
+    when: ({ error }) => error.cause instanceof LoginError,
+    hint: ({ error: { cause }, flags = "" }) => {
+      const { reason, hint } = cause as LoginError;
+      return reason === "ended" ? `Log in again: gclient login${flags}` : hint ?? NOTHING;
+    },
   },
   {
     when: unconnected(/ECONNREFUSED|refused/i),
@@ -136,6 +145,12 @@ const RULES: readonly Rule[] = [
   {
     when: ({ error }) => errorInfoOf(error)?.domain === "ghub.server",
     hint: () => "It is between that server and the hub, not your token: the server's log says more",
+  },
+  {
+    when: (failure) =>
+      readOffer(errorInfoOf(failure.error)?.metadata) !== undefined &&
+      (!failure.hasToken || reason("CREDENTIAL_EXPIRED")(failure)),
+    hint: ({ flags = "" }) => `Log in: gclient login${flags}`,
   },
   {
     when: ({ error, ...failure }) =>

@@ -220,6 +220,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Gets stdout as it comes. */
   readonly onOut?: (text: string) => void;
+  /** Gets stderr as it comes. */
+  readonly onErr?: (text: string) => void;
   /** Is stdout a terminal? @default false */
   readonly terminal?: boolean;
   /** How wide is it? */
@@ -250,6 +252,7 @@ export async function runClient(args: readonly string[], options: RunOptions = {
     stderr: output((text) => {
       err += text;
       all += text;
+      options.onErr?.(text);
     }, false),
     ...(answer !== undefined && { ask: (question: string) => Promise.resolve(answer(question)) }),
   };

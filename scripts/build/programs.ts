@@ -62,8 +62,9 @@ export const PROGRAMS: readonly ProgramSource[] = [
     name: "gclient",
     entry: "client/main.ts",
     lazyNode: true,
-    // Given back before anything is called, unless the command needs it: --log-dir and contexts are
-    // written, a token's command is started.
-    flags: [...EVERYWHERE, "--allow-write", "--allow-run"],
+    // Writing and starting programs are given back before anything is called, unless the command
+    // needs them: --log-dir, contexts and logins are written, a token's command is started. And it asks
+    // who its user is, to whom the folder of logins must belong.
+    flags: [...EVERYWHERE, "--allow-write", "--allow-run", "--allow-sys=uid"],
   },
 ];

@@ -57,7 +57,7 @@ export interface Command<O extends Options = Options> {
   readonly options?: O;
   /** Of the permissions that few commands need, those that it needs with these options. @default none */
   // deno-lint-ignore no-explicit-any -- the table is checked where the command is defined
-  needs?(options: Readonly<Record<string, any>>): readonly Deno.PermissionName[];
+  needs?(options: Readonly<Record<string, any>>, env: Env): readonly Deno.PermissionName[];
   /** Returns the exit code. */
   run?(context: Context<O>): Promise<number> | number;
   /** In the place of `run`: gets the rest of the line as it stands, which is another command. */

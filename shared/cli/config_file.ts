@@ -43,6 +43,8 @@ export interface ContextChoice {
   readonly name?: string | undefined;
   /** Does the file's current one count? */
   readonly useCurrent: boolean;
+  /** The key under which the name of the one that counts is an option itself. @default none */
+  readonly key?: string | undefined;
 }
 
 /**
@@ -167,9 +169,12 @@ function readContext(
   if (name === "") return new Map();
   const context = contexts?.get(name, true);
   if (context === undefined) throw noContext(name, path, contexts?.items as Pair[] | undefined);
-  if (isScalar(context) && context.value === null) return new Map();
+  const own = choice.key === undefined
+    ? []
+    : [[choice.key, { value: name, place: `${path} "${CONTEXT_KEYS.current}"` }] as const];
+  if (isScalar(context) && context.value === null) return new Map(own);
   if (!isMap(context)) throw new UsageError(`${path}: context "${name}" must be a map of options`);
-  return readOptions(context.items as Pair[], known, place);
+  return new Map([...readOptions(context.items as Pair[], known, place), ...own]);
 }
 
 /** The error for a context that is not there. */

@@ -92,7 +92,7 @@ export async function runProgram(
       await (parsed.asked ? io.stdout : io.stderr).write(parsed.text);
       return parsed.asked ? 0 : EXIT_USAGE;
     }
-    const needed = parsed.command.needs?.(parsed.options) ?? [];
+    const needed = parsed.command.needs?.(parsed.options, env) ?? [];
     dropPermissions(...dropped.filter((name) => !needed.includes(name)));
     const context = {
       ...parsed,

@@ -7,7 +7,7 @@
 import type { Env, Program, Raw } from "./command.ts";
 import type { ConfigFile, ContextChoice } from "./config_file.ts";
 import { leafOptions } from "./hoisted.ts";
-import { CONFIG_KEY, CONFIG_OPTION, envName, type Options } from "./option.ts";
+import { CONFIG_KEY, CONFIG_OPTION, configKey, envName, type Options } from "./option.ts";
 import { folderFault } from "../files/modes.ts";
 import { UsageError } from "./usage_error.ts";
 import { resolveValues } from "./values.ts";
@@ -41,7 +41,12 @@ export async function readSettings(
   const isGiven = raw[contexts.identity] !== undefined || (identity !== undefined &&
     [envName(identity, program.envPrefix), ...identity.envFallbacks ?? []]
       .some((variable) => variable !== undefined && env[variable]));
-  const choice = { name, useCurrent: identity !== undefined && !isGiven };
+  const option = options[contexts.option];
+  const choice = {
+    name,
+    useCurrent: identity !== undefined && !isGiven,
+    key: option && configKey(option),
+  };
   const mustBe = named !== undefined || name !== undefined;
   if (file === undefined || (!mustBe && !await exists(file))) return undefined;
   return await checked(file, choice);

@@ -32,17 +32,30 @@ const ROOT = 0;
 export function openStateFolder(path: string): void {
   let fault: string | undefined;
   try {
-    fault = faultOf(path);
+    fault = faultOf(path, { make: true });
   } catch (cause) {
     throw new Error(`Cannot make state folder ${path}: ${whyUnusable(cause)}`, { cause });
   }
   if (fault !== undefined) throw new Error(`Cannot use state folder ${path}: ${fault}`);
 }
 
+/**
+ * Makes sure of a folder that is there, for a program that may only read.
+ *
+ * @returns Whether it is there.
+ * @throws {Error} If somebody else could change it.
+ */
+export function findStateFolder(path: string): boolean {
+  if (lstat(path) === undefined) return false;
+  const fault = faultOf(path, { make: false });
+  if (fault !== undefined) throw new Error(`Cannot use state folder ${path}: ${fault}`);
+  return true;
+}
+
 /** @returns Why it cannot be relied on. */
-function faultOf(path: string): string | undefined {
+function faultOf(path: string, { make }: { readonly make: boolean }): string | undefined {
   if (Deno.build.os === "windows") {
-    Deno.mkdirSync(path, { recursive: true });
+    if (make) Deno.mkdirSync(path, { recursive: true });
     return undefined;
   }
   const own = ownUid();
@@ -50,7 +63,7 @@ function faultOf(path: string): string | undefined {
   const above = wayFault(dirname(whole), own);
   if (above !== undefined) return above;
   // All that is there above it is good: what is made below belongs to us.
-  Deno.mkdirSync(whole, { recursive: true, mode: 0o700 });
+  if (make) Deno.mkdirSync(whole, { recursive: true, mode: 0o700 });
   const linkFault = wayFault(whole, own);
   if (linkFault !== undefined) return linkFault;
   const { uid, mode } = Deno.statSync(whole);

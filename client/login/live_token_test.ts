@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { AUDIENCE, CLIENT_ID, OidcProvider, Person } from "../../tests/support/oidc_provider.ts";
+import { hubTest, runClient } from "../testing/fake_hub.ts";
+import { deviceLogin } from "./device_login.ts";
+import { LoginStore } from "./login_store.ts";
+import { Provider } from "./provider.ts";
+
+hubTest("a run over many servers renews its login whenever that is near its end", async (hub) => {
+  await using server = await OidcProvider.start();
+  // It is near its end as soon as it is there.
+  server.rewrite = (path, body) => {
+    if (path === "/token") body["expires_in"] = 0;
+  };
+  const dir = await Deno.makeTempDir();
+  try {
+    const wish = {
+      issuer: server.issuer,
+      clientId: CLIENT_ID,
+      scopes: [],
+      resource: AUDIENCE,
+      token: "access" as const,
+    };
+    const provider = await Provider.discover(wish);
+    const tokens = await deviceLogin(provider, {
+      signal: AbortSignal.timeout(60_000),
+      show: async ({ verificationUriComplete }) => {
+        await new Person().confirmDevice(verificationUriComplete!);
+      },
+      wait: () => Promise.resolve(),
+    });
+    const env = { XDG_STATE_HOME: dir };
+    const place = { context: "", hubs: [`http://${hub.address}`] };
+    const store = await LoginStore.at(env, place);
+    store.write({ ...wish, hub: hub.address, tokens });
+    const names = ["a", "b", "c"];
+    hub.script.servers = { servers: names.map((name) => ({ name, state: "ONLINE" })) };
+    const words = ["fluentd", "status", "--all", "--parallel", "1", "-n", "-s", hub.address];
+    const { code, err } = await runClient(words, { env });
+    assert.equal(code, 0, err);
+    const sent = hub.calls.map(({ metadata }) => metadata["authorization"]);
+    assert.equal(sent.length, 1 + names.length);
+    assert.equal(new Set(sent).size, sent.length, "a token was used again after its end");
+    assert.equal(sent.at(-1), `Bearer ${store.read()!.tokens.access}`);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
