@@ -50,6 +50,13 @@ Deno.test("gclient loads TLS and proxies only for a call that needs them", async
   assert.deepEqual(early, []);
 });
 
+Deno.test("gclient loads what logs in only for a login and for its renewal", async () => {
+  const loaded = [...await loadedBy("client/program.ts")];
+  const light = /\/login\/(login_folder|login_error|offer)\.ts$/;
+  const early = loaded.filter(([module]) => /oauth4webapi|(client|shared)\/login\//.test(module));
+  assert.deepEqual(early.filter(([module]) => !light.test(module)), []);
+});
+
 Deno.test("a hub that is alone loads nothing that speaks to etcd", async () => {
   const loaded = [...await loadedBy("hub/main.ts")];
   const early = loaded.filter(([module]) => /\/etcd_\w+\.ts$/.test(module));
