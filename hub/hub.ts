@@ -51,8 +51,14 @@ import { welcome } from "./tunnels/welcome.ts";
 import { TUNNEL_PORT, type TunnelPortOptions } from "./tunnels/tunnel_port_options.ts";
 import { CallRouter } from "./access/call_router.ts";
 import { Directory } from "./cluster/directory.ts";
-import { PEER_ALPN, type PeerCredentials } from "./links/peer_dial.ts";
-import { peerCredentials, PeerPort, type PeerUsage } from "./links/peer_port.ts";
+import { PEER_ALPN } from "./links/peer_dial.ts";
+import {
+  peerCredentials,
+  PeerPort,
+  type PeerUsage,
+  type PeerWay,
+  wayOverTls,
+} from "./links/peer_port.ts";
 import { PeerRouter } from "./links/peer_router.ts";
 
 /** How often everything but tunnels is looked at that has no event of its own. */
@@ -99,9 +105,13 @@ const NO_LOCKS: Disposable = { [Symbol.dispose]() {} };
 
 /** The port for other hubs, and what proves this one to them. */
 async function openPeers(
-  { peers }: HubProgramOptions,
+  { peers, worker }: HubProgramOptions,
   { takePlace, stack }: { readonly takePlace: TakePlace; readonly stack: AsyncDisposableStack },
 ): Promise<Peers | undefined> {
+  if (worker !== undefined) {
+    const { way } = worker;
+    return { listener: stack.use(way.listener), way, address: `worker-${worker.number}` };
+  }
   if (peers === undefined) return undefined;
   const credentials = await peerCredentials(peers);
   const { cert, key, ca } = credentials;
@@ -115,12 +125,15 @@ async function openPeers(
     }),
     close,
   );
-  return { listener, credentials };
+  const address = peers.address ?? dialledAddress(listener.addr);
+  return { listener, way: wayOverTls(credentials), address };
 }
 
 interface Peers {
   readonly listener: HubListener;
-  readonly credentials: PeerCredentials;
+  readonly way: PeerWay;
+  /** Where others reach it. */
+  readonly address: string;
 }
 
 interface Parts {
@@ -212,14 +225,14 @@ class Hub implements RunningHub {
       departures: this.#known?.departures ?? [],
       joint: joint?.servers,
     });
-    this.peerAddress = peers && (options.peers?.address ?? dialledAddress(peers.listener.addr));
+    this.peerAddress = peers?.address;
     this.cluster = this.#joinCluster();
     this.#claims = this.cluster ?? aloneClaims(this.#registry);
     const view = this.cluster ?? options.peers?.view;
     const name = this.#name = options.cluster?.hub ?? options.peers?.name;
     const onStale = (server: ServerName) => this.cluster?.lookAgain(server);
     this.#peers = peers && view &&
-      new PeerPort({ name: name ?? "", view, onStale }, peers.credentials);
+      new PeerPort({ name: name ?? "", view, onStale }, peers.way);
     this.#directory = this.#peers === undefined || view === undefined
       ? this.#registry
       : new Directory({ registry: this.#registry, view, links: this.#peers.links });
@@ -241,15 +254,21 @@ class Hub implements RunningHub {
       ...wildcardOf("tunnel", tunnels.addr),
       ...wildcardOf("call", calls.addr),
     };
+    const isWorker = options.worker !== undefined;
     const shown = {
       registry: this.#registry,
       activity: this.#activity,
       sees: (operator: string, server: string) => this.#access.permissions.sees(operator, server),
       permissions: this.#access.permissions,
-      hub: name,
+      hub: isWorker ? undefined : name,
     };
-    const overHubs = this.#peers && view && { name: name ?? "", view, links: this.#peers.links };
-    this.#ownServices = createOwnServices({ ...shown, overHubs, cluster: this.cluster });
+    const overHubs = this.#peers && view &&
+      { name: name ?? "", view, links: this.#peers.links, areWorkers: isWorker };
+    this.#ownServices = createOwnServices({
+      ...shown,
+      overHubs,
+      cluster: isWorker ? undefined : this.cluster,
+    });
     this.#own = new OwnTarget(this.#ownServices.server);
     this.#peerServices = this.#peers && createOwnServices(shown);
     this.#peerOwn = this.#peerServices && new OwnTarget(this.#peerServices.server);
@@ -452,6 +471,7 @@ class Hub implements RunningHub {
       engine: setup.open(),
       cluster: setup.cluster,
       ...setup.times,
+      isOfWorkers: worker !== undefined,
       record: { name: setup.hub, peerAddress, version: VERSION, protocol: 1 },
       fingerprints: () => worker === undefined ? sharedFiles(files) : {},
       registry: this.#registry,
@@ -486,7 +506,7 @@ class Hub implements RunningHub {
     return {
       ...this.#relayContext(),
       router: new PeerRouter({
-        hub: this.#name ?? "",
+        hub: this.#options.worker === undefined ? this.#name ?? "" : "",
         access: this.#access,
         limits: this.#limits,
         registry: this.#registry,
@@ -532,7 +552,7 @@ class Hub implements RunningHub {
     if (this.#peerOwn !== undefined) yield this.#peerOwn;
     const { cluster } = this;
     yield { tick: () => this.#known?.flush() };
-    if (cluster !== undefined) {
+    if (cluster !== undefined && this.#options.worker === undefined) {
       yield { tick: () => setClusterHealth(this.#ownServices.health, cluster) };
     }
   }

@@ -11,6 +11,7 @@ import type { ClusterUsage } from "./cluster/cluster.ts";
 import type { ClusterSetup } from "./cluster/setup.ts";
 import type { ClusterView } from "./cluster/view.ts";
 import type { PeerCluster, PeerOptions, PeerUsage } from "./links/peer_port.ts";
+import type { PortWay } from "./links/port_way.ts";
 import type { ListenAddress, TlsIdentity } from "./net/listen_options.ts";
 import type { TunnelPortOptions } from "./tunnels/tunnel_port_options.ts";
 
@@ -71,6 +72,8 @@ export interface WorkerPlace {
   readonly of: number;
   /** By which servers know the hub. */
   readonly hubId: string;
+  /** Its way to the others. */
+  readonly way: PortWay;
 }
 
 /** Options of `startHub` that only the program has. */

@@ -168,12 +168,12 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
  * Gives back the permissions that were needed at the start alone. An auth file may name keys to fetch,
  * a cluster has an engine, and systemd is told how it goes; any other hub opens no connection to anywhere.
  */
-function dropUnneeded({ hub: { authFile, cluster }, workers }: HubConfig, env: Env): void {
+function dropUnneeded({ hub: { authFile, cluster } }: HubConfig, env: Env): void {
   // In a test that runs it in its own process they are the test's.
   if (!import.meta.main) return;
   dropPermissions("run", "ffi");
   const { NOTIFY_SOCKET: systemd = "" } = env;
-  const isAlone = authFile === undefined && cluster === undefined && workers === 1;
+  const isAlone = authFile === undefined && cluster === undefined;
   if (isAlone && systemd === "") dropPermissions("net");
 }
 

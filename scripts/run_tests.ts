@@ -43,6 +43,13 @@ const options = {
     help: "Tests of whole programs, with the executables in this folder in place of the sources",
     complete: "directory",
   },
+  workers: {
+    flag: "--workers",
+    ...count({ from: 1, to: 64 }),
+    default: 1,
+    perRun: true,
+    help: "Starts each hub that is a process of its own with this many workers",
+  },
   fresh: {
     flag: "--fresh",
     perRun: true,
@@ -99,6 +106,7 @@ async function run({ args, options: values }: Context<typeof options>): Promise<
     cleanup.defer(() => Deno.remove(cache, { recursive: true }));
     env["XDG_CACHE_HOME"] = cache;
   }
+  if (values.workers > 1) env["GHUB_TEST_WORKERS"] = String(values.workers);
   if (values.fresh) {
     const seed = crypto.getRandomValues(new Int32Array(1))[0]!;
     env["GHUB_TEST_SEED"] = String(seed);

@@ -73,6 +73,8 @@ export interface ClusterOptions {
   /** @default nothing is remembered over restarts */
   readonly stateDir?: string | undefined;
   readonly onFlap?: (flap: RemoteFlap) => void;
+  /** Its hubs are workers of one hub: nobody needs to hear of their coming and going. @default false */
+  readonly isOfWorkers?: boolean;
   /** @default SESSION_TTL_MS */
   readonly ttlMs?: number;
   /** @default RENEW_MS */
@@ -117,6 +119,8 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
   #fingerprints: HubRecord["fingerprints"] = {};
   readonly #differences = new SharedFilesCheck();
   #session: string | undefined;
+  /** The session with which it joins: it must not take its own record for that of another hub. */
+  #joining: string | undefined;
   /** The view was read and all tunnels were asked for, in this session. */
   #hasBegun = false;
   #epochRevision = 0;
@@ -178,7 +182,7 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
   }
 
   get session(): string | undefined {
-    return this.#session;
+    return this.#session ?? this.#joining;
   }
 
   get usage(): ClusterUsage {
@@ -309,6 +313,7 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
     if (last !== undefined && last.session !== "") await this.#engine.revoke(last.session);
     const askedMs = performance.now();
     const session = await this.#engine.session(ttlMs);
+    this.#joining = session;
     await this.#putRecord(session);
     this.#membership.own = session;
     await this.#membership.stop();
@@ -320,11 +325,14 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
     this.#claims.begin();
     this.#hasBegun = true;
     this.#remember(session);
-    this.#log.info('Joined cluster "{cluster}" with session {session}: {hubs} hubs', {
-      cluster,
-      session,
-      hubs: this.#membership.hubs().length,
-    });
+    this.#log[this.#options.isOfWorkers ? "debug" : "info"](
+      'Joined cluster "{cluster}" with session {session}: {hubs} hubs',
+      {
+        cluster,
+        session,
+        hubs: this.#membership.hubs().length,
+      },
+    );
     void this.#look();
   }
 
@@ -400,7 +408,7 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
     const session = this.#session;
     this.#log.warn("This hub joins its cluster again: {why}", { why });
     this.#hasBegun = false;
-    this.#session = undefined;
+    this.#session = this.#joining = undefined;
     this.#rejoin = undefined;
     if (session !== undefined) await this.#engine.revoke(session);
   }

@@ -44,6 +44,8 @@ export interface PeerLinksOptions {
   readonly dialler: Pick<PeerDialler, "dial">;
   /** This hub, as it says itself. */
   readonly self: () => PeerHub;
+  /** The others are workers of the same hub: nobody needs to hear of their links. @default false */
+  readonly isOfWorkers?: boolean;
 }
 
 /** One hub of the view, and the link to it. */
@@ -231,7 +233,8 @@ export class PeerLinks {
 
   #log(level: "info" | "warn", message: string, { record, reason }: Neighbour): void {
     const { name: hub, peerAddress: address } = record;
-    getLogger(["hub", "links"])[level](message, { hub, address, reason });
+    const { isOfWorkers = false } = this.#options;
+    getLogger(["hub", "links"])[isOfWorkers ? "debug" : level](message, { hub, address, reason });
   }
 
   #tell(): void {

@@ -16,7 +16,7 @@ import type { ServerName } from "../registry/tunnel.ts";
 import { ForwardedCalls, type ForwardedCounts } from "./forwarded_calls.ts";
 import { type PeerCredentials, PeerDialler } from "./peer_dial.ts";
 import { PEER_PROTOCOL, type PeerHub } from "./peer_handshake.ts";
-import { type LinkUsage, PeerLinks } from "./peer_links.ts";
+import { type LinkUsage, PeerLinks, type PeerLinksOptions } from "./peer_links.ts";
 import { PeerListener, type PeerListenerContext } from "./peer_listener.ts";
 import { certificateHash } from "./peer_proof.ts";
 
@@ -34,6 +34,14 @@ export interface PeerOptions {
   readonly ca?: string | undefined;
   /** Its certificate for other hubs, with its key. @default one of its own making */
   readonly identity?: Pick<TlsIdentity, "cert" | "key"> | undefined;
+}
+
+/** How links come about, and what proves who is at their other end. */
+export interface PeerWay {
+  readonly dialler: PeerLinksOptions["dialler"];
+  readonly proof: Pick<PeerListenerContext, "secret" | "needsCertificate" | "certificate">;
+  /** See `PeerLinksOptions`. */
+  readonly isOfWorkers?: boolean;
 }
 
 /** The cluster that links are for. */
@@ -56,6 +64,19 @@ export async function peerCredentials(
   return { cert, key, secret, ca };
 }
 
+/** Over TCP and TLS, as from machine to machine. */
+export function wayOverTls(credentials: PeerCredentials): PeerWay {
+  const { cert, secret, ca } = credentials;
+  return {
+    dialler: new PeerDialler(credentials),
+    proof: {
+      secret,
+      needsCertificate: ca !== undefined,
+      certificate: certificateHash(new X509Certificate(cert).raw),
+    },
+  };
+}
+
 /** Numbers of a hub's links, for metrics. */
 export interface PeerUsage extends LinkUsage {
   /** What became of the calls that this hub has forwarded. */
@@ -68,37 +89,29 @@ export class PeerPort {
   /** To be told of the calls of this hub's callers. */
   readonly forwarded: ForwardedCalls;
   readonly #self: () => PeerHub;
-  readonly #credentials: PeerCredentials;
+  readonly #proof: PeerWay["proof"];
   #listener: PeerListener | undefined;
   readonly #accepting = new AbortController();
 
   /** @param onStale Another hub does not have a server that the view shows there. */
   constructor(
     { name, view, onStale }: PeerCluster & { readonly onStale: (server: ServerName) => void },
-    credentials: PeerCredentials,
+    { dialler, proof, isOfWorkers = false }: PeerWay,
   ) {
     this.forwarded = new ForwardedCalls({ onStale });
-    this.#credentials = credentials;
+    this.#proof = proof;
     this.#self = () => ({
       name,
       session: view.session ?? "",
       version: VERSION,
       protocol: PEER_PROTOCOL,
     });
-    const dialler = new PeerDialler(credentials);
-    this.links = new PeerLinks({ view, dialler, self: this.#self });
+    this.links = new PeerLinks({ view, dialler, self: this.#self, isOfWorkers });
   }
 
   /** Serves other hubs until `close()`. */
   serve(listener: HubListener, context: Pick<PeerListenerContext, "relay" | "onRefused">): void {
-    const { cert, secret, ca } = this.#credentials;
-    const peers = new PeerListener({
-      ...context,
-      self: this.#self,
-      secret,
-      needsCertificate: ca !== undefined,
-      certificate: certificateHash(new X509Certificate(cert).raw),
-    });
+    const peers = new PeerListener({ ...context, ...this.#proof, self: this.#self });
     this.#listener = peers;
     const { signal } = this.#accepting;
     acceptLoop(listener, (conn) => peers.serve(conn), { signal }).catch((error) =>

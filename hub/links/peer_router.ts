@@ -23,7 +23,7 @@ import type { Registry } from "../registry/registry.ts";
 import type { ServerName, Tunnel } from "../registry/tunnel.ts";
 
 export interface PeerRouterOptions {
-  /** This hub's name, for errors. */
+  /** This hub's name, for errors; empty for a worker, which callers do not see. */
   readonly hub: string;
   readonly access: Pick<Access, "authenticator" | "permissions">;
   /** Of this hub's own tunnels, and of nothing else. */
@@ -94,7 +94,9 @@ function notHere(server: ServerName): RpcError {
 }
 
 /** Says in an error's details which hub has made it. */
-function atHub({ code, message, details }: RpcError, hub: string): RpcError {
+function atHub(error: RpcError, hub: string): RpcError {
+  if (hub === "") return error;
+  const { code, message, details } = error;
   return new RpcError(code, message, {
     details: details.map((detail) => {
       if (detail.type !== "google.rpc.ErrorInfo" || !("metadata" in detail.value)) return detail;

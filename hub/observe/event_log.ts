@@ -160,6 +160,7 @@ export class EventLog {
 
   /** Whoever dialled the port for other hubs has not proven to be one. */
   linkRefused(peer: string, reason: string): void {
+    if (this.#isWorker) return;
     if (!this.#refused.take({ kind: "connection", who: "", peer, status: "UNKNOWN", reason })) {
       return;
     }

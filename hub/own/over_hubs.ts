@@ -29,6 +29,8 @@ export const PEER_LIST_TIMEOUT_MS = 1_000;
 export interface OverHubs {
   /** This hub's name. */
   readonly name: string;
+  /** They are workers of one hub, which is shown as one. @default false */
+  readonly areWorkers?: boolean;
   readonly view: Pick<ClusterView, "departures" | "hubs" | "session" | "names" | "placesOf">;
   readonly links: {
     linkOf(session: string): OpenLink | undefined;
@@ -79,8 +81,10 @@ export async function listOverHubs(
   const nextPageToken = page.nextPageToken ?? (end === undefined ? undefined : names.at(-1));
   return {
     ...page,
+    ...(hubs.areWorkers && { servers: page.servers.map(({ hubs: _, ...server }) => server) }),
     ...(nextPageToken !== undefined && { nextPageToken }),
-    ...(silent.length > 0 && { hubsSilent: silent.map(({ name }) => name).sort() }),
+    ...(silent.length > 0 && !hubs.areWorkers &&
+      { hubsSilent: silent.map(({ name }) => name).sort() }),
   };
 }
 
@@ -255,7 +259,7 @@ export async function* watchOverHubs(
       const { source: { at, hub }, result } = one;
       if (result !== undefined && !result.done) {
         pull(one.source);
-        yield { ...result.value, hub };
+        yield hubs.areWorkers ? result.value : { ...result.value, hub };
         continue;
       }
       sources.delete(at);
@@ -263,7 +267,7 @@ export async function* watchOverHubs(
       isDue = true;
       yield {
         kind: "GAP",
-        hub,
+        ...(!hubs.areWorkers && { hub }),
         time: timestamp(Date.now()),
         reason: `Hub "${hub}" was lost: what happens there is not told`,
       };
@@ -292,6 +296,10 @@ export function listHubs(
   const now = timestamp(Date.now());
   if (hubs === undefined) return { hubs: [self], now };
   const { view, links } = hubs;
+  if (hubs.areWorkers) {
+    for (const name of view.names()) here.add(name);
+    return { hubs: [{ ...self, name: "", servers: here.size }], now };
+  }
   const servers = new Map<string, number>();
   for (const name of view.names()) {
     for (const { hub: { session } } of view.placesOf(name)) {

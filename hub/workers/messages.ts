@@ -16,16 +16,13 @@ import type { TlsIdentity } from "../net/listen_options.ts";
 export const WORKER = "worker";
 export const MAIN = "main";
 
-/** How workers know each other: nobody else ever sees it. */
-export interface WorkerLinks {
-  readonly secret: string;
-}
+/** What workers call each other: the addresses of their links. */
+export const WORKER_NAME = "worker-";
 
 /** What a worker is started with. */
 export interface WorkerTask {
   readonly hub: Omit<HubProgramOptions, "peers" | "cluster" | "worker">;
-  readonly worker: WorkerPlace;
-  readonly links: WorkerLinks;
+  readonly worker: Omit<WorkerPlace, "way">;
   readonly joint: JointTask;
   readonly log: Pick<LogOptions, "level" | "format">;
 }
@@ -41,6 +38,8 @@ export interface StartedWorker
 export interface WorkerService {
   /** Starts its hub; the answer comes when that listens. */
   start(task: WorkerTask): Promise<StartedWorker>;
+  /** Takes a link of another worker. */
+  link(port: MessagePort): void;
   /** Waits until it is linked with all other workers. */
   untilLinked(nothing: undefined): Promise<void>;
   useCertificate(identity: TlsIdentity): Promise<void>;
@@ -56,6 +55,8 @@ export interface WorkerService {
 
 /** What a worker tells the main thread. */
 export interface MainService {
+  /** Hands a port to another worker. */
+  link(asked: { readonly to: string; readonly port: MessagePort }): void;
   /** Its hub has ended by itself. */
   ended(why: string): void;
 }

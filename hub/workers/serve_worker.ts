@@ -5,17 +5,18 @@
  */
 import { type Port, ThreadChannel } from "../../shared/threads/thread_channel.ts";
 import { configureLog, shareLog } from "../../shared/cli/log.ts";
-import { dropPermissions } from "../../shared/cli/permissions.ts";
 import { Joint } from "../joint/joint.ts";
 import { logLock } from "../joint/joint_memory.ts";
 import { PortEngine } from "../engine/port_engine.ts";
 import { startHub } from "../hub.ts";
-import type { RunningHub } from "../hub_options.ts";
+import type { HubProgramOptions, RunningHub } from "../hub_options.ts";
+import { PortWay } from "../links/port_way.ts";
 import {
   MAIN,
   type MainService,
   type StartedWorker,
   WORKER,
+  WORKER_NAME,
   type WorkerService,
   type WorkerTask,
 } from "./messages.ts";
@@ -36,6 +37,7 @@ export function isWorkerThread(): boolean {
 export function serveWorker(port = globalThis as unknown as Port): void {
   const channel = new ThreadChannel(port);
   const main = channel.to<MainService>(MAIN);
+  const way = new PortWay((to, port) => main.tell("link", { to, port }, [port]));
   const hurry = new AbortController();
   let hub: RunningHub | undefined;
   let isEnding = false;
@@ -48,13 +50,13 @@ export function serveWorker(port = globalThis as unknown as Port): void {
       shareLog(logLock(task.joint.memory));
       await configureLog(task.log);
       const joint = new Joint(task.joint, task.worker.number, channel);
-      const started = hub = await startHub(optionsOf(task, channel), joint);
-      dropPermissions("run", "ffi");
+      const started = hub = await startHub(optionsOf(task, { channel, way }), joint);
       started.closed.catch((error) => error).then((error) => {
         if (!isEnding) main.tell("ended", error?.message ?? "its hub has ended by itself");
       });
       return about(started);
     },
+    link: (port) => way.listener.put(port),
     untilLinked: () => running().untilLinked(),
     useCertificate: (identity) => running().useCertificate(identity),
     look: async (part) => await running().reloadParts[part]!.look(),
@@ -72,14 +74,16 @@ export function serveWorker(port = globalThis as unknown as Port): void {
   channel.serve(WORKER, { ...service });
 }
 
-function optionsOf({ hub, worker, links }: WorkerTask, channel: ThreadChannel) {
+function optionsOf(
+  { hub, worker }: WorkerTask,
+  { channel, way }: { readonly channel: ThreadChannel; readonly way: PortWay },
+): HubProgramOptions {
   return {
     ...hub,
-    worker,
-    peers: { listen: { hostname: "127.0.0.1", port: 0 }, secret: links.secret },
+    worker: { ...worker, way },
     cluster: {
       cluster: "workers",
-      hub: `worker-${worker.number}`,
+      hub: `${WORKER_NAME}${worker.number}`,
       times: SESSION,
       open: () => new PortEngine(channel),
     },

@@ -6,11 +6,10 @@
  *     main thread                     worker 1 … N
  *     signals, config, metrics        listeners, tunnels, calls
  *     MemoryEngine ◀────channel────── Cluster, claims
- *                                     links from each to each, over loopback
+ *                                     links from each to each, over ports
  *
  * @module
  */
-import { randomBytes } from "node:crypto";
 import { type LogOptions, shareLog } from "../../shared/cli/log.ts";
 import { MemoryEngine } from "../engine/memory_engine.ts";
 import { serveEngine } from "../engine/port_engine.ts";
@@ -22,7 +21,7 @@ import type { Usage } from "../limits/limits.ts";
 import { listen } from "../net/listen.ts";
 import type { ListenAddress, TlsIdentity } from "../net/listen_options.ts";
 import type { JointTask } from "../joint/joint.ts";
-import type { StartedWorker, WorkerTask } from "./messages.ts";
+import { type MainService, type StartedWorker, WORKER_NAME, type WorkerTask } from "./messages.ts";
 import { WorkerThread } from "./worker_thread.ts";
 
 export interface WorkerOptions {
@@ -52,12 +51,17 @@ export async function startWorkers(options: WorkerOptions): Promise<RunningHub> 
   const joint = stack.use(new JointHost(hub, count));
   shareLog(logLock(joint.memory));
   const engine = stack.use(new MemoryEngine());
-  const threads = Array.from({ length: count }, (_, i) => {
-    const thread = stack.use(new WorkerThread(module, i + 1));
+  const threads: WorkerThread[] = [];
+  const link: MainService["link"] = ({ to, port }) => {
+    const other = threads.find(({ number }) => to === `${WORKER_NAME}${number}`);
+    other?.remote.tell("link", port, [port]);
+  };
+  while (threads.length < count) {
+    const thread = stack.use(new WorkerThread(module, { number: threads.length + 1, link }));
     serveEngine(thread.channel, engine);
     joint.serve(thread.channel);
-    return thread;
-  });
+    threads.push(thread);
+  }
   const task = taskFor(options, joint.task);
   // The first one makes the files that are missing, and finds the ports.
   const [first, ...others] = threads;
@@ -91,7 +95,6 @@ function taskFor(
 ): (number: number, listens: Listens) => WorkerTask {
   const { count, log } = options;
   const { peers: _peers, cluster: _cluster, tunnelTls, callTls, openFiles, ...hub } = options.hub;
-  const links = { secret: randomBytes(32).toString("base64url") };
   const hubId = crypto.randomUUID();
   return (number, { tunnelListen, callListen }) => ({
     hub: {
@@ -103,7 +106,6 @@ function taskFor(
       ...(openFiles !== undefined && { openFiles: openFiles - (count - 1) * WORKER_FILES }),
     },
     worker: { number, of: count, hubId },
-    links,
     joint,
     log,
   });

@@ -20,8 +20,14 @@ export class WorkerThread implements Disposable {
   readonly #thread: Worker;
   readonly #reject: (error: Error) => void;
 
-  /** @param module The module of the program, which is the worker's as well. */
-  constructor(module: string, number: number) {
+  /**
+   * @param module The module of the program, which is the worker's as well.
+   * @param link Hands a port to another worker.
+   */
+  constructor(
+    module: string,
+    { number, link }: { readonly number: number; readonly link: MainService["link"] },
+  ) {
     this.number = number;
     this.#thread = new Worker(module, { type: "module", name: `${THREAD_NAME}${number}` });
     this.channel = new ThreadChannel(this.#thread);
@@ -36,6 +42,7 @@ export class WorkerThread implements Disposable {
       this.#die(event.message);
     };
     const service: MainService = {
+      link,
       ended: (why) => this.#die(why),
     };
     this.channel.serve(MAIN, { ...service });

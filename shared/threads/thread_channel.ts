@@ -40,13 +40,21 @@ export interface Remote<T> {
    * @throws {Error} If it threw, or the channel is closed; the signal's reason when that fires.
    */
   ask<K extends NameOf<T>>(name: K, value: Value<T, K>, signal?: AbortSignal): Promise<Reply<T, K>>;
-  /** Sends, and does not hear what became of it: an error is logged by the other thread. */
-  tell<K extends NameOf<T>>(name: K, value: Value<T, K>): void;
+  /**
+   * Sends, and does not hear what became of it: an error is logged by the other thread.
+   *
+   * @param moved What is in the value and is not copied: this thread has it no more.
+   */
+  tell<K extends NameOf<T>>(
+    name: K,
+    value: Value<T, K>,
+    moved?: readonly Transferable[],
+  ): void;
 }
 
 /** What a channel needs: a MessagePort, a Worker, or a worker's own global object. */
 export interface Port {
-  postMessage(message: unknown): void;
+  postMessage(message: unknown, moved: Transferable[]): void;
   onmessage: ((event: MessageEvent) => void) | null;
 }
 
@@ -84,8 +92,8 @@ export class ThreadChannel implements Disposable {
   to<T>(to: string): Remote<T> {
     return {
       ask: (name, value, signal) => this.#ask({ to, name, value }, signal) as never,
-      tell: (name, value) => {
-        if (this.#closed === undefined) this.#port.postMessage({ to, name, value });
+      tell: (name, value, moved = []) => {
+        if (this.#closed === undefined) this.#port.postMessage({ to, name, value }, [...moved]);
       },
     };
   }
@@ -116,7 +124,7 @@ export class ThreadChannel implements Disposable {
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     this.#waiting.set(id, { resolve, reject });
-    this.#port.postMessage({ ...asked, id });
+    this.#port.postMessage({ ...asked, id }, []);
     if (signal === undefined) return promise;
     const stop = () => {
       this.#waiting.delete(id);
@@ -140,13 +148,13 @@ export class ThreadChannel implements Disposable {
       if (called === undefined) throw new Error(`No thread serves ${to}.${name}`);
       const answer = await called(value);
       if (id !== undefined && this.#closed === undefined) {
-        this.#port.postMessage({ id, value: answer });
+        this.#port.postMessage({ id, value: answer }, []);
       }
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
       if (id === undefined) {
         getLogger(["channel"]).error("{to}.{name} met a fault: {error}", { to, name, error });
-      } else if (this.#closed === undefined) this.#port.postMessage({ id, error: text });
+      } else if (this.#closed === undefined) this.#port.postMessage({ id, error: text }, []);
     }
   }
 }

@@ -76,7 +76,7 @@ function environment(...kept: RegExp[]): Record<string, string> {
 
 /** An environment for our programs: where to find things, and nothing else of this test's own. */
 export function cleanEnv(): Record<string, string> {
-  return environment(KEPT);
+  return { ...environment(KEPT), ...(WORKERS !== undefined && { GHUB_WORKERS: WORKERS }) };
 }
 
 /** An environment for tools that may have to download something, such as `deno bundle`. */
@@ -86,6 +86,11 @@ export function toolEnv(): Record<string, string> {
 
 /** A folder of executables that take the place of the sources: `deno task test:system --programs`. */
 const PROGRAMS = Deno.env.get("GHUB_PROGRAMS");
+/**
+ * In how many threads each hub runs that a test starts as a process: `deno task test:system --workers`.
+ * A test for which that makes no sense says so, and gives `--workers 1`.
+ */
+export const WORKERS: string | undefined = Deno.env.get("GHUB_TEST_WORKERS");
 /** A folder of the programs' bundles, which the runner of the tests makes: they start sooner. */
 const BUNDLES = Deno.env.get("GHUB_BUNDLES");
 const EXECUTABLES: Readonly<Record<string, string>> = {
