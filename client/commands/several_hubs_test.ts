@@ -96,6 +96,16 @@ hubsTest("an error names the hub that answered, and why the others did not", asy
     assert.equal(hub, a.address);
     assert.match(missedHubs[0], new RegExp(`^${dead}: Cannot connect`));
   });
+  const forbidden = new RpcError(Status.PERMISSION_DENIED, "no");
+  for (const args of [["wait", "edge-1"], ["fluentd", "status", "--all", "-q"]]) {
+    await t.step(`of what ${args.join(" ")} asks by itself`, async () => {
+      a.script.fail = () => ({ error: forbidden, trailers: FROM_HUB });
+      const { code, err } = await runClient([...args, "-s", `${dead},${a.address}`]);
+      assert.equal(code, 64 + Status.PERMISSION_DENIED, err);
+      assert.match(err, new RegExp(`hop: hub    hub: ${a.address}\n`));
+      assert.match(err, new RegExp(`\n  ${dead}: Cannot connect: .*\n`));
+    });
+  }
   assert.equal(b.calls.length, 0);
 });
 
