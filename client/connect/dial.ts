@@ -110,7 +110,7 @@ async function connect(
     const { host: hostname, port } = address;
     const connection = await Deno.connect({ hostname, port, signal });
     onStep?.("dial");
-    connection.setNoDelay(true);
+    connection.setNoDelay();
     return denoStream(connection);
   }
   const { dialSocket } = await import("./socket_stream.ts");

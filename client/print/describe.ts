@@ -41,7 +41,7 @@ function textOf(object: protobuf.ReflectionObject): string | undefined {
     return lines([
       ...commentLines(object.comment),
       `extend ${typeName(extended, object.extend)} {`,
-      ...indented(fieldLines(object, fullName(object), true)),
+      ...indented(fieldLines(object, { extension: fullName(object) })),
       "}",
     ]);
   }
@@ -122,7 +122,7 @@ function messageLines(type: protobuf.Type, name: string): string[] {
     else if (inner instanceof protobuf.Field && inner.extend !== undefined) {
       const extended = inner.extensionField?.parent ?? null;
       const head = `extend ${typeName(extended, inner.extend)}`;
-      body.push("", ...block(head, fieldLines(inner, inner.name, true)));
+      body.push("", ...block(head, fieldLines(inner, { extension: inner.name })));
     }
   }
   if (body[0] === "") body.shift();
@@ -137,11 +137,13 @@ function rangeText(range: string | readonly number[]): string {
   return start === end ? String(start) : `${start} to ${end >= MAX_NUMBER ? "max" : end}`;
 }
 
+/** @param extension Its name as an extension within `extend { … }`, whose comment stands before that. */
 function fieldLines(
   field: protobuf.Field,
-  name: string = field.declaringField ? `[${protoName(field)}]` : protoName(field),
-  isExtension = false,
+  { extension }: { readonly extension?: string } = {},
 ): string[] {
+  const name = extension ??
+    (field.declaringField ? `[${protoName(field)}]` : protoName(field));
   const { id, type, repeated, required, partOf, resolvedType } = field.resolve();
   const one = typeName(resolvedType, type);
   const label = repeated
@@ -152,7 +154,9 @@ function fieldLines(
     ? "optional "
     : "";
   const options = optionsText(field);
-  const comment = isExtension ? [] : commentLines((field.declaringField ?? field).comment);
+  const comment = extension !== undefined
+    ? []
+    : commentLines((field.declaringField ?? field).comment);
   if (resolvedType instanceof protobuf.Type && field.delimited) {
     const head = `${label}group ${resolvedType.name} = ${id}${options}`;
     return [...comment, head + " {", ...messageLines(resolvedType, "").slice(1)];

@@ -59,18 +59,18 @@ export function createPrinter(options: PrinterOptions): Printer {
       end: () => Promise.resolve(),
     };
   }
-  const writeEnvelope = (message: protobuf.Message | undefined, end: End, ended: boolean) => {
-    const made = makeEnvelope(type, { message, end, ended });
+  const writeEnvelope = (content: Parameters<typeof makeEnvelope>[1]) => {
+    const made = makeEnvelope(type, content);
     return writeDocument(made.message, { type: made.type, format: document });
   };
   // A stream: one for each message, and one at the end. Else one that holds all.
   let last: protobuf.Message | undefined;
   return {
     async message(message, end) {
-      if (method.responseStream) await writeEnvelope(message, end, false);
+      if (method.responseStream) await writeEnvelope({ message, end, ended: false });
       else last = message;
     },
-    end: (end) => writeEnvelope(last, end, true),
+    end: (end) => writeEnvelope({ message: last, end, ended: true }),
   };
 }
 

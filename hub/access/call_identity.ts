@@ -19,18 +19,21 @@ export interface CallIdentity {
   readonly credentialUsed: boolean;
 }
 
-/**
- * What a call keeps of who was let in; a refusal stays what it is.
- *
- * @param used Whether its `authorization` was for the hub. @default as for a token or a JWT
- */
-export function callIdentity(
-  answer: Operator | RpcError,
-  used?: boolean,
-): CallIdentity | RpcError {
+/** What a call keeps of who was let in; a refusal stays what it is. */
+export function callIdentity(answer: Operator | RpcError): CallIdentity | RpcError {
   if (answer instanceof RpcError) return answer;
-  const { name, grant, how, subject, expiresAtMs } = answer;
-  const credentialUsed = used ?? (how === "token" || how === "jwt");
+  return kept(answer, answer.how === "token" || answer.how === "jwt");
+}
+
+/** The same of a call that another hub forwards: what `authorization` it has is meant for the server. */
+export function forwardedIdentity(answer: Operator | RpcError): CallIdentity | RpcError {
+  return answer instanceof RpcError ? answer : kept(answer, false);
+}
+
+function kept(
+  { name, grant, how, subject, expiresAtMs }: Operator,
+  credentialUsed: boolean,
+): CallIdentity {
   // Each call makes one: no spreading.
   const identity: { -readonly [Name in keyof CallIdentity]: CallIdentity[Name] } = {
     name,

@@ -176,7 +176,7 @@ export class CallListener {
     this.#connections.add(conn);
     try {
       if (place === undefined || this.#closed) return;
-      conn.setNoDelay(true);
+      conn.setNoDelay();
       const first = await firstBytes(conn);
       if (first === undefined || this.#closed) return;
       const { is, bytes } = first;

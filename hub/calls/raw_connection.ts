@@ -22,7 +22,7 @@ import type { ghub_v1_Chunk as Chunk } from "../../shared/gen/types.ts";
 import { DEFAULT_WINDOW, ErrorCode } from "../../shared/http2/frames.ts";
 import { firstValue, type HeaderList, headerListBytes } from "../../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
-import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
+import { MORE, type Stream, type StreamEvents } from "../../shared/http2/stream.ts";
 import { OPERATOR_FIELD, VOUCHER_FIELD } from "../../shared/vouchers/voucher.ts";
 import {
   HOP_FIELD,
@@ -123,7 +123,7 @@ export class RawConnection implements StreamEvents, Disposable {
     ];
     const bytes = headerListBytes(head), max = connection.maxHeaderListBytes;
     if (bytes > max) throw tooLargeError(upstream.name, { bytes, max });
-    this.#stream = connection.request(encodeHeaderList(head), false, this);
+    this.#stream = connection.request(encodeHeaderList(head), MORE, this);
     upstream.callsTotal++;
     connection.grant(this.#stream, RAW_WINDOW - DEFAULT_WINDOW);
   }

@@ -78,7 +78,7 @@ function open({ host, port }: HostPort, tls: EtcdTlsFiles | undefined): Socket {
     ...(keyFile !== undefined && { key: readFileSync(keyFile) }),
     ALPNProtocols: ["h2"],
   });
-  socket.setNoDelay(true);
+  socket.setNoDelay();
   return socket;
 }
 

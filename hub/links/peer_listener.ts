@@ -59,7 +59,7 @@ export class PeerListener {
     if (this.#closed) return closeQuietly(conn);
     this.#connections.add(conn);
     try {
-      conn.setNoDelay(true);
+      conn.setNoDelay();
       const { hub, link, rest } = await this.#meet(conn, peer);
       if (this.callers.size >= MAX_PEER_CONNECTIONS) throw new Error("Too many links are open");
       const relay: RelayContext = {

@@ -9,7 +9,7 @@
  */
 import { errorInfo, retryInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
-import { type CallIdentity, callIdentity } from "../access/call_identity.ts";
+import { type CallIdentity, forwardedIdentity } from "../access/call_identity.ts";
 import type { CallHeaders } from "../access/call_head.ts";
 import { loadOf, type Routed } from "../access/call_router.ts";
 import { isTunnelService, onlyForServers } from "../access/director.ts";
@@ -51,7 +51,7 @@ export class PeerRouter {
       peer,
     );
     // A credential for the hubs was taken out by the other one: what is left is the server's.
-    return callIdentity(answer, false);
+    return forwardedIdentity(answer);
   }
 
   /** Where it goes, or why nowhere: nothing was delivered then. */

@@ -18,7 +18,7 @@ export interface Peer {
 export interface PeerConn extends Socket, Partial<Omit<Peer, "remoteAddress">> {
   readonly remoteAddr: Deno.Addr;
   /** Small frames must not wait for the peer's delayed ACK. */
-  setNoDelay(on: boolean): void;
+  setNoDelay(): void;
 }
 
 /** What a connection tells of its peer. */
@@ -27,7 +27,7 @@ export function peerOf(conn: PeerConn): Peer {
   return { remoteAddress: remoteAddressOf(conn), encrypted, certificate };
 }
 
-/** `host:port` of the peer; an IPv4 address in IPv6's clothes is shown as what it is. */
+/** `host:port` of the peer; an IPv4 address that is written as IPv6 is shown as IPv4. */
 export function remoteAddressOf(conn: Pick<PeerConn, "remoteAddr">): string {
   const address = conn.remoteAddr;
   if (address.transport !== "tcp") return "";

@@ -84,7 +84,7 @@ export class TlsConn implements PeerConn {
 
   /** @throws {Error} If it fails, or the client shows a certificate that is not good. */
   static async handshake(conn: Deno.TcpConn, options: HandshakeOptions): Promise<TlsConn> {
-    conn.setNoDelay(true);
+    conn.setNoDelay();
     const secured = new TlsConn(conn, options);
     try {
       await secured.#shakeHands(options);
@@ -146,8 +146,8 @@ export class TlsConn implements PeerConn {
     closeQuietly(this.#conn);
   }
 
-  setNoDelay(on: boolean): void {
-    this.#conn.setNoDelay(on);
+  setNoDelay(): void {
+    this.#conn.setNoDelay();
   }
 
   async #shakeHands({ trust, isServer = true }: HandshakeOptions): Promise<void> {

@@ -98,7 +98,7 @@ Deno.test("A2: small writes with TLS do not wait for the peer to acknowledge tho
   await using pairs = new Pairs();
   const { near, far, farPort } = await pairs.open();
   // As the hub's listeners do; what Deno.listenTls gave had no such method.
-  near.setNoDelay?.(true);
+  near.setNoDelay?.();
   const [rounds, pieces] = [30, 3];
   const small = new Uint8Array(20);
   const before = await segmentsFrom(pairs.port, farPort);

@@ -13,7 +13,7 @@ import type { FloodLimits } from "../../shared/http2/flood_guard.ts";
 import { ErrorCode, errorName, Http2Error } from "../../shared/http2/frames.ts";
 import { firstValue, type HeaderList } from "../../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
-import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
+import { LAST, MORE, type Stream, type StreamEvents } from "../../shared/http2/stream.ts";
 import { type CallObserver, RelayedCall, type RelayedCallContext } from "./relayed_call.ts";
 import type { CallRouter, Routed } from "../access/call_router.ts";
 import { errorBlock } from "./answer_headers.ts";
@@ -390,7 +390,7 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
       const block = errorBlock(error, { trailersOnly: true, forwarded: false, maxListBytes });
       this.#refusal = { error, maxListBytes, block };
     }
-    this.#connection.headers(stream, this.#refusal.block, true);
+    this.#connection.headers(stream, this.#refusal.block, LAST);
     this.#connection.reset(stream, ErrorCode.NO_ERROR);
     return new Discard(this.#connection);
   }
@@ -404,14 +404,14 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
     const head: HeaderList = [[":status", String(answer.status)], ["content-type", "text/plain"]];
     this.#connection.headers(stream, encodeHeaderList(head), method === "HEAD");
     const body = new TextEncoder().encode(answer.text);
-    if (method !== "HEAD") this.#connection.data(stream, body, true);
+    if (method !== "HEAD") this.#connection.data(stream, body, LAST);
     return new Discard(this.#connection);
   }
 
   #refuseOther(stream: Stream): StreamEvents {
     this.#countRefusal(fail);
-    this.#connection.headers(stream, NOT_GRPC, false);
-    this.#connection.data(stream, NOT_GRPC_TEXT, true);
+    this.#connection.headers(stream, NOT_GRPC, MORE);
+    this.#connection.data(stream, NOT_GRPC_TEXT, LAST);
     return new Discard(this.#connection);
   }
 }

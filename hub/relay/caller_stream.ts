@@ -5,7 +5,7 @@
  */
 import type { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { ErrorCode } from "../../shared/http2/frames.ts";
-import type { Stream } from "../../shared/http2/stream.ts";
+import { LAST, type Stream } from "../../shared/http2/stream.ts";
 import type { ReceiveBudget } from "../peer/receive_budget.ts";
 import { errorBlock } from "./answer_headers.ts";
 
@@ -26,7 +26,7 @@ export function answerError(
     forwarded,
     maxListBytes: connection.maxHeaderListBytes,
   });
-  connection.headers(stream, block, true);
+  connection.headers(stream, block, LAST);
 }
 
 /** Tells a caller who has its whole answer that nobody hears what it still sends (RFC 9113 §8.1). */

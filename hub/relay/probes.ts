@@ -20,7 +20,7 @@ import type { Connection } from "../../shared/http2/connection.ts";
 import { ErrorCode } from "../../shared/http2/frames.ts";
 import type { HeaderList } from "../../shared/http2/header_list.ts";
 import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
-import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
+import { LAST, MORE, type Stream, type StreamEvents } from "../../shared/http2/stream.ts";
 import type { Wish } from "../access/director.ts";
 import { errorBlock } from "./answer_headers.ts";
 import type { CallHead } from "../registry/tunnel.ts";
@@ -117,9 +117,9 @@ export class HealthProbe implements StreamEvents {
     }
     const status = this.#isReady() ? "SERVING" : "NOT_SERVING";
     this.#answered = true;
-    this.#connection.headers(stream, encodeHeaderList(ANSWER_HEAD), false);
-    this.#connection.data(stream, prefixMessage(encodeMessage(RESPONSE, { status })), false);
-    this.#connection.headers(stream, ANSWER_END, true);
+    this.#connection.headers(stream, encodeHeaderList(ANSWER_HEAD), MORE);
+    this.#connection.data(stream, prefixMessage(encodeMessage(RESPONSE, { status })), MORE);
+    this.#connection.headers(stream, ANSWER_END, LAST);
     this.#stop(stream);
   }
 
@@ -127,7 +127,7 @@ export class HealthProbe implements StreamEvents {
     this.#answered = true;
     const maxListBytes = this.#connection.maxHeaderListBytes;
     const block = errorBlock(error, { trailersOnly: true, forwarded: false, maxListBytes });
-    this.#connection.headers(stream, block, true);
+    this.#connection.headers(stream, block, LAST);
     this.#stop(stream);
   }
 

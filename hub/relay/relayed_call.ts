@@ -26,7 +26,7 @@ import { Status, type StatusCode } from "../../shared/grpc/status.ts";
 import { formatTimeout } from "../../shared/grpc/timeout.ts";
 import { ErrorCode } from "../../shared/http2/frames.ts";
 import { type HeaderList, headerListBytes } from "../../shared/http2/header_list.ts";
-import type { Stream, StreamEvents } from "../../shared/http2/stream.ts";
+import { LAST, type Stream, type StreamEvents } from "../../shared/http2/stream.ts";
 import type { KnownCaller } from "../auth/identity.ts";
 import type { Deadlines, Expiring } from "./deadlines.ts";
 import type { Account } from "../limits/account.ts";
@@ -337,7 +337,7 @@ export class RelayedCall implements StreamEvents, Expiring {
   #onRequestTrailers(): void {
     if (this.#held !== undefined) this.#held.ended = true;
     if (this.#farStream === undefined) return;
-    this.#upstream!.side.connection.data(this.#farStream, NOTHING, true);
+    this.#upstream!.side.connection.data(this.#farStream, NOTHING, LAST);
     this.#update();
   }
 

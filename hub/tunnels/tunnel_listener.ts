@@ -98,7 +98,7 @@ export class TunnelListener {
     let opened: { tunnel: OpenTunnel; rest: Uint8Array } | undefined;
     this.#handshakes.add(conn);
     try {
-      conn.setNoDelay(true);
+      conn.setNoDelay();
       opened = await this.#handshake(conn, { remoteAddress, certificate });
     } catch (error) {
       getLogger(["hub", "tunnel"]).debug("Handshake of {remoteAddress} failed: {error}", {

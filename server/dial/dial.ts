@@ -178,7 +178,7 @@ async function upgrade<T>(
     connection = response.socket;
     keys = response.headers[KEYS_HEADER.toLowerCase()]?.toString();
     hubId = response.headers[HUB_ID_HEADER.toLowerCase()]?.toString();
-    connection.setNoDelay(true);
+    connection.setNoDelay();
   });
   socket.on("unexpected-response", (request: ClientRequest, response: IncomingMessage) => {
     void readRefusal(response).then(reject, reject).finally(() => request.destroy());

@@ -241,17 +241,20 @@ export class Operations {
     };
     try {
       const { response, result } = await action({ signal, superseded, begin });
-      await this.#finish({ ...record, result, response }, true);
+      await this.#finish({ ...record, result, response }, { keep: true });
       return response;
     } catch (error) {
       if (begun) log.error("Operation {id} broke off: {error}", { id: record.id, error });
       const result = begun ? INTERRUPTED : RpcError.from(error).toString();
-      await this.#finish({ ...record, result }, begun);
+      await this.#finish({ ...record, result }, { keep: begun });
       throw begun ? interrupted(record, error) : error;
     }
   }
 
-  async #finish(record: OperationRecord, keep: boolean): Promise<void> {
+  async #finish(
+    record: OperationRecord,
+    { keep }: { readonly keep: boolean },
+  ): Promise<void> {
     const ended = { ...record, timeMs: Date.now() };
     this.#last = ended;
     try {

@@ -148,7 +148,9 @@ function meantCommands(word: string, commands: readonly Command[]): string[] {
     .flatMap(({ name, aliases = [] }) => [name, ...aliases]);
   const begun = names.filter((name) => word !== "" && name.startsWith(word));
   if (begun.length > 0) return begun.slice(0, MAX_MEANT);
-  return nearest(word, names, MAX_MEANT).filter((name) => distance(word, name) < name.length);
+  return nearest(word, names, { max: MAX_MEANT }).filter((name) =>
+    distance(word, name) < name.length
+  );
 }
 
 function toUsageError(error: CommanderError, path: readonly string[]): UsageError {

@@ -14,7 +14,7 @@ import type { Connection } from "../http2/connection.ts";
 import { ErrorCode } from "../http2/frames.ts";
 import { type Field, firstValue, type HeaderList, headerListBytes } from "../http2/header_list.ts";
 import { encodeHeaderList } from "../http2/hpack/encoder.ts";
-import type { Stream, StreamEvents } from "../http2/stream.ts";
+import { MORE, type Stream, type StreamEvents } from "../http2/stream.ts";
 import { endOfTrailers, HttpAnswerError, isGrpc, streamReset } from "./failures.ts";
 
 export interface ClientCallOptions {
@@ -157,7 +157,7 @@ export class ClientCall implements StreamEvents {
       const most = `the other side takes ${connection.maxHeaderListBytes} bytes of headers`;
       return this.refuse(`The metadata is too large: ${most}`, Status.RESOURCE_EXHAUSTED);
     }
-    this.#stream = connection.request(encodeHeaderList(head), false, this);
+    this.#stream = connection.request(encodeHeaderList(head), MORE, this);
     this.#messages.open(this.#stream);
     this.#opened.resolve();
   }

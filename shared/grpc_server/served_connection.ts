@@ -10,7 +10,7 @@ import { Connection, type ConnectionEvents } from "../http2/connection.ts";
 import { ErrorCode, type Http2Error } from "../http2/frames.ts";
 import { type Field, firstValue, type HeaderList } from "../http2/header_list.ts";
 import { encodeHeaderList } from "../http2/hpack/encoder.ts";
-import { SILENT, type Stream, type StreamEvents } from "../http2/stream.ts";
+import { LAST, SILENT, type Stream, type StreamEvents } from "../http2/stream.ts";
 import { endingBlock } from "./ending.ts";
 import { type ServedMethod, ServerCall } from "./server_call.ts";
 
@@ -166,7 +166,7 @@ export class ServedConnection implements ConnectionEvents {
   }
 
   #answer(stream: Stream, block: Uint8Array): StreamEvents {
-    this.#connection.headers(stream, block, true);
+    this.#connection.headers(stream, block, LAST);
     // Nobody hears what still comes (RFC 9113 §8.1).
     this.#connection.reset(stream, ErrorCode.NO_ERROR);
     return SILENT;

@@ -29,7 +29,7 @@ import type { Connection } from "../http2/connection.ts";
 import { DEFAULT_WINDOW, ErrorCode } from "../http2/frames.ts";
 import { type Field, firstValue, type HeaderList, headerListBytes } from "../http2/header_list.ts";
 import { encodeHeaderList } from "../http2/hpack/encoder.ts";
-import type { Stream, StreamEvents } from "../http2/stream.ts";
+import { LAST, MORE, type Stream, type StreamEvents } from "../http2/stream.ts";
 import { ANSWER_HEAD, endingBlock } from "./ending.ts";
 
 /** A method that is served. */
@@ -124,7 +124,7 @@ export class ServerCall implements StreamEvents, CallContext {
       const message = `The answer has ${bytes} bytes of metadata, the caller takes ${max}`;
       throw new RpcError(Status.RESOURCE_EXHAUSTED, message);
     }
-    connection.headers(stream, encodeHeaderList(head), false);
+    connection.headers(stream, encodeHeaderList(head), MORE);
   }
 
   // ---- StreamEvents
@@ -265,7 +265,7 @@ export class ServerCall implements StreamEvents, CallContext {
       trailers: this.trailers,
     });
     this.#over(error ?? new RpcError(Status.CANCELLED, "The call has ended"));
-    connection.headers(this.#stream, block, true);
+    connection.headers(this.#stream, block, LAST);
     this.#settle();
   }
 

@@ -9,7 +9,7 @@
 import { turns } from "../async/turns.ts";
 import { prefixMessage } from "../grpc/message_prefix.ts";
 import type { Connection } from "../http2/connection.ts";
-import type { Stream } from "../http2/stream.ts";
+import { LAST, MORE, type Stream } from "../http2/stream.ts";
 import { Inbox, type InboxOptions } from "./inbox.ts";
 import { unpack } from "./unpack.ts";
 
@@ -125,7 +125,7 @@ export class MessageStream {
   async send(message: Uint8Array): Promise<void> {
     const stream = this.#stream;
     if (stream === undefined || this.#outEnded) return;
-    this.#connection.data(stream, prefixMessage(message), false);
+    this.#connection.data(stream, prefixMessage(message), MORE);
     while (stream.queuedBytes > SEND_BYTES && !this.#outEnded) {
       await new Promise<void>((resolve) => this.#wakeWriter = resolve);
     }
@@ -134,7 +134,7 @@ export class MessageStream {
   /** Sends the end of what is sent, without trailers. */
   sendEnd(): void {
     if (this.#stream === undefined || this.#outEnded) return;
-    this.#connection.data(this.#stream, NOTHING, true);
+    this.#connection.data(this.#stream, NOTHING, LAST);
   }
 
   #grant(): void {

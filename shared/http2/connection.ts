@@ -221,6 +221,7 @@ export class Connection {
    * Client role: opens a stream. Look at `canRequest` before.
    *
    * @param block The encoded header section.
+   * @param endStream {@linkcode LAST} or {@linkcode MORE}, as in `headers` and `data`.
    */
   request(block: Uint8Array, endStream: boolean, events: StreamEvents): Stream {
     const stream = this.#streams.openOwn(events);

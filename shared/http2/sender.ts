@@ -23,7 +23,7 @@ import {
 } from "./frames.ts";
 import { TABLE_SIZE_ZERO } from "./hpack/encoder.ts";
 import { defaultPeerSettings, type PeerSettings } from "./settings.ts";
-import type { Stream } from "./stream.ts";
+import { LAST, MORE, type Stream } from "./stream.ts";
 
 /** Output beyond which DATA waits at its stream until some is taken. */
 export const MAX_OUTPUT_DATA = 1 << 20;
@@ -152,7 +152,7 @@ export class Sender {
       this.#write(stream, bytes, end);
       return;
     }
-    if (room > 0) this.#write(stream, bytes.subarray(0, room), false);
+    if (room > 0) this.#write(stream, bytes.subarray(0, room), MORE);
     if (room < bytes.length) {
       stream.queue ??= new ByteQueue();
       stream.queue.push(bytes.subarray(room));
@@ -263,7 +263,7 @@ export class Sender {
     if (last) stream.queue = undefined;
     this.#write(stream, bytes, last && stream.queuedEnd === true);
     if (!last) queue.drop(bytes.length);
-    else if (stream.queuedEnd instanceof Uint8Array) this.headers(stream, stream.queuedEnd, true);
+    else if (stream.queuedEnd instanceof Uint8Array) this.headers(stream, stream.queuedEnd, LAST);
     stream.events.onDrained(stream);
   }
 }

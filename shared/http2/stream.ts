@@ -26,6 +26,11 @@ export interface StreamEvents {
   onDrained(stream: Stream): void;
 }
 
+/** What is sent ends our half of the stream: for `Connection.request()`, `headers()` and `data()`. */
+export const LAST = true;
+/** More follows. */
+export const MORE = false;
+
 /** Hears nothing of a stream, where something must. */
 export const SILENT: StreamEvents = {
   onHeaders() {},

@@ -25,7 +25,7 @@ export function closest(word: string, candidates: Iterable<string>): string | un
   shown.forEach((candidate, i) => shortlist.add(candidate.toLowerCase(), i));
   let best: { readonly at: number; readonly edits: number } | undefined;
   for (const { name, at } of shortlist.take()) {
-    const edits = distance(lower, name, limit);
+    const edits = distance(lower, name, { limit });
     if (edits > limit || edits >= name.length) continue;
     if (best === undefined || edits < best.edits || (edits === best.edits && at < best.at)) {
       best = { at, edits };
@@ -39,7 +39,11 @@ export function closest(word: string, candidates: Iterable<string>): string | un
  * more edits than a third of the word (and more than two) is no help and is left out, unless
  * one is the beginning of the other.
  */
-export function nearest(word: string, candidates: Iterable<string>, max = 3): string[] {
+export function nearest(
+  word: string,
+  candidates: Iterable<string>,
+  { max = 3 } = {},
+): string[] {
   const limit = Math.min(Math.max(2, Math.floor(word.length / 3)), MAX_EDITS);
   const shortlist = new Shortlist(word, limit);
   let found: { name: string; edits: number }[] = [];
@@ -49,7 +53,7 @@ export function nearest(word: string, candidates: Iterable<string>, max = 3): st
     else shortlist.add(name, 0);
   }
   for (const { name } of shortlist.take()) {
-    const edits = distance(word, name, limit);
+    const edits = distance(word, name, { limit });
     if (edits <= limit) found.push({ name, edits });
   }
   return best(found, max).map(({ name }) => name);
@@ -101,7 +105,7 @@ class Shortlist {
  * alignment), or `limit + 1` when they are more than `limit`. Only cells that can stay within the
  * limit are looked at.
  */
-export function distance(a: string, b: string, limit = Infinity): number {
+export function distance(a: string, b: string, { limit = Infinity } = {}): number {
   const [begin, end] = common(a, b);
   return edits(a.slice(begin, a.length - end), b.slice(begin, b.length - end), limit);
 }

@@ -69,7 +69,7 @@ function naive(a: string, b: string): number {
 Deno.test("distance() agrees with its naive twin up to its limit", () => {
   const word = fc.string({ unit: fc.constantFrom("a", "b", "c"), maxLength: 6 });
   fc.assert(fc.property(word, word, fc.nat(6), (a, b, limit) => {
-    assert.equal(distance(a, b, limit), Math.min(naive(a, b), limit + 1));
+    assert.equal(distance(a, b, { limit }), Math.min(naive(a, b), limit + 1));
   }));
 });
 
@@ -107,7 +107,7 @@ Deno.test("nearest() finds what comparing all would find, for one slip", () => {
   fc.assert(fc.property(slip, ([right, at, put]) => {
     const word = right.slice(0, at) + put + right.slice(at + 1);
     const limit = Math.max(2, Math.floor(word.length / 3));
-    const least = Math.min(...names.map((one) => distance(word, one, limit)));
+    const least = Math.min(...names.map((one) => distance(word, one, { limit })));
     const [found = ""] = nearest(word, names);
     assert.equal(distance(word, found), least, `${word}: ${found}`);
   }));

@@ -109,7 +109,7 @@ class SecretSet {
         continue;
       }
       this.addByForm(`${name} ${value}`);
-      this.#addLeaves(parsed(value), false);
+      this.#addLeaves(parsed(value));
       const unknown = plugin !== undefined && !known ? [value] : [];
       for (const text of [...unknown, ...this.#variablesIn(value)]) {
         if (looksGenerated(text)) this.#add(text);
@@ -138,7 +138,7 @@ class SecretSet {
   /** A secret value, which may be made of others. */
   #addValue(value: string): void {
     const hash = parsed(value);
-    if (hash !== undefined) this.#addLeaves(hash, true);
+    if (hash !== undefined) this.#addLeaves(hash, { secret: true });
     this.#variablesIn(value).forEach((text) => this.#add(text));
     // Of what only Ruby can tell, the words around it may still be read by it alone.
     if (value.includes("#{")) {
@@ -159,12 +159,13 @@ class SecretSet {
     );
   }
 
-  #addLeaves(value: unknown, secret: boolean, depth = 0): void {
+  /** @param secret Whether all of it is, and not only what has a secret's name. */
+  #addLeaves(value: unknown, { secret = false, depth = 0 } = {}): void {
     if (depth > MAX_DEPTH) return;
     if (typeof value === "string" && secret) this.#add(value);
     if (typeof value !== "object" || value === null) return;
     for (const [name, item] of Object.entries(value)) {
-      this.#addLeaves(item, secret || isSecretName(name), depth + 1);
+      this.#addLeaves(item, { secret: secret || isSecretName(name), depth: depth + 1 });
     }
   }
 
