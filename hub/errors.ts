@@ -22,8 +22,11 @@ export const LIMIT_RETRY_MS = 1_000;
 export function exhausted(
   reason: string,
   message: string,
-  metadata: Readonly<Record<string, string>> = {},
-  retryMs = LIMIT_RETRY_MS,
+  { metadata = {}, retryMs = LIMIT_RETRY_MS }: {
+    /** Who is over it. */
+    readonly metadata?: Readonly<Record<string, string>>;
+    readonly retryMs?: number;
+  } = {},
 ): RpcError {
   return new RpcError(Status.RESOURCE_EXHAUSTED, `${message}; nothing was delivered`, {
     details: [errorInfo(reason, ERROR_DOMAIN, metadata), retryInfo(Math.ceil(retryMs))],

@@ -16,6 +16,49 @@ function textOf(node: Deno.lint.Node | undefined): string | undefined {
   );
 }
 
+/** Functions of others that take a boolean where ours would take an object. */
+const FOREIGN = new Set([
+  "compose",
+  "generateKey",
+  "get",
+  "getPeerCertificate",
+  "helpCommand",
+  "importKey",
+  "includes",
+  "setRaw",
+  "tryLock",
+]);
+
+/** The name of what is called: `f(…)`, `a.f(…)` and `a?.f(…)`. */
+function calleeOf({ callee }: Deno.lint.CallExpression): string {
+  const whole = callee.type === "ChainExpression" ? callee.expression : callee;
+  const named = whole.type === "MemberExpression" ? whole.property : whole;
+  return named.type === "Identifier" ? named.name : "";
+}
+
+/** Numbers that each frame has: an object for them would cost more than the frame. */
+const PER_FRAME = new Set([
+  "encodeInto",
+  "loadOf",
+  "numberFrame",
+  "readBytes",
+  "sealFrame",
+  "unmask",
+  "writeHeader",
+  "writeUint32",
+]);
+
+/** Types of a third parameter that says by its own names what it is. */
+const NAMED_TYPES = /^TS(?:TypeReference|TypeLiteral|FunctionType|IndexedAccessType)$/;
+
+/** Whether a third parameter is an options object, a thing with a type of its own, or a callback. */
+function speaksForItself(parameter: Deno.lint.Parameter): boolean {
+  const { left = parameter } = parameter as { readonly left?: Deno.lint.Node };
+  if (left.type === "ObjectPattern") return true;
+  if (left.type !== "Identifier") return false;
+  return NAMED_TYPES.test(left.typeAnnotation?.typeAnnotation.type ?? "");
+}
+
 /** Errors that people read as they stand, by the place of their message. Others are reasons after a colon. */
 const SHOWN: Readonly<Record<string, number>> = { UsageError: 0, RpcError: 1 };
 
@@ -36,6 +79,34 @@ const PLUGIN: Deno.lint.Plugin = {
           if (/[^.]\.$/.test(text)) {
             context.report({ node, message: `Ends with a full stop: ${text}` });
           }
+        },
+      }),
+    },
+    "boolean-argument": {
+      create: (context) => ({
+        CallExpression(node) {
+          if (FOREIGN.has(calleeOf(node))) return;
+          for (const argument of node.arguments) {
+            if (argument.type !== "Literal" || typeof argument.value !== "boolean") continue;
+            context.report({
+              node: argument,
+              message: `Nobody sees here what is ${argument.value}: name it in an object, ` +
+                "by a constant, or make two functions",
+            });
+          }
+        },
+      }),
+    },
+    "positional-parameters": {
+      create: (context) => ({
+        "ExportNamedDeclaration > FunctionDeclaration"(node: Deno.lint.FunctionDeclaration) {
+          const [, , third, ...more] = node.params;
+          if (third === undefined || PER_FRAME.has(node.id?.name ?? "")) return;
+          if (more.length === 0 && speaksForItself(third)) return;
+          context.report({
+            node,
+            message: `${node.id?.name}() takes two parameters and an object for the rest`,
+          });
         },
       }),
     },
@@ -67,7 +138,7 @@ function faultsOf(path: string, text: string): string[] {
   );
 }
 
-Deno.test("errors are sentences without a full stop, and product code leaves the console alone", async () => {
+Deno.test("product code keeps the rules of the plugin", async () => {
   const faults: string[] = [];
   let count = 0;
   for (const dir of ["hub", "server", "client", "shared"]) {
@@ -87,6 +158,12 @@ Deno.test("the plugin notices what it is for", () => {
     ['throw new TypeError("Cannot open it.")', "full stop"],
     ["throw new Error(`Cannot open ${x}.`)", "full stop"],
     ['console.log("x")', "console"],
+    ["connection.data(stream, bytes, true)", "what is true"],
+    ["f(false)", "what is false"],
+    ["export function f(a: A, b: B, c: C, { d }: { d: D }) {}", "two parameters"],
+    ["export async function f(a: A, b: B, c = 3) {}", "two parameters"],
+    ["export function f(a: A, b: B, c: string) {}", "two parameters"],
+    ["export function f(a: A, b: B, ...c: C[]) {}", "two parameters"],
   ] as const;
   for (const [text, says] of planted) {
     assert.match(faultsOf("a.ts", text).join("\n"), new RegExp(says), text);
@@ -97,6 +174,12 @@ Deno.test("the plugin notices what it is for", () => {
       'new Error("it is a folder")',
       "new UsageError(`${x} is missing`)",
       "new Error(why)",
+      "f({ deep: true })",
+      "f(LAST)",
+      "socket.setRaw(true)",
+      "export function f(a: A, b: B, { c, d }: Options = {}) {}",
+      "export function f(a: A, b: B, then: (c: C) => void) {}",
+      "function f(a: A, b: B, c: number, d: D) {}",
     ]
   ) {
     assert.deepEqual(faultsOf("a.ts", text), [], text);

@@ -136,7 +136,7 @@ Deno.test("C5: extensions of proto2 have their full name in brackets", async (t)
     assert.match(written, /<a\.note>v100<\/a\.note>/);
   });
   await t.step("in --set and describe", () => {
-    const [message] = [setFields(type.create(), type, ["[a.note]=set", "own=1"])];
+    const [message] = [setFields(type.create(), { type, assignments: ["[a.note]=set", "own=1"] })];
     const json = writeMessage(message, { type, format: "json" });
     assert.deepEqual(JSON.parse(json), { own: "1", "[a.note]": "set" });
     assert.match(describe(type.root, "a.M")!, / {2}optional string \[a\.note\] = 100;/);
@@ -145,7 +145,10 @@ Deno.test("C5: extensions of proto2 have their full name in brackets", async (t)
 
 Deno.test("C5: --set takes a field of any name", () => {
   const type = typeOf([text(1, "proto", "__proto__"), text(2, "constructor"), text(3, "n", "1st")]);
-  const message = setFields(type.create(), type, ["__proto__=a", "constructor=b", "1st=c"]);
+  const message = setFields(type.create(), {
+    type,
+    assignments: ["__proto__=a", "constructor=b", "1st=c"],
+  });
   assert.equal(
     writeMessage(message, { type, format: "json" }),
     '{"__proto__":"a","constructor":"b","1st":"c"}\n',

@@ -71,7 +71,7 @@ export async function readRequests(
     throw new UsageError(`${text.source} holds no request`, { hint: EMPTY_HINT });
   }
   const messages = method.requestStream || given.length > 0 ? given : [type.create()];
-  const requests = messages.map((message) => setFields(message, type, values.set));
+  const requests = messages.map((message) => setFields(message, { type, assignments: values.set }));
   for (const request of requests) checkRequired(type, request);
   return requests;
 }
@@ -107,7 +107,7 @@ export function openRequests(
     typing: kind === "terminal" ? stderr : undefined,
     read(text, place) {
       const messages = readMessages(text, { type, allowUnknownFields, ...place })
-        .map((message) => setFields(message, type, values.set));
+        .map((message) => setFields(message, { type, assignments: values.set }));
       for (const message of messages) {
         checkRequired(type, message);
         prepare(message);

@@ -32,8 +32,7 @@ const TEXT_TYPES = [
  */
 export function setFields(
   message: protobuf.Message,
-  type: protobuf.Type,
-  assignments: readonly string[],
+  { type, assignments }: { readonly type: protobuf.Type; readonly assignments: readonly string[] },
 ): protobuf.Message {
   if (assignments.length === 0) return message;
   // Without a prototype, "__proto__" is a key like any other.

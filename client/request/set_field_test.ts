@@ -32,7 +32,7 @@ const root = protobuf.parse(
 const type = root.lookupType("All");
 
 function set(before: object, ...assignments: string[]): unknown {
-  const message = setFields(type.fromObject(before), type, assignments);
+  const message = setFields(type.fromObject(before), { type, assignments });
   return JSON.parse(writeMessage(message, { type, format: "json" }));
 }
 

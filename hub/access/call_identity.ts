@@ -22,25 +22,23 @@ export interface CallIdentity {
 /** What a call keeps of who was let in; a refusal stays what it is. */
 export function callIdentity(answer: Operator | RpcError): CallIdentity | RpcError {
   if (answer instanceof RpcError) return answer;
-  return kept(answer, answer.how === "token" || answer.how === "jwt");
+  return kept(answer);
 }
 
 /** The same of a call that another hub forwards: what `authorization` it has is meant for the server. */
 export function forwardedIdentity(answer: Operator | RpcError): CallIdentity | RpcError {
-  return answer instanceof RpcError ? answer : kept(answer, false);
+  if (answer instanceof RpcError) return answer;
+  const identity = kept(answer);
+  identity.credentialUsed = false;
+  return identity;
 }
 
-function kept(
-  { name, grant, how, subject, expiresAtMs }: Operator,
-  credentialUsed: boolean,
-): CallIdentity {
+type Kept = { -readonly [Name in keyof CallIdentity]: CallIdentity[Name] };
+
+function kept({ name, grant, how, subject, expiresAtMs }: Operator): Kept {
   // Each call makes one: no spreading.
-  const identity: { -readonly [Name in keyof CallIdentity]: CallIdentity[Name] } = {
-    name,
-    how,
-    grant,
-    credentialUsed,
-  };
+  const credentialUsed = how === "token" || how === "jwt";
+  const identity: Kept = { name, how, grant, credentialUsed };
   if (subject !== undefined) identity.subject = subject;
   if (expiresAtMs !== undefined) identity.expiresAtMs = expiresAtMs;
   return identity;

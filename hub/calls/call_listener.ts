@@ -296,7 +296,7 @@ export class CallListener {
       const who = identity?.name ?? "";
       const id = this.#context.nextId();
       this.#context.onRawRefused({ id, server, remoteAddress, who }, refusal);
-      await writeAll(conn, rejection(mode, refusal, names));
+      await writeAll(conn, rejection(mode, refusal, { servers: names }));
       return undefined;
     } finally {
       clearTimeout(timer);

@@ -318,9 +318,7 @@ export class RawConnection implements StreamEvents, Disposable {
 
   onReset(_stream: Stream, code: number): void {
     const { name, lost, forwarding } = this.#upstream;
-    const error = lost === undefined
-      ? resetError(name, code)
-      : lostError(name, lost, forwarding?.hub);
+    const error = lost === undefined ? resetError(name, code) : lostError(name, lost, forwarding);
     this.#opened.reject(error);
     this.#opened.promise.catch(() => {});
     this.#finish(error.code, error.message);

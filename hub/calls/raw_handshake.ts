@@ -238,10 +238,9 @@ const EXTRA_HEADERS: Partial<Record<StatusCode, readonly string[]>> = {
  */
 export function rejection(
   mode: HandshakeMode,
-  error: RpcError,
-  servers: readonly ServerName[] = [],
+  { code, message }: Pick<RpcError, "code" | "message">,
+  { servers = [] }: { readonly servers?: readonly ServerName[] } = {},
 ): Uint8Array {
-  const { code, message } = error;
   if (mode === "json") {
     const list = servers.length === 0 ? {} : { servers: servers.slice(0, MAX_NAMES_SHOWN) };
     return encode(safeJson({ ok: false, code: statusName(code), message, ...list }) + "\n");

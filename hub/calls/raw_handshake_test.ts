@@ -189,7 +189,7 @@ Deno.test("acceptance() and rejection() answer in the caller's own mode", async 
       '{"ok":true,"server":"edge-1","tunnel":"t-1"}\n',
     );
     const names = Array.from({ length: 500 }, (_, i) => `edge-${i}`);
-    const lines = decode(rejection("json", error, names)).split("\n");
+    const lines = decode(rejection("json", error, { servers: names })).split("\n");
     assert.equal(lines.length, 2);
     assert.deepEqual(JSON.parse(lines[0]!), {
       ok: false,

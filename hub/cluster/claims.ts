@@ -300,16 +300,16 @@ export class EngineClaims {
       if (tenureOf(known) > generation) return { refusal: lost(record) };
       return { record: { ...this.#tenure(asked), flaps: record.flaps, flap: record.flap } };
     }
-    const contenders = { holder: record.info.instance, newcomer: info.instance };
-    const nowMs = Date.now();
-    const { history, refused } = withNewcomer(record.flap, contenders, nowMs);
+    const { instance: newcomer } = info;
+    const contenders = { holder: record.info.instance, newcomer, nowMs: Date.now() };
+    const { history, refused } = withNewcomer(record.flap, contenders);
     if (refused) {
       return {
         refusal: flapping(record),
         record: { ...record, tenure: tenureOf(known), flap: history },
       };
     }
-    const { history: flap, turn } = withTurn(history, contenders, nowMs);
+    const { history: flap, turn } = withTurn(history, contenders);
     const flaps = record.flaps + Number(turn !== undefined);
     const next = { ...this.#tenure(asked), flap, flaps };
     // A fight at this hub is seen by the registry.
@@ -409,7 +409,11 @@ export class EngineClaims {
     const batches: Tunnel[][] = [];
     while (standing.length > 0) batches.push(standing.splice(0, BATCH));
     await atOnce(batches, 4, (batch) => this.#settleBatch(batch));
-    await atOnce(provisional, MAX_AT_ONCE, (tunnel) => this.#settleOne(tunnel, true));
+    await atOnce(
+      provisional,
+      MAX_AT_ONCE,
+      (tunnel) => this.#settleOne(tunnel, { isProvisional: true }),
+    );
   }
 
   /** Standing tunnels of which nobody disputes the names: all at once. The others one by one. */
@@ -444,10 +448,13 @@ export class EngineClaims {
       this.#releaseEnded(quick);
       this.#fault = undefined;
     } else rest.push(...quick);
-    await atOnce(rest, MAX_AT_ONCE, (tunnel) => this.#settleOne(tunnel, false));
+    await atOnce(rest, MAX_AT_ONCE, (tunnel) => this.#settleOne(tunnel, { isProvisional: false }));
   }
 
-  async #settleOne(tunnel: Tunnel, isProvisional: boolean): Promise<void> {
+  async #settleOne(
+    tunnel: Tunnel,
+    { isProvisional }: { readonly isProvisional: boolean },
+  ): Promise<void> {
     if (!this.#pending.has(tunnel.id)) return;
     const newest = this.#options.registry.pick(tunnel.info.name);
     if (tunnel.state === "closed" || (newest !== undefined && newest !== tunnel)) {

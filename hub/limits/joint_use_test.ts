@@ -64,7 +64,11 @@ Deno.test("Limits of two workers share the calls that the hub's own services tak
   }
   assert.equal(calls, MAX_OWN_CALLS * 3 / 4);
   assert.notEqual(other.ownRefusal("eager"), undefined);
-  assert.equal(other.ownRefusal("eager", true), undefined, "another worker has judged it");
+  assert.equal(
+    other.ownRefusal("eager", { isForwarded: true }),
+    undefined,
+    "another worker has judged it",
+  );
   assert.equal(one.ownRefusal("honest"), undefined);
   const account = other.enter("eager", "");
   other.ended(account, "");

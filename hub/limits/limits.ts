@@ -211,7 +211,7 @@ export class Limits {
     }
     if (callsAtServer >= this.#maxCallsPerServer) {
       const message = `Server "${server}" has ${this.#maxCallsPerServer} calls in flight`;
-      return exhausted("TOO_MANY_CALLS", `${message}, the limit`, { server });
+      return exhausted("TOO_MANY_CALLS", `${message}, the limit`, { metadata: { server } });
     }
     return this.#overShare(operator, place) ??
       (this.metered ? this.#tooManyBytes(operator, place) : undefined) ??
@@ -219,7 +219,7 @@ export class Limits {
   }
 
   /** Why a call of the hub's own services, which have no server's name, may not be made now. */
-  ownRefusal(operator: string, isForwarded = false): RpcError | undefined {
+  ownRefusal(operator: string, { isForwarded = false } = {}): RpcError | undefined {
     const joint = this.#joint;
     if (joint !== undefined && (isForwarded || joint.takeOwnCall(operator, MAX_OWN_CALLS))) {
       return undefined;
@@ -230,7 +230,7 @@ export class Limits {
     const message =
       `Operator "${operator}" has ${own} of the ${MAX_OWN_CALLS} calls that the hub's` +
       " own services take: the rest is for others";
-    return exhausted("TOO_MANY_CALLS", message, { operator });
+    return exhausted("TOO_MANY_CALLS", message, { metadata: { operator } });
   }
 
   /** For one direction of a call that has entered. */
@@ -252,7 +252,7 @@ export class Limits {
       : this.#accounts;
     let account = accounts.get(operator);
     if (account === undefined) {
-      account = this.#account(operator, accounts === this.#forwarded);
+      account = this.#account(operator, { isForwarded: accounts === this.#forwarded });
       accounts.set(operator, account);
     }
     if (joint !== undefined && !account.isForwarded) joint.enter(operator, server === "");
@@ -358,12 +358,12 @@ export class Limits {
     const message =
       `Operator "${operator}" has ${own} of the ${most} calls that server "${server}"` +
       ` takes: the rest is for others`;
-    return exhausted("TOO_MANY_CALLS", message, { operator, server });
+    return exhausted("TOO_MANY_CALLS", message, { metadata: { operator, server } });
   }
 
   #tooManyCalls(operator: string): RpcError {
     const message = `Operator "${operator}" has ${this.#maxCallsPerOperator} calls in flight`;
-    return exhausted("TOO_MANY_CALLS", `${message}, the limit`, { operator });
+    return exhausted("TOO_MANY_CALLS", `${message}, the limit`, { metadata: { operator } });
   }
 
   #takeJointCall(operator: string): RpcError | undefined {
@@ -371,7 +371,7 @@ export class Limits {
     return isTaken ? undefined : this.#tooManyCalls(operator);
   }
 
-  #account(name: string, isForwarded: boolean): Account {
+  #account(name: string, { isForwarded = false } = {}): Account {
     const perSecond = this.#bytes.maxBytesPerSPerOperator;
     // Of forwarded calls, only what they do to the server counts here.
     if (isForwarded) return new SoleAccount(name, undefined, true);
@@ -390,12 +390,12 @@ export class Limits {
     const isJudged = isForwarded && this.#joint !== undefined;
     const account = isJudged
       ? undefined
-      : this.#accounts.get(operator) ?? (this.#joint && this.#account(operator, false));
+      : this.#accounts.get(operator) ?? (this.#joint && this.#account(operator));
     const { maxBufferedBytesPerOperator: most = Infinity } = this.#bytes;
     if (account !== undefined && account.bufferedBytes >= most) {
       const message = `Operator "${operator}" lets ${account.bufferedBytes} bytes wait, over the ` +
         `limit of ${most}: read what its calls answer`;
-      return exhausted("TOO_MANY_BUFFERED_BYTES", message, { operator });
+      return exhausted("TOO_MANY_BUFFERED_BYTES", message, { metadata: { operator } });
     }
     return slowDown(account?.rate, { what: `Operator "${operator}"`, metadata: { operator } }) ??
       slowDown(this.#serverRates.get(server), {
@@ -481,10 +481,6 @@ function slowDown(
   const debtMs = rate?.debtMs ?? 0;
   if (debtMs <= MAX_DEBT_MS) return undefined;
   const message = `${what} has moved more than ${rate?.perSecond} bytes per second, the limit`;
-  return exhausted(
-    "TOO_MANY_BYTES",
-    message,
-    metadata,
-    Math.max(LIMIT_RETRY_MS, debtMs - MAX_DEBT_MS),
-  );
+  const retryMs = Math.max(LIMIT_RETRY_MS, debtMs - MAX_DEBT_MS);
+  return exhausted("TOO_MANY_BYTES", message, { metadata, retryMs });
 }

@@ -71,7 +71,8 @@ export class PeerRouter {
     if (forwarded instanceof RpcError) return forwarded;
     const { to } = forwarded;
     if (to === undefined) {
-      return limits.ownRefusal(identity.name, true) ?? { server: "", target: own(), waitMs: 0 };
+      return limits.ownRefusal(identity.name, { isForwarded: true }) ??
+        { server: "", target: own(), waitMs: 0 };
     }
     const { server, generation } = to;
     const target = registry.pick(server);

@@ -47,6 +47,8 @@ export interface Contenders {
   /** Who has it, or had it until now. */
   readonly holder: string;
   readonly newcomer: string;
+  /** When the newcomer asks. */
+  readonly nowMs: number;
 }
 
 /**
@@ -56,8 +58,7 @@ export interface Contenders {
  */
 export function withTurn(
   history: FlapHistory,
-  { holder, newcomer }: Contenders,
-  nowMs: number,
+  { holder, newcomer, nowMs }: Contenders,
 ): { readonly history: FlapHistory; readonly turn: Turn | undefined } {
   if (holder === "" || newcomer === "" || holder === newcomer) return { history, turn: undefined };
   const recent = history.turns.filter(({ atMs }) => nowMs - atMs < FLAP_WINDOW_MS);
@@ -74,8 +75,7 @@ export function withTurn(
 /** The history after `newcomer` has asked for the name, and whether it must stay out. */
 export function withNewcomer(
   history: FlapHistory,
-  { holder, newcomer }: Contenders,
-  nowMs: number,
+  { holder, newcomer, nowMs }: Contenders,
 ): { readonly history: FlapHistory; readonly refused: boolean } {
   const { turns, contenderSeenMs } = history;
   if (contenderSeenMs === undefined || holder === newcomer) return { history, refused: false };
@@ -98,18 +98,16 @@ export class FlapRule {
    * @returns What it amounted to if the newcomer had been displaced itself, else `undefined`.
    */
   replaced(displaced: string, newcomer: string): Turn | undefined {
-    const { history, turn } = withTurn(
-      this.#history,
-      { holder: displaced, newcomer },
-      this.#now(),
-    );
+    const contenders = { holder: displaced, newcomer, nowMs: this.#now() };
+    const { history, turn } = withTurn(this.#history, contenders);
     this.#history = history;
     return turn;
   }
 
   /** Whether a newcomer must stay out while `holder` has its tunnel open. */
   refuses(holder: string, newcomer: string): boolean {
-    const { history, refused } = withNewcomer(this.#history, { holder, newcomer }, this.#now());
+    const contenders = { holder, newcomer, nowMs: this.#now() };
+    const { history, refused } = withNewcomer(this.#history, contenders);
     this.#history = history;
     return refused;
   }

@@ -78,7 +78,7 @@ export class WaitQueue<T extends Tunnel> {
   #tooMany(server: ServerName, operator: string): RpcError {
     const message = `Cannot wait for server "${server}": ${this.size} of ${this.#max} calls wait ` +
       `already, and operator "${operator}" has its share of them`;
-    return exhausted("TOO_MANY_WAITING", message, { server, operator });
+    return exhausted("TOO_MANY_WAITING", message, { metadata: { server, operator } });
   }
 
   /** Hands a tunnel to all who wait for its name. */

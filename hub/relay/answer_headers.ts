@@ -178,7 +178,11 @@ export function busyError(server: string): RpcError {
  *
  * @param hub The other hub that the call went through.
  */
-export function lostError(server: string, reason: string, hub?: string): RpcError {
+export function lostError(
+  server: string,
+  reason: string,
+  { hub }: { readonly hub?: string | undefined } = {},
+): RpcError {
   const what = hub === undefined
     ? `Tunnel of server "${server}"`
     : `Hub "${hub}", which has the tunnel of server "${server}",`;

@@ -387,7 +387,7 @@ export class RelayedCall implements StreamEvents, Expiring {
   #farLost(code: number, by: "peer" | "us"): [RpcError, { forwarded: boolean }] {
     const { name, lost, forwarding } = this.#upstream!;
     this.#outcome = "unknown";
-    if (lost !== undefined) return [lostError(name, lost, forwarding?.hub), { forwarded: true }];
+    if (lost !== undefined) return [lostError(name, lost, forwarding), { forwarded: true }];
     if (by === "us") return [brokenError(name, code), { forwarded: true }];
     const forwarded = code !== ErrorCode.REFUSED_STREAM;
     if (!forwarded) this.#outcome = "refused";

@@ -91,7 +91,7 @@ export class FluentdService {
 
   async #stop(request: StopRequest, context: CallContext): Promise<StopResponse> {
     const rules = {
-      waitMs: readDuration("wait", request.wait, DEFAULT_STOP_WAIT_MS),
+      waitMs: readDuration("wait", request.wait, { defaultMs: DEFAULT_STOP_WAIT_MS }),
       flushFirst: request.flushFirst ?? false,
       forceAfter: request.forceAfter ?? false,
       acceptLoss: request.acceptLoss ?? false,
@@ -176,8 +176,10 @@ function readWaits(
   request: Pick<StartRequest, "wait" | "minHealthy">,
   defaultWaitMs: number,
 ): { waitMs: number; minHealthyMs: number } {
-  const waitMs = readDuration("wait", request.wait, defaultWaitMs);
-  const minHealthyMs = readDuration("min_healthy", request.minHealthy, DEFAULT_MIN_HEALTHY_MS);
+  const waitMs = readDuration("wait", request.wait, { defaultMs: defaultWaitMs });
+  const minHealthyMs = readDuration("min_healthy", request.minHealthy, {
+    defaultMs: DEFAULT_MIN_HEALTHY_MS,
+  });
   if (waitMs <= minHealthyMs) {
     throw badField(
       "wait",
@@ -196,10 +198,10 @@ function toOperation(
   const actor = String(metadata.get(OPERATOR_FIELD)[0] ?? peer).slice(0, MAX_ACTOR_LENGTH);
   return {
     kind,
-    requestId: readText("request_id", requestId, MAX_REQUEST_ID_LENGTH),
+    requestId: readText("request_id", requestId, { maxLength: MAX_REQUEST_ID_LENGTH }),
     // Fields are in the order of their numbers, whatever order they came in.
     fingerprint: JSON.stringify(rest),
-    actor: readText(OPERATOR_FIELD, actor, MAX_ACTOR_LENGTH),
-    reason: readText("reason", reason, MAX_REASON_LENGTH),
+    actor: readText(OPERATOR_FIELD, actor, { maxLength: MAX_ACTOR_LENGTH }),
+    reason: readText("reason", reason, { maxLength: MAX_REASON_LENGTH }),
   };
 }

@@ -23,7 +23,7 @@ export const MAX_REASON_LENGTH = 1000;
 export function readDuration(
   field: string,
   duration: Duration | undefined,
-  defaultMs: number,
+  { defaultMs }: { readonly defaultMs: number },
 ): number {
   if (duration === undefined) return defaultMs;
   const ms = durationMs(duration);
@@ -34,7 +34,11 @@ export function readDuration(
 }
 
 /** Checks a text that is kept and logged. */
-export function readText(field: string, text: string | undefined, maxLength: number): string {
+export function readText(
+  field: string,
+  text: string | undefined,
+  { maxLength }: { readonly maxLength: number },
+): string {
   if (text === undefined) return "";
   if (text.length > maxLength) {
     throw badField(field, `has ${text.length} characters, ${maxLength} are allowed`);

@@ -151,7 +151,7 @@ export class ServerTunnel {
 
   /** Says goodbye and closes, without waiting for the hub. Later calls do nothing. */
   close(reason: string, code: number = CloseCode.GOING_AWAY): void {
-    closeSocket(this.#open.socket, code, reason);
+    closeSocket(this.#open.socket, { code, reason });
     this.#end({ reason, by: "server" });
   }
 

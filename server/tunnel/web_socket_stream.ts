@@ -132,7 +132,9 @@ export class WebSocketStream extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    closeSocket(this.#socket, error === null ? CloseCode.NORMAL : CloseCode.INTERNAL_ERROR);
+    closeSocket(this.#socket, {
+      code: error === null ? CloseCode.NORMAL : CloseCode.INTERNAL_ERROR,
+    });
     done(error);
   }
 
@@ -144,7 +146,7 @@ export class WebSocketStream extends Duplex {
 
   #refuseText(): void {
     const message = "Text messages are not accepted: a tunnel carries binary messages";
-    closeSocket(this.#socket, CloseCode.UNSUPPORTED_DATA, message);
+    closeSocket(this.#socket, { code: CloseCode.UNSUPPORTED_DATA, reason: message });
     this.destroy(new Error(message));
   }
 }
@@ -153,7 +155,10 @@ export class WebSocketStream extends Duplex {
 const MAX_REASON = 123;
 
 /** Starts the closing handshake; does nothing if it has begun. */
-export function closeSocket(socket: WebSocket, code: number, reason = ""): void {
+export function closeSocket(
+  socket: WebSocket,
+  { code, reason = "" }: { readonly code: number; readonly reason?: string },
+): void {
   // A paused socket would never read the peer's close frame.
   if (socket.isPaused) socket.resume();
   if (socket.readyState === socket.OPEN) {

@@ -178,7 +178,7 @@ function readContext(
 }
 
 /** The error for a context that is not there. */
-export function noContext(name: string, path: string, pairs: readonly Pair[] = []): UsageError {
+function noContext(name: string, path: string, pairs: readonly Pair[] = []): UsageError {
   const names = pairs.map(({ key }) => isScalar(key) ? String(key.value) : String(key));
   return new UsageError(`There is no context "${name}" in ${path}`, {
     hint: names.length === 0 ? "It has no contexts" : `It has ${names.join(", ")}`,

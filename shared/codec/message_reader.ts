@@ -77,11 +77,11 @@ class MessageReader {
     }
     switch (type.fullName) {
       case ".google.protobuf.Value":
-        return readValue(type, node, path, depth);
+        return readValue(type, node, { path, depth });
       case ".google.protobuf.Struct":
-        return readStruct(type, node, path, depth);
+        return readStruct(type, node, { path, depth });
       case ".google.protobuf.ListValue":
-        return readListValue(type, node, path, depth);
+        return readListValue(type, node, { path, depth });
     }
     if (node.kind !== "object") {
       const what = isWellKnown(type) ? "an object with @type" : `an object (${fullName(type)})`;
@@ -153,7 +153,7 @@ class MessageReader {
     const map: Record<string, unknown> = Object.create(null);
     for (const { key, at, value } of node.entries) {
       const here = keyStep(path, key);
-      const name = readMapKey(field.keyType, key, at, here);
+      const name = readMapKey(field.keyType, key, { at, path: here });
       if (Object.hasOwn(map, name)) throw new Fault(at, "Given twice", here);
       if (value.kind === "null" && !takesNull(field)) {
         throw new Fault(value.at, "Expected a value, found null: leave the entry out", here);

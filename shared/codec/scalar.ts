@@ -169,7 +169,11 @@ function enumNames(type: protobuf.Enum): string {
 }
 
 /** Reads the key of a map as protobufjs keeps it: its plain text. */
-export function readMapKey(type: string, key: string, at: number, path: Path): string {
+export function readMapKey(
+  type: string,
+  key: string,
+  { at, path }: { readonly at: number; readonly path: Path },
+): string {
   const node: Node = { kind: "string", at, text: key };
   if (type === "bool") {
     if (key === "true" || key === "false") return key;

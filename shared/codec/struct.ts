@@ -23,19 +23,20 @@ const KINDS = {
 const memberName = (type: protobuf.Type, kind: keyof typeof KINDS): string =>
   type.fieldsById[KINDS[kind]]!.name;
 
-/** Reads a `Value`. */
-export function readValue(
-  type: protobuf.Type,
-  node: Node,
-  path: Path,
-  depth: number,
-): protobuf.Message {
-  checkDepth(node, path, depth);
-  refuseTrap("any", node, path);
-  return type.create({ [memberName(type, node.kind)]: member(type, node, path, depth) });
+/** Where a value stands in a message, and how many others are around it. */
+export interface ValuePlace {
+  readonly path: Path;
+  readonly depth: number;
 }
 
-function member(type: protobuf.Type, node: Node, path: Path, depth: number): unknown {
+/** Reads a `Value`. */
+export function readValue(type: protobuf.Type, node: Node, place: ValuePlace): protobuf.Message {
+  checkDepth(node, place);
+  refuseTrap("any", node, place.path);
+  return type.create({ [memberName(type, node.kind)]: member(type, node, place) });
+}
+
+function member(type: protobuf.Type, node: Node, { path, depth }: ValuePlace): unknown {
   switch (node.kind) {
     case "null":
       return 0;
@@ -49,20 +50,16 @@ function member(type: protobuf.Type, node: Node, path: Path, depth: number): unk
       throw new Fault(node.at, `Expected a finite number, found ${node.text}`, path);
     }
     case "object":
-      return readStruct(resolved(type, KINDS.object), node, path, depth + 1);
+      return readStruct(resolved(type, KINDS.object), node, { path, depth: depth + 1 });
     case "list":
-      return readListValue(resolved(type, KINDS.list), node, path, depth + 1);
+      return readListValue(resolved(type, KINDS.list), node, { path, depth: depth + 1 });
   }
 }
 
 /** Reads a `Struct`. */
-export function readStruct(
-  type: protobuf.Type,
-  node: Node,
-  path: Path,
-  depth: number,
-): protobuf.Message {
-  checkDepth(node, path, depth);
+export function readStruct(type: protobuf.Type, node: Node, place: ValuePlace): protobuf.Message {
+  checkDepth(node, place);
+  const { path, depth } = place;
   if (node.kind !== "object") {
     throw new Fault(node.at, `Expected an object, found ${found(node)}`, path);
   }
@@ -70,7 +67,10 @@ export function readStruct(
   for (const { key, at, value } of node.entries) {
     const here = keyStep(path, key);
     if (Object.hasOwn(fields, key)) throw new Fault(at, "Given twice", here);
-    fields[wellFormed(key, { at }, here)] = readValue(resolved(type, 1), value, here, depth + 1);
+    fields[wellFormed(key, { at }, here)] = readValue(resolved(type, 1), value, {
+      path: here,
+      depth: depth + 1,
+    });
   }
   return type.create({ fields });
 }
@@ -79,15 +79,15 @@ export function readStruct(
 export function readListValue(
   type: protobuf.Type,
   node: Node,
-  path: Path,
-  depth: number,
+  place: ValuePlace,
 ): protobuf.Message {
-  checkDepth(node, path, depth);
+  checkDepth(node, place);
+  const { path, depth } = place;
   if (node.kind !== "list") {
     throw new Fault(node.at, `Expected a list, found ${found(node)}`, path);
   }
   const values = node.items.map((item, index) =>
-    readValue(resolved(type, 1), item, itemStep(path, index), depth + 1)
+    readValue(resolved(type, 1), item, { path: itemStep(path, index), depth: depth + 1 })
   );
   return type.create({ values });
 }
@@ -96,7 +96,7 @@ function resolved(type: protobuf.Type, id: number): protobuf.Type {
   return type.fieldsById[id]!.resolve().resolvedType as protobuf.Type;
 }
 
-function checkDepth(node: Node, path: Path, depth: number): void {
+function checkDepth(node: Node, { path, depth }: ValuePlace): void {
   if (depth <= MAX_DEPTH) return;
   throw new Fault(node.at, `Messages are nested more than ${MAX_DEPTH} deep`, path);
 }
