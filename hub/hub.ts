@@ -270,7 +270,8 @@ class Hub implements RunningHub {
       cluster: isWorker ? undefined : this.cluster,
     });
     this.#own = new OwnTarget(this.#ownServices.server);
-    this.#peerServices = this.#peers && createOwnServices(shown);
+    const isForWorkers = joint !== undefined;
+    this.#peerServices = this.#peers && createOwnServices({ ...shown, isForWorkers });
     this.#peerOwn = this.#peerServices && new OwnTarget(this.#peerServices.server);
     this.#journal = new EventLog({
       activity: this.#activity,

@@ -84,7 +84,7 @@ export class Throttle implements Disposable {
     const { burst = BURST, maxHeld = MAX_HELD_PER_ADDRESS, joint } = options;
     this.#guesses = joint === undefined
       ? new OwnGuesses({ ...options, burst, maxHeld })
-      : new GuessesOfAll(joint, { burst, maxHeld });
+      : new GuessesOfAll(joint, { ...options, burst, maxHeld });
   }
 
   /** A credential from there was wrong. */
@@ -165,15 +165,21 @@ class GuessesOfAll implements Guesses {
   readonly #joint: JointGuesses;
   readonly #burst: number;
   readonly #maxHeld: number;
+  readonly #now: () => number;
 
-  constructor(joint: JointGuesses, { burst, maxHeld }: { burst: number; maxHeld: number }) {
+  constructor(
+    joint: JointGuesses,
+    options: ThrottleOptions & { readonly burst: number; readonly maxHeld: number },
+  ) {
     this.#joint = joint;
-    this.#burst = burst;
-    this.#maxHeld = maxHeld;
+    this.#burst = options.burst;
+    this.#maxHeld = options.maxHeld;
+    // The same clock in all threads.
+    this.#now = options.now ?? (() => performance.timeOrigin + performance.now());
   }
 
   take(network: string): number {
-    const now = performance.timeOrigin + performance.now();
+    const now = this.#now();
     const { full } = this.#joint;
     if (full.size >= MAX_ADDRESSES) full.forget((fullAtMs) => fullAtMs <= now);
     const mostMs = this.#burst * 1000 / PER_SECOND + MAX_HOLD_MS;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { SharedTally, tallyMemory } from "../../shared/memory/shared_tally.ts";
 import { MAX_HELD, MAX_HOLD_MS, Throttle } from "./throttle.ts";
 import { networkOf } from "../net/network.ts";
 
@@ -46,6 +47,24 @@ Deno.test("Throttle remembers a bounded number of addresses, the latest", () => 
   using throttle = new Throttle({ burst: 1, maxAddresses: 2, now: () => 0 });
   for (const address of ["a", "b", "a", "c"]) throttle.failed(address);
   assert.deepEqual(["c", "a", "b"].map((address) => waitMs(throttle, address)), [1000, 2000, 0]);
+});
+
+Deno.test("Throttles of two workers count what comes from an address together", async () => {
+  const joint = { full: new SharedTally(tallyMemory(8)), held: new SharedTally(tallyMemory(8)) };
+  const options = { burst: 3, maxHeld: 2, joint, now: () => 1e6 };
+  using one = new Throttle(options);
+  using other = new Throttle(options);
+  assert.deepEqual([one, other, one].map((throttle) => waitMs(throttle)), [0, 0, 0]);
+  // Held back for as long as it can be: not over before the next lines.
+  for (let i = 0; i < 5; i++) joint.full.add(networkOf(A), 1_000);
+  const held = [one.failed(A), other.failed(A)];
+  assert.deepEqual(held.map(({ answer }) => answer), ["later", "later"]);
+  for (const throttle of [one, other]) assert.equal(throttle.failed(A).answer, "too many");
+  assert.equal(waitMs(other, "192.0.2.8"), 0, "another address is not concerned");
+  one[Symbol.dispose]();
+  other[Symbol.dispose]();
+  for (const verdict of held) if (verdict.answer === "later") await verdict.until;
+  assert.equal(joint.held.sum, 0);
 });
 
 Deno.test("networkOf() takes an IPv6 network as one", async (t) => {

@@ -61,6 +61,8 @@ export interface ActivityWatchOptions {
   readonly sees?: (server: string) => boolean;
   /** Who watches: one of them may not have all places. @default "" */
   readonly operator?: string;
+  /** Another worker of this process watches for its own watcher, which has a place. @default false */
+  readonly isForWorker?: boolean;
 }
 
 export interface ActivityOptions {
@@ -120,6 +122,8 @@ class Happened {
   }
 }
 
+const NO_PLACE: Disposable = { [Symbol.dispose]() {} };
+
 /** A bounded past, and bounded queues to those who watch. A watch ends with its signal or its iterator. */
 export class ActivityFeed {
   /** Oldest first, as a ring: the oldest is at `#seq % length` once it is full. */
@@ -156,9 +160,10 @@ export class ActivityFeed {
    * @throws {RpcError} `RESOURCE_EXHAUSTED` if too many watch already; at once, not at the first event.
    */
   watch(
-    { signal, servers = [], history = 0, sees = () => true, operator = "" }: ActivityWatchOptions,
+    { signal, servers = [], history = 0, sees = () => true, operator = "", isForWorker = false }:
+      ActivityWatchOptions,
   ): AsyncGenerator<Activity> {
-    const place = this.#places.take(operator);
+    const place = isForWorker ? NO_PLACE : this.#places.take(operator);
     if (place === undefined) {
       throw new RpcError(
         Status.RESOURCE_EXHAUSTED,

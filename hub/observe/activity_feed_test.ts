@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import type { ghub_v1_Activity as Activity } from "../../shared/gen/types.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
+import { SharedPlaces } from "../../shared/memory/shared_places.ts";
+import { SharedTally, tallyMemory } from "../../shared/memory/shared_tally.ts";
 import { ActivityFeed } from "./activity_feed.ts";
 
 function publish(feed: ActivityFeed, server: string, ...ids: string[]): void {
@@ -137,4 +139,22 @@ Deno.test("B9: one operator has its share of the places of those who watch, and 
   gone.abort();
   for (let i = 0; i < 200; i++) feed.watch({ signal: gone.signal, operator: "late" });
   assert.equal(feed.watching, 93);
+});
+
+Deno.test("ActivityFeeds of two workers share their watchers' places, of which each watcher takes one", () => {
+  const tally = new SharedTally(tallyMemory(4));
+  const [one, other] = [1, 2].map(() =>
+    new ActivityFeed({ places: new SharedPlaces(tally, 4) })
+  ) as [
+    ActivityFeed,
+    ActivityFeed,
+  ];
+  const { signal } = new AbortController();
+  const watch = (feed: ActivityFeed, isForWorker: boolean) =>
+    feed.watch({ signal, operator: "ada", isForWorker });
+  for (const feed of [one, other, one]) {
+    watch(feed, false);
+    watch(feed === one ? other : one, true);
+  }
+  for (const feed of [one, other]) assert.throws(() => watch(feed, false), /has its share/);
 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { SharedTally, tallyMemory } from "../../shared/memory/shared_tally.ts";
 import {
   LINES_PER_SOURCE,
   MAX_LINES,
@@ -9,9 +10,10 @@ import {
   type RefusedSum,
 } from "./refused_lines.ts";
 
-function begin() {
+function begin(joint?: SharedTally) {
   const world = { nowMs: 1_000_000, sums: [] as RefusedSum[] };
   const lines = new RefusedLines({
+    joint,
     now: () => world.nowMs,
     onSum: (sum) => world.sums.push({ ...sum }),
   });
@@ -65,4 +67,21 @@ Deno.test("B2: a server that was let in and may not have its name is counted by 
   assert.ok(refuse("192.0.2.1:1", { kind }), "its neighbours are not");
   lines.flush();
   assert.deepEqual(world.sums.map(({ who, times }) => [who, times]), [["fleet", 1]]);
+});
+
+Deno.test("B2: an address has its lines once, however many workers refuse it", () => {
+  const memory = tallyMemory(MAX_LINES);
+  const [one, other] = [1, 2].map(() => begin(new SharedTally(memory))) as [
+    ReturnType<typeof begin>,
+    ReturnType<typeof begin>,
+  ];
+  let own = 0;
+  for (let i = 0; i < 100; i++) {
+    own += Number(one.refuse(`192.0.2.7:${i}`)) + Number(other.refuse(`192.0.2.7:${i}`));
+  }
+  assert.equal(own, LINES_PER_SOURCE);
+  for (const { pass } of [one, other]) pass(PERIOD_MS);
+  const sums = [...one.world.sums, ...other.world.sums];
+  assert.equal(sums.reduce((sum, { times }) => sum + times, 0), 200 - LINES_PER_SOURCE);
+  assert.ok(other.refuse("192.0.2.7:1"), "the next minute is another one");
 });

@@ -71,6 +71,8 @@ export interface OwnServicesOptions {
   readonly hub?: string | undefined;
   /** Other hubs, whose servers and events are shown as well. @default this hub's own only */
   readonly overHubs?: OverHubs | undefined;
+  /** Who asks is another worker of this process, for its own callers. @default false */
+  readonly isForWorkers?: boolean;
   /** How the hub stands in its cluster. @default it is alone */
   readonly cluster?: ClusterStateView | undefined;
 }
@@ -90,8 +92,16 @@ const ALL = { canCall: () => undefined, mayEverything: () => true };
 
 /** Makes the hub's own gRPC server. */
 export function createOwnServices(
-  { registry, activity, cluster, sees = () => true, permissions = ALL, hub, overHubs }:
-    OwnServicesOptions,
+  {
+    registry,
+    activity,
+    cluster,
+    sees = () => true,
+    permissions = ALL,
+    hub,
+    overHubs,
+    isForWorkers = false,
+  }: OwnServicesOptions,
 ): OwnServices {
   const server = new GrpcServer({
     maxMessageBytes: MAX_OWN_REQUEST_BYTES,
@@ -134,7 +144,14 @@ export function createOwnServices(
       ({ servers = [], history = 0 }, { signal, metadata }) => {
         const operator = operatorOf(metadata);
         const seen = (server: string) => sees(operator, server);
-        const here = activity.watch({ signal, servers, history, sees: seen, operator });
+        const here = activity.watch({
+          signal,
+          servers,
+          history,
+          sees: seen,
+          operator,
+          isForWorker: isForWorkers,
+        });
         if (overHubs === undefined) return here;
         return watchOverHubs({ servers, history }, here, { hubs: overHubs, operator, signal });
       },
