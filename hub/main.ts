@@ -27,7 +27,6 @@ import { type HubConfig, toConfig } from "./commands/serve_config.ts";
 import { startHub } from "./hub.ts";
 import type { RunningHub } from "./hub_options.ts";
 import { machineName } from "./commands/machine_name.ts";
-import { startMetrics } from "./observe/metrics.ts";
 import { openFileLimit } from "./limits/open_files.ts";
 import { options } from "./commands/serve_options.ts";
 import { certificatePart } from "./reload_parts.ts";
@@ -93,7 +92,7 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
   let lastReloadGood = true;
   try {
     const { metricsListen: listen } = config;
-    using metrics = listen && startMetrics({
+    using metrics = listen && (await import("./observe/metrics.ts")).startMetrics({
       listen,
       usage: () => hub.usage(),
       cluster: hub.cluster && (() => hub.cluster!.usage),

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { Process } from "./support/process.ts";
 
 /** What is loaded whatever the command line says; `import()` comes later. */
-const ENTRIES = ["client/program.ts", "server/main.ts"];
+const ENTRIES = ["client/program.ts", "hub/main.ts", "server/main.ts"];
 /** It makes certificates, and costs a fifth of a second of a processor. */
 const HEAVY = "@peculiar/x509";
 
@@ -57,8 +57,8 @@ Deno.test("gclient loads what logs in only for a login and for its renewal", asy
   assert.deepEqual(early.filter(([module]) => !light.test(module)), []);
 });
 
-Deno.test("a hub that is alone loads nothing that speaks to etcd", async () => {
+Deno.test("a hub loads what speaks to etcd, and what makes metrics, only for the flags that ask for it", async () => {
   const loaded = [...await loadedBy("hub/main.ts")];
-  const early = loaded.filter(([module]) => /\/etcd_\w+\.ts$/.test(module));
+  const early = loaded.filter(([module]) => /\/(etcd_\w+|metrics)\.ts$/.test(module));
   assert.deepEqual(early, []);
 });

@@ -12,7 +12,6 @@
  */
 import type tls from "node:tls";
 import { ByteQueue } from "../../shared/bytes/byte_queue.ts";
-import * as x509 from "../../shared/tls/x509.ts";
 import { type ClientCertificate, closeQuietly, type PeerConn } from "./peer.ts";
 import { type ClientAuthorities, MAX_CHAIN } from "./client_authorities.ts";
 import { MAX_RECEIVED, TlsEngine } from "./tls_engine.ts";
@@ -160,7 +159,7 @@ export class TlsConn implements PeerConn {
       await this.#send();
       if (this.#engine.error !== undefined) throw this.#engine.error;
     }
-    if (trust !== undefined) this.#certificate = readCertificate(this.#engine, trust);
+    if (trust !== undefined) this.#certificate = await readCertificate(this.#engine, trust);
     if (!isServer) this.#shown = shownBy(this.#engine);
     this.#engine.forgetCertificate();
   }
@@ -255,11 +254,15 @@ const KINDS: Readonly<Record<string, string>> = {
  *
  * @throws {Error} If it is of no authority of ours, or not of this time.
  */
-function readCertificate(engine: TlsEngine, trust: Trust): ClientCertificate | undefined {
+async function readCertificate(
+  engine: TlsEngine,
+  trust: Trust,
+): Promise<ClientCertificate | undefined> {
   const chain = chainOf(engine.peerCertificate);
   const [raw] = chain;
   if (raw === undefined) return undefined;
   if (!engine.isPeerVerified) throw new Error("The client's certificate is not good");
+  const x509 = await import("../../shared/tls/x509.ts");
   const certificate = new x509.X509Certificate(new Uint8Array(raw));
   const names = certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.toJSON() ??
     [];

@@ -21,7 +21,6 @@ import {
   toPair,
 } from "./generate.ts";
 import { certificateBlocks, keyBlock } from "./pem.ts";
-import * as x509 from "./x509.ts";
 
 /** Options of {@linkcode generateAuthority}. */
 export interface AuthorityOptions {
@@ -59,6 +58,7 @@ export async function generateAuthority(
     throw new RangeError(`Cannot make an authority for ${days} days: expected 1 to ${MAX_DAYS}`);
   }
   const keys = await crypto.subtle.generateKey(KEY_ALGORITHM, true, ["sign", "verify"]);
+  const x509 = await import("./x509.ts");
   const { keyCertSign, cRLSign } = x509.KeyUsageFlags;
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),
@@ -83,6 +83,7 @@ export async function generateAuthority(
  * sign here.
  */
 export async function signerOf({ cert, key }: CertificatePair): Promise<CertificateSigner> {
+  const x509 = await import("./x509.ts");
   const blocks = certificateBlocks(cert);
   const certificate = new x509.X509Certificate(blocks[0]!);
   if (certificate.getExtension(x509.BasicConstraintsExtension)?.ca !== true) {

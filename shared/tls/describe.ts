@@ -6,7 +6,6 @@
  */
 import { certificateBlocks, whatItIs } from "./pem.ts";
 import { pinOf } from "./pin.ts";
-import * as x509 from "./x509.ts";
 
 /** One certificate of a PEM file. */
 export interface CertificateInfo {
@@ -57,6 +56,7 @@ export async function describeCertificates(pem: string): Promise<CertificateInfo
 }
 
 async function describeOne(block: string, which: string): Promise<CertificateInfo> {
+  const x509 = await import("./x509.ts");
   try {
     const certificate = new x509.X509Certificate(block);
     const names = certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.toJSON() ??

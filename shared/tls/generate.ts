@@ -10,7 +10,7 @@
  */
 import { isIP } from "node:net";
 import { DAY_MS } from "./day.ts";
-import * as x509 from "./x509.ts";
+import type * as x509 from "./x509.ts";
 
 /** A certificate and its private key, both as PEM text. */
 export interface CertificatePair {
@@ -109,6 +109,7 @@ export async function generateCertificate(
     throw new RangeError(`Cannot make a certificate for ${days} days: expected 1 to ${MAX_DAYS}`);
   }
   const names = subjectAltNames(hosts);
+  const x509 = await import("./x509.ts");
   const keys = await crypto.subtle.generateKey(KEY_ALGORITHM, true, ["sign", "verify"]);
   const notAfter = new Date(notBefore.getTime() + days * DAY_MS);
   const subject = [{ CN: [commonName.slice(0, MAX_COMMON_NAME)] }];
@@ -149,6 +150,7 @@ async function identifiers(
   publicKey: CryptoKey,
   issuer: x509.X509Certificate,
 ): Promise<x509.Extension[]> {
+  const x509 = await import("./x509.ts");
   const known = issuer.getExtension(x509.SubjectKeyIdentifierExtension)?.keyId;
   return [
     new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
@@ -164,6 +166,7 @@ export async function toPair(
   certificate: x509.X509Certificate,
   privateKey: CryptoKey,
 ): Promise<CertificatePair> {
+  const x509 = await import("./x509.ts");
   const pkcs8 = await crypto.subtle.exportKey("pkcs8", privateKey);
   return {
     cert: `${certificate.toString("pem").trim()}\n`,
