@@ -81,20 +81,35 @@ const table = importTable(
   architecture.slice(architecture.indexOf("## Who may import whom")),
 );
 
+/** What a file imports against the table. */
+function forbiddenIn(path: string, text?: string): string[] {
+  const [program = ""] = path.split("/");
+  const isForTests = (target: string) =>
+    IS_TEST.test(path) &&
+    (partOf(target).startsWith("shared/") || target.startsWith("tests/support/") ||
+      (PROGRAMS.has(program) && target.startsWith(`${program}/`)));
+  return importsOf(path, text).filter((target) => target.endsWith(".ts"))
+    .filter((target) => !isForTests(target) && !mayImport(table, partOf(path), partOf(target)))
+    .map((target) => `${path} imports ${target}`);
+}
+
 Deno.test("each file imports only what docs/architecture.md allows its part", () => {
   assert.ok(sources.length > 100, "found no sources");
-  const wrong: string[] = [];
-  for (const path of sources) {
-    for (const target of importsOf(path).filter((name) => name.endsWith(".ts"))) {
-      const [from, to] = [partOf(path), partOf(target)];
-      const [program = ""] = path.split("/");
-      const forTests = IS_TEST.test(path) &&
-        (to.startsWith("shared/") || target.startsWith("tests/support/") ||
-          (PROGRAMS.has(program) && target.startsWith(`${program}/`)));
-      if (!forTests && !mayImport(table, from, to)) wrong.push(`${path} imports ${target}`);
-    }
+  assert.deepEqual(sources.flatMap((path) => forbiddenIn(path)), []);
+});
+
+Deno.test("a file that imports against the table is found, however it imports", () => {
+  const planted: [path: string, line: string][] = [
+    ["hub/relay/direction.ts", 'import { CallListener } from "../calls/call_listener.ts";'],
+    ["hub/registry/registry.ts", 'import type { Access } from "../access/access.ts";'],
+    ["shared/http2/connection.ts", 'export { startHub } from "../../hub/hub.ts";'],
+    ["server/dial/dial.ts", 'export * from "../tunnel/tunnel.ts";'],
+    ["client/connect/dial.ts", 'import "../../tests/support/until.ts";'],
+  ];
+  for (const [path, line] of planted) {
+    assert.equal(forbiddenIn(path, `import { y } from "./y.ts";\n${line}\n`).length, 1, line);
   }
-  assert.deepEqual(wrong, []);
+  assert.deepEqual(forbiddenIn("hub/calls/a.ts", 'import "../relay/direction.ts";'), []);
 });
 
 /** What a file that is no test imports of what only tests use. */
@@ -178,14 +193,17 @@ function circles(graph: ReadonlyMap<string, ReadonlySet<string>>): string[][] {
   return [...found.values()];
 }
 
-/** What the files that are no tests import, by file or by part. */
-function graphOf(nameOf: (path: string) => string): Map<string, Set<string>> {
+/** What the files that are no tests import, by file or by part. @param planted Text in the place of a file's. */
+function graphOf(
+  nameOf: (path: string) => string,
+  planted: Readonly<Record<string, string>> = {},
+): Map<string, Set<string>> {
   const graph = new Map<string, Set<string>>();
   for (const path of sources) {
     if (IS_TEST.test(path) || /^(tests|bench)\//.test(path)) continue;
     const [from, to] = [nameOf(path), graph.get(nameOf(path)) ?? new Set<string>()];
     graph.set(from, to);
-    for (const target of importsOf(path)) {
+    for (const target of importsOf(path, planted[path])) {
       if (target.endsWith(".ts") && nameOf(target) !== from) to.add(nameOf(target));
     }
   }
@@ -209,6 +227,16 @@ Deno.test("circles() would notice a circle", () => {
   assert.deepEqual(circles(graph), [["a", "b", "c"]]);
   graph.get("b")!.delete("c");
   assert.deepEqual(circles(graph), []);
+});
+
+Deno.test("a circle of two files of this house is found, and one of two parts", () => {
+  const files = {
+    "hub/registry/tunnel.ts": 'import type { Registry } from "./registry.ts";',
+    "shared/bytes/byte_queue.ts": 'import type { Stream } from "../http2/stream.ts";',
+  };
+  const found = circles(graphOf((path) => path, files)).flat();
+  for (const path of Object.keys(files)) assert.ok(found.includes(path), path);
+  assert.ok(circles(graphOf(partOf, files)).flat().includes("shared/bytes"));
 });
 
 /** What each program has of its own kind, under one name: no file sees two of them. */
@@ -255,18 +283,28 @@ Deno.test("namesOfTwo() would notice a name that stands for two things", () => {
   assert.deepEqual(namesOfTwo(planted), ["Route: hub/a.ts, client/b.ts"]);
 });
 
+const isLong = (text: string) => text.trimEnd().split("\n").length > MAX_LINES;
+const isDrawer = (text: string) =>
+  [...text.matchAll(/^export (abstract )?class /gm)].length > MAX_EXPORTED_CLASSES;
+
 Deno.test(`no file is longer than ${MAX_LINES} lines`, () => {
-  const long = sources.filter((path) => !path.startsWith(GENERATED))
-    .filter((path) => read(path).trimEnd().split("\n").length > MAX_LINES);
-  assert.deepEqual(long, []);
+  const written = sources.filter((path) => !path.startsWith(GENERATED));
+  assert.deepEqual(written.filter((path) => isLong(read(path))), []);
 });
 
 Deno.test(`no file exports more than ${MAX_EXPORTED_CLASSES} classes`, () => {
-  const drawers = sources.filter((path) => {
-    const classes = [...read(path).matchAll(/^export (abstract )?class /gm)];
-    return classes.length > MAX_EXPORTED_CLASSES;
-  });
-  assert.deepEqual(drawers, []);
+  assert.deepEqual(sources.filter((path) => isDrawer(read(path))), []);
+});
+
+Deno.test("a file that is too long, or a drawer of classes, is found", () => {
+  assert.deepEqual([MAX_LINES, MAX_LINES + 1].map((lines) => isLong("x\n".repeat(lines))), [
+    false,
+    true,
+  ]);
+  assert.deepEqual([2, 3].map((classes) => isDrawer("export class A {}\n".repeat(classes))), [
+    false,
+    true,
+  ]);
 });
 
 /** All that a program is made of: files and packages. */
@@ -278,9 +316,25 @@ function madeOf(main: string): Set<string> {
   return found;
 }
 
+const isForeign = (name: string) =>
+  name.startsWith("@grpc/") || name === "node:http2" || name === "http2";
+
+/** What a file of the hub or of gclient imports that decision 20 keeps out of them. */
+function foreignIn(path: string, text?: string): string[] {
+  if (!/^(hub|client)\//.test(path) || IS_TEST.test(path)) return [];
+  return importsOf(path, text).filter(isForeign);
+}
+
+Deno.test("no file of the hub or of gclient imports grpc-js or node:http2 (decision 20)", () => {
+  assert.deepEqual(sources.flatMap((path) => foreignIn(path)), []);
+  for (const name of ["@grpc/grpc-js", "node:http2", "@grpc/proto-loader"]) {
+    assert.deepEqual(foreignIn("hub/own/hub_service.ts", `import x from "${name}";`), [name]);
+    assert.deepEqual(foreignIn("client/call/call.ts", `export * from "${name}";`), [name]);
+  }
+});
+
 Deno.test("neither ghub nor gclient is made of grpc-js or node:http2 (decision 20)", () => {
-  const isForeign = (name: string) => name === "@grpc/grpc-js" || name === "node:http2";
-  for (const main of ["hub/main.ts", "client/main.ts"]) {
+  for (const main of ["hub/main.ts", "client/main.ts", "hub/mod.ts", "client/mod.ts"]) {
     assert.deepEqual([...madeOf(main)].filter(isForeign), [], main);
   }
   // It would be noticed.

@@ -70,6 +70,41 @@ for (
   });
 }
 
+/** What a new reader asks, as words of the question, and what stands in the first file that is named. */
+const ASKED: readonly (readonly [question: string, found: RegExp])[] = [
+  ["the flag `--call-tls` read", /flag: "--call-tls"/],
+  ["ends a tunnel that is silent", /`No byte for \$/],
+  ["lets a server register", /authorizeTunnel\(/],
+  ["decides where a call goes", /"x-hub-server"/],
+  ["an operator may make it", /may not call \$/],
+  ["when its tunnel dies", /was lost during the call, outcome unknown/],
+  ["an audit line made", /recordJson\(/],
+  ["a renewed certificate", /loadCertificate\(/],
+  ["when to dial again", /jittered\(/],
+  ["exit code of gclient", /RPC_OFFSET \+ status/],
+];
+
+/** The first file that the answer to a question names, where exactly one question has these words. */
+function answerTo(words: string, rows = rowsBelow("Where is …?")): string | undefined {
+  const answers = rows.filter(([question = ""]) => question.includes(words));
+  return answers.length === 1 ? placesIn(answers[0]!.at(-1)!)[0]?.file : undefined;
+}
+
+Deno.test("who asks one of ten questions stands in one step where the answer is", () => {
+  const wrong = ASKED.filter(([question, found]) => {
+    const file = answerTo(question);
+    return file === undefined || !found.test(read(file));
+  });
+  assert.deepEqual(wrong.map(([question]) => question), []);
+});
+
+Deno.test("a question that leads nowhere, or to two answers, is noticed", () => {
+  const rows = [["Where is a?", "`a.ts`: `a`"], ["Where is ab?", "`b.ts`: `b`"]];
+  assert.equal(answerTo("is ab", rows), "b.ts");
+  assert.equal(answerTo("is a", rows), undefined);
+  assert.equal(answerTo("is c", rows), undefined);
+});
+
 Deno.test("no word stands in the glossary twice, and no name for two words", () => {
   const rows = rowsBelow("Words");
   const words = rows.flatMap(([word = ""]) => word.split(", "));
