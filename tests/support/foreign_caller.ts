@@ -103,7 +103,7 @@ export class ForeignCaller implements AsyncDisposable {
     let bytes = new TextEncoder().encode(`${JSON.stringify(order)}\n`);
     return this.#writing = this.#writing.then(async () => {
       while (bytes.length > 0) bytes = bytes.subarray(await this.#socket.write(bytes));
-    });
+    }).catch(ignoreClosed);
   }
 
   async #read(): Promise<void> {
@@ -123,10 +123,7 @@ export class ForeignCaller implements AsyncDisposable {
         lines.forEach(take);
       }
     } catch (error) {
-      // This side has closed it.
-      if (!(error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted)) {
-        throw error;
-      }
+      ignoreClosed(error);
     }
   }
 }
@@ -201,6 +198,12 @@ export class ForeignCall {
     this.#order(order);
     await sent.promise;
   }
+}
+
+/** A connection that this side has closed is no error. */
+function ignoreClosed(error: unknown): void {
+  if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
+  throw error;
 }
 
 function toPairs(metadata = new CallMetadata()): Pairs {

@@ -130,7 +130,10 @@ func (s *steered) run(start order, channel *grpc.ClientConn, orders <-chan order
 			case "cancel":
 				cancel()
 			case "read":
-				reads <- true
+				select {
+				case reads <- true:
+				default: // The call has ended, and nobody takes them.
+				}
 			default:
 				sends <- o
 			}
