@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { IS_ROOT, NOBODY } from "../../tests/support/executable.ts";
 import { type FakeHub, runClient, startFakeHub } from "../testing/fake_hub.ts";
 
 /** A test with a hub, and a config folder of its own. */
@@ -115,6 +116,40 @@ configTest("a command gives the token, and one that fails is no call", async (hu
   const { code, err } = await runClient([...STATUS, "--context", "x"], { env });
   assert.equal(code, 2);
   assert.match(err, /others may change it; run: chmod go-w/);
+});
+
+Deno.test({
+  name: "a config file of another user names no command, however it came there",
+  ignore: !IS_ROOT,
+  fn: async (t) => {
+    const dir = await Deno.makeTempDir();
+    try {
+      const marker = `${dir}/it-ran`;
+      const theirs = `${dir}/theirs.yaml`;
+      await Deno.writeTextFile(
+        theirs,
+        `contexts: { x: { token-command: [touch, "${marker}"] } }\n`,
+      );
+      await Deno.chmod(theirs, 0o644);
+      await Deno.chown(theirs, NOBODY, NOBODY);
+      const link = `${dir}/link.yaml`;
+      await Deno.symlink(theirs, link);
+      for (const [way, file] of [["itself", theirs], ["by a link", link]] as const) {
+        await t.step(way, async () => {
+          const words = [...STATUS, "-s", "127.0.0.1:1", "--config", file, "--context", "x"];
+          const { code, err } = await runClient(words);
+          assert.equal(code, 2);
+          assert.match(
+            err,
+            /Cannot read config file ".*": it belongs to user 65534, who could change it/,
+          );
+          await assert.rejects(Deno.stat(marker), Deno.errors.NotFound);
+        });
+      }
+    } finally {
+      await Deno.remove(dir, { recursive: true });
+    }
+  },
 });
 
 configTest("without a file nothing is different", async (hub, env) => {

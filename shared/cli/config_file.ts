@@ -25,6 +25,7 @@ import {
 import { closest } from "../text/closest.ts";
 import { configKey, CONTEXT_KEYS, type Option } from "./option.ts";
 import { UsageError } from "./usage_error.ts";
+import { type Owned, rulesFault } from "../files/modes.ts";
 import { whyUnusable } from "../files/why_unusable.ts";
 
 /** Key → what stands there. */
@@ -49,7 +50,8 @@ export interface ContextChoice {
 
 /**
  * @param known The options of all commands of the program.
- * @param choice Absent: the program has no contexts.
+ * @param choice Absent: the program has no contexts. With them, a file that others could have written
+ *     is refused: it may name a command to run.
  * @throws {UsageError} If it cannot be read, is no YAML, or has an unknown key.
  */
 export async function readConfigFile(
@@ -57,7 +59,8 @@ export async function readConfigFile(
   known: readonly Option[],
   choice?: ContextChoice,
 ): Promise<ConfigFile> {
-  return parseConfigFile(await readText(path), { path, known, choice });
+  const faultOf = choice === undefined ? () => undefined : rulesFault;
+  return parseConfigFile(await readText(path, faultOf), { path, known, choice });
 }
 
 export interface ParseConfigOptions {
@@ -68,11 +71,30 @@ export interface ParseConfigOptions {
   readonly choice?: ContextChoice | undefined;
 }
 
-async function readText(path: string): Promise<string> {
+async function readText(
+  path: string,
+  faultOf: (info: Owned, path: string) => string | undefined,
+): Promise<string> {
   try {
-    const { size } = await Deno.stat(path);
-    if (size > MAX_BYTES) throw new Error(`it has ${size} bytes, at most ${MAX_BYTES} are allowed`);
-    return await Deno.readTextFile(path);
+    // One look at the file that is read: its name could lead to another one a moment later.
+    using file = await Deno.open(path);
+    const info = await file.stat();
+    const fault = faultOf(info, path);
+    if (fault !== undefined) throw new Error(fault);
+    const bytes = new Uint8Array(MAX_BYTES + 1);
+    let length = 0;
+    for (
+      let count: number | null = 0;
+      count !== null && length < bytes.length;
+      length += count ?? 0
+    ) {
+      count = await file.read(bytes.subarray(length));
+    }
+    if (length > MAX_BYTES) {
+      const size = Math.max(info.size, length);
+      throw new Error(`it has ${size} bytes, at most ${MAX_BYTES} are allowed`);
+    }
+    return new TextDecoder().decode(bytes.subarray(0, length));
   } catch (error) {
     throw new UsageError(`Cannot read config file "${path}": ${whyUnusable(error)}`, {
       cause: error,

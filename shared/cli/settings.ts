@@ -8,8 +8,6 @@ import type { Env, Program, Raw } from "./command.ts";
 import type { ConfigFile, ContextChoice } from "./config_file.ts";
 import { leafOptions } from "./hoisted.ts";
 import { CONFIG_KEY, CONFIG_OPTION, configKey, envName, type Options } from "./option.ts";
-import { folderFault } from "../files/modes.ts";
-import { UsageError } from "./usage_error.ts";
 import { resolveValues } from "./values.ts";
 
 export interface SettingsOptions {
@@ -49,14 +47,7 @@ export async function readSettings(
   };
   const mustBe = named !== undefined || name !== undefined;
   if (file === undefined || (!mustBe && !await exists(file))) return undefined;
-  return await checked(file, choice);
-
-  async function checked(path: string, choice: ContextChoice): Promise<ConfigFile> {
-    // A context may name a command to run.
-    const fault = await Deno.stat(path).then((info) => folderFault(info, path), () => undefined);
-    if (fault !== undefined) throw new UsageError(`Cannot use config file "${path}": ${fault}`);
-    return await read(path, choice);
-  }
+  return await read(file, choice);
 
   async function read(path: string, choice?: ContextChoice): Promise<ConfigFile> {
     // Most lines have no file: YAML is loaded for those that have one.
