@@ -142,6 +142,8 @@ Deno.test({
       const command = `${directory}/gclient fluentd status edge-1 -s ${hub.address} --timeout 60s`;
       const child = new Deno.Command("script", {
         args: ["-qec", command, "/dev/null"],
+        // Whatever the terminal of the tests can do.
+        env: { NO_COLOR: "1" },
         stdin: "null",
         stdout: "piped",
       }).spawn();
