@@ -175,8 +175,8 @@ export class Limits {
   readonly #accounts = new Map<string, Account>();
   /** What other workers of this process use as well; `undefined` where there is one loop. */
   readonly #joint: JointUse | undefined;
-  /** Calls that those have counted, and of which this one has the tunnel. */
-  readonly #forwarded: Map<string, Account> | undefined;
+  /** Calls that those have counted, and of which this one has the tunnel; alone it counts all calls. */
+  readonly #forwarded: Map<string, Account>;
   readonly #mayCall = (own: number) => own < this.#maxCallsPerOperator;
   #calls = 0;
   /** Those of them at the hub's own services that go on. */
@@ -192,7 +192,7 @@ export class Limits {
     this.#maxMemoryBytes = all.maxMemoryBytes;
     this.#bytes = options;
     this.#joint = joint;
-    this.#forwarded = joint && new Map();
+    this.#forwarded = joint === undefined ? this.#accounts : new Map();
     const { maxBytesPerSPerOperator, maxBytesPerSPerServer, maxBufferedBytesPerOperator } = options;
     this.metered = maxBytesPerSPerOperator !== undefined || maxBytesPerSPerServer !== undefined ||
       maxBufferedBytesPerOperator !== undefined;
@@ -205,17 +205,17 @@ export class Limits {
       const budget = `${Math.round(this.#maxMemoryBytes / 2 ** 20)} MiB`;
       return exhausted("HUB_OUT_OF_MEMORY", `The hub is at its limit of ${budget} of memory`);
     }
-    const isCounted = this.#joint === undefined;
-    if (isCounted && (this.#accounts.get(operator)?.calls ?? 0) >= this.#maxCallsPerOperator) {
-      return this.#tooManyCalls(operator);
-    }
+    if (
+      this.#joint === undefined &&
+      (this.#accounts.get(operator)?.calls ?? 0) >= this.#maxCallsPerOperator
+    ) return this.#tooManyCalls(operator);
     if (callsAtServer >= this.#maxCallsPerServer) {
       const message = `Server "${server}" has ${this.#maxCallsPerServer} calls in flight`;
       return exhausted("TOO_MANY_CALLS", `${message}, the limit`, { metadata: { server } });
     }
-    return this.#overShare(operator, place) ??
-      (this.metered ? this.#tooManyBytes(operator, place) : undefined) ??
-      (isCounted || place.isForwarded ? undefined : this.#takeJointCall(operator));
+    const why = this.#overShare(operator, place) ??
+      (this.metered ? this.#tooManyBytes(operator, place) : undefined);
+    return this.#joint === undefined ? why : why ?? this.#takeJointCall(operator, place);
   }
 
   /** Why a call of the hub's own services, which have no server's name, may not be made now. */
@@ -246,16 +246,13 @@ export class Limits {
    * @param isForwarded It comes from another hub.
    */
   enter(operator: string, server: string, isForwarded = false): Account {
-    const joint = this.#joint;
-    const accounts = isForwarded && this.#forwarded !== undefined
-      ? this.#forwarded
-      : this.#accounts;
+    const accounts = isForwarded ? this.#forwarded : this.#accounts;
     let account = accounts.get(operator);
     if (account === undefined) {
-      account = this.#account(operator, { isForwarded: accounts === this.#forwarded });
+      account = this.#account(operator, { isForwarded });
       accounts.set(operator, account);
     }
-    if (joint !== undefined && !account.isForwarded) joint.enter(operator, server === "");
+    if (this.#joint !== undefined && !isForwarded) this.#joint.enter(operator, server === "");
     account.calls++;
     account.callsAt.set(server, (account.callsAt.get(server) ?? 0) + 1);
     if (server === "") this.#ownCalls++;
@@ -281,12 +278,17 @@ export class Limits {
   /** So has the caller: what it has not read would occupy the hub. */
   leave(account: Account): void {
     this.#calls--;
-    if (account.isForwarded) {
-      if (--account.calls === 0) this.#forwarded?.delete(account.name);
-      return;
-    }
-    this.#joint?.calls.add(account.name, -1);
-    if (--account.calls === 0 && !this.metered) this.#accounts.delete(account.name);
+    const isLast = --account.calls === 0;
+    if (this.#joint !== undefined) this.#leaveJoint(account, this.#joint);
+    else if (isLast && !this.metered) this.#accounts.delete(account.name);
+  }
+
+  #leaveJoint(account: Account, joint: JointUse): void {
+    const { name, calls, isForwarded } = account;
+    if (!isForwarded) joint.calls.add(name, -1);
+    if (calls > 0) return;
+    if (isForwarded) this.#forwarded.delete(name);
+    else if (!this.metered) this.#accounts.delete(name);
   }
 
   callStarted(call: CountedCall): void {
@@ -348,8 +350,8 @@ export class Limits {
   #overShare(operator: string, place: CallPlace): RpcError | undefined {
     const { server, callsAtServer, serverTakes = Infinity, ending = 0 } = place;
     const most = Math.min(this.#maxCallsPerServer, serverTakes);
-    const forwarded = this.#forwarded?.get(operator)?.callsAt.get(server) ?? 0;
-    const own = (this.#accounts.get(operator)?.callsAt.get(server) ?? 0) + forwarded + ending;
+    let own = (this.#accounts.get(operator)?.callsAt.get(server) ?? 0) + ending;
+    if (this.#joint !== undefined) own += this.#forwarded.get(operator)?.callsAt.get(server) ?? 0;
     const free = most - callsAtServer;
     const isShared = most >= SHARED_FROM;
     // Where nothing is free, who has little is not to blame: it is told that the server is full.
@@ -366,16 +368,19 @@ export class Limits {
     return exhausted("TOO_MANY_CALLS", `${message}, the limit`, { metadata: { operator } });
   }
 
-  #takeJointCall(operator: string): RpcError | undefined {
-    const isTaken = this.#joint?.takeCall(operator, this.#mayCall) ?? true;
+  #takeJointCall(operator: string, { isForwarded = false }: CallPlace): RpcError | undefined {
+    const isTaken = isForwarded || this.#joint?.takeCall(operator, this.#mayCall);
     return isTaken ? undefined : this.#tooManyCalls(operator);
   }
 
-  #account(name: string, { isForwarded = false } = {}): Account {
+  #account(name: string, { isForwarded }: { readonly isForwarded: boolean }): Account {
     const perSecond = this.#bytes.maxBytesPerSPerOperator;
-    // Of forwarded calls, only what they do to the server counts here.
-    if (isForwarded) return new SoleAccount(name, undefined, true);
-    if (this.#joint !== undefined) return this.#joint.account(name, perSecond);
+    if (this.#joint !== undefined) {
+      // Of forwarded calls, only what they do to the server counts here.
+      return isForwarded
+        ? new SoleAccount(name, undefined, true)
+        : this.#joint.account(name, perSecond);
+    }
     const rate = perSecond === undefined
       ? undefined
       : new ByteRate(perSecond, soleBucket(this.#bytes.now));
@@ -388,9 +393,8 @@ export class Limits {
   ): RpcError | undefined {
     // Where it came from, the operator was judged.
     const isJudged = isForwarded && this.#joint !== undefined;
-    const account = isJudged
-      ? undefined
-      : this.#accounts.get(operator) ?? (this.#joint && this.#account(operator));
+    const account = isJudged ? undefined : this.#accounts.get(operator) ??
+      (this.#joint && this.#account(operator, { isForwarded: false }));
     const { maxBufferedBytesPerOperator: most = Infinity } = this.#bytes;
     if (account !== undefined && account.bufferedBytes >= most) {
       const message = `Operator "${operator}" lets ${account.bufferedBytes} bytes wait, over the ` +
