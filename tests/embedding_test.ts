@@ -76,3 +76,10 @@ Deno.test("deno.json has the version of the programs", () => {
   const { version } = JSON.parse(Deno.readTextFileSync(`${REPOSITORY}deno.json`));
   assert.equal(version, VERSION);
 });
+
+Deno.test("the changelog and the security policy know the version of the programs", () => {
+  const read = (path: string) => Deno.readTextFileSync(`${REPOSITORY}${path}`);
+  assert.ok(read("CHANGELOG.md").includes(`\n## ${VERSION}\n`), "no section in CHANGELOG.md");
+  const [major, minor] = VERSION.split(".");
+  assert.ok(read("SECURITY.md").includes(`| ${major}.${minor}.x `), "no row in SECURITY.md");
+});
