@@ -242,6 +242,7 @@ const OWNED: Readonly<Record<string, unknown>> = {
 const OF_THE_OPTION: readonly string[] = [
   "ghub --trust-loopback",
   "ghub --drain-timeout",
+  "ghub --workers",
   "ghub --out",
   "ghub --days",
   "ghub --name",
