@@ -35,8 +35,8 @@ export const authCommand: Command = {
       name: "whoami",
       summary: "Shows as whom the hub knows you",
       description:
-        "Shows as whom the hub knows you: the name under which your calls stand in its " +
-        "audit, and whether rules bind you. Without --timeout the call may take 10s.",
+        "Shows the name under which your calls stand in the hub's audit, and whether rules bind " +
+        "you. Without --timeout the call may take 10s.",
       examples: [
         "gclient auth whoami",
         "gclient auth whoami -s hub.example:9090 --tls --token-file ~/.ghub-token",
@@ -57,8 +57,8 @@ export const authCommand: Command = {
       summary: "Tells whether you may call a method of a server, without calling it",
       description:
         "Tells whether you may call a method of a server, and which kind of rule decides, without " +
-        "calling it. The server need not be connected; of one that was never here no labels are " +
-        "known. Without --timeout the call may take 10s.",
+        "calling it. The server need not be connected, but the hub knows no labels of a server that " +
+        "it never saw. Without --timeout the call may take 10s.",
       examples: [
         "gclient auth can-i fluentd.v1.Fluentd/Restart edge-1",
         "gclient auth can-i payments.v1.Payments/List edge-1/payments -o yaml",

@@ -61,7 +61,7 @@ export const configCommand: Command = {
     {
       ...writes,
       name: "use-context",
-      summary: "Makes a context the one that counts where no hub is named",
+      summary: "Makes a context the current one: it counts when you name no hub",
       examples: ["gclient config use-context prod"],
       args: [name],
       run: async (context) => {

@@ -93,7 +93,7 @@ const LSB_CODES: Readonly<Record<Health, number>> = {
 const lossOptions = {
   acceptLoss: {
     flag: "--accept-loss",
-    help: "Goes on although events in memory that cannot be delivered are lost",
+    help: "Stops Fluentd even if that loses events in memory that cannot be delivered",
     group: "Request",
   },
 } as const;

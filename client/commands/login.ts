@@ -51,27 +51,28 @@ export const loginCommand: Command = {
       flag: "--issuer",
       value: "URL",
       help:
-        "Logs in there. The hub tells its issuer: without this, that one is taken; if it tells " +
-        "another one, that is an error",
+        "The provider to log in at. Without this flag, gclient takes the one that the hub tells; " +
+        "it is an error if the two differ",
       group,
     },
     clientId: {
       flag: "--client-id",
       value: "ID",
-      help: "As which public client to ask the provider, if not as the one that the hub tells",
+      help: "The name of the public client at the provider, in place of the one that the hub tells",
       group,
     },
     scopes: {
       flag: "--scope",
       value: "SCOPE",
       many: true,
-      help: "What to ask for, if not what the hub tells; openid and offline_access without either",
+      help:
+        "The scopes to ask for, in place of those that the hub tells or openid and offline_access",
       group,
     },
     resource: {
       flag: "--resource",
       value: "URI",
-      help: "For which resource to ask (RFC 8707), if not for the one that the hub tells",
+      help: "The resource to ask for (RFC 8707), in place of the one that the hub tells",
       group,
     },
     flow: {

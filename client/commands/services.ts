@@ -128,7 +128,7 @@ export const listCommand: Command = {
   name: "list",
   summary: "Lists the services of a server, or of the hub, or the methods of one",
   description:
-    "Lists the services of a server, or of the hub, as reflection tells them; or the methods of a service. With --proto or --protoset and without a server, what the files have: nobody is asked. Without --timeout it may take 10s.",
+    "Lists the services of a server, or of the hub, as reflection tells them; or the methods of a service. With --proto or --protoset and no server, it lists what the files have, and asks nobody. Without --timeout it may take 10s.",
   examples: [
     "gclient list",
     "gclient list edge-1",
@@ -176,7 +176,7 @@ export const describeCommand: Command = {
   name: "describe",
   summary: "Shows a service, message, method, field … of a server, or of the hub",
   description:
-    "Shows a service, message, enum, method, field or extension of a server, or of the hub, as a .proto file would have it; * shows all services. With --proto or --protoset nobody is asked for what the files have. Without --timeout it may take 10s.",
+    "Shows a service, message, enum, method, field or extension of a server, or of the hub, as a .proto file would have it; * shows all services. It asks nobody for what the files of --proto or --protoset have. Without --timeout it may take 10s.",
   examples: [
     "gclient describe fluentd.v1.Fluentd edge-1",
     "gclient describe fluentd.v1.StartRequest.wait edge-1",
@@ -218,7 +218,7 @@ export const callCommand: Command = rpcCommand({
   name: "call",
   summary: "Calls any method of a server, or of the hub",
   description:
-    "Calls any method of a server, or of the hub. What its messages are is asked by reflection, unless --proto or --protoset say it; those of health, Fluentd and the hub are known. Without --timeout a call may take 30s, and a stream has no limit.",
+    "Calls any method of a server, or of the hub. gclient asks the server for its messages by reflection, unless --proto or --protoset has them; it knows those of health, Fluentd and the hub. Without --timeout a call may take 30s, and a stream has no limit.",
   examples: [
     "gclient call fluentd.v1.Fluentd/GetStatus edge-1 -o yaml",
     "gclient call fluentd.v1.Fluentd/Stop edge-1 --set wait=60s",

@@ -21,8 +21,8 @@ const CLEAR_BELOW = "\x1b[J";
 export const watchCommand: Command = {
   name: "watch",
   summary: "Runs a command of gclient again and again, until Ctrl-C",
-  description: "Runs a command of gclient again and again, until Ctrl-C: every 2s, or as " +
-    "--interval says, which stands before the command.",
+  description: "Runs a command of gclient again and again, until Ctrl-C: every 2s, or at the " +
+    "--interval that you give before the command.",
   examples: [
     "gclient watch hub servers",
     "gclient watch --interval 10s fluentd status edge-1 -o table",

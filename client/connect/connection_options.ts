@@ -25,7 +25,8 @@ export const connectionOptions = {
   context: {
     flag: "--context",
     value: "NAME",
-    help: "Takes what is not given from this context of the config file (gclient config --help)",
+    help:
+      "Takes options that you do not give from this context of the config file (gclient config)",
     complete: contextNames,
     group,
   },
@@ -38,7 +39,7 @@ export const connectionOptions = {
     show: (hubs: readonly HostPort[]) => hubs.map(formatHostPort).join(","),
     default: [[{ host: "localhost", port: USUAL_ADDRESS.callPort }]],
     help:
-      "The hub's call port; of several, with commas between them, the next one is asked when one " +
+      "The hub's call port. Of several hubs, separated by commas, gclient asks the next one if one " +
       "does not take the call",
     envFallbacks: ["SERVER_ADDR"],
     group,

@@ -16,14 +16,14 @@ const DEFAULT_PARALLEL: Share = { amount: 10, unit: "servers" };
 export const fleetOptions = {
   allServers: {
     flag: "--all",
-    help: "Means all servers that the hub knows; one that is away counts as failed",
+    help: "Calls all servers that the hub knows; one that is away counts as failed",
     perRun: true,
     group,
   },
   fromFile: {
     flag: "--from-file",
     value: "FILE",
-    help: "Means the servers that stand in this file, one a line; - is standard input",
+    help: "Calls the servers that this file names, one a line; - is standard input",
     complete: "file",
     perRun: true,
     group,

@@ -29,10 +29,10 @@ export const dryRunCommand = defineCommand({
   description:
     "Reads the audit and tells which of its calls and registrations would be refused or " +
     "newly allowed if the new auth file were in force. Nothing is changed and no hub is asked. " +
-    "The audit holds no credentials: who is known there by a name is looked for by that name in " +
-    "the new file. With --auth-file, the one that is in force, changed credentials are seen too. " +
+    "The audit holds names and no credentials, so each name is looked up in the new file. To see " +
+    "changed credentials too, give the auth file that is in force with --auth-file. " +
     "Enrolled servers (ghub enroll) count as they do for the hub, whatever the file says. " +
-    "Where the audit does not hold what a rule looks at, that is said.",
+    "If the audit does not hold what a rule needs, the command says so.",
   examples: [
     "ghub auth dry-run new.yaml audit.jsonl*",
     "ghub auth dry-run new.yaml audit.jsonl* --auth-file auth.yaml && mv new.yaml auth.yaml",

@@ -36,9 +36,9 @@ const enroll = defineCommand({
   name: "enroll",
   summary: "Gives a server a token of its own, and prints the lines to run there",
   description:
-    "Makes a token with which one server can register, under its own name and no other. The token " +
-    "goes into a file for you to bring there, its hash to the hub, which knows it within a second. " +
-    "From the first time that the server uses it, the join token cannot register that name.",
+    "Makes a token with which one server can register, under its own name and no other. Bring the " +
+    "file with the token to that server. The hub gets the token's hash, and knows it within a " +
+    "second. Once the server has used it, the join token cannot register that name any more.",
   examples: [
     "ghub enroll edge-1 --hub-uri wss://hub.example/ws --ca ca.crt",
     "ghub enroll edge-1 --labels env=prod,site=ams",
@@ -217,8 +217,9 @@ function notEnrolled(name: string): UsageError {
 const unenroll = defineCommand({
   name: "unenroll",
   summary: "Takes a server's own tokens away",
-  description: "The tokens of that server are good no more, and the tunnel that it has by one of " +
-    "them ends within a second.",
+  description:
+    "Revokes the tokens of that server. If it has opened a tunnel with one of them, the " +
+    "hub ends that tunnel within a second.",
   examples: ["ghub unenroll edge-1"],
   args: [nameArgument],
   options: { stateDir },

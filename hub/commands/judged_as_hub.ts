@@ -17,12 +17,12 @@ import { options } from "./serve_options.ts";
 export const hubOptions = {
   stateDir: {
     ...stateDirOption,
-    help: "Where the hub keeps its state: who is enrolled counts too",
+    help: "Where the hub keeps its state: enrolled servers count too",
   },
   trustLoopback: {
     ...options.trustLoopback,
     group: "Options",
-    help: "As the hub is started: whether who comes from 127.0.0.1 is on its machine",
+    help: "As for serve: whether the hub accepts connections from 127.0.0.1 without a token",
   },
 } as const;
 

@@ -30,7 +30,7 @@ export const peerOptions = {
     flag: "--peer-address",
     ...address({ usualPort: DEFAULT_PEER_PORT }),
     defaultText: "that of --peer-listen, or the machine's name",
-    help: "The address at which other hubs reach it, where that is another one",
+    help: "The address that other hubs dial, if it is not that of --peer-listen",
     group: CLUSTER_GROUP,
   },
   peerSecretFile: {

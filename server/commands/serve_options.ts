@@ -67,8 +67,8 @@ export const options = {
     ...count({ from: 1, to: MAX_HUB_URIS }),
     value: "N",
     help:
-      "To how many of these hubs it keeps a tunnel: to the best that answer. Given for a single " +
-      "URI, the same one is dialled again, because a balancer may lead to another hub",
+      "How many tunnels it keeps, each to another one of these hubs. With a single URI, it dials " +
+      "that one again, because a balancer may lead to another hub",
     defaultText: "2, if there are as many",
     group: HUB,
   },
@@ -233,7 +233,7 @@ export const options = {
   fluentdLog: {
     flag: "--fluentd-log",
     value: "FILE",
-    help: "Fluentd's log file, where neither its arguments nor its unit tell",
+    help: "Fluentd's log file, if it is not in its arguments or its unit",
     complete: "file",
     group: FLUENTD_GROUP,
   },

@@ -21,8 +21,8 @@ export function reloadCommand({ program, stateDirs }: ReloadCommandOptions): Com
     name: "reload",
     summary: `Has the ${program} of this machine reload its files, and says how it went`,
     description: `Does what SIGHUP does to the ${program} that runs on this machine, waits until ` +
-      "it is done, and prints what became of each part. A part that cannot be used changes " +
-      "nothing: what was in force before still is.",
+      "it is done, and prints what became of each part. If the new content of a part cannot be " +
+      "used, the old one stays in force.",
     examples: [`${program} reload`, `${program} reload --state-dir /var/lib/${program}`],
     notes: `Run it as the user of that ${program}, or as root. ` +
       "Exit codes: 0 all is in force, 1 a part is not, or nothing answers, 2 wrong command line.",

@@ -26,7 +26,7 @@ const SECRET = /token|key|secret|password|proxy|header/i;
 export const bundleOption = {
   flag: "--bundle",
   value: "FILE",
-  help: "Also writes all of it into a file, without tokens and passwords, for somebody who helps",
+  help: "Also writes the result into a file, without tokens and passwords, for somebody who helps",
   complete: "file",
   perRun: true,
 } as const;
