@@ -52,13 +52,8 @@ import { TUNNEL_PORT, type TunnelPortOptions } from "./tunnels/tunnel_port_optio
 import { CallRouter } from "./access/call_router.ts";
 import { Directory } from "./cluster/directory.ts";
 import { PEER_ALPN } from "./links/peer_dial.ts";
-import {
-  peerCredentials,
-  PeerPort,
-  type PeerUsage,
-  type PeerWay,
-  wayOverTls,
-} from "./links/peer_port.ts";
+import { peerCredentials, PeerPort, type PeerUsage, type PeerWay } from "./links/peer_port.ts";
+import { TlsWay } from "./links/tls_way.ts";
 import { PeerRouter } from "./links/peer_router.ts";
 
 /** How often everything but tunnels is looked at that has no event of its own. */
@@ -126,7 +121,11 @@ async function openPeers(
     close,
   );
   const address = peers.address ?? dialledAddress(listener.addr);
-  return { listener, way: wayOverTls(credentials), address };
+  const way = stack.adopt(
+    new TlsWay(credentials, { listener, reread: peers.reread }),
+    close,
+  );
+  return { listener, way, address };
 }
 
 interface Peers {
@@ -349,7 +348,10 @@ class Hub implements RunningHub {
     const { authFile } = this.#options;
     // The main thread writes the audit of workers.
     const auditLog = this.#joint === undefined ? this.#options.auditLog : undefined;
-    return reloadParts({ auth: this.#auth, authFile, audit: this.#audit, auditLog });
+    const parts = reloadParts({ auth: this.#auth, authFile, audit: this.#audit, auditLog });
+    const { reloadPart: peers } = this.#peers ?? {};
+    const { reloadPart: engine } = this.#options.cluster ?? {};
+    return [...parts, ...[peers, engine].filter((part) => part !== undefined)];
   }
 
   async useCertificate(identity: TlsIdentity): Promise<void> {

@@ -47,7 +47,7 @@ const serve = defineCommand({
     "ghub serve --tunnel-listen 127.0.0.1:0 --call-listen 127.0.0.1:0",
   ],
   notes: "SIGTERM and SIGINT let the calls in flight end (--drain-timeout); a second one exits " +
-    "at once. SIGHUP reloads auth file, certificate, audit file and log level, and logs what " +
+    "at once. SIGHUP reloads auth file, certificates, secret of links, audit file and log level, and logs what " +
     "became of each. Exit codes: 0 ended by a signal, 1 cannot run, 2 wrong command line.",
   options,
   run: serveHub,

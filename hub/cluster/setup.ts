@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { ReloadPart } from "../../shared/cli/reload.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Claims } from "./view.ts";
@@ -15,6 +16,8 @@ export interface ClusterSetup {
   readonly hub: string;
   /** How long a session is, and how often it is renewed. @default SESSION_TTL_MS, RENEW_MS */
   readonly times?: { readonly ttlMs: number; readonly renewMs: number };
+  /** Looks at the files by which the engine is asked. @default there are none */
+  readonly reloadPart?: ReloadPart | undefined;
   /** Opens the engine. The hub disposes of it at its end. */
   open(): Engine;
 }

@@ -82,9 +82,11 @@ export async function clusterSetup(
   }
   const tls = clusterCaFile === undefined && clusterCertFile === undefined ? undefined : files;
   const { EtcdEngine } = await import("../engine/etcd_engine.ts");
+  const { etcdFilesPart } = await import("../engine/etcd_files.ts");
   return {
     cluster: uri.cluster,
     hub: hubName ?? machine(),
+    reloadPart: tls && etcdFilesPart(tls),
     open: () => new EtcdEngine({ members: uri.members, tls }),
   };
 }

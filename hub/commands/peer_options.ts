@@ -96,9 +96,7 @@ export async function peerConfig(
   if (peerKeyFile !== undefined && peerCertFile === undefined) {
     throw new UsageError("--peer-key-file does nothing without --peer-cert-file");
   }
-  return {
-    listen: toListen(peerListen),
-    address: peerAddress && formatHostPort(peerAddress),
+  const read = async () => ({
     secret: peerSecretFile === undefined ? undefined : readSecret(peerSecretFile),
     ca: peerCa === undefined
       ? undefined
@@ -106,6 +104,12 @@ export async function peerConfig(
     identity: peerCertFile === undefined
       ? undefined
       : await loadCertificate(peerCertFile, { keyFile: peerKeyFile }),
+  });
+  return {
+    listen: toListen(peerListen),
+    address: peerAddress && formatHostPort(peerAddress),
+    ...await read(),
+    reread: read,
   };
 }
 

@@ -33,18 +33,18 @@ export interface PeerCredentials {
 
 /** What dialling needs, made once. */
 export class PeerDialler {
-  readonly #credentials: PeerCredentials;
-  readonly #context: tls.SecureContext;
+  #credentials: PeerCredentials;
+  #context: tls.SecureContext;
 
   constructor(credentials: PeerCredentials) {
-    const { cert, key, ca } = credentials;
     this.#credentials = credentials;
-    this.#context = tls.createSecureContext({
-      cert,
-      key,
-      minVersion: "TLSv1.3",
-      ...(ca !== undefined && { ca }),
-    });
+    this.#context = contextOf(credentials);
+  }
+
+  /** Dials with others from now on. @throws {Error} If they cannot be used; then those before stay. */
+  use(credentials: PeerCredentials): void {
+    this.#context = contextOf(credentials);
+    this.#credentials = credentials;
   }
 
   /**
@@ -62,19 +62,20 @@ export class PeerDialler {
     },
   ): Promise<{ readonly link: OpenLink; readonly first: Uint8Array }> {
     using stack = new DisposableStack();
+    const [credentials, context] = [this.#credentials, this.#context];
     const open = async () => {
       const { host, port } = parseHostPort(address, { usualPort: DEFAULT_PEER_PORT });
       const tcp = await Deno.connect({ hostname: host, port });
       if (stack.disposed) return closeQuietly(tcp);
       stack.defer(() => closeQuietly(tcp));
       const conn = await TlsConn.handshake(tcp, {
-        context: this.#context,
+        context,
         alpn: [PEER_ALPN],
         isServer: false,
       });
       if (stack.disposed) return conn.close();
       stack.defer(() => conn.close());
-      return { conn, met: await this.#meet(conn, { self, session }) };
+      return { conn, met: await meet(conn, { self, session, credentials }) };
     };
     const what = "dial of the other hub";
     const opened = await deadline(open(), LINK_DIAL_TIMEOUT_MS, { signal, what });
@@ -82,15 +83,31 @@ export class PeerDialler {
     stack.move();
     return { link: new OpenLink(conn, { hub: hub.name, id }), first: rest };
   }
+}
 
-  async #meet(conn: TlsConn, who: { readonly self: PeerHub; readonly session: string }) {
-    const { der, isVerified } = conn.shown!;
-    const { secret, ca } = this.#credentials;
-    if (ca !== undefined && !isVerified) {
-      throw new PeerHandshakeError(
-        "The certificate there is of no authority that hubs trust (--peer-ca)",
-      );
-    }
-    return await meetListener(conn, { ...who, secret, certificate: certificateHash(der) });
+async function meet(
+  conn: TlsConn,
+  { credentials, ...who }: {
+    readonly self: PeerHub;
+    readonly session: string;
+    readonly credentials: PeerCredentials;
+  },
+) {
+  const { der, isVerified } = conn.shown!;
+  const { secret, ca } = credentials;
+  if (ca !== undefined && !isVerified) {
+    throw new PeerHandshakeError(
+      "The certificate there is of no authority that hubs trust (--peer-ca)",
+    );
   }
+  return await meetListener(conn, { ...who, secret, certificate: certificateHash(der) });
+}
+
+function contextOf({ cert, key, ca }: PeerCredentials): tls.SecureContext {
+  return tls.createSecureContext({
+    cert,
+    key,
+    minVersion: "TLSv1.3",
+    ...(ca !== undefined && { ca }),
+  });
 }

@@ -20,15 +20,21 @@ import {
   PEER_FLOOD_LIMITS,
 } from "./peer_limits.ts";
 
-export interface PeerListenerContext {
-  /** Its router must be a `PeerRouter`, which sees this hub's own tunnels only. */
-  readonly relay: Omit<RelayContext, "forwarder" | "maxStreams">;
-  readonly self: () => PeerHub;
+/** By what a listener and those who dial it prove themselves. */
+export interface ListenerProof {
   readonly secret: string | undefined;
   /** Whether hubs must show a certificate of an authority; that TLS has looked at it then. */
   readonly needsCertificate: boolean;
   /** SHA-256 of the certificate that it shows. */
   readonly certificate: string;
+}
+
+export interface PeerListenerContext {
+  /** Its router must be a `PeerRouter`, which sees this hub's own tunnels only. */
+  readonly relay: Omit<RelayContext, "forwarder" | "maxStreams">;
+  readonly self: () => PeerHub;
+  /** What proves hubs now. */
+  readonly proof: () => ListenerProof;
   onRefused(remoteAddress: string, reason: string): void;
 }
 
@@ -89,7 +95,8 @@ export class PeerListener {
   }
 
   async #meet(conn: PeerConn, { remoteAddress }: Peer) {
-    const { self, secret, certificate, needsCertificate } = this.#context;
+    const { self, proof } = this.#context;
+    const { secret, certificate, needsCertificate } = proof();
     using place = this.#unproven.take(networkOf(hostOf(remoteAddress)));
     if (place === undefined) throw new Error("Too many connections have proven nothing");
     const timer = setTimeout(() => closeQuietly(conn), HANDSHAKE_TIMEOUT_MS);

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { X509Certificate } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
+import type { ReloadPart } from "../../shared/cli/reload.ts";
 import { generateCertificate } from "../../shared/tls/generate.ts";
 import { VERSION } from "../../shared/version.ts";
 import type { ClusterView } from "../cluster/view.ts";
@@ -14,11 +14,10 @@ import type { ListenAddress, TlsIdentity } from "../net/listen_options.ts";
 import type { CallerConnection } from "../relay/caller_connection.ts";
 import type { ServerName } from "../registry/tunnel.ts";
 import { ForwardedCalls, type ForwardedCounts } from "./forwarded_calls.ts";
-import { type PeerCredentials, PeerDialler } from "./peer_dial.ts";
+import type { PeerCredentials } from "./peer_dial.ts";
 import { PEER_PROTOCOL, type PeerHub } from "./peer_handshake.ts";
 import { type LinkUsage, PeerLinks, type PeerLinksOptions } from "./peer_links.ts";
-import { PeerListener, type PeerListenerContext } from "./peer_listener.ts";
-import { certificateHash } from "./peer_proof.ts";
+import { type ListenerProof, PeerListener, type PeerListenerContext } from "./peer_listener.ts";
 
 /** The days of a certificate that a hub makes for its own peer port, which the secret vouches for. */
 const OWN_CERTIFICATE_DAYS = 3650;
@@ -34,12 +33,21 @@ export interface PeerOptions {
   readonly ca?: string | undefined;
   /** Its certificate for other hubs, with its key. @default one of its own making */
   readonly identity?: Pick<TlsIdentity, "cert" | "key"> | undefined;
+  /** Reads the three again from where they came. @default they never change */
+  readonly reread?: (() => Promise<PeerProofs>) | undefined;
 }
+
+/** By what a hub proves itself to others. */
+export type PeerProofs = Pick<PeerOptions, "identity" | "secret" | "ca">;
 
 /** How links come about, and what proves who is at their other end. */
 export interface PeerWay {
   readonly dialler: PeerLinksOptions["dialler"];
-  readonly proof: Pick<PeerListenerContext, "secret" | "needsCertificate" | "certificate">;
+  /** What proves hubs now. */
+  readonly proof: ListenerProof;
+  /** Looks at the files by which hubs prove themselves. @default there are none */
+  readonly reloadPart?: ReloadPart | undefined;
+  close?(): void;
   /** See `PeerLinksOptions`. */
   readonly isOfWorkers?: boolean;
 }
@@ -54,7 +62,7 @@ export interface PeerCluster {
 
 /** What must be there before the port can listen. */
 export async function peerCredentials(
-  { identity, secret, ca }: Pick<PeerOptions, "identity" | "secret" | "ca">,
+  { identity, secret, ca }: PeerProofs,
 ): Promise<PeerCredentials> {
   if (secret === undefined && ca === undefined) {
     throw new Error("Hubs need a secret or an authority to know each other by");
@@ -62,19 +70,6 @@ export async function peerCredentials(
   const { cert, key } = identity ??
     await generateCertificate(["localhost"], { days: OWN_CERTIFICATE_DAYS });
   return { cert, key, secret, ca };
-}
-
-/** Over TCP and TLS, as from machine to machine. */
-export function wayOverTls(credentials: PeerCredentials): PeerWay {
-  const { cert, secret, ca } = credentials;
-  return {
-    dialler: new PeerDialler(credentials),
-    proof: {
-      secret,
-      needsCertificate: ca !== undefined,
-      certificate: certificateHash(new X509Certificate(cert).raw),
-    },
-  };
 }
 
 /** Numbers of a hub's links, for metrics. */
@@ -89,17 +84,17 @@ export class PeerPort {
   /** To be told of the calls of this hub's callers. */
   readonly forwarded: ForwardedCalls;
   readonly #self: () => PeerHub;
-  readonly #proof: PeerWay["proof"];
+  readonly #way: PeerWay;
   #listener: PeerListener | undefined;
   readonly #accepting = new AbortController();
 
   /** @param onStale Another hub does not have a server that the view shows there. */
   constructor(
     { name, view, onStale }: PeerCluster & { readonly onStale: (server: ServerName) => void },
-    { dialler, proof, isOfWorkers = false }: PeerWay,
+    way: PeerWay,
   ) {
     this.forwarded = new ForwardedCalls({ onStale });
-    this.#proof = proof;
+    const { dialler, isOfWorkers = false } = this.#way = way;
     this.#self = () => ({
       name,
       session: view.session ?? "",
@@ -111,12 +106,20 @@ export class PeerPort {
 
   /** Serves other hubs until `close()`. */
   serve(listener: HubListener, context: Pick<PeerListenerContext, "relay" | "onRefused">): void {
-    const peers = new PeerListener({ ...context, ...this.#proof, self: this.#self });
+    const peers = new PeerListener({
+      ...context,
+      self: this.#self,
+      proof: () => this.#way.proof,
+    });
     this.#listener = peers;
     const { signal } = this.#accepting;
     acceptLoop(listener, (conn) => peers.serve(conn), { signal }).catch((error) =>
       getLogger(["hub", "links"]).error("No other hub can dial any more: {error}", { error })
     );
+  }
+
+  get reloadPart(): ReloadPart | undefined {
+    return this.#way.reloadPart;
   }
 
   get usage(): PeerUsage {
@@ -153,6 +156,7 @@ export class PeerPort {
   }
 
   close(): void {
+    this.#way.close?.();
     this.#accepting.abort();
     this.links.close();
     this.#listener?.close();
