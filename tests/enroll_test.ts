@@ -44,6 +44,16 @@ Deno.test("F13: a server that is enrolled registers with its own token, and as n
     const entry = await Deno.readTextFile(`${world.dir}/hub/enrolled/edge-1.yaml`);
     assert.ok(!entry.includes(token) && !lines.includes(token));
   });
+  await t.step("the lines name all hubs that it shall know", async () => {
+    await Deno.writeTextFile(`${world.dir}/hub/cluster.json`, "{}");
+    const [a, b] = ["wss://hub-a.example/ws", "wss://hub-b.example/ws"];
+    const lines = await enroll(world, "edge-9", "--hub-uri", `${a}`, "--hub-uri", `${b}`);
+    assert.ok(lines.includes(`gserver serve edge-9 --hub-uri ${a} --hub-uri ${b} `), lines);
+    const one = await ghub(world, "enroll", "edge-8", "--hub-uri", `${a}`);
+    assert.match(one.stderr, /this hub is one of a cluster: repeat --hub-uri/);
+    await Deno.remove(`${world.dir}/hub/cluster.json`);
+    for (const name of ["edge-8", "edge-9"]) await ghub(world, "unenroll", name);
+  });
   await t.step("under its name, with its labels", async () => {
     await world.hub.says(/1 server is enrolled/);
     await world.startServer(

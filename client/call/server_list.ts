@@ -17,6 +17,7 @@ import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
 import { printable } from "../../shared/text/printable.ts";
 import type { MissedHub } from "./failure.ts";
 import { mostTelling } from "./hub_turn.ts";
+import { clusterWarnings } from "./cluster_warnings.ts";
 import { type HubList, type MergedServer, mergeServers } from "./merged_servers.ts";
 import { ask } from "./ask.ts";
 import { type Attempt, attemptCall, type CallPlan, type Stage } from "./attempt.ts";
@@ -110,6 +111,9 @@ async function attemptPages(
     const next = page.nextPageToken;
     page.nextPageToken = "";
     if (next === "") {
+      for (const line of clusterWarnings(all)) {
+        await plan.warnings?.write(`warning: ${printable(line)}\n`);
+      }
       await take(all, call!);
       return attempt;
     }

@@ -10,6 +10,7 @@ import { Exit } from "../print/exit_code.ts";
 import { SERVER_COLUMNS, type ServerColumn, sortServers } from "./server_order.ts";
 import { count } from "../../shared/cli/parse_count.ts";
 import { formatHostPort } from "../../shared/cli/parse_host_port.ts";
+import { printable } from "../../shared/text/printable.ts";
 import type { Command } from "../../shared/cli/command.ts";
 import type {
   ghub_v1_Activity as Activity,
@@ -18,6 +19,7 @@ import type {
   ghub_v1_Server as ListedServer,
 } from "../../shared/gen/types.ts";
 import { type Attempt, attemptCall } from "../call/attempt.ts";
+import { clusterWarnings } from "../call/cluster_warnings.ts";
 import { attemptServerList } from "../call/server_list.ts";
 import { activityLine, hubsTable, serversTable, serverText } from "../print/hub_table.ts";
 import { rpcCommand } from "./rpc_command.ts";
@@ -128,6 +130,7 @@ export const hubCommand: Command = {
       title: "hub.hubs",
       method: "ghub.v1.Hub/ListHubs",
       toServer: false,
+      attempt: attemptHubs,
       timeoutMs: () => LIST_TIMEOUT_MS,
       table: hubsTable,
     }),
@@ -169,6 +172,17 @@ export const hubCommand: Command = {
     }),
   ],
 };
+
+async function attemptHubs(
+  ...[plan, take, stage]: Parameters<typeof attemptCall>
+): Promise<Attempt> {
+  return await attemptCall(plan, async (message, call) => {
+    for (const line of clusterWarnings(message)) {
+      await plan.warnings?.write(`warning: ${printable(line)}\n`);
+    }
+    await take(message, call);
+  }, stage);
+}
 
 /** Each hub tells what happens at itself. */
 async function attemptActivity(...args: Parameters<typeof attemptCall>): Promise<Attempt> {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
+import type { ghub_v1_ClusterState as ClusterState } from "../../shared/gen/types.ts";
 import { hubTest, runClient } from "../testing/fake_hub.ts";
 
 hubTest("hub servers lists, by its old name too", async (hub, t) => {
@@ -185,5 +186,48 @@ hubTest(
     };
     const { out } = await runClient(["hub", "servers", "-n", "-s", hub.address, "-o", "table"]);
     assert.match(out, / 1m5s ago /);
+  },
+);
+
+hubTest(
+  "hub servers says what a hub does not know that is detached from its cluster",
+  async (hub, t) => {
+    const list = (...args: string[]) =>
+      runClient(["hub", "servers", "-n", "-s", hub.address, ...args]);
+    const cluster = {
+      hub: "west",
+      engineAway: { seconds: 12 },
+      reason: "no answer",
+      provisional: 2,
+    };
+    type State = NonNullable<ClusterState["state"]>;
+    const states: [state: State, warning: RegExp | undefined][] = [
+      ["MEMBER", undefined],
+      [
+        "JOINING",
+        /^warning: Hub "west" has not joined its cluster yet \(no answer\): it knows only /m,
+      ],
+      [
+        "DETACHED",
+        /^warning: Hub "west" is detached from its cluster for 12s \(no answer\): .* of 2 /m,
+      ],
+      ["LEAVING", /^warning: Hub "west" is leaving its cluster$/m],
+    ];
+    for (const [state, warning] of states) {
+      await t.step(state, async () => {
+        hub.script.servers = { servers: [], cluster: { ...cluster, state } };
+        const { code, out, err } = await list("-o", "table");
+        assert.equal(code, 0);
+        if (warning === undefined) assert.equal(err, "");
+        else assert.match(err, warning);
+        assert.doesNotMatch(out, /warning/);
+        const { cluster: told } = JSON.parse((await list("-o", "json")).out);
+        assert.deepEqual([told.hub, told.state, told.provisional], ["west", state, 2]);
+      });
+    }
+    await t.step("a hub that was silent", async () => {
+      hub.script.servers = { servers: [], hubsSilent: ["east"] };
+      assert.match((await list()).err, /^warning: Hub "east" did not answer: /m);
+    });
   },
 );

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { statSync } from "node:fs";
 import { basename } from "node:path";
 import { UsageError } from "../../shared/cli/program.ts";
 import { defineCommand, type Env } from "../../shared/cli/command.ts";
@@ -23,6 +24,7 @@ import {
   removeEnrolled,
   writeEnrolled,
 } from "../auth/enrolment.ts";
+import { CLUSTER_FILE } from "../cluster/remembered.ts";
 import { type AuthorityFile, authorityFile } from "./authority_file.ts";
 import { existingStateDir, SERVICE_STATE_DIR, stateDirOption } from "./command_state_dir.ts";
 
@@ -41,6 +43,7 @@ const enroll = defineCommand({
     "second. Once the server has used it, the join token cannot register that name any more.",
   examples: [
     "ghub enroll edge-1 --hub-uri wss://hub.example/ws --ca ca.crt",
+    "ghub enroll edge-1 --hub-uri wss://hub-a.example/ws --hub-uri wss://hub-b.example/ws",
     "ghub enroll edge-1 --labels env=prod,site=ams",
     "ghub enroll edge-1 --renew",
   ],
@@ -59,9 +62,10 @@ const enroll = defineCommand({
     hubUri: {
       flag: "--hub-uri",
       value: "URI",
-      parse: parseUri,
+      many: true,
+      parse: parseUris,
       defaultText: "wss://, this machine's name, /ws",
-      help: "How that machine dials the hub",
+      help: "How that machine dials the hub; repeat it for all hubs that it shall have tunnels to",
     },
     ca: {
       flag: "--ca",
@@ -144,18 +148,25 @@ const enroll = defineCommand({
       }
       return 0;
     }
-    const uri = options.hubUri ?? `wss://${Deno.hostname()}/ws`;
+    const given = options.hubUri.flat();
+    const uris = given.length > 0 ? given : [`wss://${Deno.hostname()}/ws`];
     const authority = options.ca !== undefined
       ? { file: options.ca }
-      : uri.startsWith("wss:")
+      : uris.some((uri) => uri.startsWith("wss:"))
       ? await hubAuthority(folder, env)
       : undefined;
     const ca = authority && "file" in authority ? authority.file : undefined;
-    await io.stdout.write(linesFor({ name, uri, ca, tokenFile, labels: kept }));
+    await io.stdout.write(linesFor({ name, uris, ca, tokenFile, labels: kept }));
     if (authority !== undefined && "unknown" in authority) {
       await io.stderr.write(
         `note: no --ca, and ${authority.unknown}: if an authority of your own signed it, name that ` +
           "with --ca ca.crt, because the machine must know it\n",
+      );
+    }
+    if (uris.length === 1 && isOfCluster(folder)) {
+      await io.stderr.write(
+        "note: this hub is one of a cluster: repeat --hub-uri, or set GHUB_HUB_URI to the URIs of " +
+          "all hubs with commas, and the server has a tunnel to another one when this one dies\n",
       );
     }
     return 0;
@@ -184,19 +195,19 @@ async function hubAuthority(folder: string, env: Env): Promise<AuthorityFile> {
 
 interface Lines {
   readonly name: string;
-  readonly uri: string;
+  readonly uris: readonly string[];
   readonly ca: string | undefined;
   readonly tokenFile: string;
   readonly labels: Readonly<Record<string, string>>;
 }
 
 /** What to do on the other machine. */
-function linesFor({ name, uri, ca, tokenFile, labels }: Lines): string {
+function linesFor({ name, uris, ca, tokenFile, labels }: Lines): string {
   const token = basename(tokenFile);
   const files = ["gserver", ...(ca === undefined ? [] : [ca]), tokenFile];
   const list = Object.entries(labels).map(([key, value]) => `${key}=${value}`).join(",");
   const flags = [
-    `--hub-uri ${uri}`,
+    ...uris.map((uri) => `--hub-uri ${uri}`),
     ...(ca === undefined ? [] : [`--tls-ca-cert-file ${basename(ca)}`]),
     `--token-file ${token}`,
     ...(list === "" ? [] : [`--labels ${shellWord(list)}`]),
@@ -268,6 +279,15 @@ function parseLabelFlag(text: string): Readonly<Record<string, string>> {
       cause,
     });
   }
+}
+
+/** The hub has joined one: its state folder says so. */
+function isOfCluster(folder: string): boolean {
+  return statSync(`${folder}/${CLUSTER_FILE}`, { throwIfNoEntry: false }) !== undefined;
+}
+
+function parseUris(text: string): string[] {
+  return text.split(",").map(parseUri);
 }
 
 function parseUri(text: string): string {

@@ -28,15 +28,13 @@ Deno.test("a hub reloads secret, certificate and authorities of links: new links
     assert.match(await look(one), /in use for new links/);
     assert.ok(areLinked(), "what stands goes on");
   }
-  const dial = async (one: typeof credentials) => {
-    const { peerAddress, session } = b.record;
-    const dialler = new PeerDialler(await peerCredentials(one));
-    const self = { name: "c", session: "session-of-c", version: VERSION, protocol: 1 };
-    const signal = AbortSignal.timeout(20_000);
-    const { link, first } = await dialler.dial(peerAddress, { self, session, signal });
-    link.run(first);
-    link.close("The test is over");
-  };
-  await assert.rejects(dial(credentials));
-  await dial(fresh);
+  hubs.tell(() => undefined);
+  await until("no links", () => [a, b].every(({ hub }) => hub.links?.up === 0));
+  hubs.tell();
+  await until("links with the new files", areLinked);
+  const { peerAddress, session } = b.record;
+  const dialler = new PeerDialler(await peerCredentials(credentials));
+  const self = { name: "c", session: "session-of-c", version: VERSION, protocol: 1 };
+  const signal = AbortSignal.timeout(20_000);
+  await assert.rejects(dialler.dial(peerAddress, { self, session, signal }));
 });

@@ -121,7 +121,10 @@ export function createOwnServices(
     }),
     ListHubs: unary((_request: ListHubsRequest, { metadata }): ListHubsResponse => {
       const operator = operatorOf(metadata);
-      if (permissions.mayEverything(operator)) return listHubs(registry, overHubs);
+      if (permissions.mayEverything(operator)) {
+        const stand = cluster === undefined ? {} : { cluster: clusterState(cluster) };
+        return { ...listHubs(registry, overHubs), ...stand };
+      }
       throw denied(`"${operator}" may not list hubs: that takes every method of every server`, "");
     }),
     WhoAmI: unary((_request: WhoAmIRequest, { metadata }): WhoAmIResponse => {

@@ -1066,6 +1066,10 @@ export const rootJson = {
                 "now": {
                   "type": "google.protobuf.Timestamp",
                   "id": 2
+                },
+                "cluster": {
+                  "type": "ClusterState",
+                  "id": 3
                 }
               }
             },

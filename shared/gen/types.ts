@@ -451,6 +451,8 @@ export interface ghub_v1_ListHubsResponse {
   /** Sorted by name; only the hub that answers, where it is alone. */
   hubs?: ghub_v1_MemberHub[] | undefined;
   now?: google_protobuf_Timestamp | undefined;
+  /** How the answering hub stands in its cluster; absent for a hub that is alone. */
+  cluster?: ghub_v1_ClusterState | undefined;
 }
 
 /** A hub of the cluster, as the one that answers sees it. */
