@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { LogOptions } from "../shared/cli/log.ts";
 import type { ReloadPart } from "../shared/cli/reload.ts";
 import type { AuditFileOptions } from "./audit/file.ts";
 import type { LimitsOptions, Usage } from "./limits/limits.ts";
@@ -132,6 +133,8 @@ export interface EmbeddedHub extends AsyncDisposable {
 export interface RunningHub extends EmbeddedHub {
   /** What it knows of its cluster; `undefined` for a hub that is alone. */
   readonly cluster: (ClusterView & { readonly usage: ClusterUsage }) | undefined;
+  /** Has its other threads write the log in this way; for a hub that has some. */
+  useLog?(log: Pick<LogOptions, "level" | "format">): Promise<void>;
   /** Resolves when a worker is linked with all others; for any other hub at once. */
   untilLinked(): Promise<void>;
   /** Numbers of its links; `undefined` for a hub without any, and for one with workers. */

@@ -117,7 +117,11 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
       `calls at ${callAddress}${on(wildcards.call)}`;
     const reloader = new Reloader({
       parts: [
-        optionsPart(options, { values, reread: context.reread }),
+        optionsPart(options, {
+          values,
+          reread: context.reread,
+          onLog: hub.useLog && ((log) => hub.useLog!(log)),
+        }),
         ...hub.reloadParts,
         ...(watch && certificate ? [certificatePart(watch, certificate.files.certFile)] : []),
       ],

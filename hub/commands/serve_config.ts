@@ -83,6 +83,14 @@ export async function toConfig(
   if (peers !== undefined && cluster === undefined) {
     throw new UsageError("--peer-listen does nothing without --cluster");
   }
+  if (cluster !== undefined && values.workers > 1) {
+    throw new UsageError(
+      "--workers and --cluster cannot go together: workers are a cluster already",
+      {
+        hint: "Start a hub for each core, with ports and a state folder of its own",
+      },
+    );
+  }
   if (cluster !== undefined && peers === undefined) {
     warnings.push("Without --peer-listen calls reach only servers that have a tunnel to this hub");
   }

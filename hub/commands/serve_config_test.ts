@@ -200,3 +200,26 @@ Deno.test("defaultStateDir() follows systemd, then XDG, then HOME", async (t) =>
     await t.step(JSON.stringify(env), () => assert.equal(defaultStateDir(env), folder));
   }
 });
+
+Deno.test("--workers is a number of threads, or one for each core, and no cluster", async (t) => {
+  await using world = new World();
+  const workers = async (...args: string[]) => {
+    const config = await world.config(...args);
+    return typeof config === "object" ? config.workers : config;
+  };
+  const cases: [args: string[], expected: number][] = [
+    [[], 1],
+    [["--workers", "3"], 3],
+    [["--workers", "auto"], navigator.hardwareConcurrency],
+    [["--workers", "0"], 2],
+    [["--workers", "65"], 2],
+    [["--workers", "many"], 2],
+    [["--workers", "2", "--cluster", "etcd://127.0.0.1:2379/site"], 2],
+  ];
+  for (const [args, expected] of cases) {
+    await t.step(args.join(" ") || "nothing", async () => {
+      assert.equal(await workers(...args), expected, world.stderr);
+    });
+  }
+  assert.match(world.stderr, /workers are a cluster already/);
+});

@@ -43,6 +43,8 @@ export interface WorkerService {
   /** Waits until it is linked with all other workers. */
   untilLinked(nothing: undefined): Promise<void>;
   useCertificate(identity: TlsIdentity): Promise<void>;
+  /** Writes the log in this way from now on. */
+  useLog(log: WorkerTask["log"]): Promise<void>;
   /** Looks again at a part that can be reloaded. */
   look(part: number): Promise<string>;
   /** Lets the calls in flight end; the answer comes when all have ended. */

@@ -59,6 +59,7 @@ export function serveWorker(port = globalThis as unknown as Port): void {
     link: (port) => way.listener.put(port),
     untilLinked: () => running().untilLinked(),
     useCertificate: (identity) => running().useCertificate(identity),
+    useLog: (log) => configureLog(log),
     look: async (part) => await running().reloadParts[part]!.look(),
     async drain() {
       isEnding = true;

@@ -176,6 +176,10 @@ class WorkerGroup implements RunningHub {
     );
   }
 
+  async useLog(log: WorkerTask["log"]): Promise<void> {
+    await Promise.all(this.#threads.map(({ remote }) => remote.ask("useLog", log)));
+  }
+
   async drain(signal?: AbortSignal): Promise<void> {
     this.#isReady = false;
     const hurry = () => {

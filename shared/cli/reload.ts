@@ -112,7 +112,12 @@ type LogValues = { readonly [key: string]: unknown } & {
  */
 export function optionsPart<V extends LogValues>(
   table: Options,
-  { values, reread }: { readonly values: V; readonly reread: () => Promise<V> },
+  { values, reread, onLog }: {
+    readonly values: V;
+    readonly reread: () => Promise<V>;
+    /** Told how the log is from now on, where other threads write to it as well. */
+    readonly onLog?: ((log: Pick<LogOptions, "level" | "format">) => Promise<void>) | undefined;
+  },
 ): ReloadPart {
   let current = values;
   return {
@@ -122,6 +127,7 @@ export function optionsPart<V extends LogValues>(
       const { logLevel: level, logFormat: format } = next;
       const logs = level !== current.logLevel || format !== current.logFormat;
       if (logs) await configureLog({ level, format });
+      if (logs) await onLog?.({ level, format });
       current = { ...current, logLevel: level, logFormat: format };
       const waiting = Object.entries(table)
         .filter(([key]) => JSON.stringify(next[key]) !== JSON.stringify(current[key]))
