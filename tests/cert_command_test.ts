@@ -4,25 +4,18 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { PROGRAMS } from "../scripts/build/programs.ts";
 import { describeCertificates } from "../shared/tls/describe.ts";
+import { asBuilt } from "./support/as_built.ts";
 import { hasTool, run } from "./support/executable.ts";
-import { Process, REPOSITORY } from "./support/process.ts";
+import { Process } from "./support/process.ts";
 import { World } from "./support/world.ts";
-
-const { flags: FLAGS, entry: ENTRY } = PROGRAMS.find(({ name }) => name === "ghub")!;
 
 /** A folder in which `ghub cert …` runs; removed afterwards. */
 class Desk implements AsyncDisposable {
   readonly dir = Deno.makeTempDirSync({ prefix: "ghub-cert-" });
 
   cert(...args: string[]) {
-    // Its own configuration is named: the folder has none.
-    const config = ["--config", `${REPOSITORY}deno.json`];
-    return Process.run(
-      ["run", "--quiet", ...config, ...FLAGS, `${REPOSITORY}${ENTRY}`, "cert", ...args],
-      { cwd: this.dir },
-    );
+    return Process.run([...asBuilt("ghub"), "cert", ...args], { cwd: this.dir });
   }
 
   async made(...args: string[]): Promise<string> {

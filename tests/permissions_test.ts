@@ -8,6 +8,7 @@ import { bundle } from "../scripts/build/bundle.ts";
 import { PROGRAMS } from "../scripts/build/programs.ts";
 import { generateAuthority, signerOf } from "../shared/tls/authority.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
+import { asBuilt } from "./support/as_built.ts";
 import { IS_ROOT, NOBODY } from "./support/executable.ts";
 import { Process, REPOSITORY } from "./support/process.ts";
 import { World } from "./support/world.ts";
@@ -18,8 +19,7 @@ type Kind = typeof KINDS[number];
 
 /** How a program is run by its executable, with the probe in it. */
 function probed(name: string, args: readonly string[]): string[] {
-  const { flags, entry } = PROGRAMS.find((program) => program.name === name)!;
-  return ["run", "--quiet", ...flags, "--preload", PROBE, `${REPOSITORY}${entry}`, ...args];
+  return [...asBuilt(name, ["--preload", PROBE]), ...args];
 }
 
 /** The kinds that the last probe was not denied. */

@@ -3,11 +3,11 @@
  * broken ends a process, a tunnel or a call.
  */
 import assert from "node:assert/strict";
-import { PROGRAMS } from "../scripts/build/programs.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
 import { ok } from "./call_suite/expect.ts";
+import { asBuilt } from "./support/as_built.ts";
 import { assertSameTunnel, listed } from "./support/facts.ts";
-import { commandLine, Process, REPOSITORY, source } from "./support/process.ts";
+import { commandLine, Process, source } from "./support/process.ts";
 import { World } from "./support/world.ts";
 
 /** Sends SIGHUP and gives what was logged because of it. */
@@ -117,8 +117,7 @@ Deno.test("F3: ghub reload says what became of each part, and fails if one is br
   const config = `${dir.path}/ghub.yaml`;
   const state = ["--state-dir", `${dir.path}/state`];
   await Deno.writeTextFile(config, "log-level: info\n");
-  const { flags } = PROGRAMS.find(({ name }) => name === "ghub")!;
-  const main = ["run", "--quiet", ...flags, `${REPOSITORY}hub/main.ts`];
+  const main = asBuilt("ghub");
   const reload = () => Process.run([...main, "reload", ...state]);
   const away = await reload();
   assert.equal(away.code, 1);

@@ -5,8 +5,8 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { PROGRAMS } from "../scripts/build/programs.ts";
-import { Process, REPOSITORY } from "./support/process.ts";
+import { asBuilt } from "./support/as_built.ts";
+import { Process } from "./support/process.ts";
 
 const LISTEN = ["--tunnel-listen", "127.0.0.1:0", "--call-listen", "127.0.0.1:0"];
 const HUB = ["ghub", ...LISTEN, "--state-dir"];
@@ -34,17 +34,12 @@ const ROWS: [args: string[], code: number, message: string][] = [
   ],
 ];
 
-/** With the permissions that it has as an executable: they are what keeps it out of `/dev`. */
-function program(name: string): string[] {
-  const { flags, entry } = PROGRAMS.find((program) => program.name === name)!;
-  return ["run", "--quiet", ...flags, `${REPOSITORY}${entry}`];
-}
-
 for (const [[name = "", ...args], code, message] of ROWS) {
   const words = args.filter((arg) => !LISTEN.includes(arg)).join(" ");
   Deno.test(`a file that cannot be used: ${name} ${words}`, async () => {
     const cwd = await Deno.makeTempDir();
-    const output = await Process.run([...program(name), ...args], { cwd });
+    // Its permissions are what keeps it out of `/dev`.
+    const output = await Process.run([...asBuilt(name), ...args], { cwd });
     assert.equal(output.stderr.split("\n")[0], `error: ${message}`);
     assert.equal(output.code, code);
     await Deno.remove(cwd, { recursive: true });

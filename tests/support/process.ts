@@ -103,15 +103,21 @@ const EXECUTABLES: Readonly<Record<string, string>> = {
  * How a file of this repository is run: arguments for Deno, which may name the bundle of a program, or
  * one of our executables where those are what is tested. {@linkcode Process.deno} and {@linkcode Process.run} take both; for others
  * there is {@linkcode commandLine}.
+ *
+ * @param flags What Deno allows it. An executable has its own.
  */
-export function source(file: string): string[] {
+export function source(
+  file: string,
+  flags: readonly string[] = ["-A", "--unstable-net"],
+): string[] {
   const executable = EXECUTABLES[file];
   if (PROGRAMS !== undefined && executable !== undefined) return [`${PROGRAMS}/${executable}`];
   if (BUNDLES !== undefined && executable !== undefined) {
     // No deno.json is near it.
-    return ["run", "-A", "--quiet", "--unstable-net", "--no-lock", `${BUNDLES}/${executable}.js`];
+    return ["run", "--quiet", ...flags, "--no-lock", `${BUNDLES}/${executable}.js`];
   }
-  return ["run", "-A", "--quiet", new URL(`../../${file}`, import.meta.url).pathname];
+  // Named, for a program that runs in another folder.
+  return ["run", "--quiet", ...flags, `--config=${REPOSITORY}deno.json`, `${REPOSITORY}${file}`];
 }
 
 /**
