@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { getLogger } from "@logtape/logtape";
 
 /** How often those who wait are given what has come in meanwhile. */
 export const REFILL_MS = 50;
@@ -21,7 +22,7 @@ const BURST_S = 0.25;
 
 /** Somebody who takes tokens. */
 export interface Taker {
-  /** There may be some. A taker that still finds none waits again. */
+  /** There may be some. A taker that still finds none waits again. What it throws is logged. */
   onTokens(): void;
 }
 
@@ -150,6 +151,9 @@ export class ByteRate {
         ByteRate.#turn = taker;
         try {
           taker.onTokens();
+        } catch (error) {
+          // A timer called: nobody else would catch it, and it would end the hub.
+          getLogger(["hub", "limits"]).error("Cannot give bytes to a call: {error}", { error });
         } finally {
           ByteRate.#turn = undefined;
         }

@@ -52,6 +52,20 @@ Deno.test("ByteRate gives no crumbs, unless a crumb is wanted", () => {
   assert.equal(rate.take(64 * KIB, { onTokens() {} }), 0);
 });
 
+Deno.test("ByteRate lets the fault of one who waits end nobody else's turn", () => {
+  const rate = new ByteRate(RATE, soleBucket(() => 0));
+  rate.charge(BURST);
+  let served = 0;
+  rate.wait({
+    onTokens() {
+      throw new Error("a fault of one call");
+    },
+  });
+  rate.wait({ onTokens: () => served++ });
+  rate.close();
+  assert.deepEqual([served, rate.waiting], [1, 0]);
+});
+
 Deno.test("ByteRate lets those who wait take turns, and is no faster than it says", async () => {
   // Stands still until all three wait: what a slow machine earned meanwhile would be the first one's.
   let elapsedMs = () => 0;
