@@ -5,7 +5,7 @@
  * @module
  */
 import { callSuite } from "./call_suite.ts";
-import { ForeignCaller } from "./support/foreign_caller.ts";
+import { FOREIGN_MANY, ForeignCaller } from "./support/foreign_caller.ts";
 import { type ForeignStack, grpcGo, grpcio } from "./support/foreign_programs.ts";
 import { foreignPath, ownPath } from "./support/own_echo_client.ts";
 import { type Habits, plainPath } from "./support/path.ts";
@@ -21,14 +21,15 @@ const HABITS: Readonly<Record<ForeignStack["name"], Habits>> = {
 
 for (const stack of [grpcio, grpcGo]) {
   const ignore = stack.isMissing;
-  const habits = HABITS[stack.name];
+  // Ten thousand messages would take a Python server as long as all the rest.
+  const served = { habits: HABITS[stack.name], many: FOREIGN_MANY };
 
   Deno.test({
     name: `the call suite holds for the client of this project, to ${stack.name}`,
     ignore,
     async fn(t) {
       await using server = await stack.serve();
-      const path = { ...plainPath(`${stack.name} server`, server.address), habits };
+      const path = { ...plainPath(`${stack.name} server`, server.address), ...served };
       await callSuite(t, ownPath(path, server.address));
     },
   });
@@ -53,7 +54,7 @@ for (const stack of [grpcio, grpcGo]) {
       await using world = await World.start({
         servers: [{ name: "edge-1", expose: { echo: server.address } }],
       });
-      await callSuite(t, ownPath({ ...world.path("edge-1/echo"), habits }, world.callAddress));
+      await callSuite(t, ownPath({ ...world.path("edge-1/echo"), ...served }, world.callAddress));
       await using caller = await ForeignCaller.start(stack, world.callAddress);
       await callSuite(t, foreignPath(world.path("edge-1"), caller));
     },
