@@ -12,12 +12,24 @@ import { bundle } from "../../scripts/build/bundle.ts";
 import { type RunningHub, startHub } from "../hub_under_test.ts";
 import { Program } from "../program.ts";
 import type { Suite, SuiteOptions } from "../suite.ts";
-import { figure, median, table } from "../table.ts";
+import { figure, median, ratio, table } from "../table.ts";
 
 /** Each is started this often in a round. */
 const STARTS = 15;
 /** Executables unpack, and Deno fills its cache. */
 const WARM_STARTS = 2;
+
+/** What others are compared with: on a slow machine it is slow as well. */
+const NOTHING = "Deno, nothing";
+/**
+ * Goals in ms of a quiet machine, on which Deno that does nothing takes {@linkcode GOAL_NOTHING_MS}; on
+ * another one the same multiples count.
+ */
+const GOALS_MS: Readonly<Record<string, number>> = {
+  "gclient --version": 30,
+  "gclient, a unary call": 60,
+};
+const GOAL_NOTHING_MS = 14;
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const DENO_FLAGS = ["run", "--quiet", "--no-config", "--no-lock", "--cached-only", "-A"];
@@ -40,12 +52,19 @@ export const start: Suite = async (options) => {
   for (const row of rows) for (let i = 0; i < WARM_STARTS; i++) await cpuMsOf(row);
   for (let round = 0; round < options.rounds; round++) await measure(rows, times, options);
   const figures = Object.fromEntries([...times].map(([what, all]) => [what, median(all)]));
-  const lines = Object.entries(figures).map(([what, ms]) => [what, figure(ms)]);
+  const nothing = figures[NOTHING]!;
+  const lines = Object.entries(figures).map(([what, ms]) => {
+    const goal = GOALS_MS[what];
+    return [
+      ...[what, figure(ms), figure(ms - nothing), ratio(ms, nothing)],
+      goal === undefined ? "" : `${goal} ms, ${ratio(goal, GOAL_NOTHING_MS)}`,
+    ];
+  });
   const starts = STARTS * options.rounds;
   return {
     figures,
     text: `Processor time of whole processes, in ms: median of ${starts} starts\n\n` +
-      table([["", "ms"], ...lines]),
+      table([["", "ms", `above "${NOTHING}"`, "times it", "goal"], ...lines]),
   };
 };
 
@@ -68,18 +87,20 @@ async function rowsFor({ callAddress }: RunningHub, dir: string): Promise<Starte
   const nothing = `${dir}/nothing.js`;
   await Deno.writeTextFile(nothing, 'console.log("nothing");\n');
   const deno = Deno.execPath();
-  const gclient = await Program.executables?.commandLine("client/main.ts") ??
-    { command: deno, args: [...DENO_FLAGS.slice(0, 2), "-A", `${ROOT}client/main.ts`], env: {} };
-  const ours = (what: string, ...args: string[]): Started => ({
-    ...gclient,
-    what,
-    args: [...gclient.args, ...args],
-  });
-  const hub = ["-s", callAddress];
+  const lineOf = async (file: string) =>
+    await Program.executables?.commandLine(file) ??
+      { command: deno, args: [...DENO_FLAGS.slice(0, 2), "-A", ROOT + file], env: {} };
+  const ours = async (what: string, file: string, ...args: string[]): Promise<Started> => {
+    const line = await lineOf(file);
+    return { ...line, what, args: [...line.args, ...args] };
+  };
+  const call = ["hub", "servers", "-o", "json", "-s", callAddress];
   const all = [
-    ours("gclient --version", "--version"),
-    ours("gclient --help", "--help"),
-    ours("gclient, a unary call", "hub", "servers", "-o", "json", ...hub),
+    await ours("gclient --version", "client/main.ts", "--version"),
+    await ours("gclient --help", "client/main.ts", "--help"),
+    await ours("gclient, a unary call", "client/main.ts", ...call),
+    await ours("ghub --version", "hub/main.ts", "--version"),
+    await ours("gserver --version", "server/main.ts", "--version"),
     { what: "grpcurl, a unary call", command: "grpcurl", args: grpcurlArgs(callAddress) },
     { what: "Node, grpc-js, a unary call", command: "node", args: [script, callAddress] },
     {
@@ -87,7 +108,7 @@ async function rowsFor({ callAddress }: RunningHub, dir: string): Promise<Starte
       command: deno,
       args: [...DENO_FLAGS, script, callAddress],
     },
-    { what: "Deno, nothing", command: deno, args: [...DENO_FLAGS, nothing] },
+    { what: NOTHING, command: deno, args: [...DENO_FLAGS, nothing] },
   ];
   const there = await Promise.all(all.map(({ command }) => isThere(command)));
   return all.filter((_, i) => there[i]);
