@@ -30,6 +30,20 @@ Deno.test({
 });
 
 Deno.test({
+  name:
+    "H18: two hubs that cannot reach each other say so, and each serves the servers that it has",
+  ignore: await isWithoutNetworks(),
+  fn: async () => {
+    const scene = ["run", "-A", "--quiet", "tests/support/link_partition.ts"];
+    const { code, stdout, stderr } = await Process.output("unshare", [
+      ...["--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"],
+      ...[Deno.execPath(), ...scene],
+    ]);
+    assert.deepEqual([code, stdout], [0, "ok\n"], stderr);
+  },
+});
+
+Deno.test({
   name: "H15: a hub that is frozen for longer than its session joins again, with its servers",
   ignore,
   fn: async () => {

@@ -28,7 +28,7 @@ Deno.test("each row of docs/reliability.md has a test that is named after it", (
 /** Sections of what was seen in the field, and how many rows each has. */
 const FIELD: readonly (readonly [document: string, sections: Readonly<Record<string, number>>])[] =
   [
-    ["docs/reliability.md", { A: 7, B: 12, C: 11, D: 5, E: 8, F: 15, H: 17 }],
+    ["docs/reliability.md", { A: 7, B: 12, C: 11, D: 5, E: 8, F: 15, H: 18 }],
     ["docs/fluentd.md", { G: 16 }],
   ];
 
