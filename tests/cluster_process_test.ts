@@ -44,6 +44,29 @@ Deno.test({
 });
 
 Deno.test({
+  name: "22: the program asks etcd with TLS and its certificate, and reloads what proves it",
+  ignore,
+  fn: async () => {
+    await using etcd = await Etcd.start({ tls: true });
+    const { caFile, certFile, keyFile } = etcd.tlsFiles()!;
+    await using world = await World.start({
+      servers: ["edge-1"],
+      hubArgs: [
+        ...["--cluster", `etcd://${etcd.endpoints}/site-1`, "--hub-name", "west"],
+        ...["--cluster-ca-file", caFile!, "--cluster-cert-file", certFile!],
+        ...["--cluster-key-file", keyFile!, "--metrics-listen", "127.0.0.1:0"],
+      ],
+    });
+    await until("the metric", async () => /^ghub_cluster_member 1$/m.test(await world.metrics()));
+    const said = await etcd.ctl("get", "--prefix", "/ghub/v1/site-1/at/", "--keys-only");
+    assert.match(said, /\/edge-1$/m);
+    await Deno.writeTextFile(certFile!, "broken");
+    world.hub.signal("SIGHUP");
+    await world.hub.says(/TLS files for etcd\W+is NOT applied.*ghub\.crt/);
+  },
+});
+
+Deno.test({
   name: "H15: a hub that is frozen for longer than its session joins again, with its servers",
   ignore,
   fn: async () => {
