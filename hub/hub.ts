@@ -510,6 +510,7 @@ class Hub implements RunningHub {
       ...this.#relayContext(),
       router: new PeerRouter({
         hub: this.#options.worker === undefined ? this.#name ?? "" : "",
+        areWorkers: this.#options.worker !== undefined,
         access: this.#access,
         limits: this.#limits,
         registry: this.#registry,

@@ -47,7 +47,10 @@ export interface DirectoryOptions {
     Registry<Tunnel & ServerTarget>,
     "changes" | "has" | "isRenewing" | "known" | "labelsOf" | "lastSeen" | "pick" | "waitFor"
   >;
-  readonly view: Pick<ClusterView, "placesOf" | "names" | "departureOf" | "onChange">;
+  readonly view: Pick<
+    ClusterView,
+    "placesOf" | "names" | "departureOf" | "departures" | "onChange"
+  >;
   readonly links: PlaceLinks;
 }
 
@@ -102,6 +105,9 @@ export class Directory {
   *known(): Generator<ServerName> {
     yield* this.#registry.known();
     for (const name of this.#view.names()) if (!this.#registry.has(name)) yield name;
+    for (const { info: { name } } of this.#view.departures()) {
+      if (!this.#registry.has(name)) yield name;
+    }
   }
 
   /** Grows with each change of what `known` and `labelsOf` give. */

@@ -30,6 +30,8 @@ export interface MemoryEngineOptions {
   readonly maxHistory?: number;
   /** @default MAX_UNREAD_CHANGES */
   readonly maxUnread?: number;
+  /** Where revisions begin, so that they grow over restarts as well. @default 0 */
+  readonly revision?: number;
 }
 
 interface Watcher {
@@ -54,19 +56,22 @@ interface MemorySession {
 /** An engine for the hubs of one process. */
 export class MemoryEngine implements Engine {
   readonly #name = crypto.randomUUID();
-  readonly #options: Required<MemoryEngineOptions>;
+  readonly #options: Required<Omit<MemoryEngineOptions, "revision">>;
   readonly #entries = new Map<string, KeyEntry & { readonly session: string | undefined }>();
   readonly #sessions = new Map<string, MemorySession>();
   readonly #watchers = new Set<Watcher>();
   #history: Past[] = [];
   /** The oldest revision of which all changes are kept. */
-  #oldest = 1;
-  #revision = 0;
+  #oldest: number;
+  #revision: number;
 
   constructor(
-    { maxHistory = MAX_KEPT_CHANGES, maxUnread = MAX_UNREAD_CHANGES }: MemoryEngineOptions = {},
+    { maxHistory = MAX_KEPT_CHANGES, maxUnread = MAX_UNREAD_CHANGES, revision = 0 }:
+      MemoryEngineOptions = {},
   ) {
     this.#options = { maxHistory, maxUnread };
+    this.#revision = revision;
+    this.#oldest = revision + 1;
   }
 
   // deno-lint-ignore require-await -- An engine's answers are promises: refusals too.

@@ -40,3 +40,11 @@ Deno.test("MemoryEngine ends a watch that does not read", async () => {
   for (let i = 0; i < 6; i++) await put(engine, `/${i}`);
   await assert.rejects(watch.next(), EngineError);
 });
+
+Deno.test("MemoryEngine begins with the revision that it is given", async () => {
+  await using engine = new MemoryEngine({ revision: 1_000 });
+  assert.equal((await engine.read("/")).revision, 1_000);
+  assert.deepEqual(await put(engine, "/0"), { ok: true, revision: 1_001 });
+  const from = engine.watch("/", 1_001, new AbortController().signal)[Symbol.asyncIterator]();
+  assert.equal((await from.next()).value?.[0]?.revision, 1_001);
+});

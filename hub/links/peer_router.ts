@@ -25,6 +25,8 @@ import type { ServerName, Tunnel } from "../registry/tunnel.ts";
 export interface PeerRouterOptions {
   /** This hub's name, for errors; empty for a worker, which callers do not see. */
   readonly hub: string;
+  /** The others are workers of the same hub. @default false */
+  readonly areWorkers?: boolean;
   readonly access: Pick<Access, "authenticator" | "permissions">;
   /** Of this hub's own tunnels, and of nothing else. */
   readonly registry: Pick<Registry<Tunnel & CallTarget>, "pick">;
@@ -66,7 +68,7 @@ export class PeerRouter {
   }
 
   #route(head: CallHeaders, identity: CallIdentity): Routed | RpcError {
-    const { access, registry, limits, own } = this.#options;
+    const { access, areWorkers = false, registry, limits, own } = this.#options;
     const forwarded = head.forwardedHead;
     if (forwarded instanceof RpcError) return forwarded;
     const { to } = forwarded;
@@ -76,7 +78,9 @@ export class PeerRouter {
     }
     const { server, generation } = to;
     const target = registry.pick(server);
-    if (target === undefined || target.generation !== generation) return notHere(server);
+    if (target === undefined) return notHere(server);
+    // Workers have one list of servers: what the other one saw is older, and meant this very server.
+    if (target.generation !== generation && !areWorkers) return notHere(server);
     const denied = isTunnelService(head.path) && head.path !== RAW_PATH
       ? onlyForServers()
       : access.permissions.permitForwarded(head, { operator: identity, server });

@@ -33,6 +33,12 @@ export interface WorkerOptions {
   readonly log: Pick<LogOptions, "level" | "format">;
 }
 
+/**
+ * Revisions begin with the milliseconds since then: a hub that starts again gives higher generations
+ * than before, because fewer than one registration comes in each millisecond.
+ */
+const FIRST_MS = Date.UTC(2025);
+
 /** Files that a thread has open in addition to its connections; those of the first one count anyway. */
 const WORKER_FILES = 32;
 
@@ -50,7 +56,7 @@ export async function startWorkers(options: WorkerOptions): Promise<RunningHub> 
   assertFree(callListen, "--call-listen");
   const joint = stack.use(new JointHost(hub, count));
   shareLog(logLock(joint.memory));
-  const engine = stack.use(new MemoryEngine());
+  const engine = stack.use(new MemoryEngine({ revision: Date.now() - FIRST_MS }));
   const threads: WorkerThread[] = [];
   const link: MainService["link"] = ({ to, port }) => {
     const other = threads.find(({ number }) => to === `${WORKER_NAME}${number}`);
