@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Remote, ThreadChannel } from "../../shared/threads/thread_channel.ts";
+import { until } from "../../tests/support/until.ts";
 import { verifyAudit } from "../audit/verify.ts";
 import { KnownServers } from "../registry/known_servers.ts";
 import { Registry } from "../registry/registry.ts";
@@ -62,7 +63,7 @@ Deno.test("the audit of two workers is one chain, in which each worker's lines k
       const { workers } = both;
       await Promise.all(workers.map((worker) => worker.ask("write", LINES)));
       // Not by what a worker waits for at its end: on a machine that stands still that is not enough.
-      while (count() < 2 * LINES) await new Promise((resolve) => setTimeout(resolve, 20));
+      await until("all lines", () => count() === 2 * LINES);
       await Promise.all(workers.map((worker) => worker.ask("end", undefined)));
     }
     assert.ok(files().length > 2, "it was renamed when it had grown");
