@@ -36,6 +36,8 @@ export interface StartedWorker
 
 /** What a worker can be asked. */
 export interface WorkerService {
+  /** Keeps the end of a port as long as its thread lives. */
+  hold(port: MessagePort): void;
   /** Starts its hub; the answer comes when that listens. */
   start(task: WorkerTask): Promise<StartedWorker>;
   /** Takes a link of another worker. */

@@ -41,11 +41,13 @@ export function serveWorker(port = globalThis as unknown as Port): void {
   const hurry = new AbortController();
   let hub: RunningHub | undefined;
   let isEnding = false;
+  let _held: MessagePort | undefined;
   const running = (): RunningHub => {
     if (hub === undefined) throw new Error("The worker has not started its hub");
     return hub;
   };
   const service: WorkerService = {
+    hold: (port) => void (_held = port),
     async start(task) {
       shareLog(logLock(task.joint.memory));
       await configureLog(task.log);

@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { deadline, TimeoutError } from "../../shared/async/deadline.ts";
 import { type LogOptions, shareLog } from "../../shared/cli/log.ts";
 import { MemoryEngine } from "../engine/memory_engine.ts";
 import { serveEngine } from "../engine/port_engine.ts";
@@ -31,7 +32,12 @@ export interface WorkerOptions {
   readonly module: string;
   readonly hub: HubProgramOptions;
   readonly log: Pick<LogOptions, "level" | "format">;
+  /** How long a worker may take for each step of its start. @default STEP_MS */
+  readonly stepMs?: number;
 }
+
+/** A worker loads the program, reads files and dials the others: seconds, also on a busy machine. */
+const STEP_MS = 30_000;
 
 /**
  * Revisions begin with the milliseconds since then: a hub that starts again gives higher generations
@@ -71,15 +77,21 @@ export async function startWorkers(options: WorkerOptions): Promise<RunningHub> 
   const task = taskFor(options, joint.task);
   // The first one makes the files that are missing, and finds the ports.
   const [first, ...others] = threads;
-  const found = await started(first!, task(1, { tunnelListen, callListen }));
+  const { stepMs: ms = STEP_MS } = options;
+  const start = (thread: WorkerThread, listens: Listens) => {
+    const asked = thread.remote.ask("start", task(thread.number, listens));
+    return inTime(asked, thread, { ms, what: "does not listen" });
+  };
+  const found = await start(first!, { tunnelListen, callListen });
   const ports = {
     tunnelListen: { ...tunnelListen, port: portOf(found.tunnelAddress) },
     callListen: { ...callListen, port: portOf(found.callAddress) },
   };
-  await Promise.all(others.map((thread) => started(thread, task(thread.number, ports))));
-  await Promise.all(
-    threads.map(({ remote, died }) => Promise.race([remote.ask("untilLinked", undefined), died])),
-  );
+  await Promise.all(others.map((thread) => start(thread, ports)));
+  await Promise.all(threads.map((thread) => {
+    const asked = thread.remote.ask("untilLinked", undefined);
+    return inTime(asked, thread, { ms, what: "is not linked with the others" });
+  }));
   return new WorkerGroup(threads, found, { joint, stack: stack.move() });
 }
 
@@ -117,8 +129,19 @@ function taskFor(
   });
 }
 
-function started({ remote, died }: WorkerThread, task: WorkerTask): Promise<StartedWorker> {
-  return Promise.race([remote.ask("start", task), died]);
+/** @throws {Error} If the worker dies, or needs longer. */
+async function inTime<T>(
+  asked: Promise<T>,
+  { number, died }: WorkerThread,
+  { ms, what }: { readonly ms: number; readonly what: string },
+): Promise<T> {
+  try {
+    return await deadline(Promise.race([asked, died]), ms);
+  } catch (error) {
+    if (!(error instanceof TimeoutError)) throw error;
+    const why = "start the hub again, with fewer --workers if the machine is busy";
+    throw new Error(`Worker ${number} ${what} after ${ms / 1_000} s: ${why}`);
+  }
 }
 
 /** What another thread can be given of a certificate. */
@@ -141,7 +164,7 @@ class WorkerGroup implements RunningHub {
   readonly #threads: readonly WorkerThread[];
   readonly #joint: JointHost;
   readonly #stack: AsyncDisposableStack;
-  readonly #resolveClosed: () => void;
+  readonly #settleClosed: Pick<PromiseWithResolvers<void>, "resolve" | "reject">;
   #isReady = true;
   #closing: Promise<void> | undefined;
 
@@ -162,7 +185,7 @@ class WorkerGroup implements RunningHub {
     ];
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.closed = promise;
-    this.#resolveClosed = resolve;
+    this.#settleClosed = { resolve, reject };
     for (const { died } of threads) died.catch((error) => reject(error));
   }
 
@@ -204,19 +227,20 @@ class WorkerGroup implements RunningHub {
 
   close(): void {
     this.#isReady = false;
-    this.#closing ??= this.#close();
+    const { resolve, reject } = this.#settleClosed;
+    this.#closing ??= this.#close().then(resolve, reject);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
-    await this.closed;
+    // Also of one of which a worker has died: `closed` has told that.
+    await this.#closing;
   }
 
   async #close(): Promise<void> {
     // One that is gone has nothing to close any more.
     await Promise.allSettled(this.#threads.map(({ remote }) => remote.ask("close", undefined)));
     await this.#stack.disposeAsync();
-    this.#resolveClosed();
   }
 
   /** All workers look, and the first one that fails tells why. */

@@ -3,11 +3,15 @@
  *
  * @module
  */
+import { MessageChannel } from "node:worker_threads";
 import { type Remote, ThreadChannel } from "../../shared/threads/thread_channel.ts";
 import { MAIN, type MainService, WORKER, type WorkerService } from "./messages.ts";
 
 /** What the names of workers' threads begin with. */
 export const THREAD_NAME = "ghub-worker-";
+
+/** How long the end of a thread waits for the error that may tell why. */
+const REASON_MS = 1_000;
 
 /** One thread. */
 export class WorkerThread implements Disposable {
@@ -19,6 +23,10 @@ export class WorkerThread implements Disposable {
   readonly died: Promise<never>;
   readonly #thread: Worker;
   readonly #reject: (error: Error) => void;
+  /** Its other end is the thread's: it closes when that has ended, also without a word. */
+  readonly #lifeline: MessageChannel["port1"];
+  #isDisposed = false;
+  #reasonTimer: ReturnType<typeof setTimeout> | undefined;
 
   /**
    * @param module The module of the program, which is the worker's as well.
@@ -46,15 +54,29 @@ export class WorkerThread implements Disposable {
       ended: (why) => this.#die(why),
     };
     this.channel.serve(MAIN, { ...service });
+    // A port of Node's API: that of the web does not tell that its other end is gone, nor does a Worker.
+    const { port1, port2 } = new MessageChannel();
+    this.#lifeline = port1;
+    port1.on("message", () => {});
+    port1.on("close", () => {
+      if (this.#isDisposed) return;
+      this.#reasonTimer = setTimeout(() => this.#die("its thread has closed"), REASON_MS);
+    });
+    const end = port2 as unknown as MessagePort;
+    this.remote.tell("hold", end, [end]);
   }
 
   /** Ends the thread at once. */
   [Symbol.dispose](): void {
     this.channel.close("The worker has ended");
+    this.#isDisposed = true;
+    this.#lifeline.close();
+    clearTimeout(this.#reasonTimer);
     this.#thread.terminate();
   }
 
   #die(why: string): void {
+    clearTimeout(this.#reasonTimer);
     const error = new Error(`Worker ${this.number} has ended: ${why}`);
     this.channel.close(error.message);
     this.#reject(error);

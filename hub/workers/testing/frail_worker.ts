@@ -1,10 +1,14 @@
 /**
- * A worker without a hub: it says that it has started, answers little, and dies when it drains.
+ * A worker without a hub: it says that it has started, answers little, and dies when it drains. With
+ * `?quiet` it dies without a word, with `?alone` it never finds the others.
  *
  * @module
  */
 import { type Port, ThreadChannel } from "../../../shared/threads/thread_channel.ts";
 import { WORKER, type WorkerService } from "../messages.ts";
+
+const { search } = new URL(import.meta.url);
+let _held: MessagePort | undefined;
 
 const service: WorkerService = {
   start: ({ hub: { tunnelListen, callListen }, worker: { number } }) => {
@@ -17,15 +21,17 @@ const service: WorkerService = {
       parts: [],
     });
   },
+  hold: (port) => void (_held = port),
   link: () => {},
-  untilLinked: () => Promise.resolve(),
+  untilLinked: () => search === "?alone" ? new Promise(() => {}) : Promise.resolve(),
   useCertificate: () => Promise.resolve(),
   useLog: () => Promise.resolve(),
   look: () => Promise.resolve(""),
   drain() {
-    setTimeout(() => {
-      throw new Error("no more ink");
-    });
+    if (search === "?quiet") close();
+    else {setTimeout(() => {
+        throw new Error("no more ink");
+      });}
     return new Promise(() => {});
   },
   hurry: () => {},
