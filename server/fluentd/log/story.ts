@@ -103,6 +103,11 @@ export class LogStory {
     return this.#version;
   }
 
+  /** Whether it tells of workers that ended: what `facts()` says of them needs the newest processes. */
+  get hasExits(): boolean {
+    return this.#exits.length > 0;
+  }
+
   /**
    * @param readMs When it was read, in milliseconds since the epoch.
    */

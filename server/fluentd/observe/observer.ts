@@ -164,9 +164,11 @@ export class Observer {
     const config = await this.#config(glanced, launch);
     this.#knowSecrets(config, launch);
     await this.readLog(options, config);
-    const pids = glanced.workers.map(({ pid }) => pid);
+    // An exit is judged by who lives, and the worker may have begun after the first glance.
+    const known = this.log.story.hasExits ? await this.glance(options) : glanced;
+    const pids = known.workers.map(({ pid }) => pid);
     const listeners = listenersOf(pids);
-    const seen = listeners.size === pids.length ? glanced : await withoutEnded(glanced);
+    const seen = listeners.size === pids.length ? known : await withoutEnded(known);
     if (thorough) this.#answers = await this.#ask(seen, options);
     const nowMs = Date.now();
     const facts = this.log.story.facts(seen, nowMs);

@@ -54,3 +54,33 @@ Deno.test("F4: Observer.look() does not judge a worker that ended while witnesse
   const { verdict, seen } = await observer.look({ signal });
   assert.deepEqual([verdict.health, seen.workers], ["DEGRADED", []]);
 });
+
+Deno.test("G11: Observer.look() takes no record for a death whose worker began after its glance", async () => {
+  const dir = await Deno.makeTempDir();
+  const log = `${dir}/fluentd.log`;
+  const record = "2099-01-01 00:00:00 +0000 [error]: Worker 0 exited unexpectedly with status 1\n";
+  const parent = { ...(await readProcess(Deno.pid))!, startedAtMs: Date.now() - 60_000 };
+  let glances = 0;
+  const manager = {
+    async observe() {
+      glances++;
+      const seen = { supervisors: [parent], workers: [], others: [] };
+      if (glances > 1) return { ...seen, workers: [{ ...parent, workerId: 0 }] };
+      await Deno.writeTextFile(log, record.repeat(100));
+      return seen;
+    },
+    launch: () => Promise.resolve({ argv: ["fluentd", "-c", "/none"] }),
+    log: () => Promise.resolve(new FileLog([log])),
+  } as Partial<FluentdManager> as FluentdManager;
+  try {
+    await Deno.writeTextFile(log, "");
+    const observer = new Observer({ manager });
+    const { signal } = new AbortController();
+    const { verdict, facts, warnings } = await observer.look({ signal });
+    assert.equal(facts.exits.length, 100, "naive");
+    assert.notEqual(verdict.health, "CRASH_LOOP");
+    assert.ok(!warnings.some(({ code }) => code === "WORKER_DIED"));
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
