@@ -12,8 +12,8 @@
  */
 import { delay } from "../../shared/async/delay.ts";
 import type { Env } from "../../shared/cli/command.ts";
-import { secretFault } from "../../shared/files/modes.ts";
 import { replaceFile } from "../../shared/files/replace_file.ts";
+import { readSecretFile } from "../../shared/files/secret_file.ts";
 import { findStateFolder, openStateFolder } from "../../shared/files/state_folder.ts";
 import { whyUnusable } from "../../shared/files/why_unusable.ts";
 import { isLogin, type Login } from "./login.ts";
@@ -68,18 +68,7 @@ export class LoginStore {
   read(): Login | undefined {
     try {
       if (!findStateFolder(this.#folder)) return undefined;
-      using file = Deno.openSync(this.path);
-      const { mode, uid, size } = file.statSync();
-      const fault = secretFault({ mode, uid }, this.path);
-      if (fault !== undefined) throw new Error(fault);
-      if (size > MAX_BYTES) throw new Error(`it has more than ${MAX_BYTES} bytes`);
-      const bytes = new Uint8Array(size);
-      for (let length = 0; length < size;) {
-        const count = file.readSync(bytes.subarray(length));
-        if (count === null) break;
-        length += count;
-      }
-      return parse(new TextDecoder().decode(bytes));
+      return parse(readSecretFile(this.path, MAX_BYTES));
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
       throw this.#unusable("use", error);

@@ -19,7 +19,7 @@ import {
   type JWTVerifyGetKey,
 } from "jose";
 import { rulesFault } from "../../shared/files/modes.ts";
-import { readSecretFile } from "./token_file.ts";
+import { readSecretFile } from "../../shared/files/secret_file.ts";
 import { isSecret, type Issuer } from "./issuer.ts";
 
 /** Longer tokens are refused unread. */

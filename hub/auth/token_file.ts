@@ -4,9 +4,8 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
-import { rulesFault, secretFault } from "../../shared/files/modes.ts";
+import { readSecretFile } from "../../shared/files/secret_file.ts";
 
 /** 256 bits: as text, 43 characters. */
 const TOKEN_BYTES = 32;
@@ -108,27 +107,6 @@ function readToken(text: string): string {
   const token = text.trim();
   if (isToken(token)) return token;
   throw new Error(`it must hold ${TOKEN_RULE}; remove it, and the hub makes a new one`);
-}
-
-/**
- * The text of a file that only its owner may read or change.
- *
- * @throws {Error} That says why not, without the path.
- * @throws {Deno.errors.NotFound} If there is no such file.
- */
-export function readSecretFile(path: string, maxBytes: number): string {
-  using file = Deno.openSync(path);
-  const info = file.statSync();
-  const fault = secretFault(info, path) ?? rulesFault(info, path);
-  if (fault !== undefined) throw new Error(fault);
-  const bytes = Buffer.alloc(maxBytes + 1);
-  let length = 0;
-  while (length <= maxBytes) {
-    const n = file.readSync(bytes.subarray(length));
-    if (n === null) return bytes.subarray(0, length).toString();
-    length += n;
-  }
-  throw new Error(`it has more than ${maxBytes} bytes`);
 }
 
 function messageOf(error: unknown): string {

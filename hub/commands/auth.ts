@@ -10,11 +10,12 @@ import { createHash } from "node:crypto";
 import { atOnce } from "../../shared/async/steps.ts";
 import { type Output, UsageError } from "../../shared/cli/program.ts";
 import { defineCommand } from "../../shared/cli/command.ts";
-import { isToken, randomToken, readSecretFile, TOKEN_RULE } from "../auth/token_file.ts";
+import { isToken, randomToken, TOKEN_RULE } from "../auth/token_file.ts";
 import type { AuthFile } from "../auth/auth_file.ts";
 import { dryRunCommand } from "./auth_dry_run.ts";
 import { asHubMeans, type HubAround, hubAround, hubOptions } from "./judged_as_hub.ts";
 import { loadAuthFile } from "../auth/watched_auth.ts";
+import { readSecretFile } from "../../shared/files/secret_file.ts";
 import { whyUnusable } from "../../shared/files/why_unusable.ts";
 
 /** A secret that is longer was not meant. */
