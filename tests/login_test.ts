@@ -6,10 +6,10 @@
 import assert from "node:assert/strict";
 import { SignalError } from "../shared/cli/signals.ts";
 import { runClient } from "../client/testing/fake_hub.ts";
-import { PROGRAMS } from "../scripts/build/programs.ts";
+import { asBuilt } from "./support/as_built.ts";
 import { LoginWorld } from "./support/login_world.ts";
 import { CLIENT_ID, OidcProvider, Person } from "./support/oidc_provider.ts";
-import { Process, REPOSITORY } from "./support/process.ts";
+import { Process } from "./support/process.ts";
 
 const HOUR_MS = 3_600_000;
 const UNAUTHENTICATED = 80;
@@ -264,9 +264,7 @@ Deno.test("a login is renewed when its end is near, once for all who call at tha
   await t.step("by processes with a program's own rights", async () => {
     await world.age(HOUR_MS + 30_000);
     const before = provider.count("/token");
-    const { flags, entry } = PROGRAMS.find(({ name }) => name === "gclient")!;
-    const whoami = ["auth", "whoami", "-s", world.hub.callAddress];
-    const words = ["run", "--quiet", ...flags, `${REPOSITORY}${entry}`, ...whoami];
+    const words = [...asBuilt("gclient"), "auth", "whoami", "-s", world.hub.callAddress];
     const all = await Promise.all([1, 2].map(() => Process.run(words, { env: world.env })));
     for (const { code, stdout, stderr } of all) {
       assert.equal(code, 0, stderr);

@@ -19,6 +19,7 @@ import { type LoginOffer, readOffer } from "../../shared/login/offer.ts";
 import { isLoopbackHost } from "../../shared/net/loopback.ts";
 import { printable } from "../../shared/text/printable.ts";
 import { type Answered, ask } from "../call/ask.ts";
+import { askedHub } from "../call/asked_hub.ts";
 import type { HubAddress } from "../call/attempt.ts";
 import { CallFailedError, errorInfoOf } from "../call/failure.ts";
 import { type CallRoute, type HubAddresses, loginPlace, planHubs } from "../call/route.ts";
@@ -26,11 +27,11 @@ import { type ConnectionValues, TOKEN_ENV } from "../connect/connection_options.
 import { givenFlags } from "../connect/given_flags.ts";
 import { browserLogin } from "../login/browser_login.ts";
 import { deviceLogin } from "../login/device_login.ts";
-import { credentialOf, type Login, type Tokens } from "../login/login.ts";
+import { credentialOf, type Login, type LoginWish, type Tokens } from "../login/login.ts";
 import { LoginError } from "../login/login_error.ts";
 import { LoginStore } from "../login/login_store.ts";
 import { openBrowser } from "../login/open_browser.ts";
-import { type LoginWish, Provider } from "../login/provider.ts";
+import { Provider } from "../login/provider.ts";
 import { exitCodeOf } from "../print/exit_code.ts";
 import { failureText } from "../print/failure_text.ts";
 
@@ -177,20 +178,18 @@ async function checkAtHub(
 function failed(
   { given }: Context,
   route: CallRoute,
-  { method, error, connected, refused, hub }: Answered<object>,
+  { method, error, connected, refused, hub, missed }: Answered<object>,
 ): CallFailedError {
-  const { address, tls }: HubAddress = hub ?? route;
   return new CallFailedError({
+    ...askedHub(route, hub),
     title: "login",
     server: undefined,
     flags: givenFlags(given),
-    address: formatHostPort(address),
+    missed,
     method,
     error: error!,
     connected,
     refused,
-    secure: tls !== undefined,
-    hasToken: route.token !== undefined,
   });
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { LoginOffer, LoginToken } from "../../shared/login/offer.ts";
+import { LOGIN_TOKENS, type LoginOffer } from "../../shared/login/offer.ts";
 
 /** What a provider gave. */
 export interface Tokens {
@@ -19,9 +19,11 @@ export interface Tokens {
   readonly subject?: string;
 }
 
+/** What a login asks for. */
+export type LoginWish = LoginOffer & { readonly clientId: string };
+
 /** A login as it is kept. */
-export interface Login extends Omit<LoginOffer, "clientId"> {
-  readonly clientId: string;
+export interface Login extends LoginWish {
   /** For whoever looks into the file: where the token goes. */
   readonly hub: string;
   readonly tokens: Tokens;
@@ -46,7 +48,6 @@ export function endAtMs({ tokens: { gotAtMs, lifetimeMs = Infinity } }: Login): 
 }
 
 const TEXTS = ["hub", "issuer", "clientId"] as const;
-const TOKENS: readonly LoginToken[] = ["access", "id"];
 
 /** Whether what a file holds is a login. */
 export function isLogin(value: unknown): value is Login {
@@ -54,6 +55,6 @@ export function isLogin(value: unknown): value is Login {
   const login = value as Partial<Record<keyof Login, unknown>>;
   const tokens = login.tokens as Partial<Record<keyof Tokens, unknown>> | undefined;
   return TEXTS.every((key) => typeof login[key] === "string") && Array.isArray(login.scopes) &&
-    (TOKENS as readonly unknown[]).includes(login.token) &&
+    (LOGIN_TOKENS as readonly unknown[]).includes(login.token) &&
     typeof tokens?.access === "string" && typeof tokens.gotAtMs === "number";
 }

@@ -8,10 +8,9 @@
  */
 import * as oauth from "oauth4webapi";
 import { isLoopbackHost } from "../../shared/net/loopback.ts";
-import type { LoginOffer } from "../../shared/login/offer.ts";
 import { printable } from "../../shared/text/printable.ts";
 import { VERSION } from "../../shared/version.ts";
-import type { Login, Tokens } from "./login.ts";
+import type { Login, LoginWish, Tokens } from "./login.ts";
 import { LoginError } from "./login_error.ts";
 
 /** For an answer of the provider. */
@@ -21,9 +20,6 @@ export const MAX_PROVIDER_ANSWER_BYTES = 1024 * 1024;
 /** A token that the hub would not read (`MAX_JWT_LENGTH` there), or that no header could carry. */
 const MAX_TOKEN_LENGTH = 8192;
 const TOKEN = /^[\x21-\x7e]+$/;
-
-/** What a login asks for. */
-export type LoginWish = Omit<LoginOffer, "clientId"> & { readonly clientId: string };
 
 /** A device code, and what a person needs to confirm it. */
 export interface DeviceCode {
@@ -303,18 +299,15 @@ export class Provider {
 
   /** A person is sent there, and may type a password. */
   #checkShown(uri: string): void {
-    const url = URL.parse(uri);
-    const isSafe = url?.protocol === "https:" ||
-      (url?.protocol === "http:" && isLocal(this.issuer) && isLoopbackHost(url.hostname));
-    if (isSafe) return;
+    if (URL.parse(uri)?.protocol === "https:" || (isLocal(this.issuer) && isLocal(uri))) return;
     throw new LoginError(`${shown(this.issuer)} names ${shown(uri)}, which is no https:// address`);
   }
 }
 
 /** Whether plain HTTP does: nobody is on the way. */
-function isLocal(issuer: string): boolean {
-  const url = URL.parse(issuer);
-  return url?.protocol === "http:" && isLoopbackHost(url.hostname.replace(/^\[|\]$/g, ""));
+function isLocal(address: string): boolean {
+  const url = URL.parse(address);
+  return url?.protocol === "http:" && isLoopbackHost(url.hostname);
 }
 
 function issuerUrl(issuer: string): URL {
