@@ -26,6 +26,8 @@ export const MAX_HOLD_MS = 5_000;
 export const MAX_HELD_PER_ADDRESS = 32;
 /** And for all: they take a part of the handshakes that may be under way. */
 export const MAX_HELD = 256;
+/** Where all workers count in one memory, buckets that are full are not looked for sooner again. */
+const FORGET_MS = 1_000;
 
 /** What is counted by address. */
 interface Guesses {
@@ -166,6 +168,7 @@ class GuessesOfAll implements Guesses {
   readonly #burst: number;
   readonly #maxHeld: number;
   readonly #now: () => number;
+  #forgetMs = -Infinity;
 
   constructor(
     joint: JointGuesses,
@@ -181,7 +184,10 @@ class GuessesOfAll implements Guesses {
   take(network: string): number {
     const now = this.#now();
     const { full } = this.#joint;
-    if (full.size >= MAX_ADDRESSES) full.forget((fullAtMs) => fullAtMs <= now);
+    if (full.size >= MAX_ADDRESSES && now >= this.#forgetMs) {
+      this.#forgetMs = now + FORGET_MS;
+      full.forget((fullAtMs) => fullAtMs <= now);
+    }
     const mostMs = this.#burst * 1000 / PER_SECOND + MAX_HOLD_MS;
     const fullAtMs = full.update(
       network,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { SharedTally, tallyMemory } from "../../shared/memory/shared_tally.ts";
-import { MAX_HELD, MAX_HOLD_MS, Throttle } from "./throttle.ts";
+import { MAX_ADDRESSES, MAX_HELD, MAX_HOLD_MS, Throttle } from "./throttle.ts";
 import { networkOf } from "../net/network.ts";
 
 const A = "192.0.2.7";
@@ -65,6 +65,29 @@ Deno.test("Throttles of two workers count what comes from an address together", 
   other[Symbol.dispose]();
   for (const verdict of held) if (verdict.answer === "later") await verdict.until;
   assert.equal(joint.held.sum, 0);
+});
+
+Deno.test("Throttles of workers do not look at all addresses for each wrong credential", () => {
+  const looks: number[] = [];
+  let now = 1e6;
+  class Full extends SharedTally {
+    override forget(isOver: (number: number) => boolean): void {
+      looks.push(now);
+      super.forget(isOver);
+    }
+  }
+  const joint = {
+    full: new Full(tallyMemory(MAX_ADDRESSES)),
+    held: new SharedTally(tallyMemory(8)),
+  };
+  using throttle = new Throttle({ joint, now: () => now });
+  for (let i = 0; i < MAX_ADDRESSES; i++) throttle.failed(`a${i}`);
+  for (let i = 0; i < 100; i++) throttle.failed(`b${i}`);
+  assert.deepEqual(looks, [1e6]);
+  assert.equal(joint.full.size, MAX_ADDRESSES + 100);
+  now += 60_000;
+  throttle.failed("c");
+  assert.deepEqual([looks, joint.full.size], [[1e6, 1e6 + 60_000], 1]);
 });
 
 Deno.test("networkOf() takes an IPv6 network as one", async (t) => {
