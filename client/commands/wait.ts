@@ -11,11 +11,10 @@ import type {
   fluentd_v1_GetStatusResponse as GetStatusResponse,
   ghub_v1_ListServersResponse as ListServersResponse,
 } from "../../shared/gen/types.ts";
-import { Status, type StatusName, statusName } from "../../shared/grpc/status.ts";
-import { ask, type Question } from "../call/ask.ts";
-import { askedHub } from "../call/asked_hub.ts";
+import { Status } from "../../shared/grpc/status.ts";
 import { CallFailedError } from "../call/failure.ts";
-import { type CallRoute, planRoute, type RouteValues, shareChannels } from "../call/route.ts";
+import { look, type LookPlan } from "../call/look.ts";
+import { planRoute, type RouteValues, shareChannels } from "../call/route.ts";
 import { attemptServerList } from "../call/server_list.ts";
 import { connectionNeeds, connectionOptions } from "../connect/connection_options.ts";
 import { givenFlags } from "../connect/given_flags.ts";
@@ -32,14 +31,6 @@ const ASK_EVERY_MS = 1000;
 
 const CONDITIONS = ["online", "offline", "healthy"] as const;
 type Condition = (typeof CONDITIONS)[number];
-
-/** What may pass by itself. */
-const PASSING: ReadonlySet<StatusName> = new Set([
-  "UNAVAILABLE",
-  "DEADLINE_EXCEEDED",
-  "NOT_FOUND",
-  "RESOURCE_EXHAUSTED",
-]);
 
 export const waitCommand: Command = {
   name: "wait",
@@ -86,10 +77,11 @@ async function wait(context: Context): Promise<number> {
   const what = `wait for ${args.join(", ")} to be ${condition}`;
   using _ = showProgress({ what, limitMs: timeoutMs, stderr: io.stderr });
   for (;;) {
-    const look = { context, route, deadline: Math.min(until, Date.now() + ASK_TIMEOUT_MS) };
+    const deadline = Math.min(until, Date.now() + ASK_TIMEOUT_MS);
+    const place: LookPlan = { title: "wait", flags: givenFlags(context.given), route, deadline };
     const states = condition === "healthy"
-      ? await Promise.all(args.map((name) => healthOf(name, look)))
-      : await statesOf(args, look);
+      ? await Promise.all(args.map((name) => healthOf(name, place)))
+      : await statesOf(args, place);
     const isMet = (state: string) =>
       condition === "offline" ? state !== "ONLINE" && !state.startsWith("?") : (
         state === condition.toUpperCase()
@@ -106,20 +98,14 @@ async function wait(context: Context): Promise<number> {
   }
 }
 
-interface Look {
-  readonly context: Context;
-  readonly route: CallRoute;
-  readonly deadline: number;
-}
-
 /** Of each: `ONLINE`, …; `unknown to the hub`; or after a `?` why it is not known. */
-async function statesOf(names: readonly string[], look: Look): Promise<string[]> {
-  const answer = await answerOf<ListServersResponse>(look, undefined, {
+async function statesOf(names: readonly string[], place: LookPlan): Promise<string[]> {
+  const { answer, passing } = await look<ListServersResponse>(place, {
     method: "ghub.v1.Hub/ListServers",
     fields: { includeOffline: true },
     attempt: attemptServerList,
   });
-  if (typeof answer === "string") return names.map(() => answer);
+  if (passing !== undefined) return names.map(() => `?${passing.error.message}`);
   const { servers = [], hubsSilent = [] } = answer;
   return names.map((name) => {
     const found = servers.find((server) => server.name === name);
@@ -132,34 +118,10 @@ async function statesOf(names: readonly string[], look: Look): Promise<string[]>
 }
 
 /** `HEALTHY`, …; or after a `?` why it is not known. */
-async function healthOf(server: string, look: Look): Promise<string> {
+async function healthOf(server: string, place: LookPlan): Promise<string> {
   const method = "fluentd.v1.Fluentd/GetStatus";
-  const answer = await answerOf<GetStatusResponse>(look, server, { method });
-  return typeof answer === "string" ? answer : answer.state?.health ?? "HEALTH_UNKNOWN";
-}
-
-/**
- * @returns The answer, or after a `?` what may pass by itself.
- * @throws {CallFailedError} For what will not.
- */
-async function answerOf<Response extends object>(
-  { context, route, deadline }: Look,
-  server: string | undefined,
-  question: Question,
-): Promise<Response | string> {
-  const answered = await ask<Response>({ ...route, server, deadline }, question);
-  const { method, error, connected, refused, hub, missed, answer } = answered;
-  if (error === undefined) return answer;
-  if (PASSING.has(statusName(error.code))) return `?${error.message}`;
-  throw new CallFailedError({
-    ...askedHub(route, hub),
-    title: "wait",
-    server,
-    flags: givenFlags(context.given),
-    missed,
-    method,
-    error,
-    connected,
-    refused,
-  });
+  const { answer, passing } = await look<GetStatusResponse>({ ...place, server }, { method });
+  return passing === undefined
+    ? answer.state?.health ?? "HEALTH_UNKNOWN"
+    : `?${passing.error.message}`;
 }
