@@ -12,6 +12,7 @@ import { fluentdCommand } from "./commands/fluentd.ts";
 import { hubCommand } from "./commands/hub.ts";
 import { loginCommand, logoutCommand } from "./commands/login.ts";
 import { callCommand, describeCommand, listCommand } from "./commands/services.ts";
+import { topCommand } from "./commands/top.ts";
 import { waitCommand } from "./commands/wait.ts";
 import { watchCommand } from "./commands/watch.ts";
 import { contexts } from "./connect/contexts.ts";
@@ -36,6 +37,7 @@ export const program: Program = {
     logoutCommand,
     waitCommand,
     watchCommand,
+    topCommand,
     configCommand,
   ],
   contexts,

@@ -8,15 +8,12 @@ import type { Command } from "../../shared/cli/command.ts";
 import { parseDuration } from "../../shared/cli/parse_duration.ts";
 import { type Output, UsageError } from "../../shared/cli/program.ts";
 import { Exit } from "../print/exit_code.ts";
+import { frame } from "../print/screen.ts";
+import { clockText } from "../print/table.ts";
 
 const DEFAULT_INTERVAL_MS = 2000;
 /** A hub is not asked more often. */
 const MIN_INTERVAL_MS = 100;
-
-/** Puts the cursor into the corner, and takes away what stands after it. */
-const HOME = "\x1b[H";
-const CLEAR_LINE = "\x1b[K";
-const CLEAR_BELOW = "\x1b[J";
 
 export const watchCommand: Command = {
   name: "watch",
@@ -48,7 +45,7 @@ export const watchCommand: Command = {
         return code;
       }
       signal.throwIfAborted();
-      await stdout.write(stdout.isTerminal ? screen(`gclient ${line.join(" ")}`, text) : text);
+      await stdout.write(stdout.isTerminal ? titled(`gclient ${line.join(" ")}`, text) : text);
       await delay(intervalMs, { signal });
     }
   },
@@ -66,11 +63,14 @@ function split(words: readonly string[]): { intervalMs: number; line: readonly s
   if (line.length === 0) {
     throw new UsageError('Nothing to watch: write "gclient watch hub servers"');
   }
+  if (line[0] === "top") {
+    throw new UsageError("Nothing to watch: gclient top repeats itself", {
+      hint: 'Write "gclient top"',
+    });
+  }
   return { intervalMs, line };
 }
 
-/** Written over the last one, so that nothing flickers. */
-function screen(title: string, text: string): string {
-  const lines = [`${title}    ${new Date().toLocaleTimeString("sv")}`, "", ...text.split("\n")];
-  return HOME + lines.map((line) => `${line}${CLEAR_LINE}`).join("\n") + CLEAR_BELOW;
+function titled(title: string, text: string): string {
+  return frame([`${title}    ${clockText(new Date())}`, "", ...text.split("\n")]);
 }

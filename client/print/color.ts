@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Output } from "../../shared/cli/program.ts";
 
 const GREEN = "32";
 const YELLOW = "33";
@@ -24,6 +25,11 @@ const COLORS: Readonly<Record<string, string>> = {
   FAILED_STARTED: RED,
   FAILED_STOPPED: RED,
 };
+
+/** Are colours wanted there? What `--color` says, or else what the stream allows. */
+export function isColored(when: string | undefined, output: Output): boolean {
+  return when === "always" || (when !== "never" && output.color);
+}
 
 /** A word alone in its cell; names of servers are never in capital letters. */
 const STATE = new RegExp(`(?<=^|  )(?:${Object.keys(COLORS).join("|")})(?=$|  | \\()`);

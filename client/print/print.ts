@@ -6,7 +6,7 @@
 import type protobuf from "protobufjs";
 import { type OddValue, type OutputFormat, writeMessage } from "../../shared/codec/document.ts";
 import { type Output, UsageError } from "../../shared/cli/program.ts";
-import { colorStates } from "./color.ts";
+import { colorStates, isColored } from "./color.ts";
 import { type End, makeEnvelope } from "./envelope.ts";
 import type { PrintValues, ResponseFormat } from "./print_options.ts";
 import { printable } from "../../shared/text/printable.ts";
@@ -36,8 +36,7 @@ export function createPrinter(options: PrinterOptions): Printer {
   const { envelope, emitDefaults, quiet } = values;
   const format = responseFormat(values, stdout);
   const document = isTable(format) ? "prettyjson" : format;
-  const isColored = values.color === "always" || (values.color !== "never" && stdout.color);
-  const paint = (text: string) => isColored ? colorStates(text) : text;
+  const paint = isColored(values.color, stdout) ? colorStates : (text: string) => text;
   const writeDocument = async (
     message: object,
     document: { readonly type: protobuf.Type; readonly format: OutputFormat },

@@ -105,6 +105,11 @@ export function timeText(time: Timestamp | undefined): string {
   return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
 }
 
+/** The time of day on this machine, as 14:02:33. */
+export function clockText(time: Date): string {
+  return time.toLocaleTimeString("sv");
+}
+
 /** 512 → 512 B, 2048 → 2.0 KiB. */
 export function sizeText(bytes: number | undefined): string {
   if (bytes === undefined) return "";

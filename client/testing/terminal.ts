@@ -3,6 +3,7 @@
  *
  * @module
  */
+import assert from "node:assert/strict";
 import { cleanEnv, commandLine, source } from "../../tests/support/process.ts";
 import { until, within } from "../../tests/support/until.ts";
 
@@ -18,6 +19,8 @@ export const HAS_TERMINAL: boolean =
 export interface TerminalOptions {
   readonly columns: number;
   readonly rows?: number;
+  /** Runs in the same terminal when gclient has ended; without it gclient is the only process there. */
+  readonly after?: string;
 }
 
 export class Terminal implements AsyncDisposable {
@@ -27,11 +30,15 @@ export class Terminal implements AsyncDisposable {
   #shown = "";
 
   /** @param args Of gclient: words without quotes and blanks. */
-  constructor(args: readonly string[], { columns, rows = 24 }: TerminalOptions) {
-    const command = [...commandLine(source("client/main.ts")), ...args].join(" ");
+  constructor(args: readonly string[], { columns, rows = 24, after }: TerminalOptions) {
+    const line = [...commandLine(source("client/main.ts")), ...args].join(" ");
+    // The keys that end gclient go to the shell as well, which must outlive it.
+    const command = after === undefined
+      ? `exec ${line}`
+      : `trap : INT; tty; sh -c 'echo pid $$; exec ${line}'; code=$?; ${after}; exit $code`;
     const child = this.#child = new Deno.Command("script", {
       // The terminal's own echo would be mixed with what gclient writes.
-      args: ["-qec", `stty rows ${rows} cols ${columns} -echo; exec ${command}`, "/dev/null"],
+      args: ["-qec", `stty rows ${rows} cols ${columns} -echo; ${command}`, "/dev/null"],
       clearEnv: true,
       env: { ...cleanEnv(), TERM: "xterm", NO_COLOR: "1" },
       stdin: "piped",
@@ -60,6 +67,19 @@ export class Terminal implements AsyncDisposable {
 
   async type(text: string): Promise<void> {
     await this.#keys.write(new TextEncoder().encode(text));
+  }
+
+  /** Gives it another size, as somebody does who moves the edge of its window. It needs `after`. */
+  async resize({ columns, rows }: { columns: number; rows: number }): Promise<void> {
+    const [, tty = ""] = /^(\/dev\/\S+)/.exec(this.#shown) ?? [];
+    const args = ["-F", tty, "rows", String(rows), "cols", String(columns)];
+    assert.ok((await new Deno.Command("stty", { args }).output()).success, `the size of "${tty}"`);
+  }
+
+  /** Sends a signal to gclient. It needs `after`. */
+  kill(signal: Deno.Signal): void {
+    const [, pid] = /^pid (\d+)/m.exec(this.#shown) ?? [];
+    Deno.kill(Number(pid), signal);
   }
 
   /** Waits for the end of gclient, and gives its exit code. */

@@ -17,6 +17,8 @@ export interface Output {
   readonly color: boolean;
   /** Of a terminal, as wide as it is now. */
   readonly columns?: number | undefined;
+  /** Of a terminal, as high as it is now. */
+  readonly rows?: number | undefined;
 }
 
 export interface Io {
@@ -85,7 +87,10 @@ function output(stream: Stream, env: Env): Output {
     isTerminal,
     color: isTerminal && !env["NO_COLOR"] && env["TERM"] !== "dumb",
     get columns() {
-      return isTerminal ? columns() : undefined;
+      return isTerminal ? terminalSize().columns : undefined;
+    },
+    get rows() {
+      return isTerminal ? terminalSize().rows : undefined;
     },
     write(text) {
       const bytes = encoder.encode(text);
@@ -98,13 +103,14 @@ function output(stream: Stream, env: Env): Output {
 }
 
 /** A terminal that does not know its size has the size that all once had. */
-const USUAL_COLUMNS = 80;
+const USUAL_SIZE = { columns: 80, rows: 24 };
 
-function columns(): number {
+function terminalSize(): { columns: number; rows: number } {
   try {
-    return Deno.consoleSize().columns || USUAL_COLUMNS;
+    const { columns, rows } = Deno.consoleSize();
+    return { columns: columns || USUAL_SIZE.columns, rows: rows || USUAL_SIZE.rows };
   } catch {
-    return USUAL_COLUMNS;
+    return USUAL_SIZE;
   }
 }
 
