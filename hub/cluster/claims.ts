@@ -41,6 +41,8 @@ export interface TunnelView {
   pick(name: ServerName): Tunnel | undefined;
   tunnels(): Iterable<Tunnel>;
   nextGeneration(name: ServerName): number;
+  flaps(name: ServerName): number;
+  noteFlaps(name: ServerName, flaps: number): void;
 }
 
 /** Two living instances that fight over one name, at different hubs. */
@@ -125,6 +127,12 @@ export class EngineClaims {
     const asked = { ...claimed, info, sinceMs: Date.now() };
     if (this.#options.session() === undefined) return this.#provisional(asked);
     return this.#ask(asked);
+  }
+
+  /** To be told of a tunnel that has opened: the registry shows what all hubs have seen of its name. */
+  opened({ info: { name } }: Pick<Tunnel, "info">): void {
+    const { membership, registry } = this.#options;
+    registry.noteFlaps(name, membership.holder(name)?.record.flaps ?? 0);
   }
 
   /** To be told of a tunnel that has ended, and why. */
@@ -284,7 +292,11 @@ export class EngineClaims {
   #judge(asked: Asked, known: Known<NameRecord> | undefined): Verdict {
     const { info } = asked;
     const record = known?.record;
-    if (known === undefined || record === undefined) return { record: this.#tenure(asked) };
+    if (known === undefined || record === undefined) {
+      // A cluster may be new, and this hub not.
+      const flaps = this.#options.registry.flaps(info.name);
+      return { record: { ...this.#tenure(asked), flaps } };
+    }
     if (isSame(record.info, info)) {
       const isUnchanged = record.left === undefined && isEqual(record.info, info) &&
         this.#options.membership.hub(record.session) !== undefined;

@@ -243,6 +243,7 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
   }
 
   release(tunnel: Pick<Tunnel, "id" | "info" | "closed">): void {
+    this.#claims.opened(tunnel);
     void tunnel.closed.then(({ reason }) => this.#claims.release(tunnel, reason));
   }
 

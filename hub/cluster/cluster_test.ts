@@ -100,6 +100,8 @@ Deno.test("H11: another instance displaces the first one at whatever hub, and th
   assert.equal(fourth.state, "open");
   assert.deepEqual([...one.flaps, ...other.flaps].map(({ turns }) => turns), [2, 3]);
   assert.equal(one.cluster.departureOf("edge-1")?.flaps, 2);
+  // What a list of this hub's own tunnels shows.
+  assert.equal(other.registry.flaps("edge-1"), 2);
 });
 
 Deno.test("Cluster: while the engine is away nothing is cut, and servers are taken provisionally", async () => {

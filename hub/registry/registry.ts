@@ -294,6 +294,12 @@ export class Registry<T extends Tunnel = Tunnel> {
     return this.#entries.get(name)?.flaps ?? 0;
   }
 
+  /** How many were seen in all, here and elsewhere. */
+  noteFlaps(name: ServerName, flaps: number): void {
+    const entry = this.#entries.get(name);
+    if (entry !== undefined) entry.flaps = Math.max(entry.flaps, flaps);
+  }
+
   /** The labels of a server that is or was here. The object is the same for as long as it stays. */
   labelsOf(name: ServerName): ServerInfo["labels"] | undefined {
     const entry = this.#entries.get(name);
