@@ -38,7 +38,7 @@ import { OwnTarget } from "./own/own_target.ts";
 import { setClusterHealth } from "./own/cluster_state.ts";
 import { createOwnServices } from "./own/hub_service.ts";
 import { Registry } from "./registry/registry.ts";
-import type { ServerName } from "./registry/tunnel.ts";
+import type { ServerInfo, ServerName } from "./registry/tunnel.ts";
 import type { RelayContext } from "./relay/caller_connection.ts";
 import { type RefusedCallCount, RefusedCalls } from "./limits/refused_calls.ts";
 import type { Joint } from "./joint/joint.ts";
@@ -320,6 +320,13 @@ class Hub implements RunningHub {
       this.#registry.departure(name)?.owner;
   }
 
+  /** The newest open tunnels of a name, one at each worker that has one. */
+  #tunnelsOf(name: string): readonly Pick<OpenTunnel, "info">[] {
+    const own = this.#registry.pick(name);
+    const others = this.#joint === undefined ? [] : this.cluster?.placesOf(name) ?? [];
+    return own === undefined ? others : [own, ...others];
+  }
+
   usage(): Usage {
     return this.#limits.usage();
   }
@@ -439,6 +446,8 @@ class Hub implements RunningHub {
       places: this.#places,
       access: this.#access,
       registry: this.#registry,
+      isHere: ({ name, instance }: Pick<ServerInfo, "name" | "instance">) =>
+        this.#tunnelsOf(name).some(({ info }) => info.instance === instance),
       claims: this.#claims,
       isDraining: () => this.#state !== "serving",
       maxHandshakesPerS,

@@ -30,6 +30,7 @@ import { readHead } from "../net/read_head.ts";
 import { probeResponse } from "../relay/probes.ts";
 import type { Refusal } from "../registry/refusal.ts";
 import type { Registry } from "../registry/registry.ts";
+import type { ServerInfo } from "../registry/tunnel.ts";
 import { readNonce, type Vouchers } from "../access/vouchers.ts";
 import { closeQuietly, hostOf, type Peer, type PeerConn, peerOf, writeAll } from "../net/peer.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../net/listen_options.ts";
@@ -56,6 +57,8 @@ export interface TunnelListenerContext {
   readonly path: string;
   readonly access: Pick<Access, "authenticator" | "live">;
   readonly registry: Registry<OpenTunnel>;
+  /** Whether this instance of a server has an open tunnel at this hub, at whichever worker. */
+  isHere(server: Pick<ServerInfo, "name" | "instance">): boolean;
   /** Who gives a name to a tunnel that the registry would take. */
   readonly claims: Claims;
   /** True while the hub drains: nobody registers any more. */
@@ -161,9 +164,8 @@ export class TunnelListener {
       if (refusal !== undefined) throw toHttpError(refusal);
       const { hubId } = this.#context;
       if (parseHeld(header(HELD_HEADER.toLowerCase())).includes(hubId)) {
-        const { instance } = registry.pick(name)?.info ?? {};
         // Only while its tunnel is open here too: a server learns later than the hub that it has lost one.
-        if (instance !== "" && instance === info.instance) throw alreadyHere(name, hubId);
+        if (info.instance !== "" && this.#context.isHere(info)) throw alreadyHere(name, hubId);
       }
       // Last, and of those alone who may come in: strangers have no part in it.
       const asking = this.#admission.retryAfterS(owner);
