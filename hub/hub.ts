@@ -74,7 +74,7 @@ export async function startHub(
   let hub: Hub | undefined = undefined;
   const ownerOf = (name: string) => hub?.ownerOf(name);
   const auth = stack.adopt(openAuth({ ...options, ownerOf, joint }), close);
-  const vouchers = Vouchers.open(options.stateDir);
+  const vouchers = Vouchers.open(options.stateDir, joint?.voucherKeys);
   const audit = stack.use(joint?.audit ?? openAudit(options.auditLog, options.audit));
   const { tunnelListen, callListen, tunnelTls, callTls } = options;
   const places = new ConnectionPlaces(options.openFiles ?? Infinity, {

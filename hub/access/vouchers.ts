@@ -37,6 +37,14 @@ export const KEY_FILE = "voucher.key";
 export const NEXT_KEY_FILE = "voucher-next.key";
 const MAX_KEY_BYTES = 4096;
 
+/** The key and the next one, as PEM. */
+export type VoucherKeys = readonly [key: string, next: string];
+
+/** Makes keys that live in memory only. */
+export function newVoucherKeys(): VoucherKeys {
+  return [newKey(), newKey()];
+}
+
 /** What a hub signs with. */
 export class Vouchers {
   readonly #signer: Signer;
@@ -53,10 +61,14 @@ export class Vouchers {
    *
    * @param stateDir Without one they are in memory only: no server that has pinned them believes
    * the next hub.
+   * @param inMemory Gives those. @default new ones
    * @throws {Error} If the folder or a file is not safe, holds no key, or cannot be made.
    */
-  static open(stateDir: string | undefined): Vouchers {
-    if (stateDir === undefined) return new Vouchers(readKey(newKey()), readKey(newKey()));
+  static open(stateDir: string | undefined, inMemory = newVoucherKeys): Vouchers {
+    if (stateDir === undefined) {
+      const [key, next] = inMemory();
+      return new Vouchers(readKey(key), readKey(next));
+    }
     openStateFolder(stateDir);
     const open = (file: string) =>
       openSecret(`${stateDir}/${file}`, {

@@ -14,6 +14,7 @@ import type { SharedLock } from "../../shared/memory/shared_lock.ts";
 import { SharedPlaces } from "../../shared/memory/shared_places.ts";
 import { SharedTally } from "../../shared/memory/shared_tally.ts";
 import type { Remote, ThreadChannel } from "../../shared/threads/thread_channel.ts";
+import type { VoucherKeys } from "../access/vouchers.ts";
 import type { OpenBlock } from "../audit/block.ts";
 import type { BlockWriter } from "../audit/block_chain.ts";
 import { NO_AUDIT } from "../audit/mod.ts";
@@ -63,6 +64,8 @@ export interface JointTask {
   readonly admissionsPerSecond: number;
   /** Who was known at the start; `undefined` where nothing is remembered. */
   readonly departures: readonly Departure[] | undefined;
+  /** What all workers sign vouchers with where there is no state folder. */
+  readonly voucherKeys: VoucherKeys;
 }
 
 /** One worker's part. */
@@ -77,6 +80,7 @@ export class Joint {
   readonly log: JointLog;
   readonly admission: AdmissionRate;
   readonly known: ServerMemory | undefined;
+  readonly voucherKeys: () => VoucherKeys;
   readonly #memory: JointMemory;
   readonly #files: SharedLock;
 
@@ -100,6 +104,7 @@ export class Joint {
     this.watchers = this.#places("watchers", MAX_ACTIVITY_WATCHERS);
     this.log = { refusedLines: this.#tally("refusedLines") };
     this.admission = { perSecond, retryAfterS: (who) => remote.ask("retryAfterS", who) };
+    this.voucherKeys = () => task.voucherKeys;
     this.known = departures && new PostedServers(remote, departures);
   }
 

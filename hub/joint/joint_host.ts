@@ -7,6 +7,7 @@
 import { comesWithin } from "../../shared/async/deadline.ts";
 import type { ReloadPart } from "../../shared/cli/reload.ts";
 import type { ThreadChannel } from "../../shared/threads/thread_channel.ts";
+import { newVoucherKeys } from "../access/vouchers.ts";
 import type { BlockChain } from "../audit/block_chain.ts";
 import type { OpenBlock } from "../audit/block.ts";
 import { openChain } from "../audit/mod.ts";
@@ -66,6 +67,7 @@ export class JointHost implements AsyncDisposable {
       hasAudit: this.#chain !== undefined,
       admissionsPerSecond: perSecond,
       departures: this.#known?.departures,
+      voucherKeys: newVoucherKeys(),
     };
     this.#timer = setInterval(() => this.#known?.flush(), FLUSH_MS);
   }
