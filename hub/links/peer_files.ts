@@ -64,9 +64,10 @@ export class PeerFiles implements Disposable {
     const { load, use } = this.#options;
     const credentials = await load();
     const fingerprint = fingerprintOf(credentials);
+    const areOthers = fingerprint !== this.#fingerprint;
+    if (areOthers) use(credentials);
     this.#complaint.settle();
-    if (fingerprint === this.#fingerprint) return false;
-    use(credentials);
+    if (!areOthers) return false;
     this.#fingerprint = fingerprint;
     getLogger(["hub", "links"]).info("The files of links have changed: new links use them");
     return true;

@@ -115,9 +115,10 @@ export class CertificateWatch implements Disposable {
     const { files, use } = this.#options;
     const identity = await loadIdentity(files);
     const fingerprint = fingerprintOf(identity);
+    const isAnother = fingerprint !== this.#fingerprint;
+    if (isAnother) await use(identity);
     this.#complaint.settle();
-    if (fingerprint === this.#fingerprint) return false;
-    await use(identity);
+    if (!isAnother) return false;
     const { cert, key, clientCa } = this.#current;
     this.#current = identity;
     this.#fingerprint = fingerprint;

@@ -13,6 +13,8 @@ class World implements AsyncDisposable {
   readonly used: TlsIdentity[] = [];
   readonly folder: string;
   now = Date.now();
+  /** What becomes of what is used. */
+  using: (() => Promise<void>) | undefined;
   #watch: CertificateWatch | undefined;
 
   private constructor(folder: string) {
@@ -38,7 +40,10 @@ class World implements AsyncDisposable {
     return this.#watch = new CertificateWatch({
       files: this.files,
       current: await loadIdentity(this.files),
-      use: (identity) => Promise.resolve(void this.used.push(identity)),
+      use: async (identity) => {
+        this.used.push(identity);
+        await this.using?.();
+      },
       pollMs: 10,
       now: () => this.now,
     });
@@ -79,6 +84,22 @@ Deno.test("CertificateWatch uses a renewed certificate, when it and its key are 
   for (const { key } of [first, second]) {
     assert.ok(!world.lines.some((line) => line.includes(key.split("\n")[1]!)), "a key is shown");
   }
+});
+
+Deno.test("CertificateWatch says once that a certificate cannot be used, however often it tries", async () => {
+  await using world = await World.start();
+  const [first, second] = [
+    await generateCertificate(["localhost"]),
+    await generateCertificate(["localhost"]),
+  ];
+  await world.put("hub.crt", first.cert);
+  await world.put("hub.key", first.key);
+  using _ = await world.watch();
+  world.using = () => Promise.reject(new Error("no listener takes it"));
+  await world.put("hub.key", second.key);
+  await world.put("hub.crt", second.cert);
+  await until("several tries", () => world.used.length > 3);
+  assert.equal(world.said(/NOT in use.*no listener takes it/), 1);
 });
 
 Deno.test("CertificateWatch warns 30, 7 and 1 days before the end, and at it, once each", async () => {
