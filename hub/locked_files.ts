@@ -10,6 +10,9 @@ import { lockState } from "../shared/files/state_lock.ts";
 import { STDERR } from "./audit/mod.ts";
 import type { HubOptions } from "./hub_options.ts";
 
+/** In the state folder. */
+export const HUB_LOCK_FILE = "hub.lock";
+
 /**
  * Locks the state folder, and the audit where it lies elsewhere. All workers of a hub share its locks.
  *
@@ -22,7 +25,7 @@ export async function lockFiles(
   if (stateDir !== undefined) {
     openStateFolder(stateDir);
     locks.use(
-      await lockState(`${stateDir}/hub.lock`, {
+      await lockState(`${stateDir}/${HUB_LOCK_FILE}`, {
         what: `state folder ${stateDir}`,
         flag: "--state-dir",
       }),

@@ -22,6 +22,7 @@ import { authCommand } from "./commands/auth.ts";
 import { commandStateDirs } from "./commands/command_state_dir.ts";
 import { enrollCommands } from "./commands/enroll.ts";
 import { certCommand } from "./commands/cert.ts";
+import { hubDoctorCommand } from "./commands/doctor.ts";
 import { CertificateWatch } from "./net/certificate_watch.ts";
 import { type HubConfig, toConfig } from "./commands/serve_config.ts";
 import { startHub } from "./hub.ts";
@@ -66,6 +67,7 @@ export const program: Program = {
     authCommand,
     auditCommand,
     certCommand,
+    hubDoctorCommand,
   ],
 };
 

@@ -32,6 +32,9 @@ Deno.test("gserver doctor finds nothing wrong with a hub that is well, and takes
     assert.equal(code, 0, out);
     const none = { DNS: "-", proxy: "-", TLS: "-", register: "-" };
     assert.deepEqual(levels(out), { ...none, TCP: "ok", WebSocket: "ok", token: "ok" });
+    const json = await gserver(...args, "-o", "json");
+    const [first] = json.out.split("\n").map((line) => line && JSON.parse(line));
+    assert.deepEqual([first.of, first.name, first.level], [hub.tunnelAddress, "DNS", "-"]);
     const registered = await gserver(...args, "--register");
     assert.equal(registered.code, 0, registered.out);
     assert.match(registered.out, /^ok +register .*the hub takes this machine as edge-1$/m);

@@ -4,9 +4,13 @@
  * @module
  */
 import type { Command, Context } from "../../shared/cli/command.ts";
-import { bundleOption } from "../../shared/doctor/bundle.ts";
 import type { Check, Finding } from "../../shared/doctor/check.ts";
-import { concludeDoctor, examineAloud } from "../../shared/doctor/doctor.ts";
+import {
+  type Aloud,
+  concludeDoctor,
+  doctorOptions,
+  examineAloud,
+} from "../../shared/doctor/doctor.ts";
 import type {
   ghub_v1_ListServersResponse as ListServersResponse,
   ghub_v1_WhoAmIResponse as WhoAmIResponse,
@@ -36,7 +40,7 @@ export const doctorCommand: Command = {
     complete: serverNames,
   }],
   options: {
-    bundle: bundleOption,
+    ...doctorOptions,
     ...connectionOptions,
   },
   needs: (values, env) => [
@@ -52,8 +56,9 @@ async function runDoctor(context: Context): Promise<number> {
   // Only a doctor needs Node's DNS and TLS, and the proxies, before it dials.
   const { networkChecks } = await import("../../shared/doctor/network_checks.ts");
   const network = networkChecks({ ...route, alpn: "h2", signal });
-  const checks = await examineAloud([...network, ...hubChecks(route, args[0])], io);
-  const { bundle } = context.options;
+  const { bundle, output }: { readonly bundle: string | undefined } & Aloud = context
+    .options as never;
+  const checks = await examineAloud([...network, ...hubChecks(route, args[0])], io, { output });
   return concludeDoctor(checks, { program: "gclient", bundle, context });
 }
 

@@ -40,7 +40,7 @@ const check = defineCommand({
     const { file } = atOnce(loadAuthFile(path));
     const around = hubAround(options, env);
     await io.stdout.write(describe(path, file, around));
-    const warnings = [...around.faults, ...warningsOf(asHubMeans(file, around))];
+    const warnings = [...around.faults, ...authWarnings(asHubMeans(file, around))];
     for (const warning of warnings) await io.stderr.write(`warning: ${warning}\n`);
     return 0;
   },
@@ -153,7 +153,7 @@ function describe(
 }
 
 /** What is allowed, and yet hardly meant. */
-function warningsOf({ servers, operators }: AuthFile): string[] {
+export function authWarnings({ servers, operators }: AuthFile): string[] {
   const now = Date.now();
   const expired = [...servers, ...operators].filter(({ tokens }) =>
     tokens.some(({ expiresAtMs = Infinity }) => expiresAtMs <= now)

@@ -157,12 +157,13 @@ async function loadTls(values: TlsValues): Promise<HubConfig["certificate"]> {
   return { ...loaded, files, authority: await authorityFile(loaded.cert, certFile) };
 }
 
-function toListen({ host, port }: HostPort, wildcard: string): ListenAddress {
+/** An address that was given, with the wildcard of this machine. */
+export function toListen({ host, port }: HostPort, wildcard: string): ListenAddress {
   return { hostname: host === "" ? wildcard : host, port };
 }
 
 /** All interfaces: IPv6 and IPv4 alike, where the machine has IPv6. */
-function wildcardHost(): string {
+export function wildcardHost(): string {
   try {
     Deno.listen({ hostname: "::", port: 0 }).close();
     return "::";
@@ -209,7 +210,11 @@ export function isThere(path: string): boolean {
   }
 }
 
-function auditTarget(given: string | undefined, stateDir: string | undefined): string | undefined {
+/** Where the audit goes: a file, `stderr`, or nowhere. */
+export function auditTarget(
+  given: string | undefined,
+  stateDir: string | undefined,
+): string | undefined {
   if (given === "none") return undefined;
   return given ?? (stateDir === undefined ? undefined : `${stateDir}/audit.jsonl`);
 }

@@ -7,9 +7,8 @@
  * @module
  */
 import { type Context, defineCommand } from "../../shared/cli/command.ts";
-import { bundleOption } from "../../shared/doctor/bundle.ts";
 import type { Check } from "../../shared/doctor/check.ts";
-import { concludeDoctor, examineAloud } from "../../shared/doctor/doctor.ts";
+import { concludeDoctor, doctorOptions, examineAloud } from "../../shared/doctor/doctor.ts";
 import { networkChecks } from "../../shared/doctor/network_checks.ts";
 import { bareHost } from "../../shared/net/bare_host.ts";
 import { proxyFor, targetOf } from "../../shared/net/proxy.ts";
@@ -37,7 +36,7 @@ export const serverDoctorCommand = defineCommand({
       help: "Also registers, and leaves at once: a server that runs under this name is displaced",
       perRun: true,
     },
-    bundle: bundleOption,
+    ...doctorOptions,
     ...options,
   },
   async run(context) {
@@ -46,9 +45,8 @@ export const serverDoctorCommand = defineCommand({
     const { server } = toConfig(args, values, machine);
     const checked = [];
     for (const hubUri of [server.hubUri].flat()) {
-      await io.stdout.write(`${hubUri.href}\n`);
       const checks = await checksOf(hubUri, server, { register: values.register, signal });
-      checked.push(...await examineAloud(checks, io));
+      checked.push(...await examineAloud(checks, io, { ...values, of: hubUri.href }));
     }
     return concludeDoctor(checked, { program: "gserver", bundle: values.bundle, context });
   },

@@ -108,6 +108,16 @@ export async function askReload(stateDir: string): Promise<Reloaded> {
   }
 }
 
+/** Whether a service that keeps its state in this folder can be asked. It is asked nothing. */
+export async function canAskReload(stateDir: string): Promise<boolean> {
+  try {
+    (await Deno.connect({ transport: "unix", path: `${stateDir}/${FILE}` })).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Text until it is whole, the other end has closed, or there are `max` bytes of it. */
 async function read(
   conn: Deno.Conn,

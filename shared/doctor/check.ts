@@ -60,7 +60,7 @@ export async function examine(
 
 async function make({ name, run, remedy }: Check): Promise<Checked> {
   const start = performance.now();
-  const ms = () => performance.now() - start;
+  const ms = () => Math.round((performance.now() - start) * 1e3) / 1e3;
   try {
     const found = await run();
     if (found === undefined) return { name, level: "-", text: "nothing to check" };

@@ -4,18 +4,47 @@
  * @module
  */
 import type { Context } from "../cli/command.ts";
-import { writeBundle } from "./bundle.ts";
+import type { Options } from "../cli/option.ts";
+import { bundleOption, writeBundle } from "./bundle.ts";
 import { type Check, type Checked, checkedText, examine } from "./check.ts";
 
 /** Exit code: a check failed. */
 export const CHECK_FAILED = 3;
 
+/** The flags that each doctor has. */
+export const doctorOptions = {
+  bundle: bundleOption,
+  output: {
+    flag: "--output",
+    short: "-o",
+    value: "FORMAT",
+    choices: ["text", "json"],
+    defaultText: "text",
+    help: "Text for people, or a line of JSON for each check",
+    perRun: true,
+  },
+} as const satisfies Options;
+
+/** What of a doctor's options says how it prints. */
+export interface Aloud {
+  /** @default "text" */
+  readonly output: "text" | "json" | undefined;
+  /** What is checked, where a doctor looks at several of a kind. @default it looks at one */
+  readonly of?: string | undefined;
+}
+
 /** Makes the checks in their order, and prints each. @returns All of them. */
-export function examineAloud(
+export async function examineAloud(
   checks: readonly Check[],
   { stdout }: Pick<Context["io"], "stdout">,
+  { output, of }: Aloud,
 ): Promise<Checked[]> {
-  return examine(checks, (one) => stdout.write(checkedText(one)));
+  const isJson = output === "json";
+  if (of !== undefined && !isJson) await stdout.write(`${of}\n`);
+  return await examine(
+    checks,
+    (one) => stdout.write(isJson ? `${JSON.stringify({ of, ...one })}\n` : checkedText(one)),
+  );
 }
 
 /**

@@ -30,3 +30,19 @@ export async function lockState(
     `Cannot use ${what}: another process uses it; stop that one, or give each its own ${flag}`,
   );
 }
+
+/**
+ * Whether somebody holds the lock of a file. Nothing is made or changed: a lock that all may share is
+ * asked for and given back.
+ *
+ * @throws {Error} If the file is there and cannot be read.
+ */
+export async function isLocked(path: string): Promise<boolean> {
+  try {
+    using file = await Deno.open(path);
+    return !await file.tryLock(false);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) return false;
+    throw new Error(`Cannot look at the lock ${path}: ${whyUnusable(cause)}`, { cause });
+  }
+}

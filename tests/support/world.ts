@@ -263,7 +263,7 @@ export class World implements AsyncDisposable {
  * An address at which nobody else listens, or dials from: the ports of a hub that is started again
  * are still there.
  */
-function ownLoopback(): string {
+export function ownLoopback(): string {
   const [a, b, c] = crypto.getRandomValues(new Uint8Array(3));
   const hostname = `127.${64 + a! % 128}.${b}.${1 + c! % 254}`;
   try {
