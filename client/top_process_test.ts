@@ -9,8 +9,9 @@ import type { ghub_v1_ListServersResponse as ListServersResponse } from "../shar
 import { RpcError } from "../shared/grpc/rpc_error.ts";
 import { Status } from "../shared/grpc/status.ts";
 import { textWidth } from "../shared/text/width.ts";
+import { FaultyLink } from "../tests/support/faulty_link.ts";
 import { until } from "../tests/support/until.ts";
-import { type FakeHub, startFakeHub } from "./testing/fake_hub.ts";
+import { startFakeHub } from "./testing/fake_hub.ts";
 import { CTRL_C, HAS_TERMINAL, Terminal } from "./testing/terminal.ts";
 
 if (!HAS_TERMINAL) console.warn("SKIPPED: there is no `script`, which makes terminals");
@@ -53,7 +54,11 @@ function manyServers(): ListServersResponse {
   return { servers: servers.sort((a, b) => a.name < b.name ? -1 : 1) };
 }
 
-function top(hub: FakeHub, options: { columns: number; after?: string }, ...args: string[]) {
+function top(
+  hub: { readonly address: string },
+  options: { columns: number; after?: string },
+  ...args: string[]
+) {
   return new Terminal(["top", "--sort-by", "name", "-s", hub.address, ...args], options);
 }
 
@@ -103,25 +108,33 @@ terminalTest("top gives the terminal back, however it ends", async (t) => {
   }
 });
 
-terminalTest("top stays when the hub dies, and says so, until q", async () => {
-  const hub = await startFakeHub();
-  let died = false;
-  try {
-    hub.script.servers = manyServers();
-    await using terminal = top(hub, { columns: 80, after: "stty -a" }, "--interval", "500ms");
-    await shows(terminal, /edge-001/);
-    died = true;
-    await hub[Symbol.asyncDispose]();
-    const lines = await shows(terminal, /^error: /m);
-    assert.match(lines[2]!, /^error: /);
-    assert.match(lines[4]!, /^edge-001 /, "the last table stays");
-    await terminal.type("q");
-    assert.equal(await terminal.ended(), 0);
-    assertGivenBack(terminal);
-  } finally {
-    if (!died) await hub[Symbol.asyncDispose]();
-  }
-});
+terminalTest(
+  "top outlives a lost connection and a hub that dies, and says so, until q",
+  async () => {
+    const hub = await startFakeHub();
+    let died = false;
+    try {
+      await using link = await FaultyLink.to(hub.address);
+      hub.script.servers = { servers: [{ name: "before-1", state: "ONLINE" }] };
+      await using terminal = top(link, { columns: 80, after: "stty -a" }, "--interval", "500ms");
+      await shows(terminal, /before-1/);
+      link.cut();
+      hub.script.servers = manyServers();
+      await shows(terminal, /edge-001/);
+      assert.ok(link.accepted > 1);
+      died = true;
+      await hub[Symbol.asyncDispose]();
+      const lines = await shows(terminal, /^error: /m);
+      assert.match(lines[2]!, /^error: /);
+      assert.match(lines[4]!, /^edge-001 /, "the last table stays");
+      await terminal.type("q");
+      assert.equal(await terminal.ended(), 0);
+      assertGivenBack(terminal);
+    } finally {
+      if (!died) await hub[Symbol.asyncDispose]();
+    }
+  },
+);
 
 terminalTest("top ends when it may not look any more, and gives the terminal back", async () => {
   await using hub = await startFakeHub();
