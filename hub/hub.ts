@@ -405,14 +405,13 @@ class Hub implements RunningHub {
     const tunnels = this.#registry.list();
     for (const tunnel of tunnels) tunnel.close({ reason: "The hub goes away", by: "hub" }, 1001);
     this.#tunnelListener.close();
-    this.#callListener.close();
-    this.#peers?.close();
+    const connections = [this.#callListener.close(), this.#peers?.close()];
     this.#own.close();
     this.#peerOwn?.close();
     this.#deadlines.close();
     this.#limits.close();
     this.#known?.[Symbol.dispose]();
-    await Promise.all(tunnels.map((tunnel) => tunnel[Symbol.asyncDispose]()));
+    await Promise.all([...connections, ...tunnels.map((one) => one[Symbol.asyncDispose]())]);
     await this.cluster?.[Symbol.asyncDispose]();
     this.#ownServices.close();
     this.#peerServices?.close();

@@ -35,6 +35,7 @@ export class OpenLink implements ConnectionEvents, PumpProtocol {
   readonly wornOut: Promise<undefined>;
   readonly #connection: Connection;
   readonly #link: SocketPump;
+  #ended: Promise<void> = Promise.resolve();
   readonly #resolveClosed: (reason: string) => void;
   readonly #resolveWornOut: (nothing: undefined) => void;
   readonly #targets = new Map<string, RemoteServer>();
@@ -130,22 +131,24 @@ export class OpenLink implements ConnectionEvents, PumpProtocol {
     this.#link.tick();
     const { quietTicks, stalledTicks } = this.#link;
     if (quietTicks >= LINK_DEAD_AFTER_S || stalledTicks >= LINK_DEAD_AFTER_S) {
-      return this.close(`The other hub gave no sign of life for ${LINK_DEAD_AFTER_S} s`);
+      return void this.close(`The other hub gave no sign of life for ${LINK_DEAD_AFTER_S} s`);
     }
     if (this.#connection.isWornOut) this.#resolveWornOut(undefined);
     const isOver = this.#retiring || this.#isLeaving || this.#connection.isWornOut;
-    if (isOver && this.calls === 0) return this.close("No call needs this link any more");
+    if (isOver && this.calls === 0) return void this.close("No call needs this link any more");
     this.#pingedMs ??= performance.now();
     this.#connection.ping();
   }
 
-  close(reason: string): void {
-    if (this.#lost !== undefined) return;
+  /** Resolves when its socket is closed as well: at the latest after `GOODBYE_MS`. */
+  close(reason: string): Promise<void> {
+    if (this.#lost !== undefined) return this.#ended;
     this.#lost = reason;
     this.#connection.abort(ErrorCode.INTERNAL_ERROR);
     this.#targets.clear();
-    void this.#link.end();
+    this.#ended = this.#link.end();
     this.#resolveClosed(reason);
+    return this.#ended;
   }
 
   // ---- PumpProtocol

@@ -54,6 +54,8 @@ interface Neighbour {
   readonly stop: AbortController;
   link: OpenLink | undefined;
   reason: string;
+  /** Resolves when its link is kept no more. */
+  kept: Promise<void> | undefined;
 }
 
 /** Keeps one link to each other hub. */
@@ -118,12 +120,13 @@ export class PeerLinks {
     yield* this.#retired;
   }
 
-  /** Ends all at once. */
-  close(): void {
+  /** Ends all at once. Resolves when nothing of them goes on: at the latest after `GOODBYE_MS`. */
+  async close(): Promise<void> {
     this.#closed = true;
     this.#watch[Symbol.dispose]();
     for (const { stop } of this.#neighbours.values()) stop.abort();
-    for (const link of [...this.open()]) link.close("This hub goes away");
+    const closed = [...this.open()].map((link) => link.close("This hub goes away"));
+    await Promise.all([...closed, ...[...this.#neighbours.values()].map(({ kept }) => kept)]);
   }
 
   /** Dials hubs that are new in the view, and gives up those that are gone. */
@@ -157,9 +160,10 @@ export class PeerLinks {
       stop: new AbortController(),
       link: undefined,
       reason: "",
+      kept: undefined,
     };
     this.#neighbours.set(session, neighbour);
-    void this.#keep(neighbour);
+    neighbour.kept = this.#keep(neighbour);
   }
 
   #forget(session: string, neighbour: Neighbour): void {
@@ -211,7 +215,7 @@ export class PeerLinks {
         signal,
       });
       if (signal.aborted) {
-        link.close("This hub needs it no more");
+        await link.close("This hub needs it no more");
         return undefined;
       }
       link.run(first);

@@ -53,10 +53,11 @@ export class PeerListener {
   }
 
   /** Ends all at once. */
-  close(): void {
+  async close(): Promise<void> {
     this.#closed = true;
-    for (const caller of this.callers) caller.close();
+    const closed = [...this.callers].map((caller) => caller.close());
     for (const conn of this.#connections) closeQuietly(conn);
+    await Promise.all(closed);
   }
 
   /** Takes one connection from its first byte to its end. */

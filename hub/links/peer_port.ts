@@ -155,11 +155,11 @@ export class PeerPort {
     for (const caller of this.callers) caller.drain();
   }
 
-  close(): void {
+  /** Resolves when nothing of its connections goes on: at the latest after `GOODBYE_MS`. */
+  async close(): Promise<void> {
     this.#way.close?.();
     this.#accepting.abort();
-    this.links.close();
-    this.#listener?.close();
+    await Promise.all([this.links.close(), this.#listener?.close()]);
   }
 }
 

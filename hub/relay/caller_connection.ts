@@ -170,10 +170,13 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
     return this.#link.end();
   }
 
-  /** Ends all calls at once; what is on its way to the caller still gets there. */
-  close(): void {
+  /**
+   * Ends all calls at once; what is on its way to the caller still gets there. Resolves when its socket
+   * is closed: at the latest after `GOODBYE_MS`.
+   */
+  close(): Promise<void> {
     this.#connection.abort(ErrorCode.CANCEL);
-    void this.#link.end();
+    return this.#link.end();
   }
 
   /** Once a second: floods, signs of life, the end of a drain. */
