@@ -22,7 +22,7 @@ import { loginFolder } from "./login_folder.ts";
 
 /** Three tokens; a larger file is another one. */
 const MAX_BYTES = 256 * 1024;
-/** Whoever holds the lock asks the provider once, and that has a limit of its own. */
+/** Longer than whoever holds the lock may ask the provider: for its metadata, then for the tokens. */
 const LOCK_MS = 30_000;
 const LOCK_LOOK_MS = 50;
 
