@@ -10,9 +10,25 @@ const MAX_CALLS = 10;
 /** Each has a connection of its own: that all of them come to one worker happens once in 30 000 times. */
 const CALLERS = 16;
 
+function exists(file: string): boolean {
+  try {
+    return Deno.statSync(file).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/** The lines of an audit file. */
+function linesOf(file: string) {
+  const text = Deno.readTextFileSync(file);
+  // The last one may be half written.
+  return text.slice(0, text.lastIndexOf("\n")).split("\n").filter(Boolean)
+    .map((line) => JSON.parse(line));
+}
+
 Deno.test("a hub of two workers has one limit for an operator, one audit and one metrics page", async (t) => {
   const dir = await Deno.makeTempDir({ prefix: "ghub-joint-" });
-  const audit = `${dir}/audit.jsonl`;
+  const [audit, renamed] = [`${dir}/audit.jsonl`, `${dir}/audit.jsonl.old`];
   try {
     await using world = await World.start({
       servers: ["edge-1", "edge-2", "edge-3"],
@@ -66,14 +82,31 @@ Deno.test("a hub of two workers has one limit for an operator, one audit and one
     await Promise.all(calls.map(({ outcome }) => outcome));
     await until("an end of all calls", async () => await metric("ghub_calls_in_flight") === 0);
 
+    await t.step("a reload goes on in a new file, whichever worker a line comes from", async () => {
+      await Deno.rename(audit, renamed);
+      world.hub.signal("SIGHUP");
+      await until("a new file", () => exists(audit));
+      // One after the other: all at a time are more than the limit.
+      for (const { client } of callers) assert.equal((await client.unary({})).code, Status.OK);
+      const after = (file: string) =>
+        linesOf(file).filter(({ method }) => method === "/echo.v1.Echo/Unary").length;
+      await until("all lines in the new file", () => after(audit) === CALLERS);
+      assert.equal(after(renamed), 0);
+    });
+
     await t.step("each call has one line in the audit, which is one chain", async () => {
       await world.server("edge-3").stop();
       await until("its leave", () => world.hub.stderr.includes('Server "edge-3" left'));
       await world.hub.stop();
-      const verified = await Process.run([...source("hub/main.ts"), "audit", "verify", audit]);
+      const verified = await Process.run([
+        ...source("hub/main.ts"),
+        "audit",
+        "verify",
+        renamed,
+        audit,
+      ]);
       assert.equal(verified.code, 0, verified.stderr);
-      const lines = (await Deno.readTextFile(audit)).trimEnd().split("\n")
-        .map((line) => JSON.parse(line));
+      const lines = [...linesOf(renamed), ...linesOf(audit)];
       const held = lines.filter(({ method }) => method === "/echo.v1.Echo/ServerStream");
       assert.equal(held.length, CALLERS);
       assert.equal(held.filter(({ status }) => status === "RESOURCE_EXHAUSTED").length, 6);
