@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Etcd, isWithoutEtcd } from "./support/etcd.ts";
 import { assertSameTunnel, listed } from "./support/facts.ts";
-import { Process } from "./support/process.ts";
+import { ONE_WORKER, Process } from "./support/process.ts";
 import { until } from "./support/until.ts";
 import { World } from "./support/world.ts";
 
@@ -52,6 +52,7 @@ Deno.test({
     await using world = await World.start({
       servers: ["edge-1"],
       hubArgs: [
+        ...ONE_WORKER,
         ...["--cluster", `etcd://${etcd.endpoints}/site-1`, "--hub-name", "west"],
         ...["--cluster-ca-file", caFile!, "--cluster-cert-file", certFile!],
         ...["--cluster-key-file", keyFile!, "--metrics-listen", "127.0.0.1:0"],
@@ -78,6 +79,7 @@ Deno.test({
     await using world = await World.start({
       servers: ["edge-1"],
       hubArgs: [
+        ...ONE_WORKER,
         ...["--cluster", `etcd://${etcd.endpoints}/site-1`, "--hub-name", "west"],
         ...["--metrics-listen", "127.0.0.1:0"],
       ],

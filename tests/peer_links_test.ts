@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { Etcd, isWithoutEtcd } from "./support/etcd.ts";
 import { plainPath } from "./support/path.ts";
+import { ONE_WORKER } from "./support/process.ts";
 import { until } from "./support/until.ts";
 import { World } from "./support/world.ts";
 
@@ -23,6 +24,7 @@ Deno.test({
       World.start({
         servers,
         hubArgs: [
+          ...ONE_WORKER,
           ...["--cluster", `etcd://${etcd.endpoints}/test`, "--hub-name", name],
           ...["--peer-listen", "127.0.0.1:0", "--peer-secret-file", secret],
         ],

@@ -91,6 +91,8 @@ const PROGRAMS = Deno.env.get("GHUB_PROGRAMS");
  * A test for which that makes no sense says so, and gives `--workers 1`.
  */
 export const WORKERS: string | undefined = Deno.env.get("GHUB_TEST_WORKERS");
+/** Flags of a hub with `--cluster`: that cannot go together with workers, which are a cluster already. */
+export const ONE_WORKER: readonly string[] = ["--workers", "1"];
 /** A folder of the programs' bundles, which the runner of the tests makes: they start sooner. */
 const BUNDLES = Deno.env.get("GHUB_BUNDLES");
 const EXECUTABLES: Readonly<Record<string, string>> = {
