@@ -5,6 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { WATCH_INTERVAL_MS } from "../client/commands/watch.ts";
 import { program as client } from "../client/program.ts";
 import { AUDIT_FILE } from "../hub/audit/file.ts";
 import { LIMITS, Limits } from "../hub/limits/limits.ts";
@@ -236,6 +237,7 @@ const OWNED: Readonly<Record<string, unknown>> = {
   "gserver --log-level": LOG.level,
   "gserver --log-format": LOG.format,
   "gclient --server-addr": [[{ host: "localhost", port: USUAL_ADDRESS.callPort }]],
+  "gclient --interval": WATCH_INTERVAL_MS,
 };
 
 /** No part has these: what is told nothing has no such thing, or takes the option's value alone. */

@@ -28,8 +28,8 @@ import { Screen } from "../print/screen.ts";
 import { topDocument, topLines, topRows, type TopServer, topTable } from "../print/top_table.ts";
 import { selectorOptions, selectorText } from "./selector_options.ts";
 import { TOP_COLUMNS, TopList } from "./top_list.ts";
+import { WATCH_INTERVAL_MS } from "./watch.ts";
 
-const DEFAULT_INTERVAL_MS = 2000;
 /** A hub is not asked more often: it may have thousands of servers to tell. */
 const MIN_INTERVAL_MS = 500;
 /** One question takes no longer. */
@@ -49,7 +49,7 @@ const topOptions = {
   intervalMs: {
     flag: "--interval",
     ...DURATION,
-    default: DEFAULT_INTERVAL_MS,
+    default: WATCH_INTERVAL_MS,
     help: "Asks the hub this often",
     perRun: true,
   },

@@ -11,7 +11,8 @@ import { Exit } from "../print/exit_code.ts";
 import { frame } from "../print/screen.ts";
 import { clockText } from "../print/table.ts";
 
-const DEFAULT_INTERVAL_MS = 2000;
+/** Between two pictures, also those of `gclient top`. */
+export const WATCH_INTERVAL_MS = 2000;
 /** A hub is not asked more often. */
 const MIN_INTERVAL_MS = 100;
 
@@ -56,7 +57,7 @@ function split(words: readonly string[]): { intervalMs: number; line: readonly s
   const [, joined] = /^--interval=(.*)$/.exec(first) ?? [];
   const given = joined ?? (first === "--interval" ? second : undefined);
   const line = joined !== undefined ? words.slice(1) : given !== undefined ? rest : words;
-  const intervalMs = given === undefined ? DEFAULT_INTERVAL_MS : parseDuration(given);
+  const intervalMs = given === undefined ? WATCH_INTERVAL_MS : parseDuration(given);
   if (intervalMs < MIN_INTERVAL_MS) {
     throw new UsageError(`--interval is at least ${MIN_INTERVAL_MS}ms`);
   }
