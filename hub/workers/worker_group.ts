@@ -149,8 +149,9 @@ function plain({ cert, key, clientCa }: TlsIdentity): TlsIdentity {
   return { cert, key, clientCa };
 }
 
+/** Of `wss://127.0.0.1:8080/ws` and of `[::1]:9090`. */
 function portOf(address: string): number {
-  return Number(/:(\d+)(?:\/.*)?$/.exec(address)![1]);
+  return Number(/^(?:wss?:\/\/)?(?:\[[^\]]*\]|[^:/]*):(\d+)/.exec(address)![1]);
 }
 
 class WorkerGroup implements RunningHub {
