@@ -60,15 +60,21 @@ export async function callOnce<T>(
   }
 }
 
-/** The servers that a hub lists, by name. */
+/**
+ * The servers that a hub lists, by name.
+ *
+ * @param options.token Who asks. @default whoever is on this machine
+ */
 export async function listServers(
   address: string,
   request: ListServersRequest = {},
+  { token }: { readonly token?: string } = {},
 ): Promise<Map<string, ListedServer>> {
   const { code, details, response } = await callOnce<{ servers: ListedServer[] }>(
     address,
     ["ghub.v1.Hub", "ListServers"],
     request,
+    token === undefined ? {} : { metadata: { authorization: `Bearer ${token}` } },
   );
   if (response === undefined) throw new Error(`Cannot list servers: ${code} ${details}`);
   return new Map(response.servers.map((server) => [server.name ?? "", server]));
