@@ -291,10 +291,12 @@ Deno.test("TLS at the tunnel port is not taken for no TLS", async () => {
   const { cert, key } = await generateCertificate(["localhost"]);
   // Nagle's algorithm delays nothing here: this end sends its part of one handshake, and no more.
   using listener = Deno.listenTls({ port: 0, cert, key, alpnProtocols: ["http/1.1"] });
-  // Whatever becomes of the handshake is the client's to tell.
+  const told = Promise.withResolvers<void>();
+  // Whatever becomes of the handshake is the client's to tell. A close at once may overtake the alert.
   const served = (async () => {
     using connection = await listener.accept();
     await connection.handshake().catch(() => {});
+    await told.promise;
   })();
   await withGclient(async (directory) => {
     const address = `localhost:${listener.addr.port}`;
@@ -305,7 +307,7 @@ Deno.test("TLS at the tunnel port is not taken for no TLS", async () => {
       /hint: localhost:\d+ speaks TLS, but not gRPC: is it the hub's tunnel port\?/,
     );
     assert.equal(code, 78);
-  });
+  }).finally(told.resolve);
   await served;
 });
 
