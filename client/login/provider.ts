@@ -7,6 +7,7 @@
  * @module
  */
 import * as oauth from "oauth4webapi";
+import { boundedResponse } from "../../shared/net/bounded_response.ts";
 import { isLoopbackHost } from "../../shared/net/loopback.ts";
 import { printable } from "../../shared/text/printable.ts";
 import { VERSION } from "../../shared/version.ts";
@@ -331,22 +332,17 @@ function optionsOf(issuer: string, signal?: AbortSignal) {
   };
 }
 
-/** An answer without an end must not fill the memory. */
 async function fetchBounded(
   url: string,
   { body, ...options }: oauth.CustomFetchOptions<string, BodyInit | null | undefined>,
 ): Promise<Response> {
-  const response = await fetch(url, { ...options, body: body ?? null } as RequestInit);
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > MAX_PROVIDER_ANSWER_BYTES) throw new TypeError("its answer is too large");
-    chunks.push(chunk);
-  }
-  const { status, headers } = response;
-  const isEmpty = [101, 204, 205, 304].includes(status);
-  return new Response(isEmpty ? null : new Blob(chunks), { status, headers });
+  return await boundedResponse(
+    await fetch(url, { ...options, body: body ?? null } as RequestInit),
+    {
+      maxBytes: MAX_PROVIDER_ANSWER_BYTES,
+      tooLarge: () => new TypeError("its answer is too large"),
+    },
+  );
 }
 
 /** How long a JWT is good, by its own clock. */

@@ -20,6 +20,7 @@ import {
 } from "jose";
 import { rulesFault } from "../../shared/files/modes.ts";
 import { readSecretFile } from "../../shared/files/secret_file.ts";
+import { boundedResponse } from "../../shared/net/bounded_response.ts";
 import { isSecret, type Issuer } from "./issuer.ts";
 
 /** Longer tokens are refused unread. */
@@ -226,17 +227,11 @@ function remoteKeys(
   });
 }
 
-/** An answer without an end must not fill the memory. */
 async function fetchBounded(url: string, options: RequestInit): Promise<Response> {
-  const response = await fetch(url, { ...options, redirect: "error" });
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > MAX_KEYS_BYTES) throw new Error("The key set is too large");
-    chunks.push(chunk);
-  }
-  return new Response(new Blob(chunks), { status: response.status });
+  return await boundedResponse(await fetch(url, { ...options, redirect: "error" }), {
+    maxBytes: MAX_KEYS_BYTES,
+    tooLarge: () => new Error("The key set is too large"),
+  });
 }
 
 function digest(token: string): string {
