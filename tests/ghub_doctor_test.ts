@@ -106,7 +106,7 @@ Deno.test("ghub doctor before the first start: all is well, ports are free, and 
   ]);
 });
 
-Deno.test("ghub doctor beside a hub that runs: who answers, by TLS, upgrade and health", async (t) => {
+Deno.test("ghub doctor while a hub runs: who answers, by TLS, upgrade and health", async (t) => {
   await using machine = await Machine.make();
   const pair = await machine.certify();
   const stateDir = `${machine.dir}/state`;

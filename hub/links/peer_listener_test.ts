@@ -26,7 +26,7 @@ async function intrude(address: string): Promise<string> {
   return told;
 }
 
-Deno.test("strangers at the peer port have so many lines of the log, and are counted beyond", async () => {
+Deno.test("strangers at the peer port write a bounded number of log lines, and are counted beyond", async () => {
   const records: LogRecord[] = [];
   await configure({
     sinks: { records: (record) => records.push(record) },

@@ -83,7 +83,7 @@ Deno.test("ThreadChannel: a question ends with its signal, and with the channel"
   remote.tell("note", "goes nowhere");
 });
 
-Deno.test("ThreadChannel: only so many questions wait at a time", async () => {
+Deno.test("ThreadChannel: a bounded number of questions wait at a time", async () => {
   using ends = channels({ maxWaiting: 2 });
   ends.far.serve("sums", { ...sums() });
   const remote = ends.near.to<Sums>("sums");

@@ -105,7 +105,7 @@ function authoritiesCheck(name: string, file: string | undefined, flag: string):
   };
 }
 
-/** Who may come in: by the auth file, and enrolled servers beside it. */
+/** Who may come in: whom the auth file names, and servers that have enrolled. */
 function accessFinding({ values, env, state }: ExaminedHub): Finding | undefined {
   const { authFile, trustLoopback } = values;
   if (authFile === undefined) return undefined;
