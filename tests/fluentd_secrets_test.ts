@@ -5,7 +5,8 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { fluentdCommand, freePort } from "./support/fluentd.ts";
+import { fluentdCommand } from "./support/fluentd.ts";
+import { freePort } from "./support/free_port.ts";
 import { MAX_KEPT_CHARS } from "./support/process.ts";
 import { Secrets } from "./support/secrets.ts";
 import { until } from "./support/until.ts";

@@ -6,7 +6,8 @@
 import assert from "node:assert/strict";
 import { parse as parseYaml } from "yaml";
 import { Status } from "../shared/grpc/status.ts";
-import { fluentdCommand, freePort, simpleConfig } from "./support/fluentd.ts";
+import { fluentdCommand, simpleConfig } from "./support/fluentd.ts";
+import { freePort } from "./support/free_port.ts";
 import { until } from "./support/until.ts";
 import { type ServerSpec, World } from "./support/world.ts";
 

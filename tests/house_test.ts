@@ -363,8 +363,7 @@ Deno.test("packages come from npm, pinned exactly, and by way of deno.json", () 
 
 Deno.test("A4: no run is red by luck: random values of tests come from the run's seed", () => {
   const lucky = /from "fast-check"|\bMath\.random\(/;
-  // A free port or address: whichever it is, the test is the same.
-  const allowed = ["shared/testing/property.ts", "tests/support/fluentd.ts"];
+  const allowed = ["shared/testing/property.ts"];
   const wrong = sources.filter((path) => IS_TEST.test(path) || path.startsWith("tests/"))
     .filter((path) => path !== "tests/house_test.ts" && lucky.test(read(path)));
   assert.deepEqual(wrong.sort(), allowed);

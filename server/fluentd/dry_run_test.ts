@@ -4,7 +4,8 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { fluentdCommand, freePort, simpleConfig } from "../../tests/support/fluentd.ts";
+import { fluentdCommand, simpleConfig } from "../../tests/support/fluentd.ts";
+import { freePort } from "../../tests/support/free_port.ts";
 import { run } from "./system/run.ts";
 import { refused, tempDir, TestFluentd } from "./testing/kit.ts";
 

@@ -2,7 +2,8 @@
  * The service with the spawn manager and a real fluentd. F-numbers are those of docs/fluentd.md.
  */
 import assert from "node:assert/strict";
-import { fluentdCommand, freePort, simpleConfig } from "../../tests/support/fluentd.ts";
+import { fluentdCommand, simpleConfig } from "../../tests/support/fluentd.ts";
+import { freePort } from "../../tests/support/free_port.ts";
 import { listStats, type ProcessInfo, readEnv, readProcess, readProcesses } from "./system/proc.ts";
 import { openSlow } from "./testing/slow_fluentd.ts";
 import { refused, type Story, TestFluentd, TestService, together, until } from "./testing/kit.ts";

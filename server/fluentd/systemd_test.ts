@@ -3,7 +3,8 @@
  * runs on test machines) before a real fluentd.
  */
 import assert from "node:assert/strict";
-import { fluentdCommand, freePort, simpleConfig } from "../../tests/support/fluentd.ts";
+import { fluentdCommand, simpleConfig } from "../../tests/support/fluentd.ts";
+import { freePort } from "../../tests/support/free_port.ts";
 import { listStats, readEnv, signalProcess } from "./system/proc.ts";
 import { refused, type Story, tempDir, TestService, together, until } from "./testing/kit.ts";
 

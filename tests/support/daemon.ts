@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { freePort } from "./free_port.ts";
 import { Process } from "./process.ts";
 import { until } from "./until.ts";
 
@@ -82,12 +83,6 @@ export async function startDaemon({ command, args, files }: DaemonOptions): Prom
       },
     };
   }
-}
-
-/** One that nobody has now; who asks for it may be too late. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 /** Whether that process itself listens there. */

@@ -9,6 +9,7 @@ import { generateAuthority, signerOf } from "../../shared/tls/authority.ts";
 import { generateCertificate } from "../../shared/tls/generate.ts";
 import type { EtcdTlsFiles } from "../../hub/engine/etcd_dial.ts";
 import { isWithoutProgram } from "./daemon.ts";
+import { freePort } from "./free_port.ts";
 import { Process } from "./process.ts";
 import { until } from "./until.ts";
 
@@ -56,7 +57,7 @@ export class Etcd implements AsyncDisposable {
     const dir = await Deno.makeTempDir({ prefix: "ghub-etcd-" });
     if (tls) await writeCertificates(dir);
     for (let tries = 1;; tries++) {
-      const ports = freePorts(2 * count);
+      const ports = Array.from({ length: 2 * count }, freePort);
       const scheme = tls ? "https" : "http";
       const places = Array.from({ length: count }, (_, i) => ({
         name: `m${i}`,
@@ -257,15 +258,4 @@ async function writeCertificates(dir: string): Promise<void> {
     await Deno.writeTextFile(`${dir}/${name}.crt`, pair.cert);
     await Deno.writeTextFile(`${dir}/${name}.key`, pair.key, { mode: 0o600 });
   }
-}
-
-/** Ports that nobody has now; who asks for them may be too late. */
-function freePorts(count: number): number[] {
-  const listeners = Array.from(
-    { length: count },
-    () => Deno.listen({ hostname: "127.0.0.1", port: 0 }),
-  );
-  const ports = listeners.map(({ addr }) => addr.port);
-  for (const listener of listeners) listener.close();
-  return ports;
 }

@@ -75,22 +75,6 @@ function versionIn(folder: string): string {
   throw new Error(`Cannot find a fluentd in ${folder}, which ${VERSIONS} names`);
 }
 
-/** Ports that no system gives away by itself: Linux begins at 32768, others at 49152. */
-const PORTS = { first: 20_000, count: 10_000 };
-
-/** A port that nobody listens on now, and that nobody gets who asks for any. */
-export function freePort(): number {
-  while (true) {
-    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
-    try {
-      Deno.listen({ hostname: "127.0.0.1", port }).close();
-      return port;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    }
-  }
-}
-
 /** A pipeline that receives lines at a port, if one is given, and drops them. */
 export function simpleConfig(
   { port, monitor, system = "" }: { port?: number; monitor?: number; system?: string } = {},

@@ -8,7 +8,8 @@
 import { join } from "node:path";
 import { TestFluentd } from "../../server/fluentd/testing/kit.ts";
 import { REBUILD_MS } from "../../server/fluentd/log/story.ts";
-import { type FluentdVersion, freePort } from "./fluentd.ts";
+import type { FluentdVersion } from "./fluentd.ts";
+import { freePort } from "./free_port.ts";
 import { FluentdJudge, type Input, type Living } from "./fluentd_judge.ts";
 
 const IS_ROOT = Deno.uid() === 0;

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { fluentdCommand, freePort } from "./fluentd.ts";
+import { fluentdCommand } from "./fluentd.ts";
+import { freePort } from "./free_port.ts";
 import { type KeptUnit, VARIABLE } from "./kept_fluentd.ts";
 import type { SystemdMachine } from "./systemd_machine.ts";
 

@@ -8,7 +8,8 @@ import { basename, dirname } from "node:path";
 import type { FluentdOptions } from "../../server/fluentd/mod.ts";
 import { FluentdClient } from "../../server/fluentd/testing/client.ts";
 import { TestService } from "../../server/fluentd/testing/kit.ts";
-import { fluentdCommand, freePort } from "./fluentd.ts";
+import { fluentdCommand } from "./fluentd.ts";
+import { freePort } from "./free_port.ts";
 import {
   cleanEnv,
   commandLine,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { fluentdVersions, freePort } from "../../../tests/support/fluentd.ts";
+import { fluentdVersions } from "../../../tests/support/fluentd.ts";
+import { freePort } from "../../../tests/support/free_port.ts";
 import { tempDir, TestFluentd } from "../testing/kit.ts";
 import { type ConfigElement, parseFluentdConfig } from "./text.ts";
 import { parseYamlConfig } from "./yaml.ts";

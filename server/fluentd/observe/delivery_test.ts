@@ -3,7 +3,8 @@
  */
 import assert from "node:assert/strict";
 import type { fluentd_v1_FluentdState as FluentdState } from "../../../shared/gen/types.ts";
-import { fluentdVersions, freePort } from "../../../tests/support/fluentd.ts";
+import { fluentdVersions } from "../../../tests/support/fluentd.ts";
+import { freePort } from "../../../tests/support/free_port.ts";
 import { eachAsTest, refused, type Story, TestFluentd, until } from "../testing/kit.ts";
 
 const versions = fluentdVersions();

@@ -8,9 +8,9 @@ import type { fluentd_v1_FluentdState as FluentdState } from "../../../shared/ge
 import {
   type FluentdVersion,
   fluentdVersions,
-  freePort,
   simpleConfig,
 } from "../../../tests/support/fluentd.ts";
+import { freePort } from "../../../tests/support/free_port.ts";
 import { parseEvent } from "../log/events.ts";
 import { REBUILD_MS } from "../log/story.ts";
 import { readProcess } from "../system/proc.ts";
@@ -53,6 +53,13 @@ function healthy({ service }: TestFluentd): Promise<FluentdState> {
   });
 }
 
+/** Starts it, and waits until it is healthy: all that a story needs before its own first step. */
+async function running(fluentd: TestFluentd): Promise<FluentdState> {
+  const { status, failure } = await fluentd.service.start();
+  assert.equal(status, "SUCCESS", failure?.message ?? "");
+  return await healthy(fluentd);
+}
+
 /** What fluentd itself has said, as far as it was caught. */
 function logOf({ stateDir }: TestFluentd): Promise<string> {
   return Deno.readTextFile(`${stateDir}/fluentd.log`);
@@ -91,16 +98,15 @@ row(
       monitor: `127.0.0.1:${monitor}`,
     });
     const { service } = fluentd;
-    const { after: before } = await service.start();
-    await healthy(fluentd);
+    const before = await running(fluentd);
     using busy = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     await fluentd.write(config(busy.addr.port));
-    Deno.kill(before!.workers![0]!.pid!, "SIGUSR2");
+    Deno.kill(before.workers![0]!.pid!, "SIGUSR2");
     const state = await until("DEGRADED", async () => {
       const state = await service.status();
       return state.health === "DEGRADED" ? state : undefined;
     });
-    assert.equal(state.workers?.[0]?.pid, before!.workers![0]!.pid, "naive: the same process");
+    assert.equal(state.workers?.[0]?.pid, before.workers![0]!.pid, "naive: the same process");
     const naive = await until("the monitor", async () => {
       const state = await service.status();
       return state.workers?.[0]?.runsBy?.includes("monitor") ? state : undefined;
@@ -126,11 +132,10 @@ row("G2: the sockets tell of a failed reload where the log may not", async (comm
     command,
   });
   const { service } = fluentd;
-  const { after } = await service.start();
-  await healthy(fluentd);
+  const after = await running(fluentd);
   using busy = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   await fluentd.write(quiet + tcp(lost) + tcp(busy.addr.port) + tcp(kept) + NOWHERE);
-  Deno.kill(after!.workers![0]!.pid!, "SIGUSR2");
+  Deno.kill(after.workers![0]!.pid!, "SIGUSR2");
   const state = await until("DEGRADED", async () => {
     const state = await service.status();
     // Each input is closed for a moment in a reload that goes well, too.
@@ -146,9 +151,8 @@ row(
   async (command) => {
     const port = freePort();
     await using fluentd = await TestFluentd.open(tcp(port) + NOWHERE, { command });
-    const { service } = fluentd;
-    const { after } = await service.start();
-    const { pid } = after!.workers![0]!;
+    const after = await running(fluentd);
+    const { pid } = after.workers![0]!;
     Deno.kill(pid!, "SIGUSR2");
     const saidMs = async (type: "rebuild" | "rebuildFailed") => {
       const events = (await logOf(fluentd)).split("\n").map(parseEvent);
@@ -204,8 +208,8 @@ row("G3: no signal is sent to a supervisor with a dead worker", async (command) 
     command,
   });
   const { service } = fluentd;
-  const { after } = await service.start();
-  const [, second] = after!.workers!;
+  const after = await running(fluentd);
+  const [, second] = after.workers!;
   Deno.kill(second!.pid!, "SIGKILL");
   await until("its end", async () => (await readProcess(second!.pid!)) === undefined);
   const error = await refused(
@@ -357,12 +361,10 @@ row("G14: a crash loop quotes no error of a former life", async (command) => {
     assert.match((await service.start()).failure?.message ?? "", /Address already in use/);
     await service.stop();
   }
-  const { after } = await (async () => {
-    await fluentd.write(simpleConfig({ port: freePort() }));
-    return await service.start();
-  })();
+  await fluentd.write(simpleConfig({ port: freePort() }));
+  const after = await running(fluentd);
   await fluentd.write("<source>\n  @type tcp\n");
-  Deno.kill(after!.supervisor!.pid!, "SIGHUP");
+  Deno.kill(after.supervisor!.pid!, "SIGHUP");
   const state = await until("CRASH_LOOP", async () => {
     const state = await service.status();
     return state.health === "CRASH_LOOP" ? state : undefined;
@@ -394,11 +396,11 @@ row("G14: a reload that failed in a former life is none of this one", async (com
   await Deno.writeTextFile(`${fluentd.dir}/plugins/out_slow_load.rb`, SLOW_LOAD);
   await fluentd.reopen({ command: [...command, "-p", `${fluentd.dir}/plugins`] });
   const { service } = fluentd;
-  const { after } = await service.start();
+  const after = await running(fluentd);
   {
     using busy = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     await fluentd.write(tcp(busy.addr.port) + sink);
-    Deno.kill(after!.workers![0]!.pid!, "SIGUSR2");
+    Deno.kill(after.workers![0]!.pid!, "SIGUSR2");
     await until("the reason", async () => {
       return /failed to reload config/.test(said(await service.status())) || undefined;
     });
@@ -447,9 +449,9 @@ row("G14: a dry run finds what a daemon's workers print to nowhere", async (comm
   );
   await fluentd.reopen({ command: [mute] });
   const { service } = fluentd;
-  const { after } = await service.start();
+  const after = await running(fluentd);
   await fluentd.write("<source>\n  @type tcp\n");
-  Deno.kill(after!.supervisor!.pid!, "SIGHUP");
+  Deno.kill(after.supervisor!.pid!, "SIGHUP");
   await until(
     "CRASH_LOOP",
     async () => (await service.status()).health === "CRASH_LOOP" || undefined,
@@ -524,9 +526,8 @@ row(
       { command, monitor: `127.0.0.1:${monitor}` },
     );
     const { service } = fluentd;
-    const { after } = await service.start();
-    await healthy(fluentd);
-    const { pid } = after!.workers![0]!;
+    const after = await running(fluentd);
+    const { pid } = after.workers![0]!;
     Deno.kill(pid!, "SIGSTOP");
     const state = await service.status();
     assert.ok(!state.sources?.includes("monitor"), "naive: it does not answer");

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { fluentdCommand, freePort, simpleConfig } from "../../../tests/support/fluentd.ts";
+import { fluentdCommand, simpleConfig } from "../../../tests/support/fluentd.ts";
+import { freePort } from "../../../tests/support/free_port.ts";
 import { descendantsOf, readProcesses } from "../system/proc.ts";
 import { findElsewhere } from "./running_elsewhere.ts";
 import { refused, TestFluentd, until } from "../testing/kit.ts";
