@@ -514,11 +514,13 @@ class Hub implements RunningHub {
 
   /** The same for calls that other hubs forward: they get to this hub's own tunnels, and no further. */
   #peerRelayContext(): Omit<RelayContext, "forwarder" | "maxStreams"> {
+    const context = this.#relayContext();
+    const isWorker = this.#options.worker !== undefined;
     return {
-      ...this.#relayContext(),
+      ...context,
       router: new PeerRouter({
-        hub: this.#options.worker === undefined ? this.#name ?? "" : "",
-        areWorkers: this.#options.worker !== undefined,
+        hub: isWorker ? "" : this.#name ?? "",
+        ofWorkers: isWorker ? context.router : undefined,
         access: this.#access,
         limits: this.#limits,
         registry: this.#registry,

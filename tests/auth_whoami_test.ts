@@ -23,6 +23,7 @@ import { bareCall, callFields } from "./support/bare_call.ts";
 import { shakeHands } from "./support/raw_path.ts";
 import { Process, source } from "./support/process.ts";
 import { callOnce } from "./support/typed_client.ts";
+import { until } from "./support/until.ts";
 
 /** Which servers each operator may see, by hand from the table in `auth_world.ts`. */
 const SEES: Record<typeof OPERATORS[number], readonly Server[]> = {
@@ -180,6 +181,10 @@ Deno.test("gclient auth says who somebody is, and what it may call", async (t) =
       (await complete("fluentd.v1.Fluentd/Re")).stdout,
       /^fluentd\.v1\.Fluentd\/Restart$/m,
     );
-    assert.equal((await complete(STOP, "")).stdout, "edge-1\nedge-2\n");
+    // A second is all that it may take: on a busy machine that may be over before.
+    await until(
+      "the servers",
+      async () => (await complete(STOP, "")).stdout === "edge-1\nedge-2\n",
+    );
   });
 });

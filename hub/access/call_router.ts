@@ -38,7 +38,7 @@ export interface Whereabouts {
 
 export interface CallRouterOptions {
   readonly authenticator: Pick<Authenticator, "authorizeCall">;
-  readonly permissions: Pick<Permissions, "direct" | "notHere" | "permit">;
+  readonly permissions: Pick<Permissions, "direct" | "notHere" | "permitForwarded">;
   readonly registry: Whereabouts;
   readonly limits: Pick<Limits, "ownRefusal" | "refusal">;
   /** The hub's own services. */
@@ -101,7 +101,7 @@ export class CallRouter {
         signal: AbortSignal.any([signal, over.signal]),
         operator: identity.name,
       });
-      const error = this.#permissions.permit(head, { operator: identity, server });
+      const error = this.#permissions.permitForwarded(head, { operator: identity, server });
       if (error !== undefined) throw error;
       return target;
     } finally {

@@ -48,7 +48,7 @@ function router(
     permissions: {
       direct: () => ({ to: "server", name: "edge-1" }),
       notHere: (server) => new RpcError(Status.UNAVAILABLE, `"${server}" is away`),
-      permit: () => undefined,
+      permitForwarded: () => undefined,
       ...access,
     },
     registry: { pick: () => undefined, waitFor: () => assert.fail(), ...registry },
@@ -132,7 +132,7 @@ Deno.test("CallRouter.waitFor() gives the tunnel of a server that comes", async 
   await t.step("not if its labels say that the caller may not call it", async () => {
     const comes = router({
       registry: { waitFor: () => Promise.resolve(edge) },
-      access: { permit: () => error("forbidden") },
+      access: { permitForwarded: () => error("forbidden") },
     });
     await assert.rejects(comes.waitFor(call, { waitMs: 60_000, signal }), /forbidden/);
   });

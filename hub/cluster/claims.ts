@@ -21,7 +21,7 @@ import type { Refusal } from "../registry/refusal.ts";
 import type { ServerInfo, ServerName, Tunnel } from "../registry/tunnel.ts";
 import { type ClusterKeys, generationOf } from "./keys.ts";
 import type { Known, Membership } from "./membership.ts";
-import { encodeRecord, type NameRecord, type PlaceRecord } from "./records.ts";
+import { encodeRecord, type LeftRecord, type NameRecord, type PlaceRecord } from "./records.ts";
 import type { Claim, Claimed } from "./view.ts";
 
 /** A registration waits this long for the engine; then it is provisional. A new leader takes 1–3 s. */
@@ -86,8 +86,7 @@ interface Leaving {
   readonly name: ServerName;
   readonly instance: string;
   readonly revision: number;
-  readonly reason: string;
-  readonly atMs: number;
+  readonly left: LeftRecord;
 }
 
 /** Claims of one hub. */
@@ -136,8 +135,8 @@ export class EngineClaims {
   }
 
   /** To be told of a tunnel that has ended, and why. */
-  release(tunnel: Pick<Tunnel, "id" | "info">, reason: string): void {
-    const { id, info: { name, instance } } = tunnel;
+  release(tunnel: Pick<Tunnel, "id" | "info" | "isRenewing">, reason: string): void {
+    const { id, info: { name, instance }, isRenewing = false } = tunnel;
     this.#pending.delete(id);
     const late = this.#late.get(id);
     // It may still get its place.
@@ -147,7 +146,9 @@ export class EngineClaims {
     this.#places.delete(name);
     const { revision } = place;
     // Also while the engine is away: the session, and with it the place, may outlast that.
-    this.#leaving.set(name, { name, instance, revision, reason, atMs: Date.now() });
+    const { hub } = this.#options;
+    const left = { atMs: Date.now(), reason, hub, ...(isRenewing && { isRenewing }) };
+    this.#leaving.set(name, { name, instance, revision, left });
     void this.untilLeft();
   }
 
@@ -515,14 +516,13 @@ export class EngineClaims {
   }
 
   async #leaveOne(leaving: Leaving, session: string): Promise<void> {
-    const { engine, keys, membership, hub } = this.#options;
-    const { name, instance, revision, reason, atMs } = leaving;
+    const { engine, keys, membership } = this.#options;
+    const { name, instance, revision, left } = leaving;
     const key = keys.place(session, name);
     const known = membership.holder(name);
     const tenant = known?.record.session;
     const isTenant = known !== undefined && known.record.info.instance === instance &&
       (tenant === session || membership.hub(tenant ?? "") === undefined);
-    const left = { atMs, reason, hub };
     const record = isTenant && { ...known.record, tenure: tenureOf(known), left };
     const commit = record && await engine.commit({
       conditions: [{ key, revision }, { key: keys.name(name), revision: known!.revision }],

@@ -242,7 +242,7 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
     return this.#claims.claim(info, claimed);
   }
 
-  release(tunnel: Pick<Tunnel, "id" | "info" | "closed">): void {
+  release(tunnel: Pick<Tunnel, "id" | "info" | "isRenewing" | "closed">): void {
     this.#claims.opened(tunnel);
     void tunnel.closed.then(({ reason }) => this.#claims.release(tunnel, reason));
   }

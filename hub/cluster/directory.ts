@@ -11,6 +11,7 @@
  */
 import { errorInfo, retryInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
+import { RENEWAL_WAIT_MS } from "../../shared/registration/renewing.ts";
 import { quote } from "../../shared/text/quote.ts";
 import { ERROR_DOMAIN, LIMIT_RETRY_MS } from "../errors.ts";
 import type { ServerTarget } from "../peer/call_target.ts";
@@ -91,8 +92,13 @@ export class Directory {
     return this.pick(name) !== undefined;
   }
 
+  /** Whether its last tunnel, here or at another hub, has said that another one takes its place at once. */
   isRenewing(name: ServerName): boolean {
-    return this.#registry.isRenewing(name);
+    if (this.#registry.isRenewing(name)) return true;
+    const { left } = this.#view.departureOf(name) ?? {};
+    if (left?.isRenewing !== true) return false;
+    // By two clocks: where they differ by more, calls do not wait.
+    return Math.abs(Date.now() - left.atMs) < RENEWAL_WAIT_MS;
   }
 
   /** Whether this name is or was known. */

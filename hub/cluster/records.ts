@@ -27,6 +27,8 @@ export interface LeftRecord {
   readonly atMs: number;
   readonly reason: string;
   readonly hub: string;
+  /** Its last tunnel had said that another one takes its place at once. */
+  readonly isRenewing?: true;
 }
 
 /** Which instance has a name. */
@@ -115,7 +117,12 @@ export function decodeName(name: string, value: Uint8Array): NameRecord | undefi
     flap: historyOf(object(flap)),
     flaps: number(flaps),
     ...(gone !== undefined && {
-      left: { atMs: number(gone["atMs"]), reason: text(gone["reason"]), hub: text(gone["hub"]) },
+      left: {
+        atMs: number(gone["atMs"]),
+        reason: text(gone["reason"]),
+        hub: text(gone["hub"]),
+        ...(gone["isRenewing"] === true && { isRenewing: true as const }),
+      },
     }),
   };
 }

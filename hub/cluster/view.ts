@@ -55,7 +55,13 @@ export interface RemoteDeparture {
   readonly generation: number;
   /** When, why and from which hub; `undefined` where it is there, or its hub died long ago. */
   readonly left:
-    | { readonly atMs: number; readonly reason: string; readonly hub: string }
+    | {
+      readonly atMs: number;
+      readonly reason: string;
+      readonly hub: string;
+      /** Its last tunnel had said that another one takes its place at once. */
+      readonly isRenewing?: true;
+    }
     | undefined;
   /** How often two living instances were seen to fight over it. */
   readonly flaps: number;
@@ -104,5 +110,5 @@ export interface Claimed {
 export interface Claims {
   claim(info: ServerInfo, claimed: Claimed): Answer<Claim | Refusal>;
   /** To be told of the tunnel that was claimed for, when it opens: its end gives the name back. */
-  release(tunnel: Pick<Tunnel, "id" | "info" | "closed">): void;
+  release(tunnel: Pick<Tunnel, "id" | "info" | "isRenewing" | "closed">): void;
 }

@@ -2,6 +2,10 @@
  * Where a call goes that another hub forwards: to the tunnel of this hub that the other one has
  * judged, or nowhere. It sees nothing but this hub's own tunnels, so no call makes a second hop.
  *
+ * Between workers of one hub there is an exception: a call whose server renews its tunnel in that very
+ * moment waits for the new one, and follows it to whichever worker it comes. Each further hop is a
+ * registration of the server, and those have a rate.
+ *
  * It is judged here again, by this hub's own auth file and on the labels of that very tunnel: a denial
  * at either hub counts.
  *
@@ -9,9 +13,10 @@
  */
 import { errorInfo, retryInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
+import { RENEWAL_WAIT_MS } from "../../shared/registration/renewing.ts";
 import { type CallIdentity, forwardedIdentity } from "../access/call_identity.ts";
 import type { CallHeaders } from "../access/call_head.ts";
-import { loadOf, type Routed } from "../access/call_router.ts";
+import { type CallRouter, loadOf, type Routed } from "../access/call_router.ts";
 import { isTunnelService, onlyForServers } from "../access/director.ts";
 import type { Access } from "../access/access.ts";
 import { RAW_PATH } from "../access/peer_fields.ts";
@@ -25,11 +30,11 @@ import type { ServerName, Tunnel } from "../registry/tunnel.ts";
 export interface PeerRouterOptions {
   /** This hub's name, for errors; empty for a worker, which callers do not see. */
   readonly hub: string;
-  /** The others are workers of the same hub. @default false */
-  readonly areWorkers?: boolean;
+  /** For workers of one hub: where a call waits for a server that renews its tunnel. */
+  readonly ofWorkers?: Pick<CallRouter, "waitFor"> | undefined;
   readonly access: Pick<Access, "authenticator" | "permissions">;
   /** Of this hub's own tunnels, and of nothing else. */
-  readonly registry: Pick<Registry<Tunnel & CallTarget>, "pick">;
+  readonly registry: Pick<Registry<Tunnel & CallTarget>, "isRenewing" | "pick">;
   readonly limits: Pick<Limits, "ownRefusal" | "refusal">;
   /** What this hub tells other ones: of its own servers only. */
   readonly own: () => CallTarget;
@@ -62,13 +67,14 @@ export class PeerRouter {
     return routed instanceof RpcError ? atHub(routed, this.#options.hub) : routed;
   }
 
-  /** Nothing waits here: `x-hub-wait` is the first hub's. */
-  waitFor({ server }: { readonly server: ServerName }): Promise<CallTarget> {
-    return Promise.reject(atHub(notHere(server), this.#options.hub));
+  /** Only between workers: `x-hub-wait` is the first hub's. */
+  waitFor(...[call, wait]: Parameters<CallRouter["waitFor"]>): Promise<CallTarget> {
+    const { ofWorkers, hub } = this.#options;
+    return ofWorkers?.waitFor(call, wait) ?? Promise.reject(atHub(notHere(call.server), hub));
   }
 
   #route(head: CallHeaders, identity: CallIdentity): Routed | RpcError {
-    const { access, areWorkers = false, registry, limits, own } = this.#options;
+    const { access, ofWorkers, registry, limits, own } = this.#options;
     const forwarded = head.forwardedHead;
     if (forwarded instanceof RpcError) return forwarded;
     const { to } = forwarded;
@@ -78,14 +84,16 @@ export class PeerRouter {
     }
     const { server, generation } = to;
     const target = registry.pick(server);
-    if (target === undefined) return notHere(server);
+    const isRenewing = ofWorkers !== undefined && registry.isRenewing(server);
+    if (target === undefined && !isRenewing) return notHere(server);
     // Workers have one list of servers: what the other one saw is older, and meant this very server.
-    if (target.generation !== generation && !areWorkers) return notHere(server);
+    if (target?.generation !== generation && ofWorkers === undefined) return notHere(server);
     const denied = isTunnelService(head.path) && head.path !== RAW_PATH
       ? onlyForServers()
       : access.permissions.permitForwarded(head, { operator: identity, server });
     const place = { ...loadOf(server, target, identity.name), isForwarded: true };
-    return denied ?? limits.refusal(identity.name, place) ?? { server, target, waitMs: 0 };
+    return denied ?? limits.refusal(identity.name, place) ??
+      { server, target, waitMs: RENEWAL_WAIT_MS };
   }
 }
 

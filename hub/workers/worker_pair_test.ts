@@ -2,8 +2,16 @@
 import assert from "node:assert/strict";
 import { RawTunnel } from "../../tests/support/raw_tunnel.ts";
 import { until } from "../../tests/support/until.ts";
+import type { ghub_v1_ListServersResponse as ListServersResponse } from "../../shared/gen/types.ts";
+import { ErrorCode } from "../../shared/http2/frames.ts";
+import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
+import { SharedTally } from "../../shared/memory/shared_tally.ts";
 import { HELD_HEADER, HUB_ID_HEADER } from "../../shared/registration/hub_id.ts";
+import { RENEWING } from "../../shared/registration/renewing.ts";
 import { KEYS_HEADER, NONCE_HEADER, readKeys } from "../../shared/vouchers/voucher.ts";
+import { Asker } from "../testing/asker.ts";
+import { dialCalls, dialTunnel } from "../testing/dialled.ts";
+import { ANSWER, CALL, trailers } from "../testing/relayed.ts";
 import { startPair } from "./testing/worker_pair.ts";
 
 /** What a field says in the answer to a dial. */
@@ -41,4 +49,54 @@ Deno.test("without a state folder all workers sign vouchers with one key", async
   const keys = await keysAt(one, "edge-1");
   assert.equal(new Set(keys).size, 2);
   assert.deepEqual(await keysAt(two, "edge-2"), keys);
+});
+
+const TO_EDGE = encodeHeaderList([...CALL, ["x-hub-server", "edge-1"]]);
+
+Deno.test("a call meanwhile waits for a tunnel that a server renews, and follows it to any worker", async (t) => {
+  const table: [what: string, old: "draining" | "closed", to: 0 | 1][] = [
+    ["from another worker to the caller's", "draining", 0],
+    ["at another worker", "draining", 1],
+    ["from another worker to the caller's, after the old one has closed", "closed", 0],
+    ["at another worker, after the old one has closed", "closed", 1],
+  ];
+  for (const [what, old, to] of table) {
+    await t.step(what, async () => {
+      await using pair = await startPair();
+      const [one, two] = pair.hubs;
+      const instance = { "X-Hub-Meta-Instance": crypto.randomUUID() };
+      await using caller = await dialCalls(one.callAddress);
+      await using asker = await Asker.dial(two.callAddress);
+      await using server = await dialTunnel(two.tunnelAddress, "edge-1", instance);
+      await until(
+        "news at the caller's worker",
+        () => one.cluster?.placesOf("edge-1").length === 1,
+      );
+      server.recorder.connection.goaway(ErrorCode.NO_ERROR, { debug: RENEWING });
+      server.flush();
+      await until("the end of the old tunnel", async () => {
+        const { servers } = await asker.one<ListServersResponse>("ListServers");
+        return servers?.[0]?.state === "DRAINING";
+      });
+      if (old === "closed") {
+        await server[Symbol.asyncDispose]();
+        await until("news of that", () => one.cluster?.placesOf("edge-1").length === 0);
+      }
+      const made = caller.recorder.request(TO_EDGE);
+      caller.recorder.connection.data(made, new TextEncoder().encode("hello"), true);
+      caller.flush();
+      const waiting = new SharedTally(pair.host.memory.tallies.waiting);
+      await until("the call to wait", () => waiting.sum === 1);
+      await using renewed = await dialTunnel(pair.hubs[to].tunnelAddress, "edge-1", instance);
+      await renewed.heard(/^data \d+ "hello" end/);
+      const { recorder } = renewed;
+      const [, id] = recorder.log.find((line) => /^open \d+ .*Echo/.test(line))!.split(" ");
+      recorder.connection.headers(recorder.streams.get(Number(id))!, ANSWER, false);
+      recorder.connection.headers(recorder.streams.get(Number(id))!, trailers(), true);
+      renewed.flush();
+      const line = await caller.heard(new RegExp(`^headers ${made.id} .*grpc-status`));
+      assert.match(line, /grpc-status=0/);
+      assert.equal(waiting.sum, 0);
+    });
+  }
 });
