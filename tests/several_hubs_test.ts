@@ -229,13 +229,14 @@ Deno.test("three servers spread over three hubs, and each is reached by whoever 
 
 Deno.test("through a balancer a server finds the second hub, and never two tunnels to one", async () => {
   await using group = await HubGroup.start(2);
-  const [a, b] = group.hubs.map(({ tunnelUri }) => Number(new URL(tunnelUri).port));
+  const [a, b] = group.hubs.map(({ tunnelUri }) => new URL(tunnelUri));
   // Twice the same hub, then the other one.
   const targets = [a!, a!, b!];
   const sockets = new Set<net.Socket>();
   let dials = 0;
   const balancer = net.createServer((socket) => {
-    const onward = net.connect(targets[Math.min(dials++, targets.length - 1)]!, "127.0.0.1");
+    const { hostname, port } = targets[Math.min(dials++, targets.length - 1)]!;
+    const onward = net.connect(Number(port), hostname);
     for (const one of [socket, onward]) {
       sockets.add(one);
       one.on("error", () => {});

@@ -9,6 +9,7 @@
  * @module
  */
 import { Process, source } from "./process.ts";
+import { ownLoopback } from "./world.ts";
 
 /** One of the hubs. It may be ended, and started again at the same addresses. */
 export interface GroupHub {
@@ -49,7 +50,8 @@ export class HubGroup implements AsyncDisposable {
       const started = await Promise.all(
         Array.from({ length: count }, async (_, i): Promise<GroupHub> => {
           const name = `hub-${"abcdefgh"[i]}`;
-          const process = group.#spawnHub(name, "127.0.0.1:0", "127.0.0.1:0");
+          const listen = `${ownLoopback()}:0`;
+          const process = group.#spawnHub(name, listen, listen);
           const [, tunnelUri = "", callAddress = ""] = await process.line(READY);
           return { name, tunnelUri, callAddress, process };
         }),

@@ -10,6 +10,7 @@
  */
 import type net from "node:net";
 import { generateCertificate } from "../../shared/tls/generate.ts";
+import { freePort } from "./free_port.ts";
 import { dialTcp, type Path, plainPath } from "./path.ts";
 import { Process, type ProcessOptions, source } from "./process.ts";
 
@@ -72,7 +73,8 @@ export class World implements AsyncDisposable {
   readonly #options: WorldOptions;
   readonly #processes: Process[] = [];
   readonly #servers = new Map<string, Process>();
-  readonly #anyPort: string;
+  /** Still there when the hub is started again. */
+  readonly #freeAddress: () => string;
   #hub!: Process;
   #callAddress = "";
   #tunnelUri = "";
@@ -81,8 +83,9 @@ export class World implements AsyncDisposable {
   private constructor(dir: string, options: WorldOptions) {
     this.dir = dir;
     this.#options = options;
+    const hostname = ownLoopback();
     // Certificates are for 127.0.0.1.
-    this.#anyPort = `${options.tls ? "127.0.0.1" : ownLoopback()}:0`;
+    this.#freeAddress = () => options.tls ? `127.0.0.1:${freePort()}` : `${hostname}:0`;
   }
 
   static async start(options: WorldOptions = {}): Promise<World> {
@@ -136,8 +139,8 @@ export class World implements AsyncDisposable {
    * listens on the ports of the first.
    */
   async startHub(): Promise<void> {
-    const { hubArgs = [], tls, callListen = this.#anyPort, tunnelListen = this.#anyPort } =
-      this.#options;
+    const { hubArgs = [], tls } = this.#options;
+    const { callListen = this.#freeAddress(), tunnelListen = this.#freeAddress() } = this.#options;
     const again = this.#callAddress !== "";
     this.#hub = this.#spawn("ghub", [
       ...source("hub/main.ts"),
