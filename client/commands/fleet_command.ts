@@ -156,7 +156,7 @@ export async function runFleetCommand<R extends object>(
   const refused = await confirm(context, { title, targets: names, method: prepared.first });
   if (refused !== undefined) return refused;
 
-  const logDir = values.logDir === undefined ? undefined : await LogDir.open(values.logDir);
+  using logDir = values.logDir === undefined ? undefined : await LogDir.open(values.logDir);
   const { stdout, stderr } = io;
   const { ordered, quiet } = values;
   using report = new FleetReport({

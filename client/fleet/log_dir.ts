@@ -5,12 +5,16 @@
  *     hosts.succeeded  hosts.failed     names, one a line; --from-file takes them again
  *     hosts.untried                     only if there are any
  *
- * Answers may hold what is nobody else's business: its files are the user's alone.
+ * Answers may hold what is nobody else's business: its files are the user's alone. Each run makes them
+ * new, so that a symbolic link that lies there under such a name is replaced, and leads nowhere.
  *
  * @module
  */
 import { UsageError } from "../../shared/cli/program.ts";
+import { replaceFile } from "../../shared/files/replace_file.ts";
 import { whyUnusable } from "../../shared/files/why_unusable.ts";
+
+type Stream = "stdout" | "stderr";
 
 const MODE = 0o600;
 const DIR_MODE = 0o700;
@@ -21,8 +25,11 @@ export interface Sorted {
   readonly untried: readonly string[];
 }
 
-export class LogDir {
+/** When disposed, it has no file open. */
+export class LogDir implements Disposable {
   readonly #dir: string;
+  /** Of the servers that are called now. */
+  readonly #open = new Map<string, Readonly<Record<Stream, Deno.FsFile>>>();
 
   private constructor(dir: string) {
     this.#dir = dir;
@@ -44,13 +51,27 @@ export class LogDir {
 
   /** Makes both files of a server, empty. */
   async begin(name: string): Promise<void> {
-    for (const stream of ["stdout", "stderr"] as const) {
-      await Deno.writeTextFile(this.#path(name, stream), "", { mode: MODE });
+    const stdout = await this.#make(name, "stdout");
+    try {
+      this.#open.set(name, { stdout, stderr: await this.#make(name, "stderr") });
+    } catch (error) {
+      stdout.close();
+      throw error;
     }
   }
 
-  async add(name: string, stream: "stdout" | "stderr", text: string): Promise<void> {
-    await Deno.writeTextFile(this.#path(name, stream), text, { append: true });
+  /** Between `begin` and `end`. */
+  async add(name: string, stream: Stream, text: string): Promise<void> {
+    const file = this.#open.get(name)![stream];
+    for (let rest = new TextEncoder().encode(text); rest.length > 0;) {
+      rest = rest.subarray(await file.write(rest));
+    }
+  }
+
+  /** Nothing follows from this server. */
+  end(name: string): void {
+    for (const file of Object.values(this.#open.get(name) ?? {})) file.close();
+    this.#open.delete(name);
   }
 
   /** Writes which servers went well. */
@@ -62,12 +83,18 @@ export class LogDir {
         continue;
       }
       const text = names.map((name: string) => `${name}\n`).join("");
-      await Deno.writeTextFile(path, text, { mode: MODE });
+      replaceFile(path, text, { mode: MODE });
     }
   }
 
-  #path(name: string, stream: string): string {
-    return `${this.#dir}/${name.replaceAll("/", "%2F")}.${stream}`;
+  [Symbol.dispose](): void {
+    for (const name of [...this.#open.keys()]) this.end(name);
+  }
+
+  async #make(name: string, stream: Stream): Promise<Deno.FsFile> {
+    const path = `${this.#dir}/${name.replaceAll("/", "%2F")}.${stream}`;
+    await Deno.remove(path).catch(ignoreMissing);
+    return await Deno.open(path, { write: true, createNew: true, mode: MODE });
   }
 }
 

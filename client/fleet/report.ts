@@ -86,6 +86,7 @@ export class FleetReport implements Disposable {
         if (ok && !stderr.isTerminal && !quiet) {
           await toStderr.write(`ok (${Math.round(durationMs)} ms)\n`);
         }
+        logDir?.end(name);
         this.#running--;
         // Last: its turn ends with it.
         this.#results.set(name, ok);
