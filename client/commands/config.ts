@@ -9,7 +9,7 @@ import type { Argument, Options } from "../../shared/cli/option.ts";
 import { configKey, CONTEXT_KEYS, type Option } from "../../shared/cli/option.ts";
 import type { Command, Context, Raw } from "../../shared/cli/command.ts";
 import { UsageError } from "../../shared/cli/program.ts";
-import { folderFault } from "../../shared/files/modes.ts";
+import { rulesFault } from "../../shared/files/modes.ts";
 import { replaceFile } from "../../shared/files/replace_file.ts";
 import { whyUnusable } from "../../shared/files/why_unusable.ts";
 import { defaultServerOptions } from "../call/server_options.ts";
@@ -185,7 +185,7 @@ async function readFile({ options, env }: Context) {
       try {
         const dir = dirname(path);
         Deno.mkdirSync(dir, { recursive: true, mode: 0o700 });
-        const fault = folderFault(Deno.statSync(dir), dir);
+        const fault = rulesFault(Deno.statSync(dir), dir);
         if (fault !== undefined) throw new Error(`${dir}: ${fault}`);
         replaceFile(path, document.toString());
       } catch (error) {

@@ -158,3 +158,22 @@ configTest("without a file nothing is different", async (hub, env) => {
   assert.equal(code, 2);
   assert.match(err, /Cannot read config file ".*\/gclient\/config.yaml": there is no such file/);
 });
+
+Deno.test({
+  name: "config writes nothing into a folder of another user",
+  ignore: !IS_ROOT,
+  fn: async () => {
+    const dir = await Deno.makeTempDir();
+    try {
+      const env = { XDG_CONFIG_HOME: dir };
+      await Deno.mkdir(`${dir}/gclient`, { mode: 0o755 });
+      await Deno.chown(`${dir}/gclient`, NOBODY, NOBODY);
+      const { code, err } = await runClient(["config", "set-context", "x", "-s", "hub:1"], { env });
+      assert.equal(code, 2);
+      assert.match(err, /gclient: it belongs to user 65534, who could change it/);
+      assert.deepEqual([...Deno.readDirSync(`${dir}/gclient`)], []);
+    } finally {
+      await Deno.remove(dir, { recursive: true });
+    }
+  },
+});
