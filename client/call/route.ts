@@ -55,7 +55,7 @@ export async function planRoute(context: Context, server: string | undefined): P
     ...hubs,
     server,
     token,
-    freshToken: login && (() => login.fresh()),
+    freshToken: login && (() => login.fresh(signal)),
     raw,
     waitForServerMs,
     headers: await readHeaders(values.headers, env),

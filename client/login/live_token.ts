@@ -31,20 +31,22 @@ export class LiveToken {
   /**
    * One that is good for a call that begins now.
    *
+   * @param signal The same for all calls of a process.
    * @throws {LoginError} If it is over and cannot be renewed.
+   * @throws `signal.reason`, when that fired before the provider was asked for new tokens.
    */
-  async fresh(): Promise<string> {
+  async fresh(signal?: AbortSignal): Promise<string> {
     if (Date.now() < renewAtMs(this.#login)) return this.last;
-    return await (this.#renewing ??= this.#renew().finally(() => this.#renewing = undefined));
+    return await (this.#renewing ??= this.#renew(signal).finally(() => this.#renewing = undefined));
   }
 
-  async #renew(): Promise<string> {
+  async #renew(signal: AbortSignal | undefined): Promise<string> {
     const { error, untilMs = 0 } = this.#failed ?? {};
     if (error !== undefined && Date.now() < untilMs) return this.#lastOr(error);
     try {
       // The library for it is loaded by those who need it.
       const { renewLogin } = await import("./renew_login.ts");
-      this.#login = await renewLogin(this.#store, this.#login);
+      this.#login = await renewLogin(this.#store, this.#login, { signal });
       this.#failed = undefined;
       return this.last;
     } catch (error) {

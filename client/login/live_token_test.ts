@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { AUDIENCE, CLIENT_ID, OidcProvider, Person } from "../../tests/support/oidc_provider.ts";
 import { hubTest, runClient } from "../testing/fake_hub.ts";
 import { deviceLogin } from "./device_login.ts";
+import { LiveToken } from "./live_token.ts";
+import type { Login } from "./login.ts";
 import { LoginStore } from "./login_store.ts";
 import { Provider } from "./provider.ts";
 
@@ -43,5 +47,55 @@ hubTest("a run over many servers renews its login whenever that is near its end"
     assert.equal(sent.at(-1), `Bearer ${store.read()!.tokens.access}`);
   } finally {
     await Deno.remove(dir, { recursive: true });
+  }
+});
+
+/** Runs it with a login that is over, and a folder of its own. */
+async function withOldLogin(
+  issuer: string,
+  run: (store: LoginStore, login: Login) => Promise<void>,
+): Promise<void> {
+  const dir = await Deno.makeTempDir();
+  try {
+    const store = await LoginStore.at({ XDG_STATE_HOME: dir }, { context: "", hubs: ["hub:1"] });
+    const tokens = { access: "old", refresh: "once", gotAtMs: 0, lifetimeMs: 1 };
+    const login: Login = {
+      ...{ hub: "hub:1", issuer, clientId: CLIENT_ID, scopes: [], resource: undefined },
+      ...{ token: "access", tokens },
+    };
+    store.write(login);
+    await run(store, login);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+Deno.test("Ctrl-C ends the wait for another gclient that renews the login", async () => {
+  await withOldLogin("https://id.invalid", async (store, login) => {
+    using _ = await store.lock();
+    const end = new AbortController();
+    const token = new LiveToken(store, login).fresh(end.signal);
+    end.abort(new Error("Got SIGINT"));
+    await assert.rejects(token, /Got SIGINT/);
+  });
+});
+
+Deno.test("Ctrl-C ends the wait for a provider that is silent, before a token is spent", async () => {
+  const asked = Promise.withResolvers<void>();
+  const server = createServer(() => asked.resolve());
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  try {
+    await withOldLogin(`http://127.0.0.1:${port}`, async (store, login) => {
+      const end = new AbortController();
+      const token = new LiveToken(store, login).fresh(end.signal);
+      await asked.promise;
+      end.abort(new Error("Got SIGINT"));
+      await assert.rejects(token, /Got SIGINT/);
+      assert.equal(store.read()?.tokens.refresh, "once");
+    });
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
   }
 });

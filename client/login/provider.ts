@@ -66,7 +66,7 @@ export class Provider {
       const response = await oauth.discoveryRequest(url, optionsOf(wish.issuer, signal));
       const server = await oauth.processDiscoveryResponse(url, response);
       return new Provider(server, wish);
-    });
+    }, signal);
   }
 
   get issuer(): string {

@@ -14,10 +14,14 @@ import { Provider } from "./provider.ts";
  *
  * @param seen As this process knows it: another one may have renewed it meanwhile.
  * @throws {LoginError} If it cannot be renewed.
+ * @throws `signal.reason`, when that fired before the provider was asked for new tokens.
  */
-export async function renewLogin(store: LoginStore, seen: Login): Promise<Login> {
-  // No signal: whoever is ended in the middle may have lost the next refresh token.
-  using _ = await store.lock();
+export async function renewLogin(
+  store: LoginStore,
+  seen: Login,
+  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<Login> {
+  using _ = await store.lock({ signal });
   const kept = store.read();
   if (kept === undefined) {
     throw new LoginError(`The login at ${seen.issuer} was ended by gclient logout`, {
@@ -33,7 +37,8 @@ export async function renewLogin(store: LoginStore, seen: Login): Promise<Login>
       },
     );
   }
-  const provider = await Provider.discover(kept);
+  const provider = await Provider.discover(kept, signal);
+  // No signal from here on: whoever is ended in the middle may have lost the next refresh token.
   const renewed = { ...kept, tokens: await provider.renew(kept) };
   store.write(renewed);
   return renewed;
