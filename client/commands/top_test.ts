@@ -86,7 +86,7 @@ hubTest("top says what it needs, and what it cannot do", async (hub) => {
   assert.equal(hub.calls.length, 0);
   const watched = await runClient(["watch", "top"]);
   assert.equal(watched.code, 2);
-  assert.match(watched.err, /gclient top repeats itself\nhint: Write "gclient top"/);
+  assert.match(watched.err, /gclient top goes on by itself\nhint: Write "gclient top"/);
 });
 
 hubTest("top ends with the hub's error when there is nothing to show yet", async (hub) => {

@@ -15,6 +15,10 @@ import { clockText } from "../print/table.ts";
 export const WATCH_INTERVAL_MS = 2000;
 /** A hub is not asked more often. */
 const MIN_INTERVAL_MS = 100;
+/** A terminal shows what one run has printed when that ends: of a stream it would be ever more. */
+const MAX_SHOWN_CHARACTERS = 1 << 20;
+/** Commands that go on by themselves, and how they are written. */
+const ENDLESS = ["top", "hub activity", "hub activity-feed"];
 
 export const watchCommand: Command = {
   name: "watch",
@@ -34,23 +38,34 @@ export const watchCommand: Command = {
       let text = "";
       const collected: Output = {
         ...stdout,
-        write: (more) => Promise.resolve(void (text += more)),
+        write(more) {
+          text += more;
+          return text.length > MAX_SHOWN_CHARACTERS ? Promise.reject(TOO_LONG) : Promise.resolve();
+        },
       };
-      const code = await run(line, {
-        stdout: collected,
-        stderr: stdout.isTerminal ? collected : io.stderr,
-      });
+      const { isTerminal } = stdout;
+      const { stderr } = io;
+      const code = await run(
+        line,
+        isTerminal ? { stdout: collected, stderr: collected } : { stdout, stderr },
+      );
+      if (text.length > MAX_SHOWN_CHARACTERS) throw TOO_LONG;
       // A line that cannot be understood will not be the next time.
       if (code === Exit.USAGE) {
-        if (stdout.isTerminal) await io.stderr.write(text);
+        if (isTerminal) await stderr.write(text);
         return code;
       }
       signal.throwIfAborted();
-      await stdout.write(stdout.isTerminal ? titled(`gclient ${line.join(" ")}`, text) : text);
+      if (isTerminal) await stdout.write(titled(`gclient ${line.join(" ")}`, text));
       await delay(intervalMs, { signal });
     }
   },
 };
+
+const TOO_LONG = new UsageError(
+  `This command prints more than ${MAX_SHOWN_CHARACTERS} characters, and watch shows a page`,
+  { hint: "Run it without watch" },
+);
 
 function split(words: readonly string[]): { intervalMs: number; line: readonly string[] } {
   const [first = "", second = "", ...rest] = words;
@@ -64,9 +79,12 @@ function split(words: readonly string[]): { intervalMs: number; line: readonly s
   if (line.length === 0) {
     throw new UsageError('Nothing to watch: write "gclient watch hub servers"');
   }
-  if (line[0] === "top") {
-    throw new UsageError("Nothing to watch: gclient top repeats itself", {
-      hint: 'Write "gclient top"',
+  const endless = ENDLESS.find((words) =>
+    line.slice(0, words.split(" ").length).join(" ") === words
+  );
+  if (endless !== undefined) {
+    throw new UsageError(`Nothing to watch: gclient ${endless} goes on by itself`, {
+      hint: `Write "gclient ${endless}"`,
     });
   }
   return { intervalMs, line };
