@@ -13,9 +13,12 @@ import { fullName, protoName } from "../../shared/codec/fields.ts";
 const MESSAGES = 4;
 const ENUMS = 5;
 const SERVICES = 6;
+const EXTENSIONS = 7;
 const FIELDS = 2;
 const NESTED = 3;
 const INNER_ENUMS = 4;
+const INNER_EXTENSIONS = 6;
+const ONEOFS = 8;
 
 interface Location {
   readonly path?: readonly number[];
@@ -65,12 +68,15 @@ function* namesOf(file: IFileDescriptorProto, scope: string): Generator<[string,
       const [here, name] = [`${path}.${i}`, `${outer}${one.name}`];
       yield [here, name];
       yield* list(one.field, `${here}.${FIELDS}`, `${name}.`);
+      yield* list(one.oneofDecl, `${here}.${ONEOFS}`, `${name}.`);
+      yield* list(one.extension, `${here}.${INNER_EXTENSIONS}`, `${name}.`);
       yield* messages(one.nestedType, `${here}.${NESTED}`, `${name}.`);
       yield* enums(one.enumType, `${here}.${INNER_ENUMS}`, `${name}.`);
     }
   }
   yield* messages(file.messageType, String(MESSAGES), scope);
   yield* enums(file.enumType, String(ENUMS), scope);
+  yield* list(file.extension, String(EXTENSIONS), scope);
   for (const [i, service] of (file.service ?? []).entries()) {
     yield [`${SERVICES}.${i}`, `${scope}${service.name}`];
     yield* list(service.method, `${SERVICES}.${i}.${FIELDS}`, `${scope}${service.name}.`);
@@ -92,6 +98,7 @@ export function giveComments(
       for (const field of object.fieldsArray) {
         give(field, `${fullName(object)}.${protoName(field)}`);
       }
+      object.oneofsArray.forEach((oneof) => give(oneof));
     }
     if (object instanceof protobuf.Service) object.methodsArray.forEach((method) => give(method));
     if (object instanceof protobuf.Enum) {

@@ -96,6 +96,10 @@ function methodLines(method: protobuf.Method): string[] {
 }
 
 function messageLines(type: protobuf.Type, name: string): string[] {
+  return [...commentLines(type.comment), ...block(`message ${name}`, bodyLines(type))];
+}
+
+function bodyLines(type: protobuf.Type): string[] {
   const body: string[] = isDeprecated(type) ? ["option deprecated = true;"] : [];
   const written = new Set<protobuf.OneOf>();
   for (const field of type.fieldsArray) {
@@ -122,11 +126,12 @@ function messageLines(type: protobuf.Type, name: string): string[] {
     else if (inner instanceof protobuf.Field && inner.extend !== undefined) {
       const extended = inner.extensionField?.parent ?? null;
       const head = `extend ${typeName(extended, inner.extend)}`;
-      body.push("", ...block(head, fieldLines(inner, { extension: inner.name })));
+      const fields = fieldLines(inner, { extension: inner.name });
+      body.push("", ...commentLines(inner.comment), ...block(head, fields));
     }
   }
   if (body[0] === "") body.shift();
-  return [...commentLines(type.comment), ...block(`message ${name}`, body)];
+  return body;
 }
 
 const MAX_NUMBER = 536_870_911;
@@ -159,7 +164,8 @@ function fieldLines(
     : commentLines((field.declaringField ?? field).comment);
   if (resolvedType instanceof protobuf.Type && field.delimited) {
     const head = `${label}group ${resolvedType.name} = ${id}${options}`;
-    return [...comment, head + " {", ...messageLines(resolvedType, "").slice(1)];
+    const lines = comment.length > 0 ? comment : commentLines(resolvedType.comment);
+    return [...lines, ...block(head, bodyLines(resolvedType))];
   }
   const whole = field instanceof protobuf.MapField ? `map<${field.keyType}, ${one}>` : label + one;
   return [...comment, `${whole} ${name} = ${id}${options};`];
