@@ -45,7 +45,7 @@ export async function startHub(options: HubUnderTestOptions = {}): Promise<Runni
     stateDir,
     ...args,
   ], {
-    ready: /^ghub ready tunnel=(\S+) call=(\S+)(?: metrics=(\S+))?$/m,
+    ready: /^ghub ready tunnel=(\S+) call=(\S+)(?: metrics=(\S+))?(?: peer=\S+)?$/m,
     flags: [HUB_V8_FLAGS],
     inspect,
     maxFiles,

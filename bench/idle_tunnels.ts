@@ -1,10 +1,11 @@
 /**
  * Opens many tunnels to a hub and keeps them idle.
  *
- *     deno run -A bench/idle_tunnels.ts URI COUNT
+ *     deno run -A bench/idle_tunnels.ts URI COUNT [NAME]
  *
- * Prints `tunnels ready count=N seconds=S` when the hub has greeted each, and holds them until SIGTERM. Each
- * pings as a gserver does, and all of them together at an even pace.
+ * Each server is called NAME, or `idle`, with a number. Prints `tunnels ready count=N seconds=S` when the
+ * hub has greeted each, and holds them until SIGTERM. Each pings as a gserver does, and all of them together
+ * at an even pace.
  *
  * @module
  */
@@ -17,14 +18,14 @@ const AT_ONCE = 8;
 const PING_EVERY_MS = 5_000;
 const LOOK_EVERY_MS = 100;
 
-const [uri = "", count = "0"] = Deno.args;
+const [uri = "", count = "0", server = "idle"] = Deno.args;
 const wires: Wire[] = [];
 let next = 0;
 let pinged = 0;
 
 async function dialSome(): Promise<void> {
   while (next < Number(count)) {
-    const name = `idle-${next++}`;
+    const name = `${server}-${next++}`;
     const wire = await dialTunnel(uri, name);
     wires.push(wire);
     const peer = serveEcho(wire);

@@ -14,7 +14,7 @@ import { Executables } from "./executables.ts";
 import { Program as Started } from "./program.ts";
 import type { Suite } from "./suite.ts";
 import { calls } from "./suites/calls.ts";
-import { cluster } from "./suites/cluster.ts";
+import { cluster, PARTS as CLUSTER_PARTS } from "./suites/cluster.ts";
 import { fluentd } from "./suites/fluentd.ts";
 import { handshakes } from "./suites/handshakes.ts";
 import { hostile } from "./suites/hostile.ts";
@@ -90,6 +90,7 @@ export const program: Program = {
       "deno task bench --suite reliability --size 0.1",
       "deno task bench --suite reliability --programs .",
       "deno task bench --suite hostile --size 0.2",
+      "deno task bench --suite cluster --size 0.05 --seconds 1 --rounds 1",
       "deno task bench --suite start --programs .",
     ],
     options: {
@@ -119,14 +120,14 @@ export const program: Program = {
         value: "SHARE",
         parse: parseShare,
         default: 1,
-        help: "Makes what the suites reliability and hostile do smaller: 0.1 is a tenth",
+        help: "Makes what the suites reliability, hostile and cluster do smaller: 0.1 is a tenth",
       },
       parts: {
         flag: "--part",
         value: "NAME",
         many: true,
-        choices: PARTS.map(({ id }) => id),
-        help: "Only this part of the suite reliability; may be repeated",
+        choices: [...PARTS, ...CLUSTER_PARTS].map(({ id }) => id),
+        help: "Only this part of the suite reliability or cluster; may be repeated",
       },
       programs: {
         flag: "--programs",

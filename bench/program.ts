@@ -98,6 +98,17 @@ export class Program implements AsyncDisposable {
     }
   }
 
+  /** Starts a program of somebody else, which need say nothing. */
+  static command(command: string, args: readonly string[]): Program {
+    const child = new Deno.Command(command, {
+      args: [...args],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    return new Program(command, child);
+  }
+
   /** Only if it was started with `inspect`. */
   get inspector(): Inspector {
     if (this.#inspector === undefined) throw new Error(`${this.#name} runs without inspector`);
@@ -127,6 +138,11 @@ export class Program implements AsyncDisposable {
   /** Open file descriptors. */
   files(): number {
     return [...Deno.readDirSync(`/proc/${this.pid}/fd`)].length;
+  }
+
+  /** Lets it do nothing, or go on. */
+  signal(signal: "SIGSTOP" | "SIGCONT"): void {
+    this.#child.kill(signal);
   }
 
   /** Sends a signal, and waits until it has ended. */

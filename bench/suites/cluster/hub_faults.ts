@@ -7,19 +7,15 @@
 import { attemptCall } from "../../../client/call/attempt.ts";
 import { messageTypes } from "../../../client/call/call.ts";
 import { deliveryOf } from "../../../client/call/delivery.ts";
-import { startServer } from "../../../server/server.ts";
-import { toService } from "../../../server/serving/services.ts";
 import { delay } from "../../../shared/async/delay.ts";
 import { parseHostPort } from "../../../shared/cli/parse_host_port.ts";
-import type {
-  echo_v1_EchoRequest as EchoRequest,
-  echo_v1_EchoResponse as EchoResponse,
-} from "../../../shared/gen/types.ts";
-import { unary } from "../../../shared/grpc/handlers.ts";
 import { root } from "../../../shared/grpc/root.ts";
 import { methodOf } from "../../../shared/grpc/service.ts";
 import { USUAL_ADDRESS } from "../../../shared/registration/usual_address.ts";
+import { atMost, type Part, row } from "../../part.ts";
 import { Program } from "../../program.ts";
+import { startEchoServers } from "./echo_servers.ts";
+import { CALL_ID_FIELD } from "./hub_caller.ts";
 
 const SERVERS = 50;
 const WORKERS = 16;
@@ -28,10 +24,35 @@ const CALL_MS = 10;
 const WARM_MS = 1_000;
 const AFTER_MS = 1_000;
 const PROBE_MS = 20;
-const CALL_ID = "x-call-id";
+
+export const twoHubs: Part = {
+  id: "two-hubs",
+  name: "one of two hubs killed, then drained, and one hub alone",
+  seconds: 25,
+  async run({ log }) {
+    const rows = [];
+    for (const fault of ["kill", "drain"] as const) {
+      const what = fault === "kill" ? "killed" : "drained";
+      const alone = await measureHubFault(fault, { hubs: 1 });
+      const two = await measureHubFault(fault, { hubs: 2 });
+      log(`${what}: ${two.calls} calls, and ${alone.calls} at one hub alone`);
+      const of = (text: string, key: keyof FaultFigures, unit: string, most?: number) =>
+        row(text, two[key], unit, most === undefined ? undefined : atMost(most), alone[key]);
+      const isKill = fault === "kill";
+      rows.push(
+        of(`one of two hubs ${what}, ${SERVERS} servers: calls`, "calls", ""),
+        of("  lost on their way through it", "lost", "", isKill ? undefined : 0),
+        of("  lost that were not on their way through it", "otherFailures", "", 0),
+        of("  outcomes that the servers contradict", "untrue", "", 0),
+        of("  all servers reachable after", "reachableMs", "ms"),
+      );
+    }
+    return rows;
+  },
+};
 
 /** What became of the calls. */
-export interface FaultFigures {
+interface FaultFigures {
   readonly calls: number;
   /** On their way through the hub when it went: their outcome is unknown. */
   readonly lost: number;
@@ -50,7 +71,7 @@ interface BenchHub {
 }
 
 /** Measures one fault at the first of that many hubs. */
-export async function measureHubFault(
+async function measureHubFault(
   fault: "kill" | "drain",
   { hubs: count }: { readonly hubs: number },
 ): Promise<FaultFigures> {
@@ -69,7 +90,7 @@ export async function measureHubFault(
   for (let i = 0; i < count; i++) hubs.push(await startHub(i, "127.0.0.1:0", "127.0.0.1:0"));
   const seen = new Map<string, number>();
   const names = Array.from({ length: SERVERS }, (_, i) => `edge-${i}`);
-  await startServers(stack, { names, hubs, seen });
+  await startEchoServers(stack, { names, hubUris: hubs.map(({ tunnelUri }) => tunnelUri), seen });
 
   const load = new Load(hubs.map(({ callAddress }) => callAddress), names);
   await delay(WARM_MS);
@@ -100,44 +121,6 @@ export async function measureHubFault(
     untrue: untrue.length,
     reachableMs,
   };
-}
-
-/** Servers in this process, each with a tunnel at each hub. */
-async function startServers(
-  stack: AsyncDisposableStack,
-  { names, hubs, seen }: {
-    readonly names: readonly string[];
-    readonly hubs: readonly BenchHub[];
-    readonly seen: Map<string, number>;
-  },
-): Promise<void> {
-  const echo = () =>
-    toService("echo.v1.Echo", {
-      implementation: {
-        Unary: unary<EchoRequest, EchoResponse>(async ({ delayMs = 0 }, { metadata }) => {
-          const id = String(metadata.get(CALL_ID)[0] ?? "");
-          seen.set(id, (seen.get(id) ?? 0) + 1);
-          await delay(delayMs);
-          return {};
-        }),
-      },
-    });
-  const hubUri = hubs.map(({ tunnelUri }) => new URL(tunnelUri));
-  await Promise.all(names.map(async (name) => {
-    const all = Promise.withResolvers<void>();
-    let missing = hubs.length;
-    stack.use(
-      await startServer({
-        name,
-        hubUri,
-        services: [echo()],
-        onState(_, { state }) {
-          if (state === "serving" && --missing === 0) all.resolve();
-        },
-      }),
-    );
-    await all.promise;
-  }));
 }
 
 /** A call that ended, as its caller knows it. */
@@ -189,7 +172,7 @@ class Load {
       token: undefined,
       raw: false,
       waitForServerMs: 0,
-      headers: [{ key: CALL_ID, value: id }],
+      headers: [{ key: CALL_ID_FIELD, value: id }],
       deadline: Date.now() + 60_000,
       connectTimeoutMs: 5_000,
       signal: new AbortController().signal,

@@ -9,7 +9,7 @@ import { Fleet } from "../../fleet.ts";
 import { type RunningHub, startHub } from "../../hub_under_test.ts";
 import { Link } from "../../link.ts";
 import { HubWatch } from "./hub_watch.ts";
-import { atMost, type Part, type PartOptions, type Row, row, sleep, until } from "./part.ts";
+import { atMost, type Part, type PartOptions, type Row, row, sleep, until } from "../../part.ts";
 
 const CYCLES = 10_000;
 /** Tunnels of one round: below the hub's bound on handshakes under way. */

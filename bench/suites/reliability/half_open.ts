@@ -7,7 +7,7 @@ import { startHub } from "../../hub_under_test.ts";
 import { Link } from "../../link.ts";
 import { Program } from "../../program.ts";
 import { HubWatch } from "./hub_watch.ts";
-import { atMost, type Part, row, until } from "./part.ts";
+import { atMost, type Part, row, until } from "../../part.ts";
 
 const NAME = "half-open";
 

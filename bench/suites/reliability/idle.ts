@@ -7,7 +7,7 @@
 import { generateCertificate } from "../../../shared/tls/generate.ts";
 import { startHub } from "../../hub_under_test.ts";
 import { Program } from "../../program.ts";
-import { atMost, type Part, type PartOptions, row, sleep } from "./part.ts";
+import { atMost, type Part, type PartOptions, row, sleep } from "../../part.ts";
 
 const TUNNELS = 10_000;
 const TUNNELS_WITH_TLS = 2_000;

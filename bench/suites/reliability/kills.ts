@@ -21,7 +21,7 @@ import { serviceDefinition } from "../../../shared/grpc_js/service_definition.ts
 import { firstValue } from "../../../shared/http2/header_list.ts";
 import { Fleet } from "../../fleet.ts";
 import { startHub } from "../../hub_under_test.ts";
-import { atMost, type Part, row, until } from "./part.ts";
+import { atMost, type Part, row, until } from "../../part.ts";
 
 const method = serviceDefinition("echo.v1.Echo")["Unary"] as MethodDefinition<
   EchoRequest,

@@ -7,7 +7,7 @@ import { Fleet } from "../../fleet.ts";
 import { startHub } from "../../hub_under_test.ts";
 import { Link } from "../../link.ts";
 import { median } from "../../table.ts";
-import { atMost, type Part, row, sleep, until } from "./part.ts";
+import { atMost, type Part, row, sleep, until } from "../../part.ts";
 
 const SERVERS = 100;
 const OUTAGE_MS = 3_000;

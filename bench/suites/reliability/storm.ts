@@ -7,7 +7,7 @@ import { Fleet } from "../../fleet.ts";
 import { type RunningHub, startHub } from "../../hub_under_test.ts";
 import { median } from "../../table.ts";
 import { HubWatch } from "./hub_watch.ts";
-import { atMost, type Part, row, sleep, until } from "./part.ts";
+import { atMost, type Part, row, sleep, until } from "../../part.ts";
 
 const SERVERS = 2_000;
 /** Who is admitted is registered a moment later, by a clock of milliseconds. */

@@ -1,5 +1,5 @@
 /**
- * What the parts of the suite `reliability` have in common.
+ * Suites that are made of parts, each of which gives some rows of one table: what the parts have in common.
  *
  * @module
  */
@@ -16,11 +16,18 @@ export interface Row {
   readonly value: number;
   readonly unit: string;
   readonly goal: Goal | undefined;
+  /** The same where there is one hub only. @default nothing to compare with */
+  readonly alone?: number | undefined;
 }
 
 export interface PartOptions {
   /** A share of the full number, at least 10. */
   readonly some: (full: number) => number;
+  /** That share: above 0, at most 1. */
+  readonly size: number;
+  /** How long a measurement takes, and how often it is repeated, in parts that repeat it. */
+  readonly seconds: number;
+  readonly rounds: number;
   /** Tells a person how far it is. */
   readonly log: (text: string) => void;
   /** Ends the part as soon as it can. */
@@ -43,8 +50,14 @@ const PATIENCE_MS = 300_000;
 const LOOK_EVERY_MS = 50;
 const TELL_EVERY_MS = 5_000;
 
-export function row(what: string, value: number, unit: string, goal?: Goal): Row {
-  return { what, value, unit, goal };
+export function row(
+  what: string,
+  value: number,
+  unit: string,
+  goal?: Goal,
+  alone?: number,
+): Row {
+  return { what, value, unit, goal, alone };
 }
 
 export function atMost(most: number): Goal {
