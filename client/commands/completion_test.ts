@@ -13,6 +13,12 @@ hubTest("completion knows labels, methods, symbols and fields", async (hub, t) =
     [["fluentd", "stop", ...to, "--selector=e"], ["--selector=env=prod"]],
     [["call", ...to, "echo.v1.Echo/U"], ["echo.v1.Echo/Unary"]],
     [["call", ...to, "echo.v1.Echo/Unary", ""], ["a"]],
+    // A server may stand before its method.
+    [["call", ...to, "a"], ["a"]],
+    [["call", ...to, "a", "echo.v1.Echo/U"], ["echo.v1.Echo/Unary"]],
+    [["call", ...to, "a", "echo.v1.Echo/Unary", "--set", "c"], ["count="]],
+    [["describe", ...to, "a", "echo.v1.EchoR"], ["echo.v1.EchoRequest", "echo.v1.EchoResponse"]],
+    [["describe", ...to, "echo.v1.Echo", ""], ["a"]],
     [["describe", ...to, "echo.v1."], [
       ...["echo.v1.Echo", "echo.v1.EchoRequest", "echo.v1.EchoResponse"],
     ]],

@@ -64,6 +64,8 @@ export interface RpcCommand<Response> {
     | ((context: Context, route?: CallRoute) => Promise<protobuf.Method>);
   /** What `-p` shows in some of the request's fields, so that a server takes it as it stands. */
   readonly sample?: Readonly<Record<string, Value>>;
+  /** Brings the arguments into the order of `args`. @default they stand in it */
+  arrangeArgs?(args: readonly string[]): readonly string[];
   /** Does an argument name the server that is called? Else the hub itself is. */
   readonly toServer: boolean;
   /** Which argument. @default 0 */
@@ -123,7 +125,9 @@ export function rpcCommand<Response extends object>(rpc: RpcCommand<Response>): 
       ...values["logDir"] === undefined ? [] : ["write"] as const,
       ...(rpc.needs?.(values, env) ?? []),
     ],
-    run: async (context) => {
+    run: async (given) => {
+      const args = rpc.arrangeArgs?.(given.args);
+      const context = args === undefined ? given : { ...given, args };
       try {
         return await run(rpc, context);
       } catch (error) {

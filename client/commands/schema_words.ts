@@ -1,7 +1,8 @@
 /**
  * Completion of what a server's schema names: methods, symbols, and fields after `--set`.
  *
- * The server is the one that is named, or the only one at the hub; else the hub itself is asked.
+ * The server is the one that is named, before the symbol or after it, or the only one at the hub; else
+ * the hub itself is asked.
  *
  * @module
  */
@@ -17,7 +18,9 @@ import { askServers } from "../call/server_list.ts";
 import { shareChannels } from "../call/route.ts";
 import { readSchemaFiles } from "../call/schema_files.ts";
 import type { SchemaValues } from "../call/schema_options.ts";
-import { completionRoute } from "./server_argument.ts";
+import { isServerName } from "../../shared/registration/server_name.ts";
+import { completionRoute, serverNames } from "./server_argument.ts";
+import { symbolFirst } from "./server_first.ts";
 
 /** More services are not asked about. */
 const MAX_SERVICES = 50;
@@ -55,11 +58,46 @@ async function services(catalog: Catalog): Promise<protobuf.Service[]> {
   return found.filter((one) => one instanceof protobuf.Service);
 }
 
+/** The first argument of `call`: a method, or the server whose method is named next. */
+export function methodOrServerWords(context: CompletionContext): Promise<string[]> {
+  return eitherOf([methodWords(context, undefined), serverNames(context)]);
+}
+
+/** Any further one: the methods of the server that stands first, or a server. */
+export function afterMethodWords(context: CompletionContext): Promise<string[]> {
+  return afterFirst(context, methodWords);
+}
+
+/** The first argument of `describe`. */
+export function symbolOrServerWords(context: CompletionContext): Promise<string[]> {
+  return eitherOf([symbolWords(context, undefined), serverNames(context)]);
+}
+
+/** The second one. */
+export function afterSymbolWords(context: CompletionContext): Promise<string[]> {
+  return afterFirst(context, symbolWords);
+}
+
+type Words = (context: CompletionContext, server: string | undefined) => Promise<string[]>;
+
+async function afterFirst(context: CompletionContext, words: Words): Promise<string[]> {
+  const [first = "", ...others] = context.args;
+  if (others.length > 0 || !isServerName(first)) return await serverNames(context);
+  // What has no capital letter may be a symbol all the same.
+  return await words(context, first).catch(() => serverNames(context));
+}
+
+/** All that some of them give: one that fails hides no other. */
+async function eitherOf(asked: readonly Promise<string[]>[]): Promise<string[]> {
+  const given = await Promise.allSettled(asked);
+  return given.flatMap((one) => one.status === "fulfilled" ? one.value : []);
+}
+
 /** `package.Service/Method`. */
-export function methodWords(context: CompletionContext): Promise<string[]> {
+function methodWords(context: CompletionContext, server: string | undefined): Promise<string[]> {
   return withCatalog(
     context,
-    context.args[1],
+    server,
     async (catalog) =>
       (await services(catalog)).flatMap((service) =>
         service.methodsArray.map((method) => methodPath(method).slice(1))
@@ -68,8 +106,8 @@ export function methodWords(context: CompletionContext): Promise<string[]> {
 }
 
 /** Services, and the messages of their methods. */
-export function symbolWords(context: CompletionContext): Promise<string[]> {
-  return withCatalog(context, context.args[1], async (catalog) => {
+function symbolWords(context: CompletionContext, server: string | undefined): Promise<string[]> {
+  return withCatalog(context, server, async (catalog) => {
     const found = await services(catalog);
     const messages = found.flatMap((service) =>
       service.methodsArray.flatMap((method) => Object.values(messageTypes(method)))
@@ -85,7 +123,7 @@ export function fieldsOf(name: string): (context: CompletionContext) => string[]
 
 /** Completes `--set` for the method that the line names. */
 export async function fieldsOfNamed(context: CompletionContext): Promise<string[]> {
-  const [name, server] = context.args;
+  const [name, server] = symbolFirst(context.args);
   if (name === undefined) return [];
   return await withCatalog(context, server, async (catalog) => {
     const method = await catalog.method(name, { offline: false });

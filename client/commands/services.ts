@@ -27,8 +27,14 @@ import { printable } from "../../shared/text/printable.ts";
 import { Reflection } from "../call/reflection.ts";
 import { ReflectionError } from "../call/reflection_errors.ts";
 import { rpcCommand } from "./rpc_command.ts";
-import { methodWords, symbolWords } from "./schema_words.ts";
+import {
+  afterMethodWords,
+  afterSymbolWords,
+  methodOrServerWords,
+  symbolOrServerWords,
+} from "./schema_words.ts";
 import { serverArgument } from "./server_argument.ts";
+import { isServerOnly, symbolFirst } from "./server_first.ts";
 
 /** Default limit of asking what there is. */
 const ASK_TIMEOUT_MS = 10_000;
@@ -38,8 +44,9 @@ const CALL_TIMEOUT_MS = 30_000;
 const server: Argument = { ...serverArgument, summary: "the server; without it, the hub itself" };
 const servers: Argument = {
   ...server,
-  summary: "the servers; without one, the hub itself",
+  summary: "the servers; without one, the hub itself. One may stand before the method",
   many: true,
+  complete: afterMethodWords,
 };
 const options = { ...schemaOptions, ...serverOptions, ...connectionOptions };
 
@@ -181,6 +188,7 @@ export const describeCommand: Command = {
     "gclient describe fluentd.v1.Fluentd edge-1",
     "gclient describe fluentd.v1.StartRequest.wait edge-1",
     "gclient describe Fluentd/Start edge-1",
+    "gclient describe edge-1",
     "gclient describe '*' edge-1",
     "gclient describe payments.v1.Payments --protoset payments.protoset",
   ],
@@ -189,15 +197,17 @@ export const describeCommand: Command = {
       name: "symbol",
       summary: "the full name of a service, message, enum, method, field or extension; * for all",
       optional: true,
-      complete: symbolWords,
+      complete: symbolOrServerWords,
     },
-    server,
+    { ...server, complete: afterSymbolWords },
   ],
   options,
   needs,
   notes: EXIT_CODES_HELP,
   run(context) {
-    const [symbol = ALL, name] = context.args;
+    const [first = ALL] = context.args;
+    const all = context.args.length === 1 && isServerOnly(first) ? [ALL, first] : context.args;
+    const [symbol = ALL, name] = symbolFirst(all);
     return print(context, { server: name, offline: name === undefined }, async (catalog) => {
       const symbols = symbol === ALL ? await catalog.services() : [symbol];
       const texts: string[] = [];
@@ -223,6 +233,7 @@ export const callCommand: Command = rpcCommand({
     "gclient call fluentd.v1.Fluentd/GetStatus edge-1 -o yaml",
     "gclient call fluentd.v1.Fluentd/Stop edge-1 --set wait=60s",
     "gclient call payments.v1.Payments/List edge-1/payments -d '{\"limit\": 10}'",
+    "gclient call edge-1/payments payments.v1.Payments/List -n",
     "gclient call payments.v1.Payments/List edge-1/payments -p -o yaml > req.yaml",
     "gclient call grpc.health.v1.Health/Check --all",
     "gclient call Payments/List edge-1/payments --proto payments.proto -I protos",
@@ -230,8 +241,9 @@ export const callCommand: Command = rpcCommand({
   args: [{
     name: "method",
     summary: "package.Service/Method, or as much of its end as only one method has",
-    complete: methodWords,
+    complete: methodOrServerWords,
   }, servers],
+  arrangeArgs: symbolFirst,
   title: ({ args }) => args[0] ?? "call",
   method: async (context, route) => {
     const [method = "", server] = context.args;
