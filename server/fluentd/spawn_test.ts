@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { fluentdCommand, simpleConfig } from "../../tests/support/fluentd.ts";
 import { freePort } from "../../tests/support/free_port.ts";
 import { listStats, type ProcessInfo, readEnv, readProcess, readProcesses } from "./system/proc.ts";
-import { openSlow } from "./testing/slow_fluentd.ts";
+import { allow, forbid, openSlow } from "./testing/slow_fluentd.ts";
 import { refused, type Story, TestFluentd, TestService, together, until } from "./testing/kit.ts";
 
 const command = fluentdCommand();
@@ -197,9 +197,10 @@ withFluentd("F6 a killed supervisor leaves orphans, which Stop ends", async (com
   const { service } = fluentd;
   const { after } = await service.start();
   Deno.kill(after!.supervisor!.pid!, "SIGKILL");
-  const orphaned = await until("ORPHANED", async () => {
+  // How it ended is known only when its parent has been told.
+  const orphaned = await until("ORPHANED, with the exit", async () => {
     const state = await service.status();
-    return state.health === "ORPHANED" ? state : undefined;
+    return state.health === "ORPHANED" && state.lastExit ? state : undefined;
   });
   assert.equal(orphaned.workers?.length, 1);
   assert.equal(orphaned.lastExit?.signal, "SIGKILL");
@@ -268,23 +269,30 @@ withFluentd("a PID that was used again is not taken for fluentd", async (command
 });
 
 withFluentd("Stop waits for a slow output, and for what a plugin started", async (command) => {
-  await using fluentd = await openSlow(command, false);
+  await using fluentd = await openSlow(command);
   const { service } = fluentd;
   const { after } = await service.start();
   const helper = await until("the plugin's process", async () => {
-    for (const { pid, argv } of await mine(fluentd)) if (argv.at(-1) === "61") return pid;
+    for (const { pid, argv } of await mine(fluentd)) if (argv.at(-1) === "3600") return pid;
   });
   const early = await service.stop({ wait: { nanos: 200_000_000 } });
   assert.deepEqual([early.status, early.failure?.reason], ["FAILED", "STILL_RUNNING"]);
   assert.equal(early.killed ?? false, false);
   assert.match(early.failure?.message ?? "", new RegExp(`\\b${after?.supervisor?.pid}\\b`));
-  const stopped = await service.stop({ wait: { seconds: 120 } });
+  const stopping = service.stop({ requestId: "again" });
+  // It has looked and found it running: only then may it end.
+  await until("the stop to have begun", async () => {
+    const journal = await Deno.readTextFile(`${fluentd.stateDir}/operations.json`);
+    return journal.includes('"again"') || undefined;
+  });
+  await allow(fluentd, "end");
+  const stopped = await stopping;
   assert.deepEqual([stopped.status, stopped.killed ?? false], ["SUCCESS", false]);
   assert.equal(await readProcess(helper), undefined);
 });
 
 withFluentd("Stop with force_after kills what does not end, and says so", async (command) => {
-  await using fluentd = await openSlow(command, true);
+  await using fluentd = await openSlow(command);
   const { service } = fluentd;
   assert.equal((await service.start()).status, "SUCCESS");
   const all = await mine(fluentd);
@@ -298,7 +306,7 @@ withFluentd("Stop with force_after kills what does not end, and says so", async 
 withFluentd(
   "one operation at a time; the same request_id gets the same answer",
   async (command) => {
-    await using fluentd = await openSlow(command, false);
+    await using fluentd = await openSlow(command);
     const { service } = fluentd;
     const request = { requestId: "start-1", reason: "twice" };
     const [one, two, other] = await Promise.all([
@@ -330,17 +338,18 @@ withFluentd(
 withFluentd(
   "an operation outlives its caller, and is remembered as interrupted when we end",
   async (command) => {
-    await using fluentd = await openSlow(command, false);
+    await using fluentd = await openSlow(command);
     const { service } = fluentd;
     const caller = new AbortController();
-    // Long enough for a look at it on the way.
-    const request = { requestId: "a", minHealthy: { seconds: 2 } };
+    await forbid(fluentd, "start");
+    const request = { requestId: "a" };
     const left = service.start(request, { signal: caller.signal })
       .catch((error: unknown) => error);
     await until("the start under way", async () => (await service.status()).lastOperation);
     caller.abort();
     assert.match(String(await left), /^CANCELLED/);
     assert.equal((await service.status()).lastOperation?.result ?? "", "", "still under way");
+    await allow(fluentd, "start");
     const state = await until("the end of the start", async () => {
       const state = await service.status();
       return state.lastOperation?.result === "SUCCESS" ? state : undefined;

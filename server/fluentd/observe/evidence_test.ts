@@ -277,15 +277,16 @@ row("G10: with neither log nor sockets nor monitor, its life is the witness", as
   await healthy(fluentd);
 });
 
-/** An output that needs longer to start than inputs may be closed for. */
+/** An output that starts when a file is there: later than inputs may be closed for. */
 const LATE_PLUGIN = `
 require 'fluent/plugin/output'
 class LateStart < Fluent::Plugin::Output
   Fluent::Plugin.register_output('late_start', self)
+  config_param :go, :string
   def process(tag, es); end
   def start
     super
-    sleep 15
+    sleep 0.1 until File.exist?(@go)
   end
 end
 `;
@@ -294,10 +295,9 @@ row(
   "G10: inputs that are closed because the worker still loads are waited for",
   async (command) => {
     const port = freePort();
-    await using fluentd = await TestFluentd.open(
-      tcp(port) + "<match **>\n  @type late_start\n</match>\n",
-      {},
-    );
+    await using fluentd = await TestFluentd.open("", {});
+    const go = `${fluentd.dir}/go`;
+    await fluentd.write(tcp(port) + `<match **>\n  @type late_start\n  go ${go}\n</match>\n`);
     await Deno.mkdir(`${fluentd.dir}/plugins`);
     await Deno.writeTextFile(`${fluentd.dir}/plugins/out_late_start.rb`, LATE_PLUGIN);
     await fluentd.reopen({ command: [...command, "-p", `${fluentd.dir}/plugins`] });
@@ -314,6 +314,7 @@ row(
       ["STARTING", []],
       "naive: closed",
     );
+    await Deno.writeTextFile(go, "");
     const { status, failure } = await started;
     assert.equal(status, "SUCCESS", failure?.message ?? "");
   },

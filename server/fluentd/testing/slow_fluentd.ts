@@ -1,12 +1,13 @@
 /**
- * A Fluentd whose output takes its time to end, or never does, for tests.
+ * A Fluentd whose output starts and ends only when the test allows it, for tests: how long that takes is
+ * no matter of the machine's speed.
  *
  * @module
  */
 import { TestFluentd } from "./kit.ts";
 
-/** An output that takes its time to end and, with `stubborn`, never does. */
-function slowConfig(dir: string, stubborn: boolean): string {
+/** An output that waits for as long as a file is there. */
+function slowConfig(dir: string): string {
   // Fluentd's workers wait in `shutdown` for the plugin: this is what a hung output looks like.
   return `<system>
 </system>
@@ -19,31 +20,49 @@ function slowConfig(dir: string, stubborn: boolean): string {
   </parse>
 </source>
 <match **>
-  @type slow_stop
-  seconds ${stubborn ? 60 : 6}
+  @type slow
+  dir ${dir}
 </match>
 `;
 }
 
 const SLOW_PLUGIN = `
 require 'fluent/plugin/output'
-class SlowStop < Fluent::Plugin::Output
-  Fluent::Plugin.register_output('slow_stop', self)
-  config_param :seconds, :integer
+class Slow < Fluent::Plugin::Output
+  Fluent::Plugin.register_output('slow', self)
+  config_param :dir, :string
   def process(tag, es); end
+  def start
+    super
+    sleep 0.1 while File.exist?(File.join(@dir, 'no-start'))
+  end
   def shutdown
-    sleep @seconds
+    sleep 0.1 while File.exist?(File.join(@dir, 'no-end'))
     super
   end
 end
 `;
 
-export async function openSlow(command: string[], stubborn: boolean): Promise<TestFluentd> {
+/** A Fluentd that starts, and does not end before {@linkcode allow}. */
+export async function openSlow(command: string[]): Promise<TestFluentd> {
   const fluentd = await TestFluentd.open("", {});
   await Deno.mkdir(`${fluentd.dir}/plugins`);
-  await Deno.writeTextFile(`${fluentd.dir}/plugins/out_slow_stop.rb`, SLOW_PLUGIN);
-  await Deno.writeTextFile(`${fluentd.dir}/slow.sh`, "#!/bin/sh\nexec sleep 61\n", { mode: 0o755 });
-  await fluentd.write(slowConfig(fluentd.dir, stubborn));
+  await Deno.writeTextFile(`${fluentd.dir}/plugins/out_slow.rb`, SLOW_PLUGIN);
+  await Deno.writeTextFile(`${fluentd.dir}/slow.sh`, "#!/bin/sh\nexec sleep 3600\n", {
+    mode: 0o755,
+  });
+  await fluentd.write(slowConfig(fluentd.dir));
+  await forbid(fluentd, "end");
   await fluentd.reopen({ command: [...command, "-p", `${fluentd.dir}/plugins`] });
   return fluentd;
+}
+
+/** From now on it does not get to its start, or to its end. */
+export async function forbid({ dir }: TestFluentd, what: "start" | "end"): Promise<void> {
+  await Deno.writeTextFile(`${dir}/no-${what}`, "");
+}
+
+/** What was forbidden goes on. */
+export async function allow({ dir }: TestFluentd, what: "start" | "end"): Promise<void> {
+  await Deno.remove(`${dir}/no-${what}`);
 }
