@@ -8,7 +8,8 @@ import { withLazyNode } from "./lazy_node.ts";
 import type { ProgramSource } from "./programs.ts";
 import { deno } from "./tool.ts";
 
-const BUNDLE_TIMEOUT_MS = 2 * 60_000;
+/** Some seconds of a processor; where four files of tests run as well, minutes have been seen. */
+const BUNDLE_TIMEOUT_MS = 10 * 60_000;
 
 /**
  * Bundles the program's entry.
@@ -22,7 +23,10 @@ export async function bundle(program: ProgramSource, root: string): Promise<Uint
     const output = `${dir}/main.js`;
     const args = ["bundle", "--platform", "deno", "--output", output, program.entry];
     const result = await deno(args, { timeoutMs: BUNDLE_TIMEOUT_MS, cwd: root });
-    if (!result.success) throw new Error(`Cannot bundle ${program.name}:\n${result.stderr.trim()}`);
+    if (!result.success) {
+      const late = result.timedOut ? ` in ${BUNDLE_TIMEOUT_MS / 60_000} minutes` : "";
+      throw new Error(`Cannot bundle ${program.name}${late}:\n${result.stderr.trim()}`);
+    }
     const code = await Deno.readTextFile(output);
     return new TextEncoder().encode(inAscii(program.lazyNode ? withLazyNode(code) : code));
   } finally {
