@@ -15,8 +15,6 @@ import {
 } from "../../server/fluentd/system/proc.ts";
 
 const LOOK_MS = 50;
-/** An input that takes a connection and no record in this time is as good as closed. */
-const SEND_MS = 5000;
 
 /** An input of the Fluentd that is judged, on 127.0.0.1. */
 export interface Input {
@@ -59,8 +57,8 @@ export class FluentdJudge {
   async #arrives(input: Input, ms: number): Promise<boolean> {
     const token = crypto.randomUUID();
     try {
-      const sendMs = Math.min(ms, SEND_MS);
-      await deadline(SEND[input.type](input.port, token), sendMs, { what: "record" });
+      // An input that takes a connection and no record is as good as closed.
+      await deadline(SEND[input.type](input.port, token), ms, { what: "record" });
     } catch {
       return false;
     }

@@ -32,7 +32,7 @@ import type { Living } from "./fluentd_judge.ts";
 import type { FluentdScene } from "./fluentd_scene.ts";
 
 /** What arrives at all has arrived by then: it is flushed at once, and the machine may be slow. */
-const ARRIVES_MS = 20_000;
+const ARRIVES_MS = 60_000;
 /** The same where nobody says that it does. */
 const COMES_MS = 2000;
 const STARTS_MS = 120_000;
@@ -41,7 +41,7 @@ const TAKES_OVER_MS = 60_000;
 const LOOK_MS = 200;
 /** An output that fails has said so after this time: it tries twice a second. */
 const SAID_MS = 30_000;
-const HEALS_MS = 5000;
+const HEALS_MS = 30_000;
 /** A crash loop may be told until the workers have lived for this long. */
 const LOOP_MS = 10_000;
 const TRIES = 4;
@@ -246,17 +246,18 @@ export class LieDetector {
   /** Ill, and yet all records arrive: there must be a reason that no record can show. */
   async #mustBeIll(ill: FluentdState): Promise<void> {
     let state = ill;
-    for (const signal = AbortSignal.timeout(HEALS_MS); !signal.aborted;) {
+    for (const signal = AbortSignal.timeout(HEALS_MS);;) {
       if (state.health === "HEALTHY") return;
       if (this.#isExcused(state, await this.#scene.judge.living())) return;
-      if (!/cannot deliver/.test(state.reasons?.join() ?? "")) break;
+      if (signal.aborted || !/cannot deliver/.test(state.reasons?.join() ?? "")) break;
       await delay(LOOK_MS);
       state = await this.#status();
     }
     await this.#lie(`${ill.health}, and all records arrive`, state);
   }
 
-  #isExcused({ health, reasons = [] }: FluentdState, living: Living): boolean {
+  #isExcused(state: FluentdState, living: Living): boolean {
+    const { health, reasons = [] } = state;
     // It serves, and nobody would start it again.
     if (health === "ORPHANED") return living.supervisors.length === 0;
     // An input that has no place among those that are judged.
@@ -264,7 +265,7 @@ export class LieDetector {
     const isHalf = /inputs and outputs do not/.test(reasons.join());
     if (isHalf && this.#scene.wasReloadedTwiceAtOnce(living)) return true;
     const bornMs = Math.max(...living.workers.map(({ startedAtMs }) => startedAtMs));
-    return health === "CRASH_LOOP" && !(Date.now() - bornMs > LOOP_MS);
+    return health === "CRASH_LOOP" && !(lookedMs(state) - bornMs > LOOP_MS);
   }
 
   /** Asks for something, and compares the answer with what is found right after it; for a reader it. */
@@ -365,6 +366,16 @@ const pidsOf = ({ supervisors, workers }: Living) =>
 
 function describe({ supervisors, workers, deaf }: Found): string {
   return `${supervisors.length} supervisors, ${workers.length} workers, deaf: ${deaf || "none"}`;
+}
+
+/** When it was looked at: this process may have stood still since. */
+function lookedMs({ supervisor }: FluentdState): number {
+  const { startedAt, uptime } = supervisor ?? {};
+  if (startedAt === undefined || uptime === undefined) return Date.now();
+  return [startedAt, uptime].reduce(
+    (ms, { seconds = 0, nanos = 0 }) => ms + Number(seconds) * 1000 + nanos / 1e6,
+    0,
+  );
 }
 
 /** The same health, by the same processes unless they die all the time anyway. */
