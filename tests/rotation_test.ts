@@ -17,6 +17,8 @@ import { World } from "./support/world.ts";
 
 /** Five calls each: 200 in a second. */
 const TICK_MS = 25;
+/** What a slow machine cannot carry would only wait, and then for too long. */
+const MAX_UNDER_WAY = 100;
 /** Calls of each kind that must have come through before the next change. */
 const CALLS_BETWEEN = 20;
 /** Connections that may have to be made twice, see docs/security.md; there are some hundred. */
@@ -71,6 +73,7 @@ class Load implements AsyncDisposable {
     this.#dial = dial;
     this.#kept = dial();
     this.#timer = setInterval(() => {
+      if (this.#running.size >= MAX_UNDER_WAY) return;
       for (let i = 0; i < 3; i++) this.#start("kept", () => this.#call(this.#kept, "edge-1"));
       this.#start("fresh", () => this.#fresh());
       this.#start("turned", () => this.#call(this.#kept, "edge-2"));
