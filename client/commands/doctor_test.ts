@@ -3,6 +3,7 @@ import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { skewFinding } from "../../shared/doctor/network_checks.ts";
 import { generateCertificate } from "../../shared/tls/generate.ts";
+import { startForgetful } from "../../tests/support/forgetful_relay.ts";
 import { World } from "../../tests/support/world.ts";
 import { FROM_HUB, hubTest, runClient, startFakeHub } from "../testing/fake_hub.ts";
 
@@ -15,7 +16,7 @@ Deno.test("doctor finds nothing wrong with a hub and a server that are well", as
   const { code, out, err } = await runClient(["doctor", "edge-1", "-s", world.callAddress]);
   assert.equal(code, 0, out + err);
   const ok = { TCP: "ok", "HTTP/2": "ok", credential: "ok", clock: "ok", tunnel: "ok" };
-  assert.deepEqual(levels(out), { DNS: "-", proxy: "-", TLS: "-", ...ok });
+  assert.deepEqual(levels(out), { DNS: "-", proxy: "-", TLS: "-", ...ok, idle: "-" });
   assert.match(out, /^ok +credential +\d+\.\d ms {2}the hub knows you as loopback/m);
   assert.match(out, /^ok +tunnel +\d+\.\d ms {2}edge-1 answers: SERVING$/m);
 });
@@ -52,6 +53,22 @@ hubTest("doctor stops at the first thing that everything else needs", async (hub
   assert.match(name.out, /^- +TCP +not tried: DNS has failed$/m);
 });
 
+Deno.test("doctor --idle tells whether a silent connection lasts", async () => {
+  await using world = await World.start();
+  const args = ["doctor", "--idle", "20ms"];
+  const { code, out, err } = await runClient([...args, "-s", world.callAddress]);
+  assert.equal(code, 0, out + err);
+  assert.match(out, /^ok +idle +\d+\.\d ms {2}a connection survives silence of 20ms$/m);
+  const plain = await runClient(["doctor", "-s", world.callAddress]);
+  assert.match(plain.out, /^- +idle +not tried: --idle 60s keeps a connection silent for 60 s$/m);
+  // As a firewall that forgets what is silent. TCP, HTTP/2, credential and clock have one each.
+  await using relay = await startForgetful(world.callAddress, { skip: 4, silentMs: 300 });
+  const cut = await runClient(["doctor", "--idle", "2s", "-s", relay.address]);
+  assert.equal(cut.code, 3, cut.out);
+  assert.match(cut.out, /^fail +idle .*\n {6}remedy: What stands on the way ends silent conn/m);
+  assert.equal(levels(cut.out)["clock"], "ok", cut.out);
+});
+
 hubTest("doctor --bundle writes what it found, and no secret", async (hub) => {
   const dir = await Deno.makeTempDir();
   try {
@@ -80,14 +97,16 @@ hubTest("doctor --bundle writes what it found, and no secret", async (hub) => {
 });
 
 Deno.test("a clock may be off by five seconds", () => {
-  const table: [aheadMs: number, level: string | undefined, text: RegExp][] = [
-    [400, undefined, /0\.4 s ahead of this one/],
-    [-5000, undefined, /5\.0 s behind this one/],
-    [-5001, "warn", /behind/],
-    [90_000, "warn", /90\.0 s ahead/],
+  const table: [aheadMs: number, roundTripMs: number, level: string | undefined, text: RegExp][] = [
+    [400, 0, undefined, /0\.4 s ahead of this one/],
+    [-5000, 0, undefined, /5\.0 s behind this one/],
+    [-5001, 0, "warn", /behind/],
+    // The hub may have looked at its clock early or late in a question that took 10 s.
+    [-9999, 10_000, undefined, /10\.0 s behind/],
+    [90_000, 10_000, "warn", /90\.0 s ahead/],
   ];
-  for (const [aheadMs, level, text] of table) {
-    const found = skewFinding(aheadMs);
+  for (const [aheadMs, roundTripMs, level, text] of table) {
+    const found = skewFinding({ aheadMs, roundTripMs });
     assert.equal(found.level, level);
     assert.match(found.text, text);
   }

@@ -17,6 +17,8 @@ export interface DialErrorOptions extends ErrorOptions {
   readonly hint?: string | undefined;
   /** Only a person can change it, whatever the status says. @default false */
   readonly lasting?: boolean;
+  /** What the answer's clock says, in milliseconds since 1970. @default it does not tell */
+  readonly dateMs?: number | undefined;
   /** The hub has a tunnel of this server and name already: nothing is missing there. @default false */
   readonly isHere?: boolean;
 }
@@ -28,6 +30,7 @@ export class DialError extends Error {
   readonly retryAfterMs: number | undefined;
   readonly hint: string | undefined;
   readonly lasting: boolean;
+  readonly dateMs: number | undefined;
   readonly isHere: boolean;
 
   constructor(message: string, options: DialErrorOptions = {}) {
@@ -36,6 +39,7 @@ export class DialError extends Error {
     this.retryAfterMs = options.retryAfterMs;
     this.hint = options.hint;
     this.lasting = options.lasting ?? false;
+    this.dateMs = options.dateMs;
     this.isHere = options.isHere ?? false;
   }
 }

@@ -50,9 +50,11 @@ export async function readRefusal(response: IncomingMessage): Promise<DialError>
   if (refusal.code === ALREADY_HERE) {
     return new DialError(refusal.message, { status, retryAfterMs, isHere: true });
   }
+  const dateMs = headers.date === undefined ? undefined : Date.parse(headers.date);
   return new DialError(`The hub answered ${status}: ${refusal.message}`, {
     status,
     retryAfterMs,
+    dateMs: Number.isNaN(dateMs) ? undefined : dateMs,
     hint: statusHint(status),
   });
 }

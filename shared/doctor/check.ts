@@ -14,8 +14,8 @@ import { printable } from "../text/printable.ts";
 /** What a check found. */
 export interface Finding {
   readonly text: string;
-  /** @default "ok" */
-  readonly level?: "ok" | "warn" | "fail";
+  /** `-`: it was not made, and the text says how it would be. @default "ok" */
+  readonly level?: "ok" | "warn" | "fail" | "-";
   /** What to do about it. */
   readonly remedy?: string | undefined;
 }
@@ -64,7 +64,8 @@ async function make({ name, run, remedy }: Check): Promise<Checked> {
   try {
     const found = await run();
     if (found === undefined) return { name, level: "-", text: "nothing to check" };
-    return { name, level: found.level ?? "ok", text: found.text, remedy: found.remedy, ms: ms() };
+    const { level = "ok", text, remedy } = found;
+    return { name, level, text, remedy, ...(level !== "-" && { ms: ms() }) };
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     return { name, level: "fail", text, remedy: remedy?.(error), ms: ms() };

@@ -5,6 +5,7 @@
  */
 import type { Context } from "../cli/command.ts";
 import type { Options } from "../cli/option.ts";
+import { DURATION } from "../cli/parse_duration.ts";
 import { bundleOption, writeBundle } from "./bundle.ts";
 import { type Check, type Checked, checkedText, examine } from "./check.ts";
 
@@ -24,6 +25,15 @@ export const doctorOptions = {
     perRun: true,
   },
 } as const satisfies Options;
+
+/** The flag of those that look at a connection. */
+export const idleOption = {
+  flag: "--idle",
+  ...DURATION,
+  defaultText: "not at all",
+  help: "Also keeps a connection silent for this long, and looks whether it is still there",
+  perRun: true,
+} as const;
 
 /** What of a doctor's options says how it prints. */
 export interface Aloud {

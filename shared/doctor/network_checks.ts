@@ -5,6 +5,8 @@
  */
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
+import { delay } from "../async/delay.ts";
+import { formatDuration } from "../cli/parse_duration.ts";
 import { formatHostPort } from "../cli/parse_host_port.ts";
 import { addressOf, redactProxy } from "../net/proxy.ts";
 import { ProxyError } from "../net/proxy_error.ts";
@@ -78,13 +80,46 @@ async function secure(target: NetworkTarget): Promise<Finding | undefined> {
   }
 }
 
+/**
+ * Does a connection outlive silence? NAT, firewalls and proxies forget those that say nothing.
+ *
+ * @param idleMs For how long it is silent; `undefined`: it is not tried.
+ */
+export function idleCheck(idleMs: number | undefined, { open, signal, remedy }: {
+  /** Opens it, and asks something over it. @returns What asks over the same one again. */
+  open(): Promise<() => Promise<void>>;
+  readonly signal: AbortSignal;
+  readonly remedy: string;
+}): Check {
+  return {
+    name: "idle",
+    async run() {
+      if (idleMs === undefined) {
+        return { level: "-", text: "not tried: --idle 60s keeps a connection silent for 60 s" };
+      }
+      const askAgain = await open();
+      await delay(idleMs, { signal });
+      await askAgain();
+      return { text: `a connection survives silence of ${formatDuration(idleMs)}` };
+    },
+    remedy: () => remedy,
+  };
+}
+
 /** How far a clock may be off: tokens and vouchers are valid for times like that. */
 const MAX_SKEW_MS = 5000;
 
-/** @param aheadMs How far the hub's clock is ahead of ours; half the round trip is taken off. */
-export function skewFinding(aheadMs: number): Finding {
+/** How two clocks differ, as far as a question over the network can tell. */
+export interface Skew {
+  /** How far the hub's clock is ahead of the middle of the question and the answer here. */
+  readonly aheadMs: number;
+  /** The hub has looked at its clock at some time in it. */
+  readonly roundTripMs: number;
+}
+
+export function skewFinding({ aheadMs, roundTripMs }: Skew): Finding {
   const seconds = Math.abs(aheadMs / 1000).toFixed(1);
   const text = `the hub's clock is ${seconds} s ${aheadMs < 0 ? "behind" : "ahead of"} this one`;
-  if (Math.abs(aheadMs) <= MAX_SKEW_MS) return { text };
+  if (Math.abs(aheadMs) <= MAX_SKEW_MS + roundTripMs / 2) return { text };
   return { level: "warn", text, remedy: "Set both clocks by NTP: tokens and certificates need it" };
 }

@@ -151,6 +151,8 @@ function lastResponse(
 ): Uint8Array {
   const body = Buffer.from(text);
   const head = writeHead(status, {
+    // RFC 9110 §6.6.1. A doctor compares it with the clock of its own machine.
+    Date: new Date().toUTCString(),
     "Content-Length": String(body.length),
     Connection: "close",
     ...headers,
