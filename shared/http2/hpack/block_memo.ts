@@ -5,9 +5,10 @@
  * a block means depends on its bytes and on the table; while neither has changed, neither has the
  * list.
  *
- * It is a cache of one block per slot, the slot chosen by a hash: no order to keep, no eviction to
- * run, and nothing to clear when the table changes. The hash is no secret: a peer that makes its
- * blocks collide slows down only itself.
+ * It is a cache of two blocks per place, the place chosen by a hash: no order to keep but which of two
+ * came last, and nothing to clear when the table changes. With one block per place, two that a peer
+ * sends in turns and that have one place would drive each other out, and the usual answer's headers
+ * and trailers do. The hash is no secret: a peer that makes its blocks collide slows down only itself.
  *
  * @module
  */
@@ -27,8 +28,9 @@ export interface Remembered {
 
 /** What is made with the first block that is offered: an idle connection has none. */
 interface Slots {
+  /** Two for each place: the one that came last, and the one before. */
   readonly remembered: (Remembered | undefined)[];
-  /** Hash of the last block offered: one that comes once only is not worth a copy. */
+  /** Hashes of the last blocks offered, in the same order: one that comes once only is not worth a copy. */
   readonly offered: Int32Array;
 }
 
@@ -38,9 +40,15 @@ export class BlockMemo {
   /** The list of a block, if it was remembered with the same version. */
   find(block: Uint8Array, version: number): HeaderList | undefined {
     if (this.#slots === undefined || block.length > MAX_REMEMBERED_BYTES) return undefined;
-    const found = this.#slots.remembered[slotOf(hashOf(block))];
-    if (found === undefined || found.version !== version) return undefined;
-    return sameBytes(found.block, block) ? found.fields : undefined;
+    const { remembered } = this.#slots;
+    const at = placeOf(hashOf(block));
+    const last = remembered[at];
+    if (last !== undefined && last.version === version && sameBytes(last.block, block)) {
+      return last.fields;
+    }
+    const other = remembered[at + 1];
+    if (other === undefined || other.version !== version) return undefined;
+    return sameBytes(other.block, block) ? other.fields : undefined;
   }
 
   /** Takes note of a block; remembers its list when it is offered for the second time. */
@@ -51,9 +59,14 @@ export class BlockMemo {
       offered: new Int32Array(MAX_REMEMBERED_BLOCKS),
     };
     const hash = hashOf(block);
-    const slot = slotOf(hash);
-    if (offered[slot] === hash) remembered[slot] = { block: block.slice(), version, fields };
-    else offered[slot] = hash;
+    const at = placeOf(hash);
+    if (offered[at] === hash || offered[at + 1] === hash) {
+      remembered[at + 1] = remembered[at];
+      remembered[at] = { block: block.slice(), version, fields };
+    } else {
+      offered[at + 1] = offered[at]!;
+      offered[at] = hash;
+    }
   }
 }
 
@@ -64,8 +77,9 @@ function hashOf(block: Uint8Array): number {
   return hash;
 }
 
-function slotOf(hash: number): number {
-  return (hash ^ hash >>> 15) & MAX_REMEMBERED_BLOCKS - 1;
+/** The first of its two slots. */
+function placeOf(hash: number): number {
+  return (hash ^ hash >>> 15) & MAX_REMEMBERED_BLOCKS - 2;
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

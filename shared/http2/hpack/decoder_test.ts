@@ -193,6 +193,22 @@ Deno.test("HpackDecoder gives a block that keeps coming the same list", () => {
   assert.deepEqual(repeated, [false, false, true, true]);
 });
 
+Deno.test("HpackDecoder remembers the headers and the trailers of the usual answer, whose blocks have one place", () => {
+  const decoder = decoderAfter();
+  const blocks = [
+    encodeHeaderList([[":status", "200"], ["content-type", "application/grpc"]]),
+    encodeHeaderList([["grpc-status", "0"]]),
+  ];
+  const repeated: boolean[][] = [];
+  for (let i = 0; i < 4; i++) {
+    repeated.push(blocks.map((block) => {
+      decoder.decode(block);
+      return decoder.repeated;
+    }));
+  }
+  assert.deepEqual(repeated, [[false, false], [false, false], [true, true], [true, true]]);
+});
+
 Deno.test("HpackDecoder keeps no reference to a block", () => {
   const decoder = decoderAfter();
   const block = Uint8Array.of(0x82);
