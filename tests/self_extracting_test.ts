@@ -302,7 +302,7 @@ Deno.test({
         : foreign;
       const cases: [name: string, bytes: Uint8Array, message: RegExp][] = [
         ["a part is missing", bytes.subarray(0, middle), /was not copied as a whole; it must have/],
-        ["a byte differs", damaged, /this file is damaged: copy it again/],
+        ["F9: a byte differs", damaged, /this file is damaged: copy it again/],
         [
           "it is for another machine",
           await bed.build(other),

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { configureLog, resetLog } from "../../shared/cli/log.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { ActivityFeed } from "./activity_feed.ts";
@@ -93,6 +94,25 @@ Deno.test("EventLog.callEnded() cuts the method of a stranger", async () => {
   journal.callEnded(call(head(`/${'"'.repeat(1_000)}`)), Status.UNIMPLEMENTED, "");
   const [line] = await written();
   assert.equal(line!["method"], `/${'"'.repeat(255)}`);
+});
+
+Deno.test("F9: what was refused before it said a name is told as a connection", async () => {
+  const { journal, written } = begin();
+  const lines: string[] = [];
+  await configureLog({ write: (line) => lines.push(line), journal: false });
+  try {
+    const why = { code: "INVALID_ARGUMENT", message: "No name" };
+    for (const server of ["", "edge-1"]) {
+      journal.serverRefused({ peer: "192.0.2.7:4711", server, who: "" }, why);
+    }
+  } finally {
+    await resetLog();
+    journal.close();
+  }
+  const [nameless = "", named = ""] = lines;
+  assert.match(nameless, /Refused a connection from \S*192\.0\.2\.7:4711\S*: "?No name/);
+  assert.match(named, /Refused server edge-1 from /);
+  assert.equal((await written()).length, 2);
 });
 
 Deno.test("B2: 300 calls of an honest operator leave 300 lines, whatever strangers do meanwhile", async () => {
