@@ -89,8 +89,6 @@ Deno.test("200 servers, of which 10 are broken and one is silent, in one command
         const expected = { "is silent": 4, throws: 9, works: 0, fails: 0 }[behaviour];
         assert.equal(status.code, expected, server);
       }
-      // The silent one ends as the last: it waits for its time to be over.
-      assert.equal(answers.at(-1).server, "edge-042");
       const failed = names.filter((_, i) => behaviourOf(i) !== "works");
       const summary = `fluentd.restart: 189 of 200 servers ok; 11 failed: ` +
         `${failed.slice(0, 10).join(", ")} and 1 more\n`;
