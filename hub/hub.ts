@@ -565,6 +565,7 @@ class Hub implements RunningHub {
     yield* [this.#own, this.#access.live, this.#refusedCalls, this.#journal];
     if (this.#peerOwn !== undefined) yield this.#peerOwn;
     const { cluster } = this;
+    yield { tick: () => this.#joint?.tellLinks(this.#peers?.usage) };
     yield { tick: () => this.#known?.flush() };
     if (cluster !== undefined && this.#options.worker === undefined) {
       yield { tick: () => setClusterHealth(this.#ownServices.health, cluster) };

@@ -137,6 +137,8 @@ export interface RunningHub extends EmbeddedHub {
   useLog?(log: Pick<LogOptions, "level" | "format">): Promise<void>;
   /** Resolves when a worker is linked with all others; for any other hub at once. */
   untilLinked(): Promise<void>;
-  /** Numbers of its links; `undefined` for a hub without any, and for one with workers. */
+  /** Numbers of its links to other hubs, or of those between its workers; `undefined` without any. */
   readonly links?: PeerUsage | undefined;
+  /** How many connections each of its workers has; `undefined` for a hub without workers. */
+  readonly workerConnections?: readonly number[];
 }

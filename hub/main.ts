@@ -99,6 +99,7 @@ async function serveHub(context: Context<typeof options>): Promise<number> {
       usage: () => hub.usage(),
       cluster: hub.cluster && (() => hub.cluster!.usage),
       links: hub.links && (() => hub.links!),
+      workerConnections: hub.workerConnections && (() => hub.workerConnections!),
       isReady: () => hub.isReady,
       lastReloadGood: () => lastReloadGood,
       certificate: watch && {

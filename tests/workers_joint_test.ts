@@ -1,6 +1,7 @@
 /** What a hub of several workers has once: its limits, its audit, its metrics, its memory of servers. */
 import assert from "node:assert/strict";
 import { Status } from "../shared/grpc/status.ts";
+import { FrameType, PREFACE } from "../shared/http2/frames.ts";
 import { reasonOf } from "./support/facts.ts";
 import { Process, source } from "./support/process.ts";
 import { until } from "./support/until.ts";
@@ -74,8 +75,15 @@ Deno.test("a hub of two workers has one limit for an operator, one audit and one
       assert.equal(await metric("ghub_operator_calls_in_flight_max"), MAX_CALLS);
       await until("all connections", async () => await metric("ghub_connections") === CALLERS + 3);
       assert.equal(await metric("ghub_memory_limit_bytes"), 2 ** 31);
-      const page = await world.metrics();
-      assert.ok(!/worker/.test(page), page);
+      const links = (state: string) => metric(`ghub_links\\{state="${state}"\\}`);
+      assert.deepEqual([await links("up"), await links("down")], [2, 0]);
+      await until("all connections at some worker", async () => {
+        const each = [1, 2].map((worker) =>
+          metric(`ghub_worker_connections\\{worker="${worker}"\\}`)
+        );
+        const [one = 0, two = 0] = await Promise.all(each);
+        return one > 0 && two > 0 && one + two === CALLERS + 3;
+      });
     });
 
     for (const { stop } of callers) stop.abort();
@@ -122,5 +130,35 @@ Deno.test("a hub of two workers has one limit for an operator, one audit and one
     });
   } finally {
     await Deno.remove(dir, { recursive: true });
+  }
+});
+
+/** An even choice by chance is outside of a fifth more or less once in 100 000 times. */
+const MANY = 500;
+
+Deno.test("the connections of many callers are spread over two workers within 20 %", async () => {
+  await using world = await World.start({
+    servers: [],
+    hubArgs: ["--workers", "2", "--metrics-listen", "127.0.0.1:0"],
+  });
+  await using stack = new AsyncDisposableStack();
+  const { hostname, port } = new URL(`tcp://${world.callAddress}`);
+  // HTTP/2's preface and SETTINGS: an operator's connection without a call.
+  const hello = Uint8Array.of(...PREFACE, 0, 0, 0, FrameType.SETTINGS, 0, 0, 0, 0, 0);
+  for (let i = 0; i < MANY; i++) {
+    const connection = await Deno.connect({ hostname, port: Number(port) });
+    stack.defer(() => connection.close());
+    await connection.write(hello);
+  }
+  let counts: number[] = [];
+  await until("all connections", async () => {
+    const page = await world.metrics();
+    const found = page.matchAll(/^ghub_worker_connections\{worker="\d"\} (\d+)$/gm);
+    counts = [...found].map(([, count]) => Number(count));
+    return counts.reduce((a, b) => a + b, 0) === MANY;
+  });
+  assert.equal(counts.length, 2);
+  for (const count of counts) {
+    assert.ok(Math.abs(count - MANY / 2) <= 0.2 * MANY / 2, counts.join(" and "));
   }
 });

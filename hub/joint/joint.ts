@@ -25,6 +25,7 @@ import { JointUse } from "../limits/joint_use.ts";
 import { JointRefusedCalls } from "../limits/refused_calls.ts";
 import type { MakePlaces } from "../limits/open_files.ts";
 import { MAX_ACTIVITY_WATCHERS } from "../observe/activity_feed.ts";
+import type { PeerUsage } from "../links/peer_port.ts";
 import type { JointLog } from "../observe/event_log.ts";
 import {
   type DepartureView,
@@ -39,6 +40,7 @@ import {
   type RegistryEvent,
 } from "../registry/registry.ts";
 import type { AdmissionRate } from "../tunnels/handshake_rate.ts";
+import { JointLinks } from "./joint_links.ts";
 import { filesLock, type JointMemory, type TallyName } from "./joint_memory.ts";
 
 /** The name of the main thread's service. */
@@ -81,6 +83,8 @@ export class Joint {
   readonly admission: AdmissionRate;
   readonly known: ServerMemory | undefined;
   readonly voucherKeys: () => VoucherKeys;
+  /** To be told once a second of its links to the others. */
+  readonly tellLinks: (usage: PeerUsage | undefined) => void;
   readonly #memory: JointMemory;
   readonly #files: SharedLock;
 
@@ -105,6 +109,8 @@ export class Joint {
     this.log = { refusedLines: this.#tally("refusedLines") };
     this.admission = { perSecond, retryAfterS: (who) => remote.ask("retryAfterS", who) };
     this.voucherKeys = () => task.voucherKeys;
+    const links = new JointLinks(memory.links, workers);
+    this.tellLinks = (usage) => usage && links.tell(number, usage);
     this.known = departures && new PostedServers(remote, departures);
   }
 

@@ -14,12 +14,14 @@ import { openChain } from "../audit/mod.ts";
 import type { HubProgramOptions } from "../hub_options.ts";
 import { JointUse } from "../limits/joint_use.ts";
 import { Limits, type Usage } from "../limits/limits.ts";
+import type { PeerUsage } from "../links/peer_port.ts";
 import { type KnownRow, KnownServers } from "../registry/known_servers.ts";
 import { MAX_AWAY, MAX_SERVERS } from "../registry/registry.ts";
 import { auditPart } from "../reload_parts.ts";
 import { HandshakeRate } from "../tunnels/handshake_rate.ts";
 import { TUNNEL_PORT } from "../tunnels/tunnel_port_options.ts";
 import { JOINT, type JointService, type JointTask } from "./joint.ts";
+import { JointLinks } from "./joint_links.ts";
 import { type JointMemory, jointMemory } from "./joint_memory.ts";
 
 /** How often what has changed of servers is written. */
@@ -44,7 +46,9 @@ export class JointHost implements AsyncDisposable {
   readonly #auditLog: string | undefined;
   readonly #known: KnownServers | undefined;
   readonly #admission: HandshakeRate;
+  readonly #use: JointUse;
   readonly #limits: Limits;
+  readonly #links: JointLinks;
   readonly #timer: ReturnType<typeof setInterval>;
   /** The last block that is being written. */
   #writing: Promise<unknown> = Promise.resolve();
@@ -60,7 +64,9 @@ export class JointHost implements AsyncDisposable {
     const { maxHandshakesPerS: perSecond } = { ...TUNNEL_PORT, ...tunnels };
     this.#admission = new HandshakeRate({ perSecond, ...(now && { now }) });
     const memory = jointMemory(workers);
-    this.#limits = new Limits(limits, new JointUse(memory.use, workers));
+    this.#use = new JointUse(memory.use, workers);
+    this.#limits = new Limits(limits, this.#use);
+    this.#links = new JointLinks(memory.links, workers);
     this.task = {
       memory,
       workers,
@@ -89,6 +95,16 @@ export class JointHost implements AsyncDisposable {
   /** What all workers use. */
   usage(): Usage {
     return this.#limits.usage();
+  }
+
+  /** What their links to each other are like. */
+  get links(): PeerUsage {
+    return this.#links.usage;
+  }
+
+  /** How many connections each worker has. */
+  get workerConnections(): readonly number[] {
+    return this.#use.connections;
   }
 
   /** What can be reloaded of it. */

@@ -12,6 +12,7 @@ import { MAX_REFUSED_ADDRESSES } from "../limits/refused_calls.ts";
 import { MAX_ACTIVITY_WATCHERS } from "../observe/activity_feed.ts";
 import { MAX_LINES } from "../observe/refused_lines.ts";
 import { MAX_WAITERS } from "../registry/registry.ts";
+import { jointLinksMemory } from "./joint_links.ts";
 
 /** Where fewer files may be open, they are shared by at most as many names. */
 const MAX_FILE_HOLDERS = 12_288;
@@ -39,6 +40,7 @@ export type TallyName = keyof typeof TALLIES;
 /** It can be sent to other threads. */
 export interface JointMemory {
   readonly use: JointUseMemory;
+  readonly links: SharedArrayBuffer;
   readonly tallies: Readonly<Record<TallyName, SharedArrayBuffer>>;
   /** Two locks: of the log, and of files that a worker may have to make. */
   readonly locks: SharedArrayBuffer;
@@ -62,6 +64,7 @@ export function jointMemory(workers: number): JointMemory {
   const tallies = Object.fromEntries(names.map((name) => [name, tallyMemory(TALLIES[name])]));
   return {
     use: jointUseMemory(workers),
+    links: jointLinksMemory(workers),
     tallies: tallies as Record<TallyName, SharedArrayBuffer>,
     locks: new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT),
   };

@@ -132,6 +132,11 @@ export class JointUse {
     return { connections, bufferedBytes, waitingForBytes };
   }
 
+  /** How many connections each of them has. */
+  get connections(): readonly number[] {
+    return Array.from(this.#loads.filter((_, at) => at % LOAD_NUMBERS === 0));
+  }
+
   /** Whether calls are refused to save memory, at any worker. */
   get shedding(): boolean {
     return Atomics.load(this.#shedding, 0) === 1;

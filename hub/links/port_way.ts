@@ -16,6 +16,9 @@ import { meetListener } from "./peer_handshake.ts";
 import type { PeerWay } from "./peer_port.ts";
 import { PortSocket } from "./port_socket.ts";
 
+/** What workers call each other, before their numbers: the names and addresses of their links. */
+export const WORKER_NAME = "worker-";
+
 /** Whoever has such a port was given it by the main thread. */
 const NO_PROOF: PeerWay["proof"] = { secret: undefined, needsCertificate: false, certificate: "" };
 

@@ -41,8 +41,10 @@ export interface MetricsOptions {
   readonly usage?: (() => Usage) | undefined;
   /** How it stands in its cluster, if it is a member of one. */
   readonly cluster?: (() => ClusterUsage) | undefined;
-  /** How its links to other hubs are, if it has any. */
+  /** How its links to other hubs are, or those between its workers, if it has any. */
   readonly links?: (() => PeerUsage) | undefined;
+  /** How many connections each of its workers has, if it has workers. */
+  readonly workerConnections?: (() => readonly number[]) | undefined;
   /** The certificate that is in use. */
   readonly certificate?: { readonly file: string; notAfter(): Date } | undefined;
   /** Whether the last reload put all parts in force; also before the first one. */
@@ -144,7 +146,8 @@ export function startMetrics(options: MetricsOptions): Metrics {
   };
 }
 
-function collect({ usage, cluster, links, certificate, lastReloadGood }: MetricsOptions): Registry {
+function collect(options: MetricsOptions): Registry {
+  const { usage, cluster, links, workerConnections, certificate, lastReloadGood } = options;
   const registry = new Registry();
   const registers = [registry];
   new Gauge({
@@ -175,6 +178,7 @@ function collect({ usage, cluster, links, certificate, lastReloadGood }: Metrics
   }
   if (cluster !== undefined) collectState(registers, cluster);
   if (links !== undefined) collectLinks(registers, links);
+  if (workerConnections !== undefined) collectWorkers(registers, workerConnections);
   if (lastReloadGood !== undefined) {
     new Gauge({
       name: "ghub_last_reload_successful",
@@ -218,7 +222,7 @@ function collectState(registers: Registry[], cluster: () => ClusterUsage): void 
 function collectLinks(registers: Registry[], links: () => PeerUsage): void {
   new Gauge({
     name: "ghub_links",
-    help: "Other hubs of the cluster, by whether this one has a link to them.",
+    help: "Links to other hubs of the cluster, or between workers, by whether they are there.",
     labelNames: ["state"],
     registers,
     collect() {
@@ -229,7 +233,7 @@ function collectLinks(registers: Registry[], links: () => PeerUsage): void {
   });
   new Gauge({
     name: "ghub_link_round_trip_seconds",
-    help: "How long the last sign of life took on the link to a hub.",
+    help: "How long the last sign of life took on the link to a hub, or to a worker.",
     labelNames: ["hub"],
     registers,
     collect() {
@@ -239,8 +243,9 @@ function collectLinks(registers: Registry[], links: () => PeerUsage): void {
   });
   new Counter({
     name: "ghub_forwarded_calls_total",
-    help: "Calls that this hub forwarded to other hubs: answered by the server, refused (nothing " +
-      "was delivered), of unknown outcome, or stopped by the caller or a hub.",
+    help:
+      "Calls that this hub forwarded to other hubs, or a worker to another one: answered by the " +
+      "server, refused (nothing was delivered), of unknown outcome, or stopped by the caller or a hub.",
     labelNames: ["outcome"],
     registers,
     collect() {
@@ -248,6 +253,18 @@ function collectLinks(registers: Registry[], links: () => PeerUsage): void {
       for (const [outcome, calls] of Object.entries(links().forwarded)) {
         this.inc({ outcome }, calls);
       }
+    },
+  });
+}
+
+function collectWorkers(registers: Registry[], connections: () => readonly number[]): void {
+  new Gauge({
+    name: "ghub_worker_connections",
+    help: "Tunnels and connections of operators at each worker.",
+    labelNames: ["worker"],
+    registers,
+    collect() {
+      for (const [at, count] of connections().entries()) this.set({ worker: at + 1 }, count);
     },
   });
 }

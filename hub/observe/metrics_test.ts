@@ -97,6 +97,7 @@ Deno.test("docs/operations.md lists all metrics, and no others", async () => {
     usage: () => new Limits({}).usage(),
     cluster: () => NO_CLUSTER,
     links: () => NO_LINKS,
+    workerConnections: () => [1, 2],
     lastReloadGood: () => true,
     certificate: { file: "a.crt", notAfter: () => new Date() },
   });

@@ -16,9 +16,6 @@ import type { TlsIdentity } from "../net/listen_options.ts";
 export const WORKER = "worker";
 export const MAIN = "main";
 
-/** What workers call each other: the addresses of their links. */
-export const WORKER_NAME = "worker-";
-
 /** What a worker is started with. */
 export interface WorkerTask {
   readonly hub: Omit<HubProgramOptions, "peers" | "cluster" | "worker">;

@@ -10,13 +10,12 @@ import { logLock } from "../joint/joint_memory.ts";
 import { PortEngine } from "../engine/port_engine.ts";
 import { startHub } from "../hub.ts";
 import type { HubProgramOptions, RunningHub } from "../hub_options.ts";
-import { PortWay } from "../links/port_way.ts";
+import { PortWay, WORKER_NAME } from "../links/port_way.ts";
 import {
   MAIN,
   type MainService,
   type StartedWorker,
   WORKER,
-  WORKER_NAME,
   type WorkerService,
   type WorkerTask,
 } from "./messages.ts";

@@ -17,12 +17,14 @@ import { serveEngine } from "../engine/port_engine.ts";
 import type { HubProgramOptions, RunningHub } from "../hub_options.ts";
 import { JointHost } from "../joint/joint_host.ts";
 import { logLock } from "../joint/joint_memory.ts";
+import type { PeerUsage } from "../links/peer_port.ts";
+import { WORKER_NAME } from "../links/port_way.ts";
 import { lockFiles } from "../locked_files.ts";
 import type { Usage } from "../limits/limits.ts";
 import { listen } from "../net/listen.ts";
 import type { ListenAddress, TlsIdentity } from "../net/listen_options.ts";
 import type { JointTask } from "../joint/joint.ts";
-import { type MainService, type StartedWorker, WORKER_NAME, type WorkerTask } from "./messages.ts";
+import type { MainService, StartedWorker, WorkerTask } from "./messages.ts";
 import { WorkerThread } from "./worker_thread.ts";
 
 export interface WorkerOptions {
@@ -198,6 +200,14 @@ class WorkerGroup implements RunningHub {
 
   usage(): Usage {
     return this.#joint.usage();
+  }
+
+  get links(): PeerUsage {
+    return this.#joint.links;
+  }
+
+  get workerConnections(): readonly number[] {
+    return this.#joint.workerConnections;
   }
 
   async useCertificate(identity: TlsIdentity): Promise<void> {

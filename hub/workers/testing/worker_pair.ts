@@ -11,8 +11,7 @@ import { startHub } from "../../hub.ts";
 import type { HubOptions, RunningHub } from "../../hub_options.ts";
 import { Joint } from "../../joint/joint.ts";
 import { JointHost } from "../../joint/joint_host.ts";
-import { PortWay } from "../../links/port_way.ts";
-import { WORKER_NAME } from "../messages.ts";
+import { PortWay, WORKER_NAME } from "../../links/port_way.ts";
 
 const LISTEN = { hostname: "127.0.0.1", port: 0 };
 
