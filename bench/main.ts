@@ -23,6 +23,7 @@ import { PARTS, reliability } from "./suites/reliability.ts";
 import { scale } from "./suites/scale.ts";
 import { server } from "./suites/server.ts";
 import { start } from "./suites/start.ts";
+import { workers } from "./suites/workers.ts";
 
 const SUITES: Readonly<Record<string, Suite>> = {
   calls,
@@ -33,6 +34,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   reliability,
   hostile,
   cluster,
+  workers,
   fluentd,
   start,
 };

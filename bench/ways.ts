@@ -17,7 +17,8 @@ const WARM_UP_S = 2;
 /** A way for calls. */
 export interface Way {
   readonly name: string;
-  readonly target: Target;
+  /** Where calls go, on a new connection for each measurement; or a connection that stands. */
+  readonly target: Target | Caller;
   /** Whose CPU time is measured. */
   readonly program?: Pick<Program, "usage">;
 }
@@ -67,7 +68,8 @@ export async function measureWays(
 }
 
 async function measure({ target, program }: Way, seconds: number): Promise<Figures> {
-  const caller = await Caller.connect(target);
+  const isOwn = !(target instanceof Caller);
+  const caller = isOwn ? await Caller.connect(target) : target;
   try {
     const [serial, serialCpuUs] = await withCpu(
       program,
@@ -93,8 +95,10 @@ async function measure({ target, program }: Way, seconds: number): Promise<Figur
       },
     };
   } finally {
-    caller.close();
-    await caller.peer.ended;
+    if (isOwn) {
+      caller.close();
+      await caller.peer.ended;
+    }
   }
 }
 

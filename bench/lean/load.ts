@@ -180,17 +180,29 @@ class Sink implements StreamEvents {
 
 const delay = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
+function unaryMessage(): Uint8Array {
+  const data = new Uint8Array(UNARY_BYTES);
+  return frameMessage(encodeMessage(root.lookupType("echo.v1.EchoRequest"), { data }));
+}
+
+/** Makes a number of calls, one after the other. */
+export async function makeCalls(caller: Caller, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    const slot = new Slot(caller, unaryMessage());
+    slot.next();
+    slot.stop();
+    await slot.done;
+  }
+}
+
 /** Makes calls for `seconds`: `inFlight` at a time, spread over the callers. */
 export async function loadCalls(
   callers: readonly Caller[],
   { inFlight, seconds }: { readonly inFlight: number; readonly seconds: number },
 ): Promise<CallFigures> {
-  const message = frameMessage(
-    encodeMessage(root.lookupType("echo.v1.EchoRequest"), { data: new Uint8Array(UNARY_BYTES) }),
-  );
   const slots = Array.from(
     { length: inFlight },
-    (_, i) => new Slot(callers[i % callers.length]!, message),
+    (_, i) => new Slot(callers[i % callers.length]!, unaryMessage()),
   );
   const start = performance.now();
   for (const slot of slots) slot.next();
