@@ -66,8 +66,8 @@ export interface JointTask {
   readonly admissionsPerSecond: number;
   /** Who was known at the start; `undefined` where nothing is remembered. */
   readonly departures: readonly Departure[] | undefined;
-  /** What all workers sign vouchers with where there is no state folder. */
-  readonly voucherKeys: VoucherKeys;
+  /** What all workers sign vouchers with; `undefined` where the state folder has the keys. */
+  readonly voucherKeys: VoucherKeys | undefined;
 }
 
 /** One worker's part. */
@@ -82,7 +82,7 @@ export class Joint {
   readonly log: JointLog;
   readonly admission: AdmissionRate;
   readonly known: ServerMemory | undefined;
-  readonly voucherKeys: () => VoucherKeys;
+  readonly voucherKeys: (() => VoucherKeys) | undefined;
   /** To be told once a second of its links to the others. */
   readonly tellLinks: (usage: PeerUsage | undefined) => void;
   readonly #memory: JointMemory;
@@ -108,7 +108,8 @@ export class Joint {
     this.watchers = this.#places("watchers", MAX_ACTIVITY_WATCHERS);
     this.log = { refusedLines: this.#tally("refusedLines") };
     this.admission = { perSecond, retryAfterS: (who) => remote.ask("retryAfterS", who) };
-    this.voucherKeys = () => task.voucherKeys;
+    const { voucherKeys } = task;
+    this.voucherKeys = voucherKeys && (() => voucherKeys);
     const links = new JointLinks(memory.links, workers);
     this.tellLinks = (usage) => usage && links.tell(number, usage);
     this.known = departures && new PostedServers(remote, departures);

@@ -73,7 +73,7 @@ export class JointHost implements AsyncDisposable {
       hasAudit: this.#chain !== undefined,
       admissionsPerSecond: perSecond,
       departures: this.#known?.departures,
-      voucherKeys: newVoucherKeys(),
+      voucherKeys: stateDir === undefined ? newVoucherKeys() : undefined,
     };
     this.#timer = setInterval(() => this.#known?.flush(), FLUSH_MS);
   }

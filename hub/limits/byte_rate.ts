@@ -34,6 +34,8 @@ export interface Bucket {
   charge(bytes: number): void;
   /** What is in it now; negative if it owes. */
   readonly tokens: number;
+  /** After how long to look again for those who wait. */
+  refillMs(): number;
 }
 
 export interface BucketOptions {
@@ -69,6 +71,10 @@ class SoleBucket implements Bucket {
     this.#tokens -= bytes;
   }
 
+  refillMs(): number {
+    return REFILL_MS;
+  }
+
   get tokens(): number {
     const now = this.#now();
     const grown = this.#tokens + (now - this.#filledMs) * this.#perSecond / 1_000;
@@ -84,7 +90,7 @@ export class ByteRate {
   readonly #burst: number;
   readonly #bucket: Bucket;
   readonly #waiting = new Set<Taker>();
-  #timer: ReturnType<typeof setInterval> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
   /** Tokens that were given, ever. */
   #given = 0;
@@ -112,7 +118,7 @@ export class ByteRate {
   /** Has `taker` called when there are tokens. */
   wait(taker: Taker): void {
     this.#waiting.add(taker);
-    this.#timer ??= setInterval(() => this.#serve(), REFILL_MS);
+    this.#timer ??= setTimeout(() => this.#refill(), this.#bucket.refillMs());
   }
 
   /** Books bytes that were moved without having been asked for. Negative: tokens that come back. */
@@ -141,6 +147,14 @@ export class ByteRate {
     this.#serve();
   }
 
+  #refill(): void {
+    this.#timer = undefined;
+    this.#serve();
+    if (this.#waiting.size > 0) {
+      this.#timer ??= setTimeout(() => this.#refill(), this.#bucket.refillMs());
+    }
+  }
+
   /** Each in turn, round after round, until nothing is left or nobody wants more. */
   #serve(): void {
     for (let served = true; served && this.#waiting.size > 0;) {
@@ -161,7 +175,7 @@ export class ByteRate {
       served = this.#given > before;
     }
     if (this.#waiting.size > 0) return;
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 }

@@ -4,10 +4,14 @@
  *
  *     tokens = burst − (fullAt − now) · perSecond
  *
+ * Each worker looks for those who wait there, and who looks takes all that has come in. So each look
+ * comes after a random time: if all came after the same one, the worker that looks first would be the
+ * first one each time, and the others would find nothing.
+ *
  * @module
  */
 import type { SharedTally } from "../../shared/memory/shared_tally.ts";
-import type { Bucket, BucketOptions } from "./byte_rate.ts";
+import { type Bucket, type BucketOptions, REFILL_MS } from "./byte_rate.ts";
 
 /** See the module. */
 export class JointBucket implements Bucket {
@@ -55,6 +59,10 @@ export class JointBucket implements Bucket {
       // Full: the same as if it were not there.
       return next <= now ? 0 : next;
     });
+  }
+
+  refillMs(): number {
+    return REFILL_MS * (0.5 + Math.random());
   }
 
   get tokens(): number {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { STREAM_BYTES } from "../peer/receive_budget.ts";
-import { ByteRate } from "./byte_rate.ts";
+import { ByteRate, type Taker } from "./byte_rate.ts";
 import { JointBucket } from "./joint_bucket.ts";
 import { JointUse, jointUseMemory } from "./joint_use.ts";
 import { type CallPlace, Limits, type LimitsOptions, MAX_OWN_CALLS } from "./limits.ts";
@@ -120,6 +120,35 @@ Deno.test("ByteRates of two workers take from one bucket", () => {
   one.charge(-RATE);
   assert.equal(tally.size, 0, "a full bucket takes no memory");
   assert.equal(other.debtMs, 0);
+});
+
+Deno.test("ByteRates of two workers give each of them a part of what comes in", async () => {
+  const LOOKS = 60;
+  const tally = new SharedTally(tallyMemory(4));
+  const rates = [1, 2].map(() =>
+    new ByteRate(1 << 20, (options) => new JointBucket(tally, "ada", options))
+  );
+  const got = [0, 0];
+  let looks = 0;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  for (const [at, rate] of rates.entries()) {
+    // One stream that never has enough.
+    const taker: Taker = {
+      onTokens() {
+        if (looks === LOOKS) return;
+        const taken = rate.take(1 << 30, taker);
+        got[at]! += taken;
+        if (taken > 0 && ++looks === LOOKS) resolve();
+        rate.wait(taker);
+      },
+    };
+    rate.wait(taker);
+  }
+  await promise;
+  for (const rate of rates) rate.close();
+  // Even by chance: less than a fifth has one of them once in a million times.
+  const [one = 0, other = 0] = got;
+  assert.ok(Math.min(one, other) > (one + other) / 5, got.join(" and "));
 });
 
 Deno.test("two threads together let an operator make exactly as many calls as it may", async () => {
