@@ -469,9 +469,8 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
     this.#sweeper.sweep(session);
     if (performance.now() < this.#forgetMs) return;
     this.#forgetMs = performance.now() + FORGET_MS;
-    this.#sweeper.forget(session, Date.now()).then(
-      (hasMore) => hasMore && (this.#forgetMs = performance.now()),
-      (error) => this.#log.debug("Names could not be forgotten: {error}", { error }),
+    this.#sweeper.forget(session, Date.now()).catch((error) =>
+      this.#log.debug("Names could not be forgotten: {error}", { error })
     );
   }
 

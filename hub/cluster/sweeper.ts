@@ -17,7 +17,7 @@ import type { ClusterKeys } from "./keys.ts";
 import type { Membership } from "./membership.ts";
 import { encodeRecord, type LeftRecord } from "./records.ts";
 
-/** Places in one slice. */
+/** Places or names in one slice. */
 const SLICE = 1_000;
 /** Between two slices. */
 const PAUSE_MS = 100;
@@ -27,8 +27,6 @@ const BATCH = 60;
 export const NAME_KEPT_MS = 30 * 24 * 60 * 60 * 1000;
 /** Names that are away and are remembered; beyond, those that went first are forgotten. */
 export const MAX_NAMES_AWAY = 100_000;
-/** Names that are forgotten in one turn. */
-const MAX_FORGOTTEN = 1_000;
 
 export interface SweeperOptions {
   readonly engine: Engine;
@@ -37,6 +35,8 @@ export interface SweeperOptions {
   readonly signal: AbortSignal;
   /** @default MAX_NAMES_AWAY */
   readonly maxNamesAway?: number;
+  /** Names that are forgotten before others have their turn. @default SLICE */
+  readonly slice?: number;
 }
 
 /** Cleans up for the whole cluster. */
@@ -59,13 +59,12 @@ export class Sweeper {
   }
 
   /**
-   * Forgets names that have been away for long, to be called once an hour or so.
-   *
-   * @returns Whether there may be more of them.
+   * Forgets names that have been away for long, to be called once an hour or so. It looks at all names
+   * once, which takes half a second where there are half a million.
    */
-  async forget(own: string, nowMs: number): Promise<boolean> {
+  async forget(own: string, nowMs: number): Promise<void> {
     const { membership, maxNamesAway = MAX_NAMES_AWAY } = this.#options;
-    if (!this.#isTurnOf(own)) return false;
+    if (!this.#isTurnOf(own)) return;
     const away: { readonly name: ServerName; readonly revision: number; readonly atMs: number }[] =
       [];
     const untold: ServerName[] = [];
@@ -74,13 +73,22 @@ export class Sweeper {
       else if (this.#isNowhere(name)) untold.push(name);
     }
     // Their places went without a word, so nobody knows since when.
-    await this.#depart(untold.slice(0, MAX_FORGOTTEN), nowMs);
+    await this.#inSlices(untold, (names) => this.#depart(names, nowMs));
     const surplus = away.length - maxNamesAway;
-    const due = away
-      .sort((a, b) => a.atMs - b.atMs)
-      .filter(({ atMs }, i) => i < surplus || nowMs - atMs >= NAME_KEPT_MS);
-    await this.#forgetAll(due.slice(0, MAX_FORGOTTEN));
-    return Math.max(due.length, untold.length) > MAX_FORGOTTEN;
+    if (surplus > 0) away.sort((a, b) => a.atMs - b.atMs);
+    const due = away.filter(({ atMs }, i) => i < surplus || nowMs - atMs >= NAME_KEPT_MS);
+    await this.#inSlices(due, (names) => this.#forgetAll(names));
+  }
+
+  async #inSlices<T>(
+    all: readonly T[],
+    work: (slice: readonly T[]) => Promise<void>,
+  ): Promise<void> {
+    const { slice = SLICE, signal } = this.#options;
+    for (let from = 0; from < all.length; from += slice) {
+      if (from > 0) await delay(PAUSE_MS, { signal });
+      await work(all.slice(from, from + slice));
+    }
   }
 
   #isTurnOf(own: string): boolean {
