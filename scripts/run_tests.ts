@@ -10,7 +10,7 @@ import { count } from "../shared/cli/parse_count.ts";
 import { PROGRAMS } from "./build/programs.ts";
 import { runScript } from "./script.ts";
 import { UsageError } from "../shared/cli/usage_error.ts";
-import { bundlePrograms } from "./run_tests/bundles.ts";
+import { bundleHelpers, bundlePrograms } from "./run_tests/bundles.ts";
 import { keepCompiledFiles, sharedFolder } from "./run_tests/compiled_files.ts";
 import {
   batchesOf,
@@ -123,8 +123,9 @@ async function run({ args, options: values }: Context<typeof options>): Promise<
   if (files.length === 0) throw new UsageError("There is no such test");
   const shared = await sharedFolder(cleanup);
   Object.assign(env, await keepCompiledFiles(shared));
-  if (values.programs === undefined && files.some(mayStartPrograms)) {
-    Object.assign(env, await bundlesOrNone(shared));
+  if (files.some(mayStartPrograms)) {
+    const make = values.programs === undefined ? bundlePrograms : bundleHelpers;
+    Object.assign(env, await bundlesOrNone(make(shared)));
   }
   if (values.junit !== undefined) await Deno.mkdir(values.junit, { recursive: true });
   return await new Runner({ jobs: values.jobs, env, filter: values.filter, junit: values.junit })
@@ -132,9 +133,11 @@ async function run({ args, options: values }: Context<typeof options>): Promise<
 }
 
 /** Without the network and never having had it, tests take longer and say the same. */
-async function bundlesOrNone(dir: string): Promise<Record<string, string>> {
-  return await bundlePrograms(dir).catch((error) => {
-    console.warn(`Tests start the programs from their sources: ${error.message}`);
+async function bundlesOrNone(
+  bundles: Promise<Record<string, string>>,
+): Promise<Record<string, string>> {
+  return await bundles.catch((error) => {
+    console.warn(`Tests start programs from their sources: ${error.message}`);
     return {};
   });
 }

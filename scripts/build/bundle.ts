@@ -9,7 +9,7 @@ import type { ProgramSource } from "./programs.ts";
 import { deno } from "./tool.ts";
 
 /** Some seconds of a processor; where four files of tests run as well, minutes have been seen. */
-const BUNDLE_TIMEOUT_MS = 10 * 60_000;
+export const BUNDLE_TIMEOUT_MS = 10 * 60_000;
 
 /**
  * Bundles the program's entry.
@@ -38,7 +38,7 @@ export async function bundle(program: ProgramSource, root: string): Promise<Uint
  * Only comments have other characters, strings have escapes already. With a single one V8 keeps two
  * bytes for each character of the program, and Deno makes a copy to get there.
  */
-function inAscii(code: string): string {
+export function inAscii(code: string): string {
   return code.replace(
     /[^\0-\x7f]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,

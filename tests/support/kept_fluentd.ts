@@ -24,6 +24,8 @@ import { until } from "./until.ts";
 
 /** The variable of its environment that configs of tests use. */
 export const VARIABLE = "GHUB_TEST_VALUE";
+/** The Fluentd service as a program of its own. */
+const HOST = "tests/support/fluentd_host.ts";
 /** State of a listening socket in `/proc/net/tcp` (`TCP_LISTEN`). */
 const LISTENING = "0A";
 
@@ -182,7 +184,7 @@ export async function serve(
   name: string,
   options: Omit<FluentdOptions, "stateDir">,
 ): Promise<FluentdClient> {
-  const [deno, ...words] = commandLine(source("tests/support/fluentd_host.ts"));
+  const [deno, ...words] = commandLine(source(HOST));
   const { DENO_DIR } = cleanEnv();
   const socket = `/run/${name}.sock`;
   const json = JSON.stringify({ ...options, stateDir: `/var/lib/${name}` });
@@ -202,7 +204,8 @@ export async function serve(
 export function foldersOfHost(): string[] {
   const { DENO_DIR = "" } = cleanEnv();
   const disk = Deno.statSync("/").dev;
-  const folders = [REPOSITORY, DENO_DIR, dirname(Deno.execPath())];
+  const program = source(HOST).at(-1)!;
+  const folders = [REPOSITORY, DENO_DIR, dirname(Deno.execPath()), dirname(program)];
   return folders.filter((folder) =>
     /^\/(tmp|run|dev|var\/log)\//.test(folder) || Deno.statSync(folder).dev !== disk
   );

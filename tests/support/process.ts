@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PATIENCE_MS, until, within } from "./until.ts";
 
@@ -93,7 +95,10 @@ const PROGRAMS = Deno.env.get("GHUB_PROGRAMS");
 export const WORKERS: string | undefined = Deno.env.get("GHUB_TEST_WORKERS");
 /** Flags of a hub with `--cluster`: that cannot go together with workers, which are a cluster already. */
 export const ONE_WORKER: readonly string[] = ["--workers", "1"];
-/** A folder of the programs' bundles, which the runner of the tests makes: they start sooner. */
+/**
+ * A folder of bundles, which the runner of the tests makes: of the programs and of helpers in this
+ * folder. They start sooner.
+ */
 const BUNDLES = Deno.env.get("GHUB_BUNDLES");
 const EXECUTABLES: Readonly<Record<string, string>> = {
   "hub/main.ts": "ghub",
@@ -114,12 +119,16 @@ export function source(
 ): string[] {
   const executable = EXECUTABLES[file];
   if (PROGRAMS !== undefined && executable !== undefined) return [`${PROGRAMS}/${executable}`];
-  if (BUNDLES !== undefined && executable !== undefined) {
-    // No deno.json is near it.
-    return ["run", "--quiet", ...flags, "--no-lock", `${BUNDLES}/${executable}.js`];
-  }
+  const bundle = bundleOf(executable ?? basename(file, ".ts"));
+  // No deno.json is near it.
+  if (bundle !== undefined) return ["run", "--quiet", ...flags, "--no-lock", bundle];
   // Named, for a program that runs in another folder.
   return ["run", "--quiet", ...flags, `--config=${REPOSITORY}deno.json`, `${REPOSITORY}${file}`];
+}
+
+function bundleOf(name: string): string | undefined {
+  const path = `${BUNDLES}/${name}.js`;
+  return BUNDLES !== undefined && existsSync(path) ? path : undefined;
 }
 
 /**
