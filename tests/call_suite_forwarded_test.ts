@@ -5,6 +5,7 @@
 import { LinkedHubs } from "../hub/testing/linked_hubs.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
 import { callSuite } from "./call_suite.ts";
+import { pathWithoutFluentd } from "./support/fluentd.ts";
 import { plainPath } from "./support/path.ts";
 import { Process, source } from "./support/process.ts";
 import { connectPath, handshakePath } from "./support/raw_path.ts";
@@ -22,7 +23,7 @@ async function begin(hubs: LinkedHubs<"a" | "b">, args: readonly string[] = []) 
       ...source("tests/support/echo_gserver.ts"),
       ...["serve", "edge-1", "--hub-uri", uri, "--state-dir", `${dir}/edge-1`],
       ...["--expose", `echo=${address}`, ...args],
-    ], { env: { HOME: dir } }),
+    ], { env: { HOME: dir, ...pathWithoutFluentd() } }),
   );
   for (let missing = 2; missing > 0; missing--) await server.line(/^gserver ready server=/);
   for (const name of ["edge-1", "edge-1/echo"]) hubs.put(name, "b");

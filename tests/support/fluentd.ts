@@ -3,7 +3,21 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
+
+/**
+ * For a gserver of which a test does not need the Fluentd of this machine: a PATH on which there is none.
+ * It would ask each plugin of the config that it makes which of its parameters are secret: a second of a
+ * processor and more at each start. Its Fluentd service is there all the same, and says STOPPED.
+ */
+export function pathWithoutFluentd(): Record<"PATH", string> {
+  const has = (dir: string, name: string) => existsSync(join(dir, name));
+  const dirs = (Deno.env.get("PATH") ?? "").split(delimiter);
+  // Where fluentd is among the system's own commands, it stays.
+  const kept = dirs.filter((dir) => !has(dir, "fluentd") || has(dir, "sh"));
+  return { PATH: kept.join(delimiter) };
+}
 
 /** With this set to 1, a machine without fluentd fails the tests that need it. */
 const REQUIRE = "GHUB_REQUIRE_FLUENTD";

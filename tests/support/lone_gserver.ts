@@ -4,6 +4,7 @@
  * @module
  */
 import type { HubTunnel, TestHub } from "../../server/testing/hub.ts";
+import { pathWithoutFluentd } from "./fluentd.ts";
 import { Process, source } from "./process.ts";
 
 /** It has said that it is ready, at the end of this tunnel. Disposing ends it. */
@@ -25,7 +26,7 @@ export async function startGserver(
       ...source("server/main.ts"),
       ...["serve", "edge-1", "--hub-uri", hub.uri.href, "--state-dir", dir, "--proxy", "direct"],
       ...args,
-    ], { env: { HOME: dir } }),
+    ], { env: { HOME: dir, ...pathWithoutFluentd() } }),
   );
   const tunnel = await hub.tunnel();
   await server.line(/^gserver ready server=edge-1 /);

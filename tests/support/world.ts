@@ -11,6 +11,7 @@
 import type net from "node:net";
 import { generateCertificate } from "../../shared/tls/generate.ts";
 import { freePort } from "./free_port.ts";
+import { pathWithoutFluentd } from "./fluentd.ts";
 import { dialTcp, type Path, plainPath } from "./path.ts";
 import { Process, type ProcessOptions, source } from "./process.ts";
 
@@ -31,7 +32,7 @@ export interface ServerSpec {
   readonly stateDir?: string;
   /** Local gRPC servers that it exposes: name → host:port. */
   readonly expose?: Readonly<Record<string, string>>;
-  /** Further arguments of `gserver serve`. */
+  /** Further arguments of `gserver serve`. Without one of Fluentd, it finds none on its PATH. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -190,7 +191,7 @@ export class World implements AsyncDisposable {
       ...(this.#options.tls ? ["--tls-ca-cert-file", this.caCertFile] : []),
       ...Object.entries(expose).flatMap(([upstream, to]) => ["--expose", `${upstream}=${to}`]),
       ...args,
-    ], { env });
+    ], { env: { ...(controlsFluentd(args) ? {} : pathWithoutFluentd()), ...env } });
     this.#servers.set(name, server);
     return server;
   }
@@ -275,6 +276,10 @@ export function ownLoopback(): string {
   } catch {
     return "127.0.0.1"; // Here it is the only one.
   }
+}
+
+function controlsFluentd(args: readonly string[]): boolean {
+  return args.some((arg) => arg.startsWith("--fluentd-"));
 }
 
 function toSpec(spec: string | ServerSpec): ServerSpec {
