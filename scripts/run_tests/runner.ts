@@ -4,12 +4,18 @@
  *     [ 34/247] ok      12 passed, 1 ignored   3.2 s  tests/raw_test.ts
  *     [ 54/247] ok     312 passed   8.1 s  shared/grpc/call_test.ts and 19 more
  *
+ * At the end it names what has cost most, in seconds of a processor:
+ *
+ *     1204.2 s of a processor in all, and most of it:
+ *        93.1 s  tests/call_suite_test.ts
+ *
  * What a file wrote is shown if one of its tests failed, or was skipped for a reason.
  *
  * @module
  */
 import { pathToFileURL } from "node:url";
 import { type Batch, isTest } from "./files.ts";
+import { ProcessorTime } from "./processor_time.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 /** No file takes a third of it on a machine with other work. */
@@ -36,6 +42,9 @@ export interface RunnerOptions {
   readonly print?: (line: string) => void;
 }
 
+/** How many are named as the most expensive. */
+const MOST_EXPENSIVE = 10;
+
 /** What became of the tests of a process. */
 interface Counts {
   readonly passed: number;
@@ -56,6 +65,8 @@ export class Runner {
   readonly #print: (line: string) => void;
   readonly #startMs = performance.now();
   readonly #failed: string[] = [];
+  /** Seconds of a processor, by the name of a process. */
+  readonly #costs = new Map<string, number>();
   #total: Counts = { passed: 0, failed: 0, ignored: 0 };
   #files = 0;
   #done = 0;
@@ -77,6 +88,7 @@ export class Runner {
       for (let next = left.shift(); next !== undefined; next = left.shift()) await this.#one(next);
     }));
     for (const batch of batches.filter(({ alone }) => alone)) await this.#one(batch);
+    this.#tellCosts();
     const { passed, failed, ignored } = this.#total;
     for (const name of this.#failed) this.#print(`FAILED: ${name}`);
     const skipped = ignored > 0 ? `, ${ignored} skipped` : "";
@@ -108,6 +120,16 @@ export class Runner {
     }
     if (aborted) result = await this.#test(paths, signal);
     this.#tell(paths, { result, signal, tookMs: performance.now() - startMs });
+  }
+
+  #tellCosts(): void {
+    const costs = [...this.#costs].toSorted(([, a], [, b]) => b - a);
+    if (costs.length === 0) return;
+    const all = costs.reduce((sum, [, cost]) => sum + cost, 0);
+    this.#print(`${all.toFixed(1)} s of a processor in all, and most of it:`);
+    for (const [name, cost] of costs.slice(0, MOST_EXPENSIVE)) {
+      this.#print(`${cost.toFixed(1).padStart(9)} s  ${name}`);
+    }
   }
 
   /** Counts a result, and prints it. */
@@ -169,7 +191,12 @@ export class Runner {
       stderr: "piped",
       signal,
     }).spawn();
+    using used = new ProcessorTime(child.pid);
     const { success, code, stdout, stderr } = await child.output();
+    const name = nameOf(paths);
+    if (used.seconds !== undefined) {
+      this.#costs.set(name, (this.#costs.get(name) ?? 0) + used.seconds);
+    }
     const decoder = new TextDecoder();
     return { success, code, text: decoder.decode(stdout) + decoder.decode(stderr) };
   }
