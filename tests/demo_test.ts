@@ -16,10 +16,18 @@ async function processesWith(text: string): Promise<string[]> {
   return new TextDecoder().decode(stdout).split("\n").filter((line) => line.includes(`${text}/`));
 }
 
-async function play(args: readonly string[]): Promise<string> {
+/** Where the runner has made bundles, the demo starts its programs from them. */
+function fromBundles(): Record<string, string> {
+  const folder = Deno.env.get("GHUB_BUNDLES");
+  return folder === undefined ? {} : { GHUB_BUNDLES: folder };
+}
+
+/** @param more Set beside its environment. By itself it starts its programs from their sources. */
+async function play(args: readonly string[], more: Record<string, string> = {}): Promise<string> {
   const tmp = await Deno.makeTempDir();
   try {
-    const demo = Process.deno("demo", [...DEMO, ...args], { env: { TMPDIR: tmp, NO_COLOR: "1" } });
+    const env = { TMPDIR: tmp, NO_COLOR: "1", ...more };
+    const demo = Process.deno("demo", [...DEMO, ...args], { env });
     const exit = await demo.exit;
     const output = demo.lines.join("\n");
     assert.deepEqual(exit, { code: 0, signal: null }, `${output}\n${demo.stderr}`);
@@ -40,11 +48,11 @@ Deno.test("the demo shows each format and true outcomes, and leaves nothing behi
 });
 
 Deno.test("the demo says so when a stand-in takes Fluentd's place", async () => {
-  assert.match(await play(["--stand-in"]), /stand-in/);
+  assert.match(await play(["--stand-in"], fromBundles()), /stand-in/);
 });
 
 Deno.test("the demo of three hubs: one dies, one drains, the call goes through", async () => {
-  const output = await play(["--hubs", "3"]);
+  const output = await play(["--hubs", "3"], fromBundles());
   for (
     const sign of [
       "one server, with tunnels at 2 hubs",
@@ -63,7 +71,7 @@ Deno.test("the demo cleans up when it is stopped half-way, and says so by its ex
     await t.step(signal, async () => {
       const tmp = await Deno.makeTempDir();
       try {
-        const env = { TMPDIR: tmp, NO_COLOR: "1" };
+        const env = { TMPDIR: tmp, NO_COLOR: "1", ...fromBundles() };
         const demo = Process.deno("demo", [...DEMO, "--stand-in"], { env });
         await demo.line(/NOCHANGE/); // now Fluentd's stand-in runs
         demo.signal(signal);
