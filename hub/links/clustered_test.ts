@@ -111,6 +111,35 @@ Deno.test("H16: a call that an old view sends to the wrong hub is the last one: 
   assert.deepEqual(a.cluster?.placesOf("edge-1").map(({ hub }) => hub.name), ["c"]);
 });
 
+Deno.test("a call waits where its server registers, if the other hub has heard of that first", async () => {
+  await using engine = new MemoryEngine();
+  const slow = new GivenEngine(engine);
+  await using a = await member("a", new GivenEngine(engine));
+  await using b = await member("b", slow);
+  await using other = await dialTunnel(b.tunnelAddress, "edge-0");
+  await using caller = await dialCalls(a.callAddress);
+  await answers(caller, other, "edge-0");
+  const told = Promise.withResolvers<void>();
+  slow.holdAnswer = told.promise;
+  const waiting = caller.recorder.request(to("edge-1"), true);
+  caller.flush();
+  const dialled = dialTunnel(b.tunnelAddress, "edge-1");
+  await until("its place", () => a.cluster?.placesOf("edge-1").length === 1);
+  // It is sent on at once, and this one behind it on the same link: so both have come to the other hub.
+  await answers(caller, other, "edge-0");
+  told.resolve();
+  await using server = await dialled;
+  const opened = await server.heard(/^open \d+ .*Echo/);
+  const stream = server.recorder.streams.get(Number(opened.split(" ")[1]))!;
+  server.recorder.connection.headers(stream, ANSWER, false);
+  server.recorder.connection.headers(stream, trailers(), true);
+  server.flush();
+  assert.match(
+    await caller.heard(new RegExp(`^headers ${waiting.id} .*grpc-status`)),
+    /grpc-status=0/,
+  );
+});
+
 Deno.test("H17: a call to a server of a hub that died is told that the server is away, and since when", async () => {
   await using engine = new MemoryEngine();
   const [times, dead] = [{ ttlMs: 2_000, renewMs: 200 }, new GivenEngine(engine)];

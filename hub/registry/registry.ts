@@ -11,6 +11,7 @@ import { getLogger } from "@logtape/logtape";
 import { RENEWAL_WAIT_MS } from "../../shared/registration/renewing.ts";
 import { isWithinShare, type Places } from "../../shared/async/fair_share.ts";
 import type { SharedTally } from "../../shared/memory/shared_tally.ts";
+import { Arrivals } from "./arrivals.ts";
 import { FlapRule } from "./flap_rule.ts";
 import { NamesAway } from "./names_away.ts";
 import type { Refusal } from "./refusal.ts";
@@ -111,6 +112,8 @@ const NOTHING: Disposable = { [Symbol.dispose]() {} };
  * - Nothing here waits for a peer.
  */
 export class Registry<T extends Tunnel = Tunnel> {
+  /** Names that a handshake claims now. */
+  readonly arrivals: Arrivals = new Arrivals();
   readonly #entries = new Map<ServerName, Entry<T>>();
   /** Names without a tunnel. */
   readonly #idle: NamesAway;

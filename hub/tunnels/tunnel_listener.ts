@@ -177,6 +177,8 @@ export class TunnelListener {
       const { vouchers, claims } = this.#context;
       const id = this.#context.nextId();
       const claimed = claims.claim(info, { tunnel: id, owner });
+      // Other hubs may know of this place before we do.
+      using _arrival = claimed instanceof Promise ? registry.arrivals.begin(name) : undefined;
       // Alone it is there at once: see above.
       const claim = claimed instanceof Promise ? await claimed : claimed;
       if ("status" in claim) {

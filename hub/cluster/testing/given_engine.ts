@@ -20,7 +20,9 @@ export class GivenEngine implements Engine {
   isFull = false;
   /** Commits wait for this. */
   hold: Promise<void> | undefined;
-  /** How many do. */
+  /** Answers to commits wait for this: the watch may tell before. */
+  holdAnswer: Promise<void> | undefined;
+  /** How many commits wait. */
   held = 0;
   /** How many there were. */
   committed = 0;
@@ -61,7 +63,9 @@ export class GivenEngine implements Engine {
     await this.hold;
     this.held--;
     this.committed++;
-    return await this.#engine.commit(txn);
+    const answer = await this.#engine.commit(txn);
+    await this.holdAnswer;
+    return answer;
   }
 
   async read(prefix: string, options?: EngineReadOptions) {
