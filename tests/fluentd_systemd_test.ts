@@ -77,7 +77,10 @@ async function call(
   method: string,
   ...args: string[]
 ): Promise<Answer> {
-  const words = ["fluentd", method, name, "-n", "-o", "json", "--timeout", "200s", ...args];
+  const times = ["--timeout", "220s", "--connect-timeout", "100s"];
+  // The default of a start is 30 s: a busy machine needs more.
+  const wait = method === "start" ? ["--set", "wait=150s"] : [];
+  const words = ["fluentd", method, name, "-n", "-o", "json", ...times, ...wait, ...args];
   const { code, stdout, stderr } = await machine.run("gclient", ...words);
   const { status } = stdout.startsWith("{") ? JSON.parse(stdout) : {};
   return { code, status, message: stdout + stderr };

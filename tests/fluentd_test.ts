@@ -45,9 +45,9 @@ function lives(pid: string | undefined): boolean {
 }
 
 const REQUEST = {
-  json: '{"wait": "60s", "reason": "test"}',
-  xml: "<?xml version='1.0'?><StartRequest><wait>60s</wait><reason>test</reason></StartRequest>",
-  yaml: "wait: 60s\nreason: test\n",
+  json: '{"wait": "150s", "reason": "test"}',
+  xml: "<?xml version='1.0'?><StartRequest><wait>150s</wait><reason>test</reason></StartRequest>",
+  yaml: "wait: 150s\nreason: test\n",
 };
 
 Deno.test({

@@ -230,6 +230,9 @@ export interface RunOptions {
   readonly answer?: (question: string) => string | undefined;
 }
 
+/** The default of five seconds is short for a process that a busy machine lets stand still. */
+const PATIENT = { GCLIENT_CONNECT_TIMEOUT: "100s" };
+
 /** Runs gclient in this process. Standard input is that of the tests: give `-n` or a request. */
 export async function runClient(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const { env = {}, signal = new AbortController().signal, onOut, terminal = false } = options;
@@ -256,7 +259,7 @@ export async function runClient(args: readonly string[], options: RunOptions = {
     }, false),
     ...(answer !== undefined && { ask: (question: string) => Promise.resolve(answer(question)) }),
   };
-  const code = await runProgram(program, args, { env, io, signal });
+  const code = await runProgram(program, args, { env: { ...PATIENT, ...env }, io, signal });
   return { code, out, err, all };
 }
 

@@ -13,6 +13,7 @@ import type { Login } from "../../client/login/login.ts";
 import { startHub } from "../../hub/hub.ts";
 import type { RunningHub } from "../../hub/hub_options.ts";
 import { OidcProvider, type OidcProviderOptions } from "./oidc_provider.ts";
+import { PATIENT_CLIENT } from "./process.ts";
 import { within } from "./until.ts";
 
 /** Options of {@linkcode LoginWorld.start}. */
@@ -33,7 +34,11 @@ export class LoginWorld implements AsyncDisposable {
     this.provider = init.provider;
     this.hub = init.hub;
     this.dir = init.dir;
-    this.env = { XDG_STATE_HOME: `${init.dir}/state`, XDG_CONFIG_HOME: `${init.dir}/config` };
+    this.env = {
+      ...PATIENT_CLIENT,
+      XDG_STATE_HOME: `${init.dir}/state`,
+      XDG_CONFIG_HOME: `${init.dir}/config`,
+    };
   }
 
   static async start(options: LoginWorldOptions = {}): Promise<LoginWorld> {

@@ -76,9 +76,19 @@ function environment(...kept: RegExp[]): Record<string, string> {
   return { ...Object.fromEntries(entries), DENO_DIR: cacheDir(), NO_COLOR: "1" };
 }
 
+/**
+ * gclient waits nearly as long as a test does for it. By itself it gives ten seconds to most calls, and
+ * five of them to connecting: a busy machine needs more.
+ */
+export const PATIENT_CLIENT = { GCLIENT_TIMEOUT: "220s", GCLIENT_CONNECT_TIMEOUT: "100s" };
+
 /** An environment for our programs: where to find things, and nothing else of this test's own. */
 export function cleanEnv(): Record<string, string> {
-  return { ...environment(KEPT), ...(WORKERS !== undefined && { GHUB_WORKERS: WORKERS }) };
+  return {
+    ...environment(KEPT),
+    ...PATIENT_CLIENT,
+    ...(WORKERS !== undefined && { GHUB_WORKERS: WORKERS }),
+  };
 }
 
 /** An environment for tools that may have to download something, such as `deno bundle`. */
