@@ -5,8 +5,11 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 
-/** Generous, for a loaded machine: only a fact that never comes waits this long. */
-export const PATIENCE_MS = 90_000;
+/**
+ * Generous, for a loaded machine: only a fact that never comes waits this long. At a load of 40 a hub has
+ * needed more than 90 s to start.
+ */
+export const PATIENCE_MS = 240_000;
 /** Between the first looks at something that cannot tell by itself that it has changed. */
 const MIN_PAUSE_MS = 20;
 /** And between looks at what has not come for a while. */
