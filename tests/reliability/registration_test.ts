@@ -11,14 +11,17 @@ import { RawTunnel } from "../support/raw_tunnel.ts";
 import { until } from "../support/until.ts";
 import { World } from "../support/world.ts";
 
+/** Tunnels that say nothing stay, however long the machine takes. */
+const PATIENT = ["--ping-interval", "1m", "--dead-after", "10m"];
+
 Deno.test("row 2, a stale registration does not keep its rightful owner out", async () => {
-  await using world = await World.start({ servers: [] });
+  await using world = await World.start({ servers: [], hubArgs: PATIENT });
   const { host } = new URL(world.tunnelUri);
   await using link = await FaultyLink.to(host);
   using stale = await RawTunnel.open(`ws://${link.address}/ws`, { name: "edge-1" });
   assert.equal(stale.status, 101);
   link.blackHole("up", "down");
-  // The default dead-after is 15 s: the hub still believes in the old tunnel.
+  // The hub still believes in the old tunnel.
   const before = await untilState(world, "edge-1", "ONLINE");
   await world.startServer("edge-1");
   await reached(world, "edge-1");
@@ -63,7 +66,7 @@ Deno.test("row 4, nobody waits for an old session that never closes", async () =
 });
 
 Deno.test("row 5, two machines of one name: reported, and the third turn is refused", async () => {
-  await using world = await World.start({ servers: [] });
+  await using world = await World.start({ servers: [], hubArgs: PATIENT });
   const [a, b] = [crypto.randomUUID(), crypto.randomUUID()];
   const tunnels: RawTunnel[] = [];
   const open = async (instance: string) => {
