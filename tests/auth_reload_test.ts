@@ -44,9 +44,10 @@ function call(
 async function held(world: AuthWorld, options: Parameters<typeof call>[1]) {
   const before = world.seen.length;
   const answer = call(world, { ...options, hold: true });
-  await until("the call to arrive", () => world.seen.length > before);
   let ended = false;
   void answer.then(() => ended = true);
+  await until("the call to arrive", () => ended || world.seen.length > before);
+  assert.ok(world.seen.length > before, "it was refused");
   return { answer, ended: () => ended };
 }
 
@@ -144,12 +145,18 @@ Deno.test("a server whose labels or name are no longer its own is put out", asyn
 
 Deno.test("calls and tunnels end with the JWT that let them in", async () => {
   await using world = await AuthWorld.start({ servers: ["edge-2"] });
-  // Long enough for a slow machine to show them before they end.
-  const expiresInS = 8;
-  const operator = await jwt({ expiresInS });
-  const server = await jwt({ claims: { role: "plant", sub: "ams" }, expiresInS });
-  await using plant = await world.register("plant-ams", { token: server });
-  const ongoing = await held(world, { token: operator, server: "edge-2" });
+  const begin = async (expiresInS: number) => {
+    const operator = await jwt({ expiresInS });
+    const server = await jwt({ claims: { role: "plant", sub: "ams" }, expiresInS });
+    await using stack = new AsyncDisposableStack();
+    const plant = stack.use(await world.register("plant-ams", { token: server }));
+    const ongoing = await held(world, { token: operator, server: "edge-2" });
+    const begun = stack.move();
+    return { plant, ongoing, [Symbol.asyncDispose]: () => begun.disposeAsync() };
+  };
+  // A machine that stands still for eight seconds gets longer ones.
+  await using both = await begin(8).catch(() => begin(60));
+  const { plant, ongoing } = both;
   const { status, message } = await within("the call's end", ongoing.answer);
   assert.equal(status, Status.UNAUTHENTICATED);
   assert.match(message, /The hub no longer lets "soc" in: The JWT has expired/);

@@ -82,6 +82,8 @@ Deno.test({
         ...ONE_WORKER,
         ...["--cluster", `etcd://${etcd.endpoints}/site-1`, "--hub-name", "west"],
         ...["--metrics-listen", "127.0.0.1:0"],
+        // Its server waits for it, however long this machine takes to see that the session has ended.
+        ...["--ping-interval", "1m", "--dead-after", "10m"],
       ],
     });
     const [place] = await until("its place", async () => {

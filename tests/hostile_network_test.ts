@@ -17,6 +17,8 @@ Deno.test("who leaves handshakes open by the hundred keeps no server of another 
   await using world = await World.start({ servers: [] });
   const { host } = new URL(world.tunnelUri);
   const silent: net.Socket[] = [];
+  const opening = new Set<Promise<void>>();
+  let isEnough = false;
   const open = async () => {
     const socket = await dialTcp(host, { localAddress: HOSTILE });
     socket.on("error", () => {}); // It closes.
@@ -24,6 +26,12 @@ Deno.test("who leaves handshakes open by the hundred keeps no server of another 
     // Not even a whole request.
     socket.write("GET /ws HTTP/1.1\r\n");
     silent.push(socket);
+    // The hub cuts it in the end: on a slow machine before the last of the others is there.
+    socket.once("close", () => {
+      if (isEnough) return;
+      const again = open().finally(() => opening.delete(again));
+      opening.add(again);
+    });
   };
   await Promise.all(Array.from({ length: MAX_HANDSHAKES }, open));
   const answerTo = async (name: string, localAddress?: string) => {
@@ -35,5 +43,7 @@ Deno.test("who leaves handshakes open by the hundred keeps no server of another 
   };
   await until("it to be refused", async () => await answerTo("theirs", HOSTILE) === 503);
   assert.equal(await answerTo("ours"), 101);
+  isEnough = true;
+  await Promise.all(opening);
   await Promise.all(silent.map(drop));
 });

@@ -9,7 +9,7 @@ import { Buffer } from "node:buffer";
 import { CallError, HubClient, type HubMethod } from "../client/mod.ts";
 import { type EmbeddedHub, runHub } from "../hub/mod.ts";
 import { type GrpcJsService, serveOnHub, type ServerState } from "../server/mod.ts";
-import { until, within } from "./support/until.ts";
+import { PATIENCE_MS, until, within } from "./support/until.ts";
 
 const PROTO = `syntax = "proto3";
 package acme.v1;
@@ -106,7 +106,7 @@ Deno.test("a program calls a service of others through a hub", async (t) => {
   });
   await within("the server", server.untilServing());
   await using hub = new HubClient({ address: running.callAddress });
-  const edge1 = { server: "edge-1", timeoutMs: 90_000 };
+  const edge1 = { server: "edge-1", timeoutMs: PATIENCE_MS };
   const orders = [{ sku: "a" }, { sku: "b" }];
 
   await t.step("all four kinds, with metadata both ways", async () => {
@@ -152,7 +152,13 @@ Deno.test("a program calls a service of others through a hub", async (t) => {
       ],
     ] as const;
     for (const [what, request, options, status, hop, delivery] of table) {
-      const error = await failureOf(hub.unary(shop["Buy"]!, request, options));
+      const attempt = (more: object = {}) =>
+        failureOf(hub.unary(shop["Buy"]!, request, { ...options, ...more }));
+      let error = await attempt();
+      // On a busy machine the time may be over before the call has left: then it has more.
+      if (status === "DEADLINE_EXCEEDED" && error.delivery === "not-delivered") {
+        error = await attempt({ timeoutMs: 10_000 });
+      }
       assert.equal(error.status, status, what);
       // Whose clock was first, the hub's or ours, is chance.
       if (hop !== undefined) assert.equal(error.hop, hop, what);
@@ -220,7 +226,9 @@ Deno.test("a client and a server outlive their hub, and use the next one", async
     }),
   );
   await within("the server", server.untilServing());
-  const hub = cleanup.use(new HubClient({ address: first.callAddress, connectTimeoutMs: 90_000 }));
+  const hub = cleanup.use(
+    new HubClient({ address: first.callAddress, connectTimeoutMs: PATIENCE_MS }),
+  );
   const buy = (waitForServerMs = 0) =>
     hub.unary(shop["Buy"]!, { sku: "tea" }, { server: "edge-1", waitForServerMs });
   await buy();
@@ -232,7 +240,7 @@ Deno.test("a client and a server outlive their hub, and use the next one", async
   });
   assert.deepEqual([error.status, error.delivery], ["UNAVAILABLE", "not-delivered"]);
   cleanup.use(await start({ tunnel, call }));
-  assert.equal((await buy(90_000)).response.text, "tea");
+  assert.equal((await buy(PATIENCE_MS)).response.text, "tea");
   await within("the server", server.untilServing());
   assert.equal(server.state, "serving");
   assert.ok(states.some(([state, why]) => state === "waiting" && why !== undefined), `${states}`);
@@ -258,7 +266,7 @@ Deno.test("a hub that leaves each connection at once is not dialled again and ag
   const { port } = listener.addr;
   await using hub = new HubClient({ address: `127.0.0.1:${port}` });
   await assert.rejects(
-    hub.unary(shop["Buy"]!, { sku: "tea" }, { timeoutMs: 2_000 }),
+    hub.unary(shop["Buy"]!, { sku: "tea" }, { timeoutMs: PATIENCE_MS }),
     (error: unknown) =>
       error instanceof CallError && error.status === "UNAVAILABLE" &&
       error.delivery === "not-delivered",

@@ -32,7 +32,7 @@ Deno.test({
     const a = stack.use(await member("hub-a", ["edge-1"]));
     const b = stack.use(await member("hub-b", ["edge-2"]));
     for (const [world, server] of [[a, "edge-2"], [b, "edge-1"]] as const) {
-      const metadata = { "x-hub-server": server, "x-hub-wait": "60s" };
+      const metadata = { "x-hub-server": server, "x-hub-wait": "4m" };
       using client = plainPath("forwarded", world.callAddress, metadata).client();
       const { code, trailers } = await client.unary({ data: new Uint8Array(3) });
       assert.deepEqual([code, String(trailers.get("x-hub-hop")[0])], [0, "server"]);

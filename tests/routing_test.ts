@@ -10,7 +10,7 @@ import { Status } from "../shared/grpc/status.ts";
 import { joined, ok, requestId, text, texts } from "./call_suite/expect.ts";
 import { EchoClient, type Headers, type Outcome } from "./support/echo_client.ts";
 import { callOnce, listServers } from "./support/typed_client.ts";
-import { until } from "./support/until.ts";
+import { PATIENCE_MS, until } from "./support/until.ts";
 import { World } from "./support/world.ts";
 
 /** Asserts that exactly one of two servers saw a call. */
@@ -255,12 +255,12 @@ Deno.test("routing tells of servers that are away, and can wait for them", async
 
   await t.step("x-hub-wait carries calls over to the server that comes back", async () => {
     const id = requestId();
-    const timeoutMs = 60_000;
+    const timeoutMs = PATIENCE_MS;
     const unary = client.unary({ data: text("patience") }, {
-      ...to("edge-2", { "x-hub-wait": "1m", "x-echo-id": id }),
+      ...to("edge-2", { "x-hub-wait": "5m", "x-echo-id": id }),
       timeoutMs,
     });
-    const stream = client.bidi(to("edge-2", { "x-hub-wait": "1m" }));
+    const stream = client.bidi(to("edge-2", { "x-hub-wait": "5m" }));
     stream.call.write({ data: text("written before") });
     stream.call.end();
     await world.startServer("edge-2");

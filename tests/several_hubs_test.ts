@@ -116,7 +116,7 @@ function planOf(
     waitForServerMs: 0,
     headers: [{ key: "x-call-id", value: id }],
     deadline: Date.now() + HELD_MS,
-    connectTimeoutMs: 10_000,
+    connectTimeoutMs: HELD_MS,
     signal: new AbortController().signal,
     trace: undefined,
   };

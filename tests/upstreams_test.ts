@@ -31,7 +31,7 @@ async function exposing(address: string, args: readonly string[] = []) {
   const world = await World.start({ servers: [] });
   const edge = await world.startServer({ name: "edge-1", expose: { payments: address }, args });
   using client = new EchoClient(world.callAddress, { metadata: ROUTE });
-  const { code, details } = await client.unary({}, { metadata: { "x-hub-wait": "60s" } });
+  const { code, details } = await client.unary({}, { metadata: { "x-hub-wait": "4m" } });
   assert.equal(code, Status.OK, `${details}\n${edge.stderr}`);
   return { world, edge, [Symbol.asyncDispose]: () => world[Symbol.asyncDispose]() };
 }
@@ -106,7 +106,7 @@ Deno.test({
       ["0"],
     ]);
     await using _second = await startUpstream(first.port);
-    const { code } = await client.unary({}, { metadata: { "x-hub-wait": "60s" } });
+    const { code } = await client.unary({}, { metadata: { "x-hub-wait": "4m" } });
     assert.equal(code, Status.OK);
     assert.equal(complaints(edge).filter((line) => line.includes("Cannot reach")).length, 1);
   },

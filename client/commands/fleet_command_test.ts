@@ -237,7 +237,13 @@ hubTest("--per-target-timeout ends one that does not answer, --timeout all", asy
   const one = await runClient([...STATUS, ...args, "--per-target-timeout", "300ms"]);
   assert.equal(one.code, 4);
   assert.match(one.err, /^\[b\] error: fluentd\.status on b: DEADLINE_EXCEEDED/m);
-  const all = await runClient([...STATUS, ...args, "--timeout", "300ms", "--parallel", "1"]);
+  const within = (ms: number) =>
+    runClient([...STATUS, ...args, "--timeout", `${ms}ms`, "--parallel", "1"]);
+  // On a busy machine the time may be over before the first one has answered: then it has more.
+  let all = await within(300);
+  for (let ms = 1_500; ms < 60_000 && /0 of 3 servers ok/.test(all.err); ms *= 5) {
+    all = await within(ms);
+  }
   assert.equal(all.code, 4);
   assert.match(all.err, /1 of 3 servers ok; 1 failed: b; 1 not tried: c$/m);
 });

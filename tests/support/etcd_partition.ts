@@ -15,7 +15,8 @@ import { Etcd } from "./etcd.ts";
 import { Process } from "./process.ts";
 import { until } from "./until.ts";
 
-const TIMES = { ttlMs: 3_000, renewMs: 500 };
+/** Long for a machine that stands still, short enough to wait for its end. */
+const TIMES = { ttlMs: 10_000, renewMs: 500 };
 const [A, B] = ["a", "b"].map((letter) => letter.repeat(8));
 
 async function nft(rules: string): Promise<void> {
