@@ -57,12 +57,15 @@ export interface PluginSchemasOptions {
   readonly now?: () => number;
   /** @default MAX_KNOWN */
   readonly maxKnown?: number;
+  /** Runs the tool. @default runAsService */
+  readonly run?: typeof runAsService;
 }
 
 /** What is known of plugins. */
 export class PluginSchemas {
   readonly #now: () => number;
   readonly #maxKnown: number;
+  readonly #run: typeof runAsService;
   /** By version, kind and type; what was asked last is last. */
   readonly #answers = new Map<string, Answer>();
   #installation: { readonly launch: string; readonly version: string; readonly untilMs: number } = {
@@ -74,9 +77,10 @@ export class PluginSchemas {
   #silentUntilMs = -Infinity;
 
   constructor(options: PluginSchemasOptions = {}) {
-    const { now = () => performance.now(), maxKnown = MAX_KNOWN } = options;
+    const { now = () => performance.now(), maxKnown = MAX_KNOWN, run = runAsService } = options;
     this.#now = now;
     this.#maxKnown = maxKnown;
+    this.#run = run;
   }
 
   /** What is known now. Never waits. */
@@ -117,7 +121,7 @@ export class PluginSchemas {
       const key = this.#key(plugin);
       const known = this.#answers.get(key);
       signal.throwIfAborted();
-      const schema = await ask(plugin, { launch: service, tool, signal });
+      const schema = await ask(plugin, { launch: service, tool, run: this.#run, signal });
       // What an older answer said is better than nothing.
       this.#keep(key, schema ?? known?.schema, schema === undefined ? RETRY_MS : KEEP_MS);
       learned ||= schema !== undefined;
@@ -201,18 +205,19 @@ async function toolOf(launch: Launch): Promise<string | undefined> {
 interface AskOptions extends WaitOptions {
   readonly launch: Launch;
   readonly tool: string;
+  readonly run: typeof runAsService;
 }
 
 async function ask(
   plugin: PluginName,
-  { launch, tool, signal }: AskOptions,
+  { launch, tool, run, signal }: AskOptions,
 ): Promise<PluginSchema | undefined> {
   const pluginDir = launch.env?.FLUENT_PLUGIN ?? DEFAULT_PLUGIN_DIR;
   const argv = schemaArgv(launch, { ...plugin, tool, pluginDir });
   if (argv === undefined) return undefined;
   try {
     const options = { signal, timeoutMs: ASK_TIMEOUT_MS };
-    const { code, stdout } = await runAsService(launch, argv, options);
+    const { code, stdout } = await run(launch, argv, options);
     return code === 0 ? parsePluginSchema(stdout) : undefined;
   } catch {
     signal.throwIfAborted();

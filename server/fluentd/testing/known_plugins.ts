@@ -1,14 +1,19 @@
 /**
- * What is secret in the plugins of a fluentd, asked once for all services of a test's process: each
- * question starts a Ruby, and a second of a processor for each plugin of each story is most of what
- * the stories would cost. A test of the asking itself gives its service no such thing.
+ * What is secret in the plugins of a fluentd, asked once for all services of a test's process, and by the
+ * runner's folder once for all processes: each question starts a Ruby, and a second of a processor for
+ * each plugin of each story is most of what the stories would cost. A test of the asking itself gives its
+ * service no such thing.
  *
  * @module
  */
 import { untilAborted } from "../../../shared/async/until_aborted.ts";
+import { runAsService } from "../as_service.ts";
 import type { Launch } from "../manager/launch.ts";
 import { type PluginName, PluginSchemas } from "../plugin_schemas.ts";
 import type { WaitOptions } from "../system/run.ts";
+
+/** A folder that all files of a run of `deno task test` share. */
+const SHARED = Deno.env.get("GHUB_BUNDLES");
 
 /** By command: another fluentd has other plugins. */
 const known = new Map<string, KnownPlugins>();
@@ -26,7 +31,7 @@ class KnownPlugins extends PluginSchemas {
   #before = Promise.resolve();
 
   constructor(command: readonly string[]) {
-    super();
+    super({ run: askOnce });
     this.#command = command;
   }
 
@@ -48,4 +53,24 @@ class KnownPlugins extends PluginSchemas {
     // Another service may have asked what this one is told now.
     return true;
   }
+}
+
+/** What the same command line said before, in whichever process; else runs it. */
+const askOnce: typeof runAsService = async (launch, argv, options) => {
+  if (SHARED === undefined) return await runAsService(launch, argv, options);
+  const path = `${SHARED}/asked-${await digest(argv)}.json`;
+  const said = await Deno.readTextFile(path).catch(() => undefined);
+  if (said !== undefined) return JSON.parse(said);
+  const result = await runAsService(launch, argv, options);
+  if (result.code !== 0) return result;
+  // Renamed when all is there: another process may be reading.
+  const draft = await Deno.makeTempFile({ dir: SHARED, prefix: "asked-" });
+  await Deno.writeTextFile(draft, JSON.stringify(result));
+  await Deno.rename(draft, path);
+  return result;
+};
+
+async function digest(words: readonly string[]): Promise<string> {
+  const bytes = new TextEncoder().encode(JSON.stringify(words));
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }
