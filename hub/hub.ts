@@ -195,7 +195,7 @@ class Hub implements RunningHub {
   readonly #acceptingTunnels = new AbortController();
   /** Until the drain: a caller finds another hub, or waits for the next one. */
   readonly #acceptingCalls = new AbortController();
-  readonly #listeners: readonly HubListener[];
+  readonly #listeners: readonly [tunnels: HubListener, calls: HubListener];
   readonly #timers: readonly ReturnType<typeof setInterval>[];
   readonly #tunnelOptions: Required<TunnelPortOptions>;
   readonly #idPrefix = this.#id.slice(0, 8);
@@ -379,7 +379,8 @@ class Hub implements RunningHub {
     const options = signal === undefined ? {} : { signal };
     await Promise.all([
       ...this.#registry.list().map((tunnel) => tunnel.drain(options)),
-      untilNone(() => this.#callsGoingOn(), signal),
+      this.#callListener.arrived(this.#listeners[1], signal)
+        .then(() => untilNone(() => this.#callsGoingOn(), signal)),
     ]);
     if (!signal?.aborted) await this.#partFromCallers();
     this.close();
@@ -404,6 +405,7 @@ class Hub implements RunningHub {
     this.#access.authenticator.close();
     const tunnels = this.#registry.list();
     for (const tunnel of tunnels) tunnel.close({ reason: "The hub goes away", by: "hub" }, 1001);
+    for (const listener of this.#listeners) listener[Symbol.dispose]();
     this.#tunnelListener.close();
     const connections = [this.#callListener.close(), this.#peers?.close()];
     this.#own.close();

@@ -4,8 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import type net from "node:net";
+import tls from "node:tls";
 import { encodeHeaderList } from "../shared/http2/hpack/encoder.ts";
 import * as wire from "../shared/http2/testing/wire.ts";
+import { generateCertificate } from "../shared/tls/generate.ts";
 import { until } from "../tests/support/until.ts";
 import { startHub } from "./hub.ts";
 import { dialCalls, dialTcp, dialTunnel } from "./testing/dialled.ts";
@@ -114,6 +117,64 @@ Deno.test("Hub.drain() tells each caller which calls were never looked at, befor
   await ended;
   const lines = wire.frames(wire.join(...heard)).filter(({ type }) => type === wire.Type.GOAWAY);
   assert.deepEqual(lines.map(({ payload }) => wire.number(payload)), [0x7fffffff, 0]);
+});
+
+/** A call, as a caller sends it that has just dialled. */
+const FIRST_CALL = wire.join(
+  wire.PREFACE,
+  wire.settings(),
+  wire.frame(wire.Type.HEADERS, wire.END_HEADERS | wire.END_STREAM, 1, TO_EDGE),
+);
+
+/** The last stream of each GOAWAY that comes, until the other end has closed. */
+async function linesDrawn(socket: net.Socket): Promise<number[]> {
+  const heard: Uint8Array[] = [];
+  socket.on("data", (bytes) => heard.push(new Uint8Array(bytes as Uint8Array)));
+  await once(socket, "end");
+  socket.end();
+  return wire.frames(wire.join(...heard)).filter(({ type }) => type === wire.Type.GOAWAY)
+    .map(({ payload }) => wire.number(payload));
+}
+
+Deno.test("Hub.drain() tells callers that have just dialled that nobody looks at their calls", async (t) => {
+  await t.step("one that has sent nothing", async () => {
+    const hub = await start();
+    await using server = await dialTunnel(hub.tunnelAddress, "edge-1");
+    const silent = await dialTcp(hub.callAddress);
+    const caller = await dialTcp(hub.callAddress);
+    const drawn = linesDrawn(caller);
+    // The hub has taken both: they came before this one.
+    await using last = await dialCalls(hub.callAddress);
+    const draining = hub.drain();
+    caller.write(FIRST_CALL);
+    assert.deepEqual(await drawn, [0]);
+    silent.destroy();
+    await draining;
+    await last.ended;
+    assert.ok(server.recorder.log.every((line) => !line.includes("echo")));
+  });
+
+  await t.step("one that believes that its TLS handshake is over", async () => {
+    const { cert, key } = await generateCertificate(["127.0.0.1"]);
+    const hub = await startHub({
+      tunnelListen: ANYWHERE,
+      callListen: ANYWHERE,
+      callTls: { cert, key },
+    });
+    const caller = tls.connect({
+      host: "127.0.0.1",
+      port: portOf(hub.callAddress),
+      ca: cert,
+      ALPNProtocols: ["h2"],
+    });
+    const drawn = linesDrawn(caller);
+    await once(caller, "secureConnect");
+    // Its last words of the handshake are on their way.
+    const draining = hub.drain();
+    caller.write(FIRST_CALL);
+    assert.deepEqual(await drawn, [0]);
+    await draining;
+  });
 });
 
 Deno.test("Hub.drain() ends when its time is over", async () => {

@@ -9,6 +9,8 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { deadline } from "../../shared/async/deadline.ts";
+import { loopTurn } from "../../shared/async/turns.ts";
 import { HttpError } from "../../shared/http1/http_error.ts";
 import { errorInfo, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
@@ -36,11 +38,14 @@ import { readHead } from "../net/read_head.ts";
 import { CallerConnection, type RelayContext } from "../relay/caller_connection.ts";
 import { MAX_SNIFF_BYTES, sniff, type Sniffed } from "./sniff.ts";
 import { closeQuietly, hostOf, type Peer, type PeerConn, peerOf, writeAll } from "../net/peer.ts";
+import type { HubListener } from "../net/listen.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../net/listen_options.ts";
 import { ERROR_DOMAIN } from "../errors.ts";
 
 /** Connections of callers at a time, shared by their addresses; more are closed at once. */
 export const MAX_CALLERS = 10_000;
+/** When a hub drains, callers that have just dialled have this long for their first bytes. */
+export const ARRIVAL_MS = 1_000;
 
 /** A raw connection, for feed and audit. */
 export interface RawRecord {
@@ -144,6 +149,8 @@ export class CallListener {
   /** Routed connections. */
   readonly callers: Set<CallerConnection> = new Set();
   readonly #connections = new Set<PeerConn>();
+  /** Of connections whose first bytes have not come. */
+  readonly #arriving = new Set<Promise<unknown>>();
   /** Raw connections that stand. */
   readonly raws: Set<RawConnection> = new Set();
   #closed = false;
@@ -159,6 +166,24 @@ export class CallListener {
       ...callers.map((caller) => caller.whenIdle()),
       ...[...this.raws].map((raw) => raw.closed),
     ];
+  }
+
+  /**
+   * To be waited for when nobody can dial any more. Callers that did so before may believe that they are
+   * through, and have sent a call: they get so far that they are told that nobody looks at it. Resolves
+   * when the first bytes of all have come, at the latest after `ARRIVAL_MS`.
+   */
+  async arrived(
+    listener: Pick<HubListener, "settled">,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const arrived = async () => {
+      await listener.settled?.();
+      await loopTurn(); // What came through is taken.
+      await Promise.allSettled(this.#arriving);
+      await loopTurn();
+    };
+    await deadline(arrived(), ARRIVAL_MS, { signal }).catch(() => {}); // It may say nothing at all.
   }
 
   /** Ends all connections at once, whatever they are about. */
@@ -178,7 +203,9 @@ export class CallListener {
     try {
       if (place === undefined || this.#closed) return;
       conn.setNoDelay();
-      const first = await firstBytes(conn);
+      const arriving = firstBytes(conn);
+      this.#arriving.add(arriving);
+      const first = await arriving.finally(() => this.#arriving.delete(arriving));
       if (first === undefined || this.#closed) return;
       const { is, bytes } = first;
       if (is === "http2") await this.#routed(conn, peer, bytes);

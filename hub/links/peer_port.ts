@@ -86,6 +86,7 @@ export class PeerPort {
   readonly #self: () => PeerHub;
   readonly #way: PeerWay;
   #listener: PeerListener | undefined;
+  #port: HubListener | undefined;
   readonly #accepting = new AbortController();
 
   /** @param onStale Another hub does not have a server that the view shows there. */
@@ -112,6 +113,7 @@ export class PeerPort {
       proof: () => this.#way.proof,
     });
     this.#listener = peers;
+    this.#port = listener;
     const { signal } = this.#accepting;
     acceptLoop(listener, (conn) => peers.serve(conn), { signal }).catch((error) =>
       getLogger(["hub", "links"]).error("No other hub can dial any more: {error}", { error })
@@ -159,6 +161,7 @@ export class PeerPort {
   async close(): Promise<void> {
     this.#way.close?.();
     this.#accepting.abort();
+    this.#port?.[Symbol.dispose]();
     await Promise.all([this.links.close(), this.#listener?.close()]);
   }
 }

@@ -32,7 +32,9 @@ export function isGone(error: unknown): boolean {
 
 /** Something that accepts. */
 export interface Acceptor {
+  /** Rejects when it was closed, and nobody is left whose handshake goes on. */
   accept(): Promise<PeerConn>;
+  /** Lets nobody else dial. */
   close(): void;
 }
 
@@ -40,7 +42,7 @@ export interface Acceptor {
  * Calls `serve` for each connection. One peer's failure, in whatever stage, is that peer's alone.
  *
  * @param serve Owns the connection, and ends when it ends.
- * @returns When the listener was closed by `signal` and the last connection has ended.
+ * @returns When the listener was closed by `signal`, and the last connection has ended that it gave.
  * @throws {Error} If the listener died by itself.
  */
 export async function acceptLoop(
@@ -52,7 +54,7 @@ export async function acceptLoop(
   const complaint = new Complaint();
   const serving = new Set<Promise<void>>();
   signal.addEventListener("abort", () => listener.close(), { once: true });
-  for (let accepted = 1; !signal.aborted; accepted++) {
+  for (let accepted = 1;; accepted++) {
     try {
       // While others dial without a pause, an accept is ready at once; who is refused has to be
       // closed before more files are taken.

@@ -14,7 +14,10 @@ function scripted(results: readonly (Error | PeerConn)[]): Acceptor {
       if (next === undefined) return promise;
       return next instanceof Error ? Promise.reject(next) : Promise.resolve(next);
     },
-    close: () => reject(new Deno.errors.BadResource("closed")),
+    close() {
+      left.length = 0;
+      reject(new Deno.errors.BadResource("closed"));
+    },
   };
 }
 

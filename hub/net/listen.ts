@@ -11,8 +11,12 @@ import { type TakePlace, TlsListener } from "./tls_listener.ts";
 /** Where peers are accepted. */
 export interface HubListener extends Disposable {
   readonly addr: Deno.Addr;
+  /** Rejects when it was closed, and nobody is left whose handshake goes on. */
   accept(): Promise<PeerConn>;
+  /** Lets nobody else dial. Handshakes that are under way go on; disposing ends them, too. */
   close(): void;
+  /** With TLS only: resolves when no handshake goes on. */
+  settled?(): Promise<void>;
   /** With TLS only: see `TlsListener`. */
   use?(identity: TlsIdentity): void;
 }

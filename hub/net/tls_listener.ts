@@ -7,6 +7,8 @@
  * - Another certificate is used from the next handshake on. Connections that wait or stand notice
  *   nothing of it.
  * - A handshake that takes too long is closed, and so are those that find no place.
+ * - When it is closed, handshakes that are under way go on: their clients may believe already that they
+ *   are through, and have sent a call.
  * - It speaks TLS 1.2 and 1.3.
  *
  * @module
@@ -70,10 +72,15 @@ class Arrivals {
     return await this.#waiting.promise;
   }
 
-  /** No more will come, and nobody will ask for what is here. */
+  /** No more will come; what is here can still be taken. */
   end(error: Error): void {
-    this.#end = error;
+    this.#end ??= error;
     this.#waiting?.reject(error);
+    this.#waiting = undefined;
+  }
+
+  /** Nobody will ask for what is here. */
+  discard(): void {
     for (const { conn, taken } of this.#ready.splice(0)) {
       discard(conn);
       taken();
@@ -94,7 +101,7 @@ export class TlsListener implements Disposable {
   #context: tls.SecureContext;
   #clientCa: string | undefined;
   #authorities: ClientAuthorities | undefined;
-  readonly #handshakes = new Set<Deno.TcpConn>();
+  readonly #handshakes = new Map<Deno.TcpConn, Promise<void>>();
   readonly #takePlace: TakePlace;
   readonly #arrivals = new Arrivals();
 
@@ -132,12 +139,18 @@ export class TlsListener implements Disposable {
   }
 
   close(): void {
-    this.#listener.close();
-    for (const conn of this.#handshakes) closeQuietly(conn);
+    closeQuietly(this.#listener);
+  }
+
+  /** Resolves when no handshake goes on. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#handshakes.values());
   }
 
   [Symbol.dispose](): void {
     this.close();
+    for (const conn of this.#handshakes.keys()) closeQuietly(conn);
+    this.#arrivals.discard();
   }
 
   #take(clientCa: string | undefined): void {
@@ -155,10 +168,13 @@ export class TlsListener implements Disposable {
         const conn = await this.#listener.accept();
         const place = this.#takePlace(networkOf(hostOf(remoteAddressOf(conn))));
         if (place === undefined) closeQuietly(conn);
-        else void this.#shakeHands(conn, place);
+        else this.#handshakes.set(conn, this.#shakeHands(conn, place));
       } catch (error) {
         if (isGone(error)) continue;
-        if (error instanceof Deno.errors.BadResource) return this.#arrivals.end(error);
+        if (error instanceof Deno.errors.BadResource) {
+          await this.settled();
+          return this.#arrivals.end(error);
+        }
         // EMFILE and the like: the listener itself lives on. `acceptLoop` tells, and pauses.
         await this.#arrivals.put(error as Error);
       }
@@ -167,7 +183,6 @@ export class TlsListener implements Disposable {
 
   async #shakeHands(conn: Deno.TcpConn, place: Disposable): Promise<void> {
     using _ = place;
-    this.#handshakes.add(conn);
     const timer = setTimeout(() => closeQuietly(conn), this.#timeoutMs());
     const inHandshake = this.#authorities;
     try {

@@ -144,6 +144,7 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
   async run(first: Uint8Array): Promise<void> {
     try {
       this.#connection.start();
+      if (this.#context.forwarder === undefined && !this.#context.isReady()) this.#turnAway();
       await this.#link.run(first);
     } finally {
       this.close();
@@ -305,6 +306,12 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
     if (this.isBusy) return;
     this.#idle?.resolve();
     this.#idle = undefined;
+  }
+
+  /** It came while the hub drains: nothing that it sends is looked at, and it learns so at once. */
+  #turnAway(): void {
+    this.#drainingS = 0;
+    this.#drawLine();
   }
 
   #drawLine(): void {
