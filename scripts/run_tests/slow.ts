@@ -15,6 +15,7 @@ export const SLOW: readonly string[] = [
   "tests/fluentd_systemd_test.ts",
   "tests/manager_suite_systemd_test.ts",
   "tests/field_test.ts",
+  "tests/cluster_units_test.ts",
   "server/fluentd/spawn_test.ts",
   "tests/demo_test.ts",
   "tests/reliability/liveness_test.ts",

@@ -23,6 +23,8 @@ export type Coverage =
 
 /** Over network namespaces, with a real systemd. */
 const REMOTE_INSTALL: Coverage = { by: "tests/field_test.ts" };
+/** The same, with three hubs and three members of etcd. */
+const CLUSTER: Coverage = { by: "tests/cluster_units_test.ts" };
 const GRPCURL = "needs grpcurl; reflection, metadata and plaintext calls have tests of their own";
 
 /** In the order in which they are run. */
@@ -77,10 +79,40 @@ export const COVERAGE: Readonly<Record<string, Coverage>> = {
     REMOTE_INSTALL,
   "ghub cert make --ca /etc/ghub/ca.crt --out /etc/ghub/hub.crt --force": REMOTE_INSTALL,
   "systemctl reload ghub": REMOTE_INSTALL,
-  "./gserver serve edge-1 --hub-uri wss://hub-a.example/ws --hub-uri wss://hub-b.example/ws --token-file edge-1.token":
+  "./gserver serve edge-1 --hub-uri wss://hub-a.example/ws --hub-uri wss://hub-b.example/ws --tls-ca-cert-file ca.crt --token-file edge-1.token":
     { by: "tests/several_hubs_test.ts" },
-  "./gclient fluentd status edge-1 -s hub-a.example:9090,hub-b.example:9090 --tls --token-file operator.token":
+  "./gclient fluentd status edge-1 -s hub-a.example:9090,hub-b.example:9090 --tls --tls-ca-cert-file ca.crt --token-file operator.token":
     { by: "client/commands/several_hubs_test.ts" },
+  "tar -C /var/lib/ghub -czf hub.tgz $(cd /var/lib/ghub && ls -d *.token voucher*.key enrolled*)":
+    CLUSTER,
+  "ghub cert make --ca /etc/ghub/ca.crt --hosts hub-b.example --out hub-b.crt": CLUSTER,
+  "mkdir -p /etc/ghub /var/lib/ghub": CLUSTER,
+  "tar -C /var/lib/ghub -xzf hub.tgz": CLUSTER,
+  "install -m 600 hub-b.key /etc/ghub/hub.key && install -m 644 hub-b.crt /etc/ghub/hub.crt":
+    CLUSTER,
+  "ghub cert ca --out etcd-ca.crt --name 'etcd authority'": CLUSTER,
+  "ghub cert make --ca etcd-ca.crt --hosts hub-a.example --out hub-a-etcd.crt": CLUSTER,
+  "ghub cert make --ca etcd-ca.crt --hosts hub-b.example --out hub-b-etcd.crt": CLUSTER,
+  "ghub cert make --ca etcd-ca.crt --hosts hub-c.example --out hub-c-etcd.crt": CLUSTER,
+  "ghub cert make --ca etcd-ca.crt --hosts ghub --out etcd.crt": CLUSTER,
+  "(umask 077 && head -c 32 /dev/urandom | base64 > peer.secret)": CLUSTER,
+  "mkdir -p /etc/etcd": CLUSTER,
+  "install -m 644 etcd-ca.crt /etc/etcd/ca.crt": CLUSTER,
+  "install -m 644 $(hostname -s)-etcd.crt /etc/etcd/etcd.crt": CLUSTER,
+  "install -m 600 -o etcd $(hostname -s)-etcd.key /etc/etcd/etcd.key": CLUSTER,
+  'sed "/^ETCD_INITIAL_CLUSTER=/!s/hub-a/$(hostname -s)/" systemd/etcd.env > /etc/default/etcd':
+    CLUSTER,
+  "systemctl enable etcd && systemctl restart --no-block etcd": CLUSTER,
+  "install -m 600 peer.secret etcd.key /etc/ghub": CLUSTER,
+  "install -m 644 etcd-ca.crt etcd.crt /etc/ghub": CLUSTER,
+  "mkdir -p /etc/systemd/system/ghub.service.d": CLUSTER,
+  "cp systemd/ghub-cluster.conf /etc/systemd/system/ghub.service.d/cluster.conf": CLUSTER,
+  "systemctl daemon-reload && systemctl restart ghub": CLUSTER,
+  "gclient hub hubs -o table -s hub-a.example:9090 --tls --tls-ca-cert-file ca.crt --token-file operator.token":
+    CLUSTER,
+  "systemctl stop etcd": CLUSTER,
+  "rm -rf /var/lib/etcd/ghub": CLUSTER,
+  "systemctl start --no-block etcd": CLUSTER,
   "./gclient fluentd start -p -o yaml > req.yaml": { run: "to its end" },
   "./gclient fluentd start -f req.yaml -o xml": {
     run: "to its end",

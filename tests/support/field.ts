@@ -4,9 +4,9 @@
  *
  * @module
  */
+import { NamespaceHolder } from "./namespace_holder.ts";
 import { type Output, Process, type RunOptions } from "./process.ts";
 import { SystemdMachine, systemdMissing } from "./systemd_machine.ts";
-import { within } from "./until.ts";
 
 const NETWORKS = new URL("lay_networks.sh", import.meta.url).pathname;
 const BARE_HOST = new URL("bare_host.sh", import.meta.url).pathname;
@@ -39,57 +39,17 @@ function isFile(path: string): boolean {
   }
 }
 
-/** A shell script that holds namespaces for as long as its standard input is open. */
-class Holder implements AsyncDisposable {
-  readonly pid: number;
-  readonly #child: Deno.ChildProcess;
-  readonly #read: Promise<void>;
-
-  private constructor(child: Deno.ChildProcess, pid: number, read: Promise<void>) {
-    this.#child = child;
-    this.pid = pid;
-    this.#read = read;
-  }
-
-  static async start(args: readonly string[]): Promise<Holder> {
-    const [command = "", ...rest] = args;
-    const child = new Deno.Command(command, {
-      args: rest,
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
-    const { promise, resolve, reject } = Promise.withResolvers<number>();
-    const read = (async () => {
-      let text = "";
-      for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
-        text = (text + chunk).slice(-1000);
-        const found = /^pid (\d+)$/m.exec(text);
-        if (found !== null) resolve(Number(found[1]));
-      }
-      reject(new Error(`Cannot set namespaces up: ${args.join(" ")}`));
-    })();
-    return new Holder(child, await within(`namespaces of ${args.at(-1)}`, promise), read);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#child.stdin.close().catch(() => {}); // It may have ended.
-    await within("the end of namespaces", this.#child.status);
-    await this.#read;
-  }
-}
-
 /**
  * Hosts of a hub, an operator and a customer, in namespaces of this machine. Disposing of it ends
  * every process on its bare hosts.
  */
 export class Field implements AsyncDisposable {
   readonly #stack: AsyncDisposableStack;
-  readonly #networks: Holder;
+  readonly #networks: NamespaceHolder;
   /** A folder of this test's own, on the machine below. */
   readonly dir: string;
 
-  private constructor(stack: AsyncDisposableStack, networks: Holder, dir: string) {
+  private constructor(stack: AsyncDisposableStack, networks: NamespaceHolder, dir: string) {
     this.#stack = stack;
     this.#networks = networks;
     this.dir = dir;
@@ -101,7 +61,7 @@ export class Field implements AsyncDisposable {
     stack.defer(() => Deno.remove(dir, { recursive: true }));
     await Deno.chmod(dir, 0o755); // squid gives up root's rights.
     await Deno.writeTextFile(`${dir}/hosts`, HOSTS);
-    const networks = stack.use(await Holder.start(["unshare", "--mount", "sh", NETWORKS]));
+    const networks = stack.use(await NamespaceHolder.start(["unshare", "--mount", "sh", NETWORKS]));
     return new Field(stack.move(), networks, dir);
   }
 
@@ -122,7 +82,7 @@ export class Field implements AsyncDisposable {
     const dir = `${this.dir}/${host}`;
     await Deno.mkdir(dir);
     const holder = this.#stack.use(
-      await Holder.start([
+      await NamespaceHolder.start([
         ...["nsenter", `--net=${this.#netns(host)}`],
         ...["unshare", "--fork", "--kill-child", "--mount", "--pid", "--uts"],
         ...["sh", BARE_HOST, dir, host, ...programs],
