@@ -1,7 +1,7 @@
 /**
  * The files that docs/cluster.md hands out for a cluster: docs/compose.yaml, and what is in systemd/ for
- * it. Neither Docker nor three machines are here, so their names, ports, files and options are checked
- * against each other and against the programs; what copies files is run.
+ * it. Their names, ports, files and options are checked against each other and against the programs.
+ * tests/cluster_compose_test.ts and tests/cluster_units_test.ts start what they name.
  */
 import assert from "node:assert/strict";
 import { parse } from "yaml";

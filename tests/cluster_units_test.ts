@@ -14,7 +14,7 @@ import { Process, REPOSITORY } from "./support/process.ts";
 import { SystemdMachine, systemdMissing } from "./support/systemd_machine.ts";
 import { until } from "./support/until.ts";
 
-const NETWORK = new URL("support/lay_hubs.sh", import.meta.url).pathname;
+const LAN = new URL("support/lay_lan.sh", import.meta.url).pathname;
 const NAMES = ["hub-a", "hub-b", "hub-c"] as const;
 const HOSTS = "127.0.0.1 localhost\n" +
   NAMES.map((name, i) => `203.0.113.1${i + 1} ${name}.example\n`).join("");
@@ -78,7 +78,9 @@ Deno.test({
   ignore: systemdMissing() || isWithoutEtcd(),
   fn: async (t) => {
     await using stack = new AsyncDisposableStack();
-    const network = stack.use(await NamespaceHolder.start(["unshare", "--mount", "sh", NETWORK]));
+    const places = NAMES.flatMap((name, i) => [name, `203.0.113.1${i + 1}`]);
+    const words = ["unshare", "--mount", "sh", LAN, ...places];
+    const network = stack.use(await NamespaceHolder.start(words));
     const machines = await Promise.all(NAMES.map((name) => bootMachine(network, name)));
     for (const machine of machines) stack.use(machine);
     const [a, b, c] = machines as [SystemdMachine, SystemdMachine, SystemdMachine];

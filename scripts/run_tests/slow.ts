@@ -38,6 +38,7 @@ export const SLOW: readonly string[] = [
   "tests/reliability/clock_test.ts",
   "server/fluentd/observe/running_elsewhere_test.ts",
   "tests/cluster_process_test.ts",
+  "tests/cluster_compose_test.ts",
   "tests/build_test.ts",
   "tests/fluentd_walk_test.ts",
   "shared/codec/document_test.ts",
