@@ -19,7 +19,7 @@ import type { Audit } from "./audit/record.ts";
 import type { Auth, Identity } from "./auth/identity.ts";
 import { openAuth } from "./auth/mod.ts";
 import { Cluster } from "./cluster/cluster.ts";
-import { type OwnFiles, sharedFiles } from "./cluster/shared_files.ts";
+import { SharedFiles } from "./cluster/shared_files.ts";
 import { aloneClaims } from "./cluster/setup.ts";
 import type { Claims } from "./cluster/view.ts";
 import { CallListener, MAX_CALLERS } from "./calls/call_listener.ts";
@@ -478,7 +478,7 @@ class Hub implements RunningHub {
     if (setup === undefined) return undefined;
     // Workers have the same files, and a cluster that is new with each process.
     const stateDir = worker === undefined ? this.#options.stateDir : undefined;
-    const files: OwnFiles = { stateDir, authFile };
+    const files = new SharedFiles({ stateDir, authFile });
     const peerAddress = this.peerAddress ?? "";
     return new Cluster({
       engine: setup.open(),
@@ -486,7 +486,7 @@ class Hub implements RunningHub {
       ...setup.times,
       isOfWorkers: worker !== undefined,
       record: { name: setup.hub, peerAddress, version: VERSION, protocol: 1 },
-      fingerprints: () => worker === undefined ? sharedFiles(files) : {},
+      fingerprints: () => worker === undefined ? files.fingerprints() : {},
       registry: this.#registry,
       stateDir,
       onFlap: (flap) => this.#journal.registryChanged({ type: "flapping", ...flap }),

@@ -15,6 +15,7 @@ import type {
 import { timestamp } from "../../shared/grpc/proto_time.ts";
 import { selects } from "../../shared/registration/selector.ts";
 import { VERSION } from "../../shared/version.ts";
+import { differingFiles } from "../cluster/shared_files.ts";
 import type { ClusterView, HubRecord } from "../cluster/view.ts";
 import type { OpenLink } from "../links/open_link.ts";
 import { callPeer } from "../links/peer_call.ts";
@@ -323,17 +324,11 @@ export function listHubs(
       servers: isSelf ? here.size : servers.get(record.session) ?? 0,
       linked: isOpen,
       linkError: reason,
-      differingFiles: own === undefined ? [] : differing(own, record),
+      differingFiles: own === undefined ? [] : differingFiles(own, record),
     };
   });
   if (own === undefined) members.push(self);
   return { hubs: members.sort((a, b) => a.name! < b.name! ? -1 : 1), now };
-}
-
-/** Files that two hubs should have alike and do not. */
-function differing(own: HubRecord, { fingerprints }: HubRecord): string[] {
-  const files = new Set([...Object.keys(own.fingerprints), ...Object.keys(fingerprints)]);
-  return [...files].filter((file) => own.fingerprints[file] !== fingerprints[file]).sort();
 }
 
 function others({ view }: OverHubs): readonly HubRecord[] {
