@@ -51,8 +51,15 @@ Deno.test("F13: a server that is enrolled registers with its own token, and as n
     assert.ok(lines.includes(`gserver serve edge-9 --hub-uri ${a} --hub-uri ${b} `), lines);
     const one = await ghub(world, "enroll", "edge-8", "--hub-uri", `${a}`);
     assert.match(one.stderr, /this hub is one of a cluster: repeat --hub-uri/);
+    assert.match(
+      one.stderr,
+      /other hubs do not know the token: copy \S+\/enrolled\/edge-8\.yaml to/,
+    );
+    const gone = await ghub(world, "unenroll", "edge-8");
+    assert.match(gone.stderr, /run ghub unenroll edge-8 at each of the others, too/);
     await Deno.remove(`${world.dir}/hub/cluster.json`);
-    for (const name of ["edge-8", "edge-9"]) await ghub(world, "unenroll", name);
+    const alone = await ghub(world, "unenroll", "edge-9");
+    assert.equal(alone.stderr, "");
   });
   await t.step("under its name, with its labels", async () => {
     await world.hub.says(/1 server is enrolled/);

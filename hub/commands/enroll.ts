@@ -18,6 +18,7 @@ import { DAY_MS } from "../../shared/tls/day.ts";
 import { loadAuthorities } from "../../shared/tls/load.ts";
 import { makeTokenFile } from "./auth.ts";
 import {
+  enrolledFolder,
   enrolledNames,
   type Enrolment,
   readEnrolled,
@@ -163,6 +164,10 @@ const enroll = defineCommand({
           "with --ca ca.crt, because the machine must know it\n",
       );
     }
+    if (uris.length > 1 || isOfCluster(folder)) {
+      const file = `${enrolledFolder(folder)}/${name}.yaml`;
+      await io.stderr.write(`note: the other hubs do not know the token: copy ${file} to each\n`);
+    }
     if (uris.length === 1 && isOfCluster(folder)) {
       await io.stderr.write(
         "note: this hub is one of a cluster: repeat --hub-uri, or set GHUB_HUB_URI to the URIs of " +
@@ -241,6 +246,11 @@ const unenroll = defineCommand({
       throw notEnrolled(name);
     }
     await io.stdout.write(`${name} is not enrolled any more\n`);
+    if (isOfCluster(folder)) {
+      await io.stderr.write(
+        `note: this hub is one of a cluster: run ghub unenroll ${name} at each of the others, too\n`,
+      );
+    }
     return 0;
   },
 });
