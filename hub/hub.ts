@@ -13,6 +13,7 @@ import { untilNone } from "../shared/async/until_none.ts";
 import { duration } from "../shared/grpc/proto_time.ts";
 import { VERSION } from "../shared/version.ts";
 import { acceptLoop } from "./net/accept_loop.ts";
+import { dialledAddress, shownAddress, wildcardOf } from "./net/shown_address.ts";
 import { ActivityFeed } from "./observe/activity_feed.ts";
 import { openAudit } from "./audit/mod.ts";
 import type { Audit } from "./audit/record.ts";
@@ -573,30 +574,4 @@ class Hub implements RunningHub {
       yield { tick: () => setClusterHealth(this.#ownServices.health, cluster) };
     }
   }
-}
-
-/** A wildcard address is shown as the loopback address that it includes. */
-function shownAddress(address: Deno.Addr): string {
-  if (address.transport !== "tcp") throw new TypeError("Cannot show an address that is not TCP");
-  const { hostname, port } = address;
-  return hostAndPort(isWildcard(address) ? "127.0.0.1" : hostname, port);
-}
-
-/** What other machines dial: where it listens, and by the machine's name if that is everywhere. */
-function dialledAddress(address: Deno.Addr): string {
-  return isWildcard(address) ? hostAndPort(Deno.hostname(), address.port) : shownAddress(address);
-}
-
-function wildcardOf(listener: "tunnel" | "call", address: Deno.Addr): RunningHub["wildcards"] {
-  if (!isWildcard(address)) return {};
-  const { hostname, port } = address;
-  return { [listener]: hostAndPort(hostname, port) };
-}
-
-function isWildcard(address: Deno.Addr): address is Deno.NetAddr {
-  return "hostname" in address && (address.hostname === "0.0.0.0" || address.hostname === "::");
-}
-
-function hostAndPort(hostname: string, port: number): string {
-  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
