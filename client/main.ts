@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { trustDefaultAuthorities } from "../shared/tls/default_authorities.ts";
 import { VERSION } from "../shared/version.ts";
 
 if (import.meta.main) {
@@ -13,9 +14,8 @@ if (import.meta.main) {
     Deno.stdout.writeSync(new TextEncoder().encode(`${VERSION}\n`));
     Deno.exit(0);
   }
-  const { trustDefaultAuthorities } = await import("../shared/tls/default_authorities.ts");
+  trustDefaultAuthorities();
   const { runProgram } = await import("../shared/cli/program.ts");
   const { program } = await import("./program.ts");
-  trustDefaultAuthorities();
   Deno.exit(await runProgram(program, Deno.args, { dropped: ["run", "write"] }));
 }

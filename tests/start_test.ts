@@ -44,6 +44,14 @@ for (const entry of ENTRIES) {
   });
 }
 
+Deno.test("A3: a program says whom it trusts before it waits, since Deno may read that soon", () => {
+  for (const entry of ["client/main.ts", "hub/main.ts", "server/main.ts"]) {
+    const [, main = ""] = Deno.readTextFileSync(entry).split("\nif (import.meta.main) {");
+    const [before = "", after] = main.split("trustDefaultAuthorities();");
+    assert.ok(after !== undefined && !before.includes("await"), entry);
+  }
+});
+
 Deno.test("gclient loads TLS and proxies only for a call that needs them", async () => {
   const loaded = [...await loadedBy("client/program.ts")];
   const early = loaded.filter(([module]) => /^node:tls$|\/net\/proxy(_dial)?\.ts$/.test(module));
