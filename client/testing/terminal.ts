@@ -1,5 +1,6 @@
 /**
- * gclient on a terminal of a given size, with a person who types: a pseudo-terminal by `script`.
+ * gclient, or a shell, on a terminal of a given size, with a person who types: a pseudo-terminal by
+ * `script`.
  *
  * @module
  */
@@ -21,6 +22,14 @@ export interface TerminalOptions {
   readonly rows?: number;
   /** Runs in the same terminal when gclient has ended; without it gclient is the only process there. */
   readonly after?: string;
+  /**
+   * A command line of `sh`, in which `gclient` stands for gclient and its arguments.
+   * @default "exec gclient"
+   */
+  readonly line?: string;
+  /** A command that runs in its place, which shows itself what is typed. */
+  readonly shell?: string;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export class Terminal implements AsyncDisposable {
@@ -30,17 +39,19 @@ export class Terminal implements AsyncDisposable {
   #shown = "";
 
   /** @param args Of gclient: words without quotes and blanks. */
-  constructor(args: readonly string[], { columns, rows = 24, after }: TerminalOptions) {
-    const line = [...commandLine(source("client/main.ts")), ...args].join(" ");
+  constructor(args: readonly string[], options: TerminalOptions) {
+    const { columns, rows = 24, after, line = "exec gclient", shell, env = {} } = options;
+    const gclient = [...commandLine(source("client/main.ts")), ...args].join(" ");
     // The keys that end gclient go to the shell as well, which must outlive it.
     const command = after === undefined
-      ? `exec ${line}`
-      : `trap : INT; tty; sh -c 'echo pid $$; exec ${line}'; code=$?; ${after}; exit $code`;
+      ? shell ?? line.replace("gclient", gclient)
+      : `trap : INT; tty; sh -c 'echo pid $$; exec ${gclient}'; code=$?; ${after}; exit $code`;
+    const echo = shell === undefined ? "-echo" : "echo";
     const child = this.#child = new Deno.Command("script", {
       // The terminal's own echo would be mixed with what gclient writes.
-      args: ["-qec", `stty rows ${rows} cols ${columns} -echo; ${command}`, "/dev/null"],
+      args: ["-qec", `stty rows ${rows} cols ${columns} ${echo}; ${command}`, "/dev/null"],
       clearEnv: true,
-      env: { ...cleanEnv(), TERM: "xterm", NO_COLOR: "1" },
+      env: { ...cleanEnv(), TERM: "xterm", NO_COLOR: "1", ...env },
       stdin: "piped",
       stdout: "piped",
       stderr: "null",
