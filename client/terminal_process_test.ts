@@ -1,6 +1,6 @@
 /**
- * What a person sees who sits at a terminal: nothing wider than it, prompts, and how each phase of a call
- * ends at Ctrl-C.
+ * What a person sees who sits at a terminal: nothing wider than it, prompts, how each phase of a call
+ * ends at Ctrl-C, and what is shown when the reader of a pipe or the hub goes away.
  *
  * @module
  */
@@ -72,6 +72,34 @@ terminalTest("the requests of a stream are typed, one a line", async () => {
   assert.equal(await terminal.ended(), 0);
 });
 
+terminalTest("what stops log collection is asked first, and done only after a yes", async (t) => {
+  await using hub = await startFakeHub();
+  const args = ["fluentd", "stop", "edge-1", "-s", hub.address, "--timeout", "90s"];
+  const several = ["fluentd", "restart", "edge-1", "edge-2", ...args.slice(3)];
+  const table: [name: string, args: string[], keys: string, code: number, calls: number][] = [
+    ["no", args, "n\n", 6, 0],
+    ["nothing but Enter", args, "\n", 6, 0],
+    ["the end of input", args, CTRL_D, 6, 0],
+    ["Ctrl-C", args, CTRL_C, 130, 0],
+    ["yes", args, "y\n", 0, 1],
+    ["yes for several", several, "yes\n", 0, 2],
+  ];
+  for (const columns of [80, 40]) {
+    for (const [name, words, keys, code, calls] of columns === 80 ? table : table.slice(-2)) {
+      await t.step(`${name}, in ${columns} columns`, async () => {
+        hub.calls.length = 0;
+        await using terminal = new Terminal(words, { columns });
+        await terminal.shows(/fluentd\.(stop|restart) on .*go on\? \[y\/N\] /);
+        assert.deepEqual(hub.calls, []);
+        await terminal.type(keys);
+        assert.equal(await terminal.ended(), code, terminal.shown);
+        assert.equal(hub.calls.length, calls);
+        if (code === 6) assert.match(terminal.shown, /error: Not confirmed: nothing was done/);
+      });
+    }
+  }
+});
+
 terminalTest("Ctrl-C ends each phase of a call at once, and says what is known", async (t) => {
   await using hub = await startFakeHub();
   await t.step("connecting", async () => {
@@ -100,6 +128,48 @@ terminalTest("Ctrl-C ends each phase of a call at once, and says what is known",
     );
     hub.script.before = () => Promise.resolve();
   });
+  await t.step("waiting for a change that a person wanted", async () => {
+    const began = Promise.withResolvers<void>();
+    hub.script.before = () => {
+      began.resolve();
+      return new Promise(() => {});
+    };
+    await using terminal = new Terminal(["fluentd", "stop", "edge-1", "-s", hub.address], {
+      columns: 40,
+    });
+    await terminal.shows(/go on\?/);
+    await terminal.type("y\n");
+    await began.promise;
+    await terminal.type(CTRL_C);
+    assert.equal(await terminal.ended(), 130);
+    assert.match(terminal.shown, /The outcome is unknown/);
+    hub.script.before = () => Promise.resolve();
+  });
+  await t.step("waiting for an answer that changes nothing", async () => {
+    hub.script.before = () => new Promise(() => {});
+    const args = ["fluentd", "status", "edge-1", "-s", hub.address, "--timeout", "90s"];
+    await using terminal = new Terminal(args, { columns: 80 });
+    await terminal.shows(/: \d+ s of at most 90 s …/);
+    await terminal.type(CTRL_C);
+    assert.equal(await terminal.ended(), 130);
+    // The line that counts is taken back, and there is nothing to say.
+    assert.match(terminal.shown, /\r\x1b\[K$/);
+    hub.script.before = () => Promise.resolve();
+  });
+  for (const columns of [80, 40]) {
+    await t.step(`reading a pipe that stays open, in ${columns} columns`, async () => {
+      const asked = hub.calls.filter(({ method }) => method === "GetStatus").length;
+      const args = ["fluentd", "status", "edge-1", "-s", hub.address, "--timeout", "90s"];
+      // Its writer takes no notice of the keys, and so does not end the input.
+      const line = `(trap '' INT; exec sleep 600) | { trap : INT; gclient; echo "code $?"; }`;
+      await using terminal = new Terminal(args, { columns, line });
+      await terminal.shows(/waiting.*: \d+ s of at most 90 s …/);
+      assert.ok(widest(terminal.shown) < columns, terminal.shown);
+      await terminal.type(CTRL_C);
+      await terminal.shows(/\r\x1b\[Kcode 130\r\n$/);
+      assert.equal(hub.calls.filter(({ method }) => method === "GetStatus").length, asked);
+    });
+  }
   await t.step("streaming", async () => {
     hub.script.activity = async function* (signal) {
       yield { seq: 1, kind: "SERVER_REGISTERED", server: "edge-1" };
@@ -119,24 +189,52 @@ terminalTest("Ctrl-C ends each phase of a call at once, and says what is known",
   });
 });
 
+terminalTest("a reader that goes away ends a stream, without a word", async (t) => {
+  await using hub = await startFakeHub();
+  hub.script.activity = async function* (signal) {
+    for (let seq = 1; !signal.aborted; seq++) {
+      yield { seq, kind: "SERVER_REGISTERED", server: "edge-1" };
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+  };
+  for (const columns of [80, 40]) {
+    await t.step(`in ${columns} columns`, async () => {
+      const line = '{ gclient; echo "code $?" >&2; } | head -n 1';
+      const args = ["hub", "activity", "-s", hub.address];
+      await using terminal = new Terminal(args, { columns, line });
+      assert.equal(await terminal.ended(), 0);
+      // What the two have written comes in no order.
+      const lines = terminal.shown.trimEnd().split("\r\n").sort();
+      assert.deepEqual(lines, [
+        "code 141",
+        '{"seq":"1","kind":"SERVER_REGISTERED","server":"edge-1"}',
+      ]);
+    });
+  }
+});
+
 terminalTest(
   "a hub that dies in the middle of a stream is an error, on a line of its own",
-  async () => {
-    const hub = await startFakeHub();
-    let died = false;
-    try {
-      hub.script.activity = async function* (signal) {
-        yield { seq: 1, kind: "SERVER_REGISTERED", server: "edge-1" };
-        await new Promise((resolve) => signal.addEventListener("abort", resolve));
-      };
-      await using terminal = new Terminal(["hub", "activity", "-s", hub.address], { columns: 80 });
-      await terminal.shows(/SERVER_REGISTERED/);
-      died = true;
-      await hub[Symbol.asyncDispose]();
-      assert.equal(await terminal.ended(), 78);
-      assert.match(terminal.shown, /edge-1\r\nerror: hub\.activity: UNAVAILABLE: /);
-    } finally {
-      if (!died) await hub[Symbol.asyncDispose]();
+  async (t) => {
+    for (const columns of [80, 40]) {
+      await t.step(`in ${columns} columns`, async () => {
+        const hub = await startFakeHub();
+        let died = false;
+        try {
+          hub.script.activity = async function* (signal) {
+            yield { seq: 1, kind: "SERVER_REGISTERED", server: "edge-1" };
+            await new Promise((resolve) => signal.addEventListener("abort", resolve));
+          };
+          await using terminal = new Terminal(["hub", "activity", "-s", hub.address], { columns });
+          await terminal.shows(/SERVER_REGISTERED/);
+          died = true;
+          await hub[Symbol.asyncDispose]();
+          assert.equal(await terminal.ended(), 78);
+          assert.match(terminal.shown, /\r\nerror: hub\.activity: UNAVAILABLE: /);
+        } finally {
+          if (!died) await hub[Symbol.asyncDispose]();
+        }
+      });
     }
   },
 );
