@@ -18,6 +18,7 @@ import { cluster, PARTS as CLUSTER_PARTS } from "./suites/cluster.ts";
 import { fluentd } from "./suites/fluentd.ts";
 import { handshakes } from "./suites/handshakes.ts";
 import { hostile } from "./suites/hostile.ts";
+import { many } from "./suites/many.ts";
 import { memory } from "./suites/memory.ts";
 import { PARTS, reliability } from "./suites/reliability.ts";
 import { scale } from "./suites/scale.ts";
@@ -37,6 +38,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   workers,
   fluentd,
   start,
+  many,
 };
 /** What runs when no suite is named: all that ends within two minutes. */
 const DEFAULT_SUITES = ["calls", "memory"];
@@ -94,6 +96,7 @@ export const program: Program = {
       "deno task bench --suite hostile --size 0.2",
       "deno task bench --suite cluster --size 0.05 --seconds 1 --rounds 1",
       "deno task bench --suite start --programs .",
+      "deno task bench --suite many --programs .",
     ],
     options: {
       suites: {

@@ -1,6 +1,7 @@
 /**
- * What people write who have no gclient: one unary call of the hub's health service, by grpc-js. The
- * suite `start` bundles it, and runs it on Node and on Deno.
+ * What people write who have no gclient: one unary call with an empty message, by grpc-js, of the hub's
+ * health service if no other method is named. The suites `start` and `many` bundle it, and run it on Node
+ * and on Deno.
  *
  * @module
  */
@@ -11,7 +12,7 @@ import process from "node:process";
 const client = new Client(process.argv[2]!, credentials.createInsecure());
 const bytes = (value: Buffer) => value;
 client.makeUnaryRequest(
-  "/grpc.health.v1.Health/Check",
+  process.argv[3] ?? "/grpc.health.v1.Health/Check",
   bytes,
   bytes,
   Buffer.of(),

@@ -10,9 +10,9 @@
  */
 import { bundle } from "../../scripts/build/bundle.ts";
 import { type RunningHub, startHub } from "../hub_under_test.ts";
-import { Program } from "../program.ts";
 import type { Suite, SuiteOptions } from "../suite.ts";
 import { figure, median, ratio, table } from "../table.ts";
+import { isThere, oursOf, type Started, timeOf } from "../whole_process.ts";
 
 /** Each is started this often in a round. */
 const STARTS = 15;
@@ -34,14 +34,6 @@ const GOAL_NOTHING_MS = 14;
 const ROOT = new URL("../..", import.meta.url).pathname;
 const DENO_FLAGS = ["run", "--quiet", "--no-config", "--no-lock", "--cached-only", "-A"];
 
-/** A command whose whole process is measured. */
-interface Started {
-  readonly what: string;
-  readonly command: string;
-  readonly args: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
-}
-
 export const start: Suite = async (options) => {
   await using stack = new AsyncDisposableStack();
   const hub = stack.use(await startHub());
@@ -49,7 +41,7 @@ export const start: Suite = async (options) => {
   stack.defer(() => Deno.remove(dir, { recursive: true }));
   const rows = await rowsFor(hub, dir);
   const times = new Map<string, number[]>(rows.map(({ what }) => [what, []]));
-  for (const row of rows) for (let i = 0; i < WARM_STARTS; i++) await cpuMsOf(row);
+  for (const row of rows) for (let i = 0; i < WARM_STARTS; i++) await timeOf(row);
   for (let round = 0; round < options.rounds; round++) await measure(rows, times, options);
   const figures = Object.fromEntries([...times].map(([what, all]) => [what, median(all)]));
   const nothing = figures[NOTHING]!;
@@ -75,7 +67,7 @@ async function measure(
 ): Promise<void> {
   for (let i = 0; i < STARTS; i++) {
     signal.throwIfAborted();
-    for (const row of rows) times.get(row.what)!.push(await cpuMsOf(row));
+    for (const row of rows) times.get(row.what)!.push((await timeOf(row)).cpuMs);
   }
   log(`${STARTS} starts of each`);
 }
@@ -87,20 +79,13 @@ async function rowsFor({ callAddress }: RunningHub, dir: string): Promise<Starte
   const nothing = `${dir}/nothing.js`;
   await Deno.writeTextFile(nothing, 'console.log("nothing");\n');
   const deno = Deno.execPath();
-  const lineOf = async (file: string) =>
-    await Program.executables?.commandLine(file) ??
-      { command: deno, args: [...DENO_FLAGS.slice(0, 2), "-A", ROOT + file], env: {} };
-  const ours = async (what: string, file: string, ...args: string[]): Promise<Started> => {
-    const line = await lineOf(file);
-    return { ...line, what, args: [...line.args, ...args] };
-  };
   const call = ["hub", "servers", "-o", "json", "-s", callAddress];
   const all = [
-    await ours("gclient --version", "client/main.ts", "--version"),
-    await ours("gclient --help", "client/main.ts", "--help"),
-    await ours("gclient, a unary call", "client/main.ts", ...call),
-    await ours("ghub --version", "hub/main.ts", "--version"),
-    await ours("gserver --version", "server/main.ts", "--version"),
+    await oursOf("gclient --version", "client/main.ts", "--version"),
+    await oursOf("gclient --help", "client/main.ts", "--help"),
+    await oursOf("gclient, a unary call", "client/main.ts", ...call),
+    await oursOf("ghub --version", "hub/main.ts", "--version"),
+    await oursOf("gserver --version", "server/main.ts", "--version"),
     { what: "grpcurl, a unary call", command: "grpcurl", args: grpcurlArgs(callAddress) },
     { what: "Node, grpc-js, a unary call", command: "node", args: [script, callAddress] },
     {
@@ -116,27 +101,4 @@ async function rowsFor({ callAddress }: RunningHub, dir: string): Promise<Starte
 
 function grpcurlArgs(callAddress: string): string[] {
   return ["-plaintext", callAddress, "grpc.health.v1.Health/Check"];
-}
-
-async function isThere(command: string): Promise<boolean> {
-  const args = ["-c", 'command -v "$0"', command];
-  return (await new Deno.Command("sh", { args, stdout: "null" }).output()).success;
-}
-
-/**
- * User and system time of a process and its children, in milliseconds, as bash tells it.
- *
- * @throws {Error} If the process fails.
- */
-async function cpuMsOf({ what, command, args, env = {} }: Started): Promise<number> {
-  const { success, stderr } = await new Deno.Command("bash", {
-    args: ["-c", 'TIMEFORMAT="cpu %U %S"; time "$0" "$@" >/dev/null', command, ...args],
-    env: { ...env, LC_ALL: "C" },
-    stdin: "null",
-    stdout: "null",
-  }).output();
-  const said = new TextDecoder().decode(stderr);
-  const [, user, system] = /^cpu ([\d.]+) ([\d.]+)$/m.exec(said) ?? [];
-  if (!success || user === undefined) throw new Error(`Cannot measure ${what}: ${said}`);
-  return 1000 * (Number(user) + Number(system));
 }
