@@ -3,8 +3,9 @@
  * again and again, so processor time counts, user and system together; the medians are shown.
  *
  * With `--programs DIR` it measures the executables there. Others are measured next to it, in turns: the
- * same unary call by a script of grpc-js, on Node and on Deno, by grpcurl where it is installed, and
- * Deno that does nothing, below which no program of ours can be.
+ * same unary call by a script of grpc-js, on Node and on Deno, by grpcurl where it is installed, by a
+ * program of grpc-go, of which grpcurl is made, where Debian's packages of Go are, and Deno that does
+ * nothing, below which no program of ours can be.
  *
  * @module
  */
@@ -72,10 +73,22 @@ async function measure(
   log(`${STARTS} starts of each`);
 }
 
+/** Builds the call by grpc-go, from Debian's packages alone. Without them nothing is there to start. */
+async function buildGo(program: string): Promise<void> {
+  await new Deno.Command("sh", {
+    args: ["-c", 'go build -o "$0" "$1"', program, `${ROOT}bench/start/grpc_go_call.go`],
+    env: { GO111MODULE: "off", GOPATH: "/usr/share/gocode", GOFLAGS: "", GOPROXY: "off" },
+    stdout: "null",
+    stderr: "null",
+  }).output();
+}
+
 async function rowsFor({ callAddress }: RunningHub, dir: string): Promise<Started[]> {
   const script = `${dir}/call.mjs`;
   const entry = { name: "call", entry: "bench/start/grpc_js_call.ts", flags: [] };
   await Deno.writeFile(script, await bundle(entry, ROOT));
+  const goCall = `${dir}/go_call`;
+  await buildGo(goCall);
   const nothing = `${dir}/nothing.js`;
   await Deno.writeTextFile(nothing, 'console.log("nothing");\n');
   const deno = Deno.execPath();
@@ -87,6 +100,7 @@ async function rowsFor({ callAddress }: RunningHub, dir: string): Promise<Starte
     await oursOf("ghub --version", "hub/main.ts", "--version"),
     await oursOf("gserver --version", "server/main.ts", "--version"),
     { what: "grpcurl, a unary call", command: "grpcurl", args: grpcurlArgs(callAddress) },
+    { what: "Go, grpc-go, a unary call", command: goCall, args: [callAddress] },
     { what: "Node, grpc-js, a unary call", command: "node", args: [script, callAddress] },
     {
       what: "Deno, grpc-js, a unary call",
