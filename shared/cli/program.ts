@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { deadline } from "../async/deadline.ts";
 import { printableLines } from "../text/printable.ts";
 import { COMPLETE, complete } from "./complete.ts";
 import { completionCommand } from "./completion_script.ts";
@@ -48,6 +49,8 @@ export interface RunOverrides {
 const EXIT_BROKEN_PIPE = 141;
 const EXIT_UNEXPECTED = 1;
 const EXIT_USAGE = 2;
+/** A terminal that stands still does not keep a program that was told to end. */
+const LAST_WRITES_MS = 1000;
 
 /**
  * Runs a program. It never throws.
@@ -127,7 +130,11 @@ async function report(
   error: unknown,
   { program, io, signal, env }: ReportOptions,
 ): Promise<number> {
-  if (signal.aborted && signal.reason instanceof SignalError) return signal.reason.exitCode;
+  if (signal.aborted && signal.reason instanceof SignalError) {
+    // What takes a line of progress off the terminal is under way.
+    await deadline(io.stderr.write(""), LAST_WRITES_MS).catch(() => {});
+    return signal.reason.exitCode;
+  }
   if (error instanceof Deno.errors.BrokenPipe) return EXIT_BROKEN_PIPE;
   const message = error instanceof Error ? error.message : String(error);
   const lines = [`error: ${printableLines(message)}`];

@@ -3,6 +3,7 @@ import { DURATION, parseDuration } from "./parse_duration.ts";
 import { defaultText, type Option, valuesOf } from "./option.ts";
 import { type Io, type Options, type Output, runProgram, UsageError } from "./program.ts";
 import { type Context, defineCommand, type Program } from "./command.ts";
+import { SignalError } from "./signals.ts";
 
 /** Streams that keep what was written. */
 function fakeIo(): Io & { out(): string; err(): string } {
@@ -340,4 +341,41 @@ Deno.test("D3: an error on the terminal shows what a peer has sent, and does not
     io.err(),
     "error: Bad \\x9b2J\\u202e\\u2028name\nof two lines\nhint: Ask \\x1b[1mit\n",
   );
+});
+
+Deno.test("runProgram() ends at a signal when what was written before has left", async () => {
+  const events: string[] = [];
+  const left = new Promise<void>((resolve) => {
+    setTimeout(() => {
+      events.push("left");
+      resolve();
+    }, 0);
+  });
+  const controller = new AbortController();
+  const io = fakeIo();
+  const code = await runProgram(
+    {
+      name: "gthing",
+      envPrefix: "GTHING",
+      version: "1",
+      summary: "Does things",
+      commands: [{
+        name: "wait",
+        summary: "Waits",
+        run({ signal }) {
+          controller.abort(new SignalError("SIGINT"));
+          throw signal.reason;
+        },
+      }],
+    },
+    ["wait"],
+    {
+      env: {},
+      io: { ...io, stderr: { ...io.stderr, write: () => left } },
+      signal: controller.signal,
+    },
+  );
+  events.push("ended");
+  assert.equal(code, 130);
+  assert.deepEqual(events, ["left", "ended"]);
 });
