@@ -10,7 +10,7 @@ import { HELD_HEADER, HUB_ID_HEADER } from "../../shared/registration/hub_id.ts"
 import { RENEWING } from "../../shared/registration/renewing.ts";
 import { KEYS_HEADER, NONCE_HEADER, readKeys } from "../../shared/vouchers/voucher.ts";
 import { Asker } from "../testing/asker.ts";
-import { dialCalls, dialTunnel } from "../testing/dialled.ts";
+import { dialCalls, type Dialled, dialTunnel } from "../testing/dialled.ts";
 import { ANSWER, CALL, trailers } from "../testing/relayed.ts";
 import { startPair } from "./testing/worker_pair.ts";
 
@@ -53,6 +53,52 @@ Deno.test("without a state folder all workers sign vouchers with one key", async
 
 const TO_EDGE = encodeHeaderList([...CALL, ["x-hub-server", "edge-1"]]);
 
+/**
+ * A server at the second worker renews its tunnel, and its new one comes to a worker, while a call at
+ * the first worker waits for it.
+ *
+ * @returns Whether the call was answered there: on a machine that stands still its time may be over.
+ */
+async function callFollows(old: "draining" | "closed", to: 0 | 1): Promise<boolean> {
+  await using pair = await startPair();
+  const [one, two] = pair.hubs;
+  const instance = { "X-Hub-Meta-Instance": crypto.randomUUID() };
+  await using caller = await dialCalls(one.callAddress);
+  await using asker = await Asker.dial(two.callAddress);
+  await using server = await dialTunnel(two.tunnelAddress, "edge-1", instance);
+  await until("news at the caller's worker", () => one.cluster?.placesOf("edge-1").length === 1);
+  server.recorder.connection.goaway(ErrorCode.NO_ERROR, { debug: RENEWING });
+  server.flush();
+  await until("the end of the old tunnel", async () => {
+    const { servers } = await asker.one<ListServersResponse>("ListServers");
+    return servers?.[0]?.state === "DRAINING";
+  });
+  if (old === "closed") {
+    await server[Symbol.asyncDispose]();
+    await until("news of that", () => one.cluster?.placesOf("edge-1").length === 0);
+  }
+  const made = caller.recorder.request(TO_EDGE);
+  caller.recorder.connection.data(made, new TextEncoder().encode("hello"), true);
+  caller.flush();
+  const lineOf = ({ recorder }: Dialled, pattern: RegExp) =>
+    recorder.log.find((line) => pattern.test(line));
+  const answer = () => lineOf(caller, new RegExp(`^headers ${made.id} .*grpc-status`));
+  const waiting = new SharedTally(pair.host.memory.tallies.waiting);
+  await until("the call to wait", () => waiting.sum === 1 || answer() !== undefined);
+  await using renewed = await dialTunnel(pair.hubs[to].tunnelAddress, "edge-1", instance);
+  const arrived = () => lineOf(renewed, /^data \d+ "hello" end/);
+  await until("the call at the new tunnel", () => arrived() ?? answer());
+  if (arrived() === undefined) return false;
+  const [, id] = lineOf(renewed, /^open \d+ .*Echo/)!.split(" ");
+  const { connection, streams } = renewed.recorder;
+  connection.headers(streams.get(Number(id))!, ANSWER, false);
+  connection.headers(streams.get(Number(id))!, trailers(), true);
+  renewed.flush();
+  assert.match(await until("the answer", answer), /grpc-status=0/);
+  assert.equal(waiting.sum, 0);
+  return true;
+}
+
 Deno.test("a call meanwhile waits for a tunnel that a server renews, and follows it to any worker", async (t) => {
   const table: [what: string, old: "draining" | "closed", to: 0 | 1][] = [
     ["from another worker to the caller's", "draining", 0],
@@ -62,41 +108,9 @@ Deno.test("a call meanwhile waits for a tunnel that a server renews, and follows
   ];
   for (const [what, old, to] of table) {
     await t.step(what, async () => {
-      await using pair = await startPair();
-      const [one, two] = pair.hubs;
-      const instance = { "X-Hub-Meta-Instance": crypto.randomUUID() };
-      await using caller = await dialCalls(one.callAddress);
-      await using asker = await Asker.dial(two.callAddress);
-      await using server = await dialTunnel(two.tunnelAddress, "edge-1", instance);
-      await until(
-        "news at the caller's worker",
-        () => one.cluster?.placesOf("edge-1").length === 1,
-      );
-      server.recorder.connection.goaway(ErrorCode.NO_ERROR, { debug: RENEWING });
-      server.flush();
-      await until("the end of the old tunnel", async () => {
-        const { servers } = await asker.one<ListServersResponse>("ListServers");
-        return servers?.[0]?.state === "DRAINING";
-      });
-      if (old === "closed") {
-        await server[Symbol.asyncDispose]();
-        await until("news of that", () => one.cluster?.placesOf("edge-1").length === 0);
+      for (let tries = 1; !await callFollows(old, to); tries++) {
+        assert.ok(tries < 5, "its calls did not wait");
       }
-      const made = caller.recorder.request(TO_EDGE);
-      caller.recorder.connection.data(made, new TextEncoder().encode("hello"), true);
-      caller.flush();
-      const waiting = new SharedTally(pair.host.memory.tallies.waiting);
-      await until("the call to wait", () => waiting.sum === 1);
-      await using renewed = await dialTunnel(pair.hubs[to].tunnelAddress, "edge-1", instance);
-      await renewed.heard(/^data \d+ "hello" end/);
-      const { recorder } = renewed;
-      const [, id] = recorder.log.find((line) => /^open \d+ .*Echo/.test(line))!.split(" ");
-      recorder.connection.headers(recorder.streams.get(Number(id))!, ANSWER, false);
-      recorder.connection.headers(recorder.streams.get(Number(id))!, trailers(), true);
-      renewed.flush();
-      const line = await caller.heard(new RegExp(`^headers ${made.id} .*grpc-status`));
-      assert.match(line, /grpc-status=0/);
-      assert.equal(waiting.sum, 0);
     });
   }
 });
