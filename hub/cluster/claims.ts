@@ -521,8 +521,10 @@ export class EngineClaims {
     const key = keys.place(session, name);
     const known = membership.holder(name);
     const tenant = known?.record.session;
+    // Another hub that has had it before is still its tenant if it came here while that one had it.
+    const isLast = membership.placesOf(name).length === 0;
     const isTenant = known !== undefined && known.record.info.instance === instance &&
-      (tenant === session || membership.hub(tenant ?? "") === undefined);
+      (tenant === session || isLast || membership.hub(tenant ?? "") === undefined);
     const record = isTenant && { ...known.record, tenure: tenureOf(known), left };
     const commit = record && await engine.commit({
       conditions: [{ key, revision }, { key: keys.name(name), revision: known!.revision }],

@@ -59,13 +59,23 @@ const TO_EDGE = encodeHeaderList([...CALL, ["x-hub-server", "edge-1"]]);
  *
  * @returns Whether the call was answered there: on a machine that stands still its time may be over.
  */
-async function callFollows(old: "draining" | "closed", to: 0 | 1): Promise<boolean> {
+async function callFollows(
+  old: "draining" | "closed" | "moved before, closed",
+  to: 0 | 1,
+): Promise<boolean> {
   await using pair = await startPair();
   const [one, two] = pair.hubs;
   const instance = { "X-Hub-Meta-Instance": crypto.randomUUID() };
   await using caller = await dialCalls(one.callAddress);
   await using asker = await Asker.dial(two.callAddress);
+  await using first = old.startsWith("moved")
+    ? await dialTunnel(one.tunnelAddress, "edge-1", instance)
+    : undefined;
   await using server = await dialTunnel(two.tunnelAddress, "edge-1", instance);
+  if (first !== undefined) {
+    await first[Symbol.asyncDispose]();
+    await until("the end of the first one", () => one.cluster?.departureOf("edge-1")?.left);
+  }
   await until("news at the caller's worker", () => one.cluster?.placesOf("edge-1").length === 1);
   server.recorder.connection.goaway(ErrorCode.NO_ERROR, { debug: RENEWING });
   server.flush();
@@ -73,7 +83,7 @@ async function callFollows(old: "draining" | "closed", to: 0 | 1): Promise<boole
     const { servers } = await asker.one<ListServersResponse>("ListServers");
     return servers?.[0]?.state === "DRAINING";
   });
-  if (old === "closed") {
+  if (old !== "draining") {
     await server[Symbol.asyncDispose]();
     await until("news of that", () => one.cluster?.placesOf("edge-1").length === 0);
   }
@@ -100,11 +110,12 @@ async function callFollows(old: "draining" | "closed", to: 0 | 1): Promise<boole
 }
 
 Deno.test("a call meanwhile waits for a tunnel that a server renews, and follows it to any worker", async (t) => {
-  const table: [what: string, old: "draining" | "closed", to: 0 | 1][] = [
+  const table: [what: string, ...Parameters<typeof callFollows>][] = [
     ["from another worker to the caller's", "draining", 0],
     ["at another worker", "draining", 1],
     ["from another worker to the caller's, after the old one has closed", "closed", 0],
     ["at another worker, after the old one has closed", "closed", 1],
+    ["to the caller's worker, where the server was before", "moved before, closed", 0],
   ];
   for (const [what, old, to] of table) {
     await t.step(what, async () => {
