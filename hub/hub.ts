@@ -201,6 +201,7 @@ class Hub implements RunningHub {
   readonly #tunnelOptions: Required<TunnelPortOptions>;
   readonly #idPrefix = this.#id.slice(0, 8);
   #nextId = 0;
+  readonly #makeId = () => `${this.#idPrefix}-${this.#nextId++}`;
   #state: HubState = "serving";
   #closing: Promise<void> | undefined;
 
@@ -435,10 +436,6 @@ class Hub implements RunningHub {
     return [...this.#callListener.busy(), ...hubs.map((hub) => hub.whenIdle())];
   }
 
-  #makeId(): string {
-    return `${this.#idPrefix}-${this.#nextId++}`;
-  }
-
   #tunnelContext(vouchers: Vouchers) {
     const { tunnelPath, maxHandshakesPerS, ...times } = this.#tunnelOptions;
     return {
@@ -508,6 +505,7 @@ class Hub implements RunningHub {
         ...(this.#peers === undefined ? [] : [this.#peers.forwarded]),
       ],
       deadlines: this.#deadlines,
+      nextId: () => this.#makeId(),
       limits,
       refused: this.#refusedCalls,
       maxStreams: limits.maxStreamsPerConnection,

@@ -12,6 +12,7 @@ import { ProxyError } from "../../shared/net/proxy_error.ts";
 /** Trailers in which the hub tells (docs/protocol.md, "Trailers"). */
 const HOP = "x-hub-hop";
 const FORWARDED = "x-hub-forwarded";
+const CALL_ID = "x-hub-call-id";
 
 /**
  * - `not-delivered`: certainly nothing happened; repeating is safe.
@@ -82,6 +83,11 @@ export function hopOf(error: RpcError, { connected }: Way): Hop {
   if (hop === "server") return "server";
   if (hop === "hub") return trailer(error, FORWARDED) === "1" ? "hub → server" : "hub";
   return connected ? undefined : "client → hub";
+}
+
+/** By which the hub's audit has the call; `undefined` if no hub has told one. */
+export function callIdOf(error: RpcError): string | undefined {
+  return error instanceof HttpAnswerError ? undefined : trailer(error, CALL_ID);
 }
 
 function trailer(error: RpcError, name: string): string | undefined {

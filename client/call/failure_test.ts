@@ -16,6 +16,19 @@ hubTest("every status has its exit code", async (hub, t) => {
   }
 });
 
+hubTest("an error tells the call's id, by which the hub's audit has it", async (hub) => {
+  hub.script.fail = () => ({
+    error: new RpcError(Status.UNAVAILABLE, "no"),
+    trailers: { ...LOST, "x-hub-call-id": "5f0c9a1e-42" },
+  });
+  const args = ["fluentd", "stop", "edge", "-d", "{}", "-s", hub.address];
+  const { err } = await runClient(args);
+  assert.match(err, /^ {2}hop: hub → server {4}call id: 5f0c9a1e-42$/m);
+  for (const [format, told] of [["json", '"callId":"5f0c9a1e-42"'], ["yaml", "callId: "]]) {
+    assert.ok((await runClient([...args, "-o", format!])).err.includes(told!));
+  }
+});
+
 hubTest("an error says who made it, what is known, and what to do", async (hub, t) => {
   const flags = `-s ${hub.address}`;
   const fromHub = (code: StatusCode, reason: string, metadata: Record<string, string>) => ({

@@ -14,6 +14,7 @@
  *       string requestId = 10;                    // with it, the call may be repeated
  *       string hub = 11;                          // of several: whose answer this is
  *       repeated string missedHubs = 12;          // the others, and why they did not take the call
+ *       string callId = 13;                       // as in the hub's audit
  *     }
  *
  * @module
@@ -22,7 +23,7 @@ import protobuf from "protobufjs";
 import { writeMessage } from "../../shared/codec/document.ts";
 import { encodeStatus } from "../../shared/grpc/rpc_error.ts";
 import { statusName } from "../../shared/grpc/status.ts";
-import { deliveryOf, hopOf } from "../call/delivery.ts";
+import { callIdOf, deliveryOf, hopOf } from "../call/delivery.ts";
 import type { CallFailure } from "../call/failure.ts";
 import { failureText } from "./failure_text.ts";
 import { hintOf } from "./hints.ts";
@@ -46,6 +47,7 @@ export function failureDocument(failure: CallFailure, format: ResponseFormat | u
     delivery: deliveryOf(error, failure),
     hint: hintOf(failure),
     requestId,
+    callId: callIdOf(error),
     ...(missed.length > 0 && {
       hub: address,
       missedHubs: missed.map((one) => `${one.address}: ${one.error.message}`),
@@ -64,5 +66,6 @@ function statusType(): protobuf.Type {
     .add(new protobuf.Field("details", 3, ".google.protobuf.Any", "repeated"));
   const more = ["status", "call", "server", "hop", "delivery", "hint", "requestId", "hub"];
   for (const [i, name] of more.entries()) type.add(new protobuf.Field(name, 4 + i, "string"));
-  return type.add(new protobuf.Field("missedHubs", 12, "string", "repeated"));
+  return type.add(new protobuf.Field("missedHubs", 12, "string", "repeated"))
+    .add(new protobuf.Field("callId", 13, "string"));
 }

@@ -2,7 +2,7 @@
  * A call that failed, as text.
  *
  *     error: fluentd.start on edge-7: FAILED_PRECONDITION: Unit fluentd.service is masked
- *       reason: UNIT_MASKED (domain fluentd)    hop: server
+ *       reason: UNIT_MASKED (domain fluentd)    hop: server    call id: 5f0c9a1e-42
  *       1) google.rpc.PreconditionFailure {"violations":[…]}
  *       The outcome is unknown
  *     hint: gclient fluentd status edge-7
@@ -17,7 +17,7 @@ import { root } from "../../shared/grpc/root.ts";
 import type { Detail, RpcError } from "../../shared/grpc/rpc_error.ts";
 import { statusName } from "../../shared/grpc/status.ts";
 import { printable } from "../../shared/text/printable.ts";
-import { deliveryOf, hopOf } from "../call/delivery.ts";
+import { callIdOf, deliveryOf, hopOf } from "../call/delivery.ts";
 import { type CallFailure, ERROR_INFO, errorInfoOf } from "../call/failure.ts";
 import { mayChange } from "../call/method_kind.ts";
 import { hintOf } from "./hints.ts";
@@ -34,6 +34,8 @@ export function failureText(failure: CallFailure): string {
   const hop = hopOf(error, failure);
   if (hop !== undefined) facts.push(`hop: ${hop}`);
   if (missed.length > 0 && message === error.message) facts.push(`hub: ${address}`);
+  const callId = callIdOf(error);
+  if (callId !== undefined) facts.push(`call id: ${callId}`);
   if (facts.length > 0) lines.push(`  ${facts.join("    ")}`);
   const others = error.details.filter((detail) =>
     detail !== undefined && !(detail.type === ERROR_INFO && detail.value === info)

@@ -172,7 +172,7 @@ export class EventLog {
     if (this.#isWorker && call.isForwarded) return;
     const { server, head, bytesUp, bytesDown } = call;
     const durationUs = Math.round((performance.now() - call.startedMs) * 1e3);
-    const id = this.#nextId();
+    const id = call.id ?? this.#nextId();
     const peer = call.remoteAddress;
     const method = methodOf(head);
     const { from, via } = call;

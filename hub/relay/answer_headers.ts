@@ -1,6 +1,7 @@
 /**
  * How an answer tells its hop (docs/protocol.md, "Trailers"): who answered, and whether the call had
- * left the hub, so that a caller knows if it may safely be repeated.
+ * left the hub, so that a caller knows if it may safely be repeated. An error also tells the call's id, by
+ * which its line in the audit is found.
  *
  * @module
  */
@@ -18,16 +19,22 @@ export const HOP_FIELD = "x-hub-hop";
 /** `1` if the call, or a part of it, had left the hub for the server. */
 export const FORWARDED_FIELD = "x-hub-forwarded";
 
-const OWN_FIELDS: ReadonlySet<string> = new Set([HOP_FIELD, FORWARDED_FIELD]);
+/** The call's id, as in the audit; only of a call that failed. */
+export const CALL_ID_FIELD = "x-hub-call-id";
+
+const OWN_FIELDS: ReadonlySet<string> = new Set([HOP_FIELD, FORWARDED_FIELD, CALL_ID_FIELD]);
+/** An id is eight characters of the hub's, and a count. */
+const MAX_ID = "x".repeat(8 + 1 + 16);
 
 const heads = new WeakMap<HeaderList, Uint8Array>();
 const endings = new WeakMap<HeaderList, Uint8Array>();
 
 /**
  * A server's header section as the caller gets it. A server cannot speak for the hub: what it
- * says of the hop is replaced. Another hub can: what it says is passed on.
+ * says of the hop is replaced. Another hub can: what it says is passed on, without its id of the call.
  *
  * @param repeated The list came before, and is worth remembering: `Connection.fieldsRepeated`.
+ * @param callId Of a call that failed. @default the answer tells none
  */
 export function answerBlock(
   fields: HeaderList,
@@ -35,9 +42,11 @@ export function answerBlock(
     readonly endStream: boolean;
     readonly repeated: boolean;
     readonly hop: TargetHop;
+    readonly callId?: string | undefined;
   },
 ): Uint8Array {
-  const { endStream, repeated, hop } = options;
+  const { endStream, repeated, hop, callId } = options;
+  if (callId !== undefined) return encodeFailure(fields, hop, callId);
   if (!repeated) return encodeAnswer(fields, endStream, hop);
   const known = endStream ? endings : heads;
   let block = known.get(fields);
@@ -52,6 +61,16 @@ function encodeAnswer(fields: HeaderList, endStream: boolean, hop: TargetHop): U
   if (hop === "peer") return encodeHeaderList(fields);
   const own = fields.filter(([name]) => !OWN_FIELDS.has(name));
   if (endStream) own.push([HOP_FIELD, hop], [FORWARDED_FIELD, hop === "server" ? "1" : "0"]);
+  return encodeHeaderList(own);
+}
+
+function encodeFailure(fields: HeaderList, hop: TargetHop, callId: string): Uint8Array {
+  const isKept = hop === "peer"
+    ? (name: string) => name !== CALL_ID_FIELD
+    : (name: string) => !OWN_FIELDS.has(name);
+  const own = fields.filter(([name]) => isKept(name));
+  if (hop !== "peer") own.push([HOP_FIELD, hop], [FORWARDED_FIELD, hop === "server" ? "1" : "0"]);
+  own.push([CALL_ID_FIELD, callId]);
   return encodeHeaderList(own);
 }
 
@@ -70,23 +89,30 @@ export function forwardedOutcomeOf(fields: HeaderList): ForwardedOutcome {
 }
 
 /** What the hub adds to an answer, as `headerListBytes` counts it. */
-export const HOP_LIST_BYTES: number = headerListBytes([[HOP_FIELD, "server"], [
-  FORWARDED_FIELD,
-  "1",
-]]);
+export const HOP_LIST_BYTES: number = headerListBytes([
+  [HOP_FIELD, "server"],
+  [FORWARDED_FIELD, "1"],
+  [CALL_ID_FIELD, MAX_ID],
+]);
 
 /** An error of the hub itself, as trailers, or as the whole response (`trailersOnly`). */
 export function errorBlock(error: RpcError, options: {
   readonly trailersOnly: boolean;
   readonly forwarded: boolean;
+  /** @default the error tells none */
+  readonly callId?: string | undefined;
   /** The largest header list that the caller takes. @default {Infinity} */
   readonly maxListBytes?: number;
 }): Uint8Array {
-  const { trailersOnly, forwarded, maxListBytes = Infinity } = options;
+  const { trailersOnly, forwarded, callId, maxListBytes = Infinity } = options;
   const head: HeaderList = trailersOnly
     ? [[":status", "200"], ["content-type", "application/grpc"]]
     : [];
-  const hop: HeaderList = [[HOP_FIELD, "hub"], [FORWARDED_FIELD, forwarded ? "1" : "0"]];
+  const hop: HeaderList = [
+    [HOP_FIELD, "hub"],
+    [FORWARDED_FIELD, forwarded ? "1" : "0"],
+    ...(callId === undefined ? [] : [[CALL_ID_FIELD, callId] as const]),
+  ];
   const trailers: HeaderList = error.trailers();
   // Details come last and the message before them; the status itself always goes.
   for (let kept = trailers.length;; kept--) {

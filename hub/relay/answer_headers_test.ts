@@ -42,6 +42,26 @@ Deno.test("answerBlock() says who answered, whatever the server says", () => {
   }
 });
 
+Deno.test("answerBlock() and errorBlock() tell the id of a call that failed, and no other", () => {
+  const fields: HeaderList = [["grpc-status", "5"], ["x-hub-call-id", "of another"]];
+  const failed = { endStream: true, repeated: true, callId: "ours-7" } as const;
+  const hop = [["x-hub-hop", "server"], ["x-hub-forwarded", "1"]];
+  assert.deepEqual(decoded(answerBlock(fields, { ...failed, hop: "server" })), [
+    ...[["grpc-status", "5"], ...hop, ["x-hub-call-id", "ours-7"]],
+  ]);
+  // Its caller asks this hub, whose line tells the call at the other one.
+  assert.deepEqual(decoded(answerBlock(fields, { ...failed, hop: "peer" })), [
+    ...[["grpc-status", "5"], ["x-hub-call-id", "ours-7"]],
+  ]);
+  const other = answerBlock(fields, { ...failed, callId: "ours-8", hop: "peer" });
+  assert.equal(firstValue(decoded(other), "x-hub-call-id"), "ours-8", "it is not remembered");
+  const plain = answerBlock(fields, { ...failed, callId: undefined, hop: "server" });
+  assert.deepEqual(decoded(plain), [["grpc-status", "5"], ...hop]);
+  const error = new RpcError(Status.NOT_FOUND, "No");
+  const block = errorBlock(error, { trailersOnly: true, forwarded: false, callId: "ours-9" });
+  assert.equal(firstValue(decoded(block), "x-hub-call-id"), "ours-9");
+});
+
 Deno.test("answerBlock() remembers a repeated list, as head and as end", () => {
   const fields: HeaderList = [["a", "b"]];
   const options = { endStream: true, repeated: true, hop: "server" } as const;

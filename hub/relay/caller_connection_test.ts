@@ -74,6 +74,7 @@ async function begin(
     },
     refused: refusedCalls,
     forwarder,
+    nextId: () => "a-call",
     limits: { meterOf: () => undefined },
     observers: [{
       callRefused: (_head, _address, error) => void refused.push(error),
@@ -128,7 +129,7 @@ Deno.test("CallerConnection refuses, and says why", async (t) => {
           new RpcError(Status.NOT_FOUND, "No such server", { details: [errorInfo("X", "ghub")] }),
       },
       CALL,
-      /grpc-status=5 .*grpc-status-details-bin=.*x-hub-forwarded=0 end/,
+      /grpc-status=5 .*grpc-status-details-bin=.*x-hub-forwarded=0 x-hub-call-id=a-call end/,
     ],
     "what is no gRPC": [
       {},

@@ -15,15 +15,21 @@ export interface CallerStream {
   readonly stream: Stream;
 }
 
-/** Ends its answer with an error of the hub. @param forwarded Whether a server may have the call. */
+/**
+ * Ends its answer with an error of the hub.
+ *
+ * @param forwarded Whether a server may have the call.
+ * @param callId By which the audit has it. @default it has none
+ */
 export function answerError(
   { near: { connection }, stream }: CallerStream,
   error: RpcError,
-  { forwarded }: { readonly forwarded: boolean },
+  { forwarded, callId }: { readonly forwarded: boolean; readonly callId?: string | undefined },
 ): void {
   const block = errorBlock(error, {
     trailersOnly: !stream.headersSent,
     forwarded,
+    callId,
     maxListBytes: connection.maxHeaderListBytes,
   });
   connection.headers(stream, block, LAST);

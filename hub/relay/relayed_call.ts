@@ -94,6 +94,8 @@ export interface CallObserver {
 
 /** What a call needs of the hub. */
 export interface RelayedCallContext {
+  /** Gives the id of a call that has failed. */
+  nextId(): string;
   readonly deadlines: Deadlines;
   /** Are told in this order. */
   readonly observers: readonly CallObserver[];
@@ -113,6 +115,8 @@ export class RelayedCall implements StreamEvents, Expiring {
   bytesDown = 0;
   /** Name of the server, once it is known. */
   server = "";
+  /** Of a call that has failed; of another one, the audit makes one when it ends. */
+  id: string | undefined;
   /** Whom this call counts for, once it is let in. */
   account: Account | undefined;
   deadlineMs = 0;
@@ -207,7 +211,8 @@ export class RelayedCall implements StreamEvents, Expiring {
 
   /** Ends the call with an error of the hub. */
   fail(error: RpcError, { forwarded = this.#farStream !== undefined } = {}): void {
-    answerError({ near: this.#near, stream: this.#nearStream }, error, { forwarded });
+    const callId = this.id = this.#context.nextId();
+    answerError({ near: this.#near, stream: this.#nearStream }, error, { forwarded, callId });
     this.#endFar(ErrorCode.CANCEL);
     // Of a call that was not let through, the audit says for whom it was.
     if (this.account === undefined && this.server === "") this.server = serverOf(error);
@@ -225,11 +230,13 @@ export class RelayedCall implements StreamEvents, Expiring {
       const bytes = headerListBytes(fields) + HOP_LIST_BYTES;
       if (bytes > max) return this.fail(answerTooLargeError(this.server, { bytes, max }));
     }
-    const block = answerBlock(fields, { endStream, repeated, hop });
+    const status = endStream ? statusOf(fields) : Status.OK;
+    if (status !== Status.OK) this.id = this.#context.nextId();
+    const block = answerBlock(fields, { endStream, repeated, hop, callId: this.id });
     this.#near.connection.headers(this.#nearStream, block, endStream);
     if (!endStream) return;
     if (hop === "peer") this.#outcome = forwardedOutcomeOf(fields);
-    this.#answered(statusOf(fields), "");
+    this.#answered(status, "");
   }
 
   onData(stream: Stream, piece: Uint8Array, endStream: boolean): void {

@@ -54,6 +54,8 @@ Deno.test("RelayedCall: the server answers", async (t) => {
     hub.server.connection.headers(hub.answering(call), encodeHeaderList(head), true);
     hub.settle();
     assert.deepEqual(told(hub, call), [5, "server", "1"]);
+    assert.match(hub.heard(call).at(-1)!, / x-hub-call-id=a-call end$/);
+    assert.equal(hub.calls[0]!.id, "a-call");
     assert.equal(hub.ended[0]?.status, Status.NOT_FOUND);
     assert.deepEqual(hub.left(), GONE);
   });

@@ -63,6 +63,7 @@ async function begin({ target = true } = {}) {
         waitFor: () => assert.fail("Nobody waits here"),
       },
       refused: new RefusedCalls(),
+      nextId: () => "a-call",
       limits: { meterOf: () => undefined },
       observers: [{
         callRefused: (_head, _address, { code, message }) => void told.push(`${code} ${message}`),

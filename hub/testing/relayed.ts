@@ -195,6 +195,7 @@ export class Relayed implements Disposable {
   get context(): RelayedCallContext {
     return {
       deadlines: this.deadlines,
+      nextId: () => "a-call",
       limits: { meterOf: (call) => this.#meter?.(call) },
       observers: [{
         callEnded: ({ bytesUp, bytesDown }, status, reason) => {
