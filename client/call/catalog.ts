@@ -84,6 +84,8 @@ export class Catalog {
   async find(symbol: string): Promise<{ readonly root: protobuf.Root; readonly symbol: string }> {
     const name = symbol.replace(/^[./]/, "").replace("/", ".");
     for (const root of this.#files) if (isThere(root, name)) return { root, symbol: name };
+    const short = this.#shortInFiles(name);
+    if (short !== undefined) return placeOf(short);
     const reflection = await this.#reflection?.();
     if (reflection === undefined) {
       throw new UsageError(`No file of --proto or --protoset has "${name}"`, {
@@ -113,7 +115,21 @@ export class Catalog {
     if (service !== undefined && others.length === 0) {
       return { root: await reflection.describe(service), symbol: service };
     }
-    throw unknown ?? new UnknownSymbolError(`There is no "${name}"`);
+    try {
+      return placeOf(await this.#byEnd(reflection, name, new UnknownSymbolError("")));
+    } catch (error) {
+      if (!(error instanceof UnknownSymbolError)) throw error;
+      throw unknown ?? new UnknownSymbolError(`There is no "${name}"`);
+    }
+  }
+
+  /** A service or a method of the files by the end of its name, if only one has it. */
+  #shortInFiles(end: string): protobuf.ReflectionObject | undefined {
+    const services = this.#files.flatMap((root) =>
+      [...servicesOf(root)].filter((name) => name.endsWith(`.${end}`))
+        .map((name) => root.lookup(`.${name}`)!)
+    );
+    return services.length === 1 ? services[0] : this.methodInFiles(end);
   }
 
   /**
@@ -225,6 +241,12 @@ function parentOf(name: string): string {
 /** Is it this service, or one of its methods? */
 function isOf(name: string, service: string): boolean {
   return name === service || parentOf(name) === service;
+}
+
+function placeOf(
+  { root, fullName }: protobuf.ReflectionObject,
+): { readonly root: protobuf.Root; readonly symbol: string } {
+  return { root, symbol: fullName.slice(1) };
 }
 
 /** Is there more of that name than a package? */

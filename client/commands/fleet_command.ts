@@ -272,7 +272,8 @@ async function prepare<R extends object>(
   const values = context.options as Values;
   const { signal } = context;
   const withRequests = async (method: protobuf.Method): Promise<Prepared> => {
-    const stdinTimeoutMs = requestTimeoutMs(values);
+    // Each server gets all requests of a stream, so they are read whole; but nobody knows how long that takes.
+    const stdinTimeoutMs = method.requestStream ? Infinity : requestTimeoutMs(values);
     const requests = await readRequests(method, values, { stdin, signal, stdinTimeoutMs });
     for (const request of requests) rpc.prepare?.(request, context);
     return { method, requests };

@@ -172,6 +172,14 @@ hubTest("a change of several servers must be confirmed", async (hub, t) => {
   });
 });
 
+hubTest("a question about health needs no confirmation", async (hub) => {
+  const call = ["call", "grpc.health.v1.Health/Check", "a", "b", "-n", "-s", hub.address];
+  const { code, err } = await runClient(call);
+  // This hub has no health: both were asked, and nobody had to confirm that.
+  assert.equal(code, 5);
+  assert.doesNotMatch(err, /--yes/);
+});
+
 hubTest("to stop one server asks a person, and nobody else", async (hub) => {
   const stop = ["fluentd", "stop", "a", "-s", hub.address];
   const asked: string[] = [];

@@ -94,6 +94,11 @@ extend common.Money {
       assert.equal(await run("describe", symbol), expected);
     });
   }
+  for (const end of ["Shop", "Shop/Browse", "Browse"]) {
+    await t.step(`describe ${end}`, async () => {
+      assert.match(await run("describe", end), /^ *rpc Browse\(/m);
+    });
+  }
   for (const method of ["shop.v1.Shop/Buy", "shop.v1.Shop.Buy", "Shop/Buy", "Shop.Buy", "Buy"]) {
     await t.step(`-p of ${method}`, async () => {
       const sample = JSON.parse(await run("call", method, "-p"));

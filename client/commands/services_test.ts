@@ -100,6 +100,23 @@ hubTest("gclient list and describe show what reflection tells", async (hub, t) =
   }
 });
 
+hubTest("describe takes the end of a name that only one service or method has", async (hub) => {
+  const run = async (...words: string[]) => {
+    const { code, out, err } = await runClient(["describe", ...words, "-s", hub.address]);
+    assert.equal(code, 0, err);
+    return out;
+  };
+  const whole = await run("echo.v1.Echo/ServerStream", "a");
+  assert.match(whole, /^rpc ServerStream\(/m);
+  for (const end of ["Echo/ServerStream", "Echo.ServerStream", "ServerStream"]) {
+    assert.equal(await run(end, "a"), whole);
+  }
+  assert.match(await run("Echo", "a"), /^service echo\.v1\.Echo \{$/m);
+  const { code, err } = await runClient(["describe", "Nothing", "a", "-s", hub.address]);
+  assert.equal(code, 2);
+  assert.match(err, /^error: a does not know "Nothing"\nhint: /);
+});
+
 hubTest("gclient call speaks with any method, in each format", async (hub, t) => {
   const call = (method: string, ...args: string[]) =>
     runClient(["call", method, "edge-1", "-s", hub.address, ...args]);
