@@ -11,7 +11,7 @@ import { FROM_HUB, hubTest, runClient, startFakeHub } from "../testing/fake_hub.
 const levels = (out: string) =>
   Object.fromEntries([...out.matchAll(/^(ok|warn|fail|-) +(\S+) /gm)].map(([, l, n]) => [n, l]));
 
-Deno.test("doctor finds nothing wrong with a hub and a server that are well", async () => {
+Deno.test("doctor finds nothing wrong with a hub and a server that are well", async (t) => {
   await using world = await World.start({ servers: ["edge-1"] });
   const { code, out, err } = await runClient(["doctor", "edge-1", "-s", world.callAddress]);
   assert.equal(code, 0, out + err);
@@ -19,6 +19,19 @@ Deno.test("doctor finds nothing wrong with a hub and a server that are well", as
   assert.deepEqual(levels(out), { DNS: "-", proxy: "-", TLS: "-", ...ok, idle: "-" });
   assert.match(out, /^ok +credential +\d+\.\d ms {2}the hub knows you as loopback/m);
   assert.match(out, /^ok +tunnel +\d+\.\d ms {2}edge-1 answers: SERVING$/m);
+  assert.match(out, /^- +idle +not tried: --idle 60s keeps a connection silent for 60 s$/m);
+
+  await t.step("doctor --idle tells whether a silent connection lasts", async () => {
+    const lasts = await runClient(["doctor", "--idle", "20ms", "-s", world.callAddress]);
+    assert.equal(lasts.code, 0, lasts.out);
+    assert.match(lasts.out, /^ok +idle +\d+\.\d ms {2}a connection survives silence of 20ms$/m);
+    // As a firewall that forgets what is silent. TCP, HTTP/2, credential and clock have one each.
+    await using relay = await startForgetful(world.callAddress, { skip: 4, silentMs: 300 });
+    const cut = await runClient(["doctor", "--idle", "2s", "-s", relay.address]);
+    assert.equal(cut.code, 3, cut.out);
+    assert.match(cut.out, /^fail +idle .*\n {6}remedy: What stands on the way ends silent conn/m);
+    assert.equal(levels(cut.out)["clock"], "ok", cut.out);
+  });
 });
 
 Deno.test("doctor shows a certificate's names and dates, and why it is not trusted", async () => {
@@ -51,22 +64,6 @@ hubTest("doctor stops at the first thing that everything else needs", async (hub
   const name = await runClient(["doctor", "-s", "nowhere.invalid:1"]);
   assert.match(name.out, /^fail +DNS /m);
   assert.match(name.out, /^- +TCP +not tried: DNS has failed$/m);
-});
-
-Deno.test("doctor --idle tells whether a silent connection lasts", async () => {
-  await using world = await World.start();
-  const args = ["doctor", "--idle", "20ms"];
-  const { code, out, err } = await runClient([...args, "-s", world.callAddress]);
-  assert.equal(code, 0, out + err);
-  assert.match(out, /^ok +idle +\d+\.\d ms {2}a connection survives silence of 20ms$/m);
-  const plain = await runClient(["doctor", "-s", world.callAddress]);
-  assert.match(plain.out, /^- +idle +not tried: --idle 60s keeps a connection silent for 60 s$/m);
-  // As a firewall that forgets what is silent. TCP, HTTP/2, credential and clock have one each.
-  await using relay = await startForgetful(world.callAddress, { skip: 4, silentMs: 300 });
-  const cut = await runClient(["doctor", "--idle", "2s", "-s", relay.address]);
-  assert.equal(cut.code, 3, cut.out);
-  assert.match(cut.out, /^fail +idle .*\n {6}remedy: What stands on the way ends silent conn/m);
-  assert.equal(levels(cut.out)["clock"], "ok", cut.out);
 });
 
 hubTest("doctor --bundle writes what it found, and no secret", async (hub) => {
