@@ -212,7 +212,9 @@ hint: Is ghub running at ${dead.address}? Another one is named with -s HOST:PORT
       );
     });
     await t.step("no such host", async () => {
-      const { code, err } = await bash(directory, "gclient fluentd stop -s nowhere.invalid:1", {});
+      // On a busy machine the look-up takes longer than gclient waits by itself.
+      const line = "gclient fluentd stop -s nowhere.invalid:1 --connect-timeout 60s --timeout 90s";
+      const { code, err } = await bash(directory, line, {});
       assert.equal(code, 78);
       assert.match(
         err,
