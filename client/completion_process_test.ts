@@ -67,7 +67,15 @@ case $1 in
 esac
 `;
   await Deno.writeTextFile(`${path}/gclient`, script, { mode: 0o755 });
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+  return {
+    path,
+    // A shell that lost its terminal still writes its history there.
+    [Symbol.asyncDispose]: () =>
+      until(
+        "an end of what the shell writes",
+        () => Deno.remove(path, { recursive: true }).then(() => true, () => false),
+      ).then(() => {}),
+  };
 }
 
 async function isThere(shell: string): Promise<boolean> {
