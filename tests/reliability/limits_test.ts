@@ -180,9 +180,11 @@ Deno.test("answers that nobody reads count as memory, and as calls of who asked 
       const socket = await ask(world, count);
       // Not one call goes on at the server. By another operator: a list that is under way is a call as
       // well, and would have one of those refused.
-      await until("all answers", async () => {
+      await until("all answers that the hub has room for", async () => {
         const edge = (await listServers(world.callAddress, {}, { token })).get("edge-1");
-        return Number(edge?.callsTotal) >= count && (edge?.callsInFlight ?? 0) === 0;
+        if ((edge?.callsInFlight ?? 0) > 0) return false;
+        // The first answers may fill the memory before the last call is in.
+        return Number(edge?.callsTotal) >= count || (await client.unary({})).code !== Status.OK;
       });
       const refused = await until("calls to be refused", async () => {
         const outcome = await client.unary({});
