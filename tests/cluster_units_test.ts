@@ -151,6 +151,8 @@ Deno.test({
       const [command = "", ...enter] = a.enter;
       const server = stack.use(Process.start("gserver edge-1", command, [
         ...enter,
+        // Who is asked to end is `nsenter`, and what it started would go on.
+        ...["setpriv", "--pdeathsig", "KILL"],
         ...[`${FOLDER}/gserver`, "serve", "edge-1", "--fluentd-manager", "none"],
         ...["--state-dir", "/root/edge-1", "--token-file", `${FOLDER}/join.token`],
         ...["--tls-ca-cert-file", "/etc/ghub/ca.crt"],
