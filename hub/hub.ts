@@ -277,7 +277,7 @@ class Hub implements RunningHub {
     this.#journal = new EventLog({
       activity: this.#activity,
       audit,
-      nextId: () => this.#makeId(),
+      nextId: this.#makeId,
       joint: joint?.log,
     });
     this.#registry.onChange((event) => this.#journal.registryChanged(event));
@@ -289,7 +289,7 @@ class Hub implements RunningHub {
       directory: this.#directory,
       limits: this.#limits,
       places: this.#places,
-      nextId: () => this.#makeId(),
+      nextId: this.#makeId,
       onRawRefused: (raw, error) => this.#journal.rawRefused(raw, error),
       onRawOpened: (raw) => this.#journal.rawOpened(raw),
       onRawEnded: (raw, result) => this.#journal.rawEnded(raw, result),
@@ -451,7 +451,7 @@ class Hub implements RunningHub {
       isDraining: () => this.#state !== "serving",
       maxHandshakesPerS,
       admission: this.#joint?.admission,
-      nextId: () => this.#makeId(),
+      nextId: this.#makeId,
       onRefused: (asked: RefusedServer, error: { code: string; message: string }) =>
         this.#journal.serverRefused(asked, error),
       onRegistered: (tunnel: OpenTunnel, identity: Identity) => {
@@ -505,7 +505,7 @@ class Hub implements RunningHub {
         ...(this.#peers === undefined ? [] : [this.#peers.forwarded]),
       ],
       deadlines: this.#deadlines,
-      nextId: () => this.#makeId(),
+      nextId: this.#makeId,
       limits,
       refused: this.#refusedCalls,
       maxStreams: limits.maxStreamsPerConnection,

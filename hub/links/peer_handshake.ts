@@ -75,8 +75,9 @@ export async function meetListener(
   }
   if (secret !== undefined) {
     if (!isProof(hello["proof"], { secret, role: "listener", context })) {
-      // Its log is where people look as well.
-      await lines.write({ error: "You do not hold the secret of this hub (--peer-secret-file)" });
+      // Its log is where people look as well. It may have left.
+      await lines.write({ error: "You do not hold the secret of this hub (--peer-secret-file)" })
+        .catch(() => {});
       throw new PeerHandshakeError(`Hub "${hub.name}" does not hold the secret of this cluster`);
     }
     await lines.write({ proof: prove(secret, "dialler", context) });

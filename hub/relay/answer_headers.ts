@@ -26,51 +26,50 @@ const OWN_FIELDS: ReadonlySet<string> = new Set([HOP_FIELD, FORWARDED_FIELD, CAL
 /** An id is eight characters of the hub's, and a count. */
 const MAX_ID = "x".repeat(8 + 1 + 16);
 
+interface AnswerOptions {
+  readonly endStream: boolean;
+  /** The list came before, and is worth remembering: `Connection.fieldsRepeated`. */
+  readonly repeated: boolean;
+  readonly hop: TargetHop;
+  /** Of a call that failed. @default the answer tells none */
+  readonly callId?: string | undefined;
+}
+
 const heads = new WeakMap<HeaderList, Uint8Array>();
 const endings = new WeakMap<HeaderList, Uint8Array>();
 
 /**
  * A server's header section as the caller gets it. A server cannot speak for the hub: what it
  * says of the hop is replaced. Another hub can: what it says is passed on, without its id of the call.
- *
- * @param repeated The list came before, and is worth remembering: `Connection.fieldsRepeated`.
- * @param callId Of a call that failed. @default the answer tells none
  */
 export function answerBlock(
   fields: HeaderList,
-  options: {
-    readonly endStream: boolean;
-    readonly repeated: boolean;
-    readonly hop: TargetHop;
-    readonly callId?: string | undefined;
-  },
+  options: AnswerOptions,
 ): Uint8Array {
-  const { endStream, repeated, hop, callId } = options;
-  if (callId !== undefined) return encodeFailure(fields, hop, callId);
-  if (!repeated) return encodeAnswer(fields, endStream, hop);
+  const { endStream, repeated, callId } = options;
+  // Each id comes once only.
+  if (!repeated || callId !== undefined) return encodeAnswer(fields, options);
   const known = endStream ? endings : heads;
   let block = known.get(fields);
   if (block === undefined) {
-    block = encodeAnswer(fields, endStream, hop);
+    block = encodeAnswer(fields, options);
     known.set(fields, block);
   }
   return block;
 }
 
-function encodeAnswer(fields: HeaderList, endStream: boolean, hop: TargetHop): Uint8Array {
-  if (hop === "peer") return encodeHeaderList(fields);
-  const own = fields.filter(([name]) => !OWN_FIELDS.has(name));
-  if (endStream) own.push([HOP_FIELD, hop], [FORWARDED_FIELD, hop === "server" ? "1" : "0"]);
-  return encodeHeaderList(own);
-}
-
-function encodeFailure(fields: HeaderList, hop: TargetHop, callId: string): Uint8Array {
-  const isKept = hop === "peer"
-    ? (name: string) => name !== CALL_ID_FIELD
-    : (name: string) => !OWN_FIELDS.has(name);
-  const own = fields.filter(([name]) => isKept(name));
-  if (hop !== "peer") own.push([HOP_FIELD, hop], [FORWARDED_FIELD, hop === "server" ? "1" : "0"]);
-  own.push([CALL_ID_FIELD, callId]);
+function encodeAnswer(
+  fields: HeaderList,
+  { endStream, hop, callId }: Omit<AnswerOptions, "repeated">,
+): Uint8Array {
+  if (hop === "peer" && callId === undefined) return encodeHeaderList(fields);
+  const own = fields.filter(([name]) =>
+    hop === "peer" ? name !== CALL_ID_FIELD : !OWN_FIELDS.has(name)
+  );
+  if (endStream && hop !== "peer") {
+    own.push([HOP_FIELD, hop], [FORWARDED_FIELD, hop === "server" ? "1" : "0"]);
+  }
+  if (callId !== undefined) own.push([CALL_ID_FIELD, callId]);
   return encodeHeaderList(own);
 }
 
