@@ -187,8 +187,9 @@ function unaryMessage(): Uint8Array {
 
 /** Makes a number of calls, one after the other. */
 export async function makeCalls(caller: Caller, count: number): Promise<void> {
+  const message = unaryMessage();
   for (let i = 0; i < count; i++) {
-    const slot = new Slot(caller, unaryMessage());
+    const slot = new Slot(caller, message);
     slot.next();
     slot.stop();
     await slot.done;
@@ -200,9 +201,10 @@ export async function loadCalls(
   callers: readonly Caller[],
   { inFlight, seconds }: { readonly inFlight: number; readonly seconds: number },
 ): Promise<CallFigures> {
+  const message = unaryMessage();
   const slots = Array.from(
     { length: inFlight },
-    (_, i) => new Slot(callers[i % callers.length]!, unaryMessage()),
+    (_, i) => new Slot(callers[i % callers.length]!, message),
   );
   const start = performance.now();
   for (const slot of slots) slot.next();

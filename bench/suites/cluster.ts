@@ -1,5 +1,5 @@
 /**
- * The suite `cluster`: what many hubs cost and what they save, beside one hub alone. Real processes, a real etcd of
+ * The suite `cluster`: what many hubs cost and what they save, compared with one hub alone. Real processes, a real etcd of
  * three members, real kills. `--size 0.05` makes every part smaller, and `--part` runs one of them.
  *
  * @module

@@ -8,6 +8,7 @@ import { cpuUsage } from "node:process";
 import { fluentdService } from "../../server/fluentd/mod.ts";
 import { CallMetadata } from "../../shared/grpc/call_metadata.ts";
 import type { Handlers, UnaryHandler } from "../../shared/grpc/handlers.ts";
+import { freePorts } from "../free_ports.ts";
 import type { Suite, SuiteResult } from "../suite.ts";
 import { table } from "../table.ts";
 
@@ -49,7 +50,7 @@ export const fluentd: Suite = async ({ seconds, signal, log }): Promise<SuiteRes
   const dir = await Deno.makeTempDir({ prefix: "ghub-bench-" });
   stack.defer(() => Deno.remove(dir, { recursive: true }));
   const configPath = `${dir}/fluent.conf`;
-  const port = freePort();
+  const [port = 0] = freePorts(1);
   await Deno.writeTextFile(configPath, CONFIG(port));
   const handle = await fluentdService({ manager: "spawn", configPath, stateDir: `${dir}/state` });
   stack.defer(() => handle.close());
@@ -122,9 +123,4 @@ function crowd(): AsyncDisposable {
       await parent.status;
     },
   };
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

@@ -12,6 +12,7 @@
 import { bundle } from "../../scripts/build/bundle.ts";
 import { startServer } from "../../server/server.ts";
 import { toService } from "../../server/serving/services.ts";
+import { delay } from "../../shared/async/delay.ts";
 import { untilAborted } from "../../shared/async/until_aborted.ts";
 import { unary } from "../../shared/grpc/handlers.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
@@ -60,9 +61,10 @@ async function measureLists({ rounds, size, log, signal }: SuiteOptions) {
   const dir = await Deno.makeTempDir({ prefix: "ghub-bench-many-" });
   stack.defer(() => Deno.remove(dir, { recursive: true }));
   const rows = await listRows(hub.callAddress, dir);
-  const took = new Map(rows.map(({ what }) => [what, { cpuMs: [0], wallMs: [0] }]));
+  const took = new Map(
+    rows.map(({ what }) => [what, { cpuMs: [] as number[], wallMs: [] as number[] }]),
+  );
   for (const row of rows) await timeOf(row);
-  for (const times of took.values()) times.cpuMs.length = times.wallMs.length = 0;
   for (let start = 0; start < STARTS * rounds; start++) {
     signal.throwIfAborted();
     for (const row of rows) {
@@ -133,7 +135,7 @@ function fluentd(behaviour: Behaviour, count: Count) {
         try {
           if (behaviour === "is silent") await untilAborted(signal);
           if (behaviour === "refuses") throw new RpcError(Status.FAILED_PRECONDITION, "No disk");
-          await new Promise((resolve) => setTimeout(resolve, WORK_MS));
+          await delay(WORK_MS);
           return { status: "SUCCESS" };
         } finally {
           count.running--;

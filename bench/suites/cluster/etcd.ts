@@ -4,6 +4,7 @@
  * @module
  */
 import type { HostPort } from "../../../shared/cli/parse_host_port.ts";
+import { freePorts } from "../../free_ports.ts";
 import { type PartOptions, until } from "../../part.ts";
 import { Program } from "../../program.ts";
 
@@ -170,13 +171,4 @@ export class BenchEtcd implements AsyncDisposable {
     await this.killAll();
     await Deno.remove(this.#dir, { recursive: true });
   }
-}
-
-/** Ports that nobody has now. */
-function freePorts(count: number): number[] {
-  const any = { hostname: "127.0.0.1", port: 0 };
-  const listeners = Array.from({ length: count }, () => Deno.listen(any));
-  const ports = listeners.map(({ addr }) => addr.port);
-  for (const listener of listeners) listener.close();
-  return ports;
 }
