@@ -1,5 +1,5 @@
 /**
- * What keeps network namespaces for a test: they are gone when it is.
+ * What keeps namespaces for a test: they are gone when it is.
  *
  * @module
  */
@@ -17,10 +17,18 @@ export class NamespaceHolder implements AsyncDisposable {
     this.#read = read;
   }
 
-  static async start(args: readonly string[]): Promise<NamespaceHolder> {
+  /**
+   * Resolves when the script has written the number of its process: `pid 42`. What else it writes is read
+   * and forgotten.
+   */
+  static async start(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<NamespaceHolder> {
     const [command = "", ...rest] = args;
     const child = new Deno.Command(command, {
       args: rest,
+      env,
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",
@@ -33,7 +41,7 @@ export class NamespaceHolder implements AsyncDisposable {
         const found = /^pid (\d+)$/m.exec(text);
         if (found !== null) resolve(Number(found[1]));
       }
-      reject(new Error(`Cannot set namespaces up: ${args.join(" ")}`));
+      reject(new Error(`Cannot set namespaces up: ${args.join(" ")}\n${text}`));
     })();
     return new NamespaceHolder(child, await within(`namespaces of ${args.at(-1)}`, promise), read);
   }

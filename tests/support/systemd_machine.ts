@@ -15,8 +15,9 @@
  * @module
  */
 import { dirname } from "node:path";
+import { NamespaceHolder } from "./namespace_holder.ts";
 import { oneProcess, type Output, Process } from "./process.ts";
-import { until, within } from "./until.ts";
+import { until } from "./until.ts";
 
 /** With this set to 1, a machine that cannot boot a systemd fails the tests that need one. */
 const REQUIRE = "GHUB_REQUIRE_SYSTEMD";
@@ -86,29 +87,21 @@ export interface JournalLine {
  * with it, and nothing of its files stays.
  */
 export class SystemdMachine implements AsyncDisposable {
-  readonly #boot: Deno.ChildProcess;
-  readonly #pid: number;
-  readonly #output: Promise<void>;
+  readonly #boot: NamespaceHolder;
 
-  private constructor(boot: Deno.ChildProcess, pid: number, output: Promise<void>) {
+  private constructor(boot: NamespaceHolder) {
     this.#boot = boot;
-    this.#pid = pid;
-    this.#output = output;
   }
 
   /** Resolves when systemd has started all that it starts by itself. */
   static async boot({ netns, sees = [] }: MachineOptions = {}): Promise<SystemdMachine> {
     const dir = await Deno.makeTempDir({ prefix: "ghub-machine-" });
     const enter = netns === undefined ? [] : [`--net=${netns}`];
-    const boot = new Deno.Command("nsenter", {
-      args: [...enter, "unshare", "--mount", "sh", BOOT, dir],
-      env: { MACHINE_NET: netns === undefined ? "--net" : "", MACHINE_SEES: sees.join(" ") },
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
-    const { pid, output } = await readPid(boot);
-    const machine = new SystemdMachine(boot, pid, output);
+    const boot = await NamespaceHolder.start(
+      ["nsenter", ...enter, "unshare", "--mount", "sh", BOOT, dir],
+      { MACHINE_NET: netns === undefined ? "--net" : "", MACHINE_SEES: sees.join(" ") },
+    );
+    const machine = new SystemdMachine(boot);
     try {
       await until("systemd to have started", async () => {
         const { stdout } = await machine.run("systemctl", "is-system-running");
@@ -130,7 +123,7 @@ export class SystemdMachine implements AsyncDisposable {
   /** What stands before a command that somebody else shall run in it, as `run` does. */
   get enter(): string[] {
     const environment = [`PATH=${PATH}`, "HOME=/root", "LANG=C.UTF-8", "SYSTEMD_PAGER="];
-    const place = [`--target=${this.#pid}`, ...NAMESPACES, "--root", "--wd"];
+    const place = [`--target=${this.#boot.pid}`, ...NAMESPACES, "--root", "--wd"];
     return ["nsenter", ...place, "env", "-i", ...environment];
   }
 
@@ -157,7 +150,7 @@ export class SystemdMachine implements AsyncDisposable {
 
   /** Where a file of the machine is out here. Links in it that begin with `/` lead elsewhere. */
   path(path: string): string {
-    return `/proc/${this.#pid}/root${path}`;
+    return `/proc/${this.#boot.pid}/root${path}`;
   }
 
   /** Writes a file, and the folders that it needs. The old one is replaced in one step. */
@@ -206,24 +199,6 @@ export class SystemdMachine implements AsyncDisposable {
 
   /** Ends every process of it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#boot.stdin.close().catch(() => {}); // It may have ended by itself.
-    await within("the end of a machine", this.#boot.status);
-    await this.#output;
+    await this.#boot[Symbol.asyncDispose]();
   }
-}
-
-/** The number of systemd's process; what else it writes is read and forgotten. */
-async function readPid(boot: Deno.ChildProcess): Promise<{ pid: number; output: Promise<void> }> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const read = async () => {
-    let text = "";
-    for await (const chunk of boot.stdout.pipeThrough(new TextDecoderStream())) {
-      text = (text + chunk).slice(-1000);
-      const found = /^pid (\d+)$/m.exec(text);
-      if (found !== null) resolve(Number(found[1]));
-    }
-    reject(new Error(`Cannot boot a systemd: ${text || "see above"}`));
-  };
-  const output = read();
-  return { pid: await within("systemd to be started", promise), output };
 }
