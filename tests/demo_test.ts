@@ -22,7 +22,7 @@ function fromBundles(): Record<string, string> {
   return folder === undefined ? {} : { GHUB_BUNDLES: folder };
 }
 
-/** @param more Set beside its environment. By itself it starts its programs from their sources. */
+/** @param more Set in addition to its environment. By itself it starts its programs from their sources. */
 async function play(args: readonly string[], more: Record<string, string> = {}): Promise<string> {
   const tmp = await Deno.makeTempDir();
   try {
