@@ -18,7 +18,7 @@ import { type Call, calledMethod, messageTypes, type Requests, startCall } from 
 import type { MissedHub } from "./failure.ts";
 import { isServerAway, mayAskNext, mostTelling } from "./hub_turn.ts";
 import { Times } from "./times.ts";
-import type { Header } from "../connect/headers.ts";
+import { type Header, isSecretKey } from "../connect/headers.ts";
 import { dial } from "../connect/dial.ts";
 import type { SharedChannel } from "../connect/shared_channel.ts";
 import type { TlsSettings } from "../connect/tls_settings.ts";
@@ -167,7 +167,8 @@ async function attemptAt(
     await trace(`* connected to ${to} in ${ms} ms (${how.filter((word) => word).join(", ")})`);
     const metadata = requestMetadata({ ...plan, token });
     await trace(`> ${methodPath(method)}${deadlineText(deadline)}`);
-    for (const line of metadataLines(metadata)) await trace(`> ${line}`);
+    const hidden = plan.headers.filter((header) => header.hidden).map(({ key }) => key);
+    for (const line of metadataLines(metadata, hidden)) await trace(`> ${line}`);
     stage.sent = true;
     const left = deadline - Date.now();
     const called = calledMethod(method);
@@ -281,10 +282,13 @@ async function traceEnd(
 }
 
 /** `key: value` lines, without what must not be seen. */
-function metadataLines(metadata: CallMetadata | undefined): string[] {
+function metadataLines(
+  metadata: CallMetadata | undefined,
+  hidden: readonly string[] = [],
+): string[] {
   return metadata?.keys().flatMap((key) =>
     metadata.get(key).map((value) => {
-      if (key === "authorization") return `${key}: (not shown)`;
+      if (isSecretKey(key) || hidden.includes(key)) return `${key}: (not shown)`;
       return `${key}: ${typeof value === "string" ? value : encodeBase64(value)}`;
     })
   ) ?? [];

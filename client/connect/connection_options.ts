@@ -142,7 +142,7 @@ export const connectionOptions = {
   verbose: {
     flag: "--verbose",
     short: "-v",
-    help: "Shows on stderr what is sent and received, without tokens",
+    help: "Shows on stderr what is sent and received, without tokens and other secrets",
     group,
   },
 } as const satisfies Options;

@@ -15,6 +15,8 @@ import { whyUnusable } from "../../shared/files/why_unusable.ts";
 export interface Header {
   readonly key: string;
   readonly value: string;
+  /** Its value stood on no command line: `-v` does not show it. @default false */
+  readonly hidden?: boolean;
 }
 
 /** What `-H` says: an entry, or the file that has some. */
@@ -26,6 +28,16 @@ export const MAX_HEADER_FILE_BYTES = 64 << 10;
 const HEADER = /^([0-9a-zA-Z_.-]+)[=:]\s*(.*)$/s;
 /** `${NAME}` in a value. */
 const VARIABLE = /\$\{([A-Za-z_]\w*)\}/g;
+/** Keys whose values are secrets by what they are called. */
+const SECRET_KEY =
+  /auth|token|cookie|secret|passw|api-?key|access-?key|credential|signature|session/;
+/** Has `-H` of the environment, as `shared/cli/values.ts` names it. */
+const HEADER_ENV = "GCLIENT_HEADER";
+
+/** Whether the key says that its value is a secret. */
+export function isSecretKey(key: string): boolean {
+  return SECRET_KEY.test(key);
+}
 
 /** Reads one `-H`. A value that has a variable in it is checked when that is known. */
 export function parseHeader(text: string): HeaderSource {
@@ -38,8 +50,8 @@ export function parseHeader(text: string): HeaderSource {
   }
   const key = name.toLowerCase();
   if (key === "authorization") {
-    throw new UsageError("A token in the command line can be read by every user of this machine", {
-      hint: "Use --token-file or GCLIENT_TOKEN",
+    throw new UsageError('The header "authorization" is for the operator token alone', {
+      hint: "Use --token-file or GCLIENT_TOKEN: each user of this machine can read command lines",
     });
   }
   if (key.startsWith("grpc-")) throw new UsageError(`"${key}" is gRPC's own header`);
@@ -67,8 +79,14 @@ function checkValue(key: string, value: string): void {
 export async function readHeaders(sources: readonly HeaderSource[], env: Env): Promise<Header[]> {
   const headers: Header[] = [];
   for (const source of sources) {
-    const found = "file" in source ? await readHeaderFile(source.file) : [source];
-    headers.push(...found.map((header) => expand(header, env)));
+    const isFile = "file" in source;
+    const found = isFile ? await readHeaderFile(source.file) : [source];
+    headers.push(...found.map((header) => {
+      const { key, value } = expand(header, env);
+      // A variable made another value of it, or the environment had all of it.
+      const isOfEnv = value !== header.value || env[HEADER_ENV]?.includes(value) === true;
+      return { key, value, hidden: isFile || isOfEnv };
+    }));
   }
   return headers;
 }
