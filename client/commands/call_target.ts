@@ -67,10 +67,10 @@ export async function callTarget<R extends object>(
       type: messageTypes(method).response,
       table: () => undefined,
     });
-  const end = (error?: RpcError) => ({
+  const end = (failure?: CallFailure) => ({
     server,
     durationMs: performance.now() - start,
-    ...(error && { error }),
+    failure,
   });
 
   let prepared: Prepared;
@@ -81,7 +81,7 @@ export async function callTarget<R extends object>(
     const { failure } = error;
     await output.stderr.write(failureText(failure));
     await printer(failure.method).end({
-      ...end(failure.error),
+      ...end(failure),
       headers: undefined,
       trailers: undefined,
     });
@@ -124,7 +124,7 @@ export async function callTarget<R extends object>(
     await output.stderr.write(failureText(failure));
   };
   try {
-    const { error, headers, trailers, failure } = await tryCall({
+    const { headers, trailers, failure } = await tryCall({
       retries: values.retries,
       deadline,
       signal: route.signal,
@@ -134,7 +134,7 @@ export async function callTarget<R extends object>(
       onInterrupted: tell,
     });
     if (failure !== undefined) await tell(failure);
-    await printEnd({ ...end(error), headers, trailers });
+    await printEnd({ ...end(failure), headers, trailers });
     return ok && failure === undefined;
   } catch (error) {
     if (!route.signal.aborted) throw error;

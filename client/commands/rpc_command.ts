@@ -252,7 +252,7 @@ async function run<Response extends object>(
   });
   if (failure !== undefined) await stderr.write(failureDocument(failure, values.responseFormat));
   const durationMs = performance.now() - start;
-  await printer.end({ server, headers, trailers, durationMs, ...(error && { error }) });
+  await printer.end({ server, headers, trailers, durationMs, failure });
   if (error !== undefined) return exitCodeOf(error.code);
   return outcome?.exitCode ?? 0;
 }

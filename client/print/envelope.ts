@@ -14,15 +14,18 @@
  *       optional int32 code = 1;
  *       string message = 2;
  *       repeated google.protobuf.Any details = 3;
+ *       …                                       // of a failure, what failure_facts.ts knows
  *     }
  *
  * @module
  */
 import protobuf from "protobufjs";
-import { encodeStatus, type RpcError } from "../../shared/grpc/rpc_error.ts";
+import { encodeStatus } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { encodeBase64 } from "../../shared/bytes/base64.ts";
 import type { CallMetadata } from "../../shared/grpc/call_metadata.ts";
+import type { CallFailure } from "../call/failure.ts";
+import { addFactFields, failureFacts } from "./failure_facts.ts";
 import { addOwnTypes } from "./own_types.ts";
 
 export interface EnvelopeContent {
@@ -38,10 +41,12 @@ const types = new WeakMap<protobuf.Type, protobuf.Type>();
 function envelopeType(response: protobuf.Type): protobuf.Type {
   const known = types.get(response);
   if (known !== undefined) return known;
-  const status = new protobuf.Type("Status")
-    .add(new protobuf.Field("code", 1, "int32", { proto3_optional: true }))
-    .add(new protobuf.Field("message", 2, "string"))
-    .add(new protobuf.Field("details", 3, ".google.protobuf.Any", "repeated"));
+  const status = addFactFields(
+    new protobuf.Type("Status")
+      .add(new protobuf.Field("code", 1, "int32", { proto3_optional: true }))
+      .add(new protobuf.Field("message", 2, "string"))
+      .add(new protobuf.Field("details", 3, ".google.protobuf.Any", "repeated")),
+  );
   const type = new protobuf.Type("Envelope")
     .add(new protobuf.Field("server", 1, "string"))
     .add(new protobuf.Field("status", 2, "Status"))
@@ -60,10 +65,11 @@ export function makeEnvelope(
   { message, end, ended }: EnvelopeContent,
 ): { readonly type: protobuf.Type; readonly message: protobuf.Message } {
   const type = envelopeType(response);
-  const { server, error, headers, trailers, durationMs } = end;
+  const { server, failure, headers, trailers, durationMs } = end;
   const { root } = type;
   const statusType = type.fields["status"]!.resolve().resolvedType as protobuf.Type;
-  const { code, message: text, details } = error ?? { code: Status.OK, message: "", details: [] };
+  const ok = { code: Status.OK, message: "", details: [] };
+  const { code, message: text, details } = failure?.error ?? ok;
   const status = encodeStatus({ code, message: text, details });
   const fields: Record<string, unknown> = {
     headers: entries(headers),
@@ -72,7 +78,8 @@ export function makeEnvelope(
   };
   if (server !== undefined) fields["server"] = server;
   if (ended) {
-    fields["status"] = Object.assign(statusType.decode(status), { code });
+    const facts = failure && failureFacts(failure);
+    fields["status"] = Object.assign(statusType.decode(status), { code }, facts);
   }
   if (message !== undefined) {
     // Through bytes: a message of the other root is not one of this.
@@ -97,7 +104,7 @@ function entries(metadata: CallMetadata | undefined): Record<string, string> {
 export interface End {
   readonly server: string | undefined;
   /** Absent for OK. */
-  readonly error?: RpcError;
+  readonly failure?: CallFailure | undefined;
   readonly headers: CallMetadata | undefined;
   readonly trailers: CallMetadata | undefined;
   readonly durationMs: number;

@@ -14,7 +14,7 @@ import { foldLines } from "../../shared/text/width.ts";
 
 /** Prints the responses of one call. */
 export interface Printer {
-  message(message: protobuf.Message, end: Omit<End, "error">): Promise<void>;
+  message(message: protobuf.Message, end: Omit<End, "failure">): Promise<void>;
   /** Called once, after the last message. */
   end(end: End): Promise<void>;
 }
