@@ -11,7 +11,7 @@
 import http2 from "node:http2";
 import net from "node:net";
 import { FilteredSocket } from "../../shared/http2/testing/filtered_socket.ts";
-import { GoawayFilter } from "../../shared/http2/scan/goaway_filter.ts";
+import { GoawayFilter } from "../../shared/http2/testing/goaway_filter.ts";
 
 const PATHS: Record<string, string> = {
   reflect: "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",

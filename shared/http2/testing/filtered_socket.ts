@@ -6,7 +6,7 @@
 import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
-import type { GoawayFilter } from "../scan/goaway_filter.ts";
+import type { GoawayFilter } from "./goaway_filter.ts";
 
 /** Bytes that wait in each direction before the other end has to. */
 const BUFFER_BYTES = 64 * 1024;

@@ -18,7 +18,7 @@ import type { Buffer } from "node:buffer";
 import { isIP, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
-import { GoawayFilter } from "../scan/goaway_filter.ts";
+import { GoawayFilter } from "./goaway_filter.ts";
 import { FilteredSocket } from "./filtered_socket.ts";
 
 type SecureConnector = ReturnType<ChannelCredentials["_createSecureConnector"]>;

@@ -1,6 +1,7 @@
 /**
- * Stands between an HTTP/2 client that must not see GOAWAY (docs/decisions/0009) and its peer, and
- * does for the client what a GOAWAY asks (RFC 9113 §6.8).
+ * Stands between a client on Deno's `node:http2`, which must not see GOAWAY (docs/decisions/0009), and
+ * its peer, and does for the client what a GOAWAY asks (RFC 9113 §6.8). gclient needs none: it has a
+ * client of its own. Clients of tests and benches that are made of grpc-js do.
  *
  *     peer ── GOAWAY(last) ──▶ filter ── RST_STREAM(REFUSED_STREAM) ──▶ client     streams above last
  *     peer ◀───────────────── filter ◀────────────────────────────────  client
@@ -11,8 +12,8 @@
  * @module
  */
 import { ErrorCode, FRAME_HEADER_BYTES, FrameType, MAX_STREAM_ID, writeUint32 } from "../frames.ts";
-import { type FrameHead, Http2Scan } from "./http2_scan.ts";
-import { OpenStreams } from "./open_streams.ts";
+import { type FrameHead, Http2Scan } from "../scan/http2_scan.ts";
+import { OpenStreams } from "../scan/open_streams.ts";
 
 /** RST_STREAM's payload (RFC 9113 §6.4). */
 const RST_STREAM_BYTES = 4;
