@@ -1,5 +1,5 @@
 /**
- * Measures the hub beside a direct connection.
+ * Measures the hub, compared with a direct connection.
  *
  *     deno task bench
  *     deno task bench --suite calls --seconds 4 --json figures.json
@@ -79,7 +79,7 @@ export const program: Program = {
   name: "bench",
   envPrefix: "BENCH",
   version: VERSION,
-  summary: "Measures the hub beside a direct connection",
+  summary: "Measures the hub, compared with a direct connection",
   defaultCommand: "run",
   commands: [defineCommand({
     name: "run",

@@ -554,7 +554,7 @@ class Hub implements RunningHub {
       try {
         part.tick();
       } catch (error) {
-        getLogger(["hub"]).error("The sweep met a fault: {error}", { error });
+        getLogger(["hub"]).error("The sweep hit an unexpected error: {error}", { error });
       }
     }
   }

@@ -20,7 +20,7 @@ const ok = defineCommand({
   name: "ok",
   summary: "Everything that must hold before a commit",
   description:
-    "Everything that must hold before a commit, one after the other; it ends at the first that fails.",
+    "Everything that must hold before a commit, one after the other. It ends at the first step that fails.",
   notes: `Steps:\n${STEPS.map((step) => `  deno ${step.join(" ")}`).join("\n")}`,
   run,
 });

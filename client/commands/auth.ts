@@ -71,7 +71,7 @@ export const authCommand: Command = {
           summary: "package.Service/Method, or * for every method",
           complete: knownMethods,
         },
-        { name: "server", summary: "the server, or server/upstream", complete: serverNames },
+        { name: "server", summary: "The server, or server/upstream", complete: serverNames },
       ],
       title: "auth.can-i",
       method: "ghub.v1.Hub/CanI",

@@ -20,7 +20,7 @@ import { table } from "../print/table.ts";
 /** What a context may hold. */
 const contextOptions: Options = { ...connectionOptions, ...defaultServerOptions };
 
-const name: Argument = { name: "name", summary: "the context", complete: contextNames };
+const name: Argument = { name: "name", summary: "The context", complete: contextNames };
 
 const writes = { needs: () => ["write"] as const };
 
@@ -108,7 +108,7 @@ export const configCommand: Command = {
     {
       ...writes,
       name: "delete-context",
-      summary: "Takes a context away",
+      summary: "Deletes a context",
       examples: ["gclient config delete-context test"],
       args: [name],
       run: async (context) => {

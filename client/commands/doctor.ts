@@ -47,7 +47,7 @@ export const doctorCommand: Command = {
   ],
   args: [{
     name: "server",
-    summary: "also asks this server, through its tunnel",
+    summary: "Also asks this server, through its tunnel",
     optional: true,
     complete: serverNames,
   }],

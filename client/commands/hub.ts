@@ -64,7 +64,7 @@ export const hubCommand: Command = {
       ],
       args: [{
         name: "server",
-        summary: "shows only these servers, also when they are away",
+        summary: "Shows only these servers, also when they are away",
         optional: true,
         many: true,
         complete: serverNames,
@@ -143,7 +143,7 @@ export const hubCommand: Command = {
       examples: ["gclient hub activity", "gclient hub activity edge-1 --history 20 -o json"],
       args: [{
         name: "server",
-        summary: "shows only what concerns these servers",
+        summary: "Shows only what concerns these servers",
         optional: true,
         many: true,
         complete: serverNames,

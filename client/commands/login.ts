@@ -38,7 +38,7 @@ export const loginCommand: Command = {
     "Logs in at the OpenID provider that the hub trusts, and keeps the tokens for this " +
     "hub and context, readable by you alone. By device code: it shows an address and a code, and " +
     "you open the address in a browser of any machine. --flow browser uses one of this machine. " +
-    "From then on calls take the token, and gclient renews it in time. A --token-file, " +
+    "From then on gclient sends the token with each call, and renews it in time. A --token-file, " +
     "GCLIENT_TOKEN or --token-command counts before it. You have 10 minutes.",
   examples: [
     "gclient login -s hub.example:9090 --tls",

@@ -277,7 +277,7 @@ async function getTokens(
         verificationUriComplete === undefined
           ? `Open this address in a browser of any machine, and type the code ${code} there:\n\n` +
             `  ${printable(verificationUri)}\n\n`
-          : `Open this address in a browser of any machine, and see whether it shows the code ` +
+          : `Open this address in a browser of any machine, and check that it shows the code ` +
             `${code}:\n\n  ${printable(verificationUriComplete)}\n\n` +
             `or type the code at ${printable(verificationUri)}\n`,
       );

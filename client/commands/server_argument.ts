@@ -44,7 +44,7 @@ export async function serverNames(context: CompletionContext): Promise<string[]>
 /** `[server]`. */
 export const serverArgument: Argument = {
   name: "server",
-  summary: "the server; without it, the hub takes its only one",
+  summary: "The server; without it, the hub takes its only one",
   optional: true,
   complete: serverNames,
 };
@@ -52,6 +52,6 @@ export const serverArgument: Argument = {
 /** `[server...]`. */
 export const serversArgument: Argument = {
   ...serverArgument,
-  summary: "the servers; without one, the hub takes its only one",
+  summary: "The servers; without one, the hub takes its only one",
   many: true,
 };

@@ -41,10 +41,10 @@ const ASK_TIMEOUT_MS = 10_000;
 /** Default limit of a call about which nothing is known. */
 const CALL_TIMEOUT_MS = 30_000;
 
-const server: Argument = { ...serverArgument, summary: "the server; without it, the hub itself" };
+const server: Argument = { ...serverArgument, summary: "The server; without it, the hub itself" };
 const servers: Argument = {
   ...server,
-  summary: "the servers; without one, the hub itself. One may stand before the method",
+  summary: "The servers; without one, the hub itself. One may stand before the method",
   many: true,
   complete: afterMethodWords,
 };
@@ -145,7 +145,7 @@ export const listCommand: Command = {
   ],
   args: [server, {
     name: "service",
-    summary: "lists the methods of this service",
+    summary: "Lists the methods of this service",
     optional: true,
   }],
   options,
@@ -195,7 +195,7 @@ export const describeCommand: Command = {
   args: [
     {
       name: "symbol",
-      summary: "the full name of a service, message, enum, method, field or extension; * for all",
+      summary: "The full name of a service, message, enum, method, field or extension; * for all",
       optional: true,
       complete: symbolOrServerWords,
     },

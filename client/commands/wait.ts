@@ -35,13 +35,14 @@ type Condition = (typeof CONDITIONS)[number];
 export const waitCommand: Command = {
   name: "wait",
   summary: "Waits until servers are online, offline, or have a healthy Fluentd",
-  description: "Waits until servers are online, offline, or have a healthy Fluentd; all of them. " +
+  description:
+    "Waits until all of these servers are online, are offline, or have a healthy Fluentd. " +
     "Without --timeout it waits for 2m, then it ends with 68.",
   examples: [
     "gclient wait edge-1 --for online --timeout 5m",
     "gclient fluentd restart edge-1 && gclient wait edge-1 --for healthy",
   ],
-  args: [{ name: "server", summary: "the servers", many: true, complete: serverNames }],
+  args: [{ name: "server", summary: "The servers", many: true, complete: serverNames }],
   options: {
     condition: {
       flag: "--for",

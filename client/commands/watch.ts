@@ -29,7 +29,7 @@ export const watchCommand: Command = {
     "gclient watch hub servers",
     "gclient watch --interval 10s fluentd status edge-1 -o table",
   ],
-  args: [{ name: "command", summary: "the command and its options", many: true }],
+  args: [{ name: "command", summary: "The command and its options", many: true }],
   async wraps(words, { run, io, signal }) {
     const { intervalMs, line } = split(words);
     const { stdout } = io;

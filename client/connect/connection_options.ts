@@ -38,8 +38,7 @@ export const connectionOptions = {
     parse: parseServerAddrs,
     show: (hubs: readonly HostPort[]) => hubs.map(formatHostPort).join(","),
     default: [[{ host: "localhost", port: USUAL_ADDRESS.callPort }]],
-    help:
-      "The hub's call port. Of several hubs, separated by commas, gclient asks the next one if one " +
+    help: "The hub's call port. Give several hubs with commas: gclient asks the next one if one " +
       "does not take the call",
     envFallbacks: ["SERVER_ADDR"],
     group,

@@ -37,7 +37,7 @@ export const printOptions = {
     value: "WHEN",
     choices: ["auto", "always", "never"],
     defaultText: "auto: on a terminal, without NO_COLOR and TERM=dumb",
-    help: "Shows in colour how something is",
+    help: "Shows states in colours",
     group,
   },
   quiet: {

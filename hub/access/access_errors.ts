@@ -34,7 +34,8 @@ export function expiredError(operator: string): RpcError {
   });
 }
 
-const TOO_MANY = "This credential is wrong, as many were that came from this address: wait for";
+const TOO_MANY =
+  "This credential is wrong, and many wrong ones came from this address before: wait for";
 
 export function tooManyRefusal(waitMs: number): Refusal {
   const retryAfterS = Math.ceil(waitMs / 1000);
@@ -52,7 +53,7 @@ export function plaintextError({ fromLoopback }: { readonly fromLoopback: boolea
   const trust = fromLoopback ? ` (${LOOPBACK_SAYS_NOTHING})` : "";
   return new RpcError(
     Status.PERMISSION_DENIED,
-    "This hub takes calls from other machines over TLS only: start it with --call-tls, or with " +
+    "This hub accepts calls from other machines over TLS only: start it with --call-tls, or with " +
       `--allow-plaintext-calls if the network between is trusted${trust}`,
     { details: [errorInfo("PLAINTEXT_REFUSED", ERROR_DOMAIN)] },
   );

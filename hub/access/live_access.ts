@@ -122,7 +122,9 @@ export class LiveAccess {
   /** Asks again for all that is open. A change in the middle of it makes it begin again. */
   #lookAgain(): Promise<void> {
     return this.#looking ??= this.#look().catch((error) =>
-      getLogger(["hub", "auth"]).error("Cannot look at what is open again: {error}", { error })
+      getLogger(["hub", "auth"]).error("Cannot check open tunnels and calls again: {error}", {
+        error,
+      })
     ).finally(() => this.#looking = undefined);
   }
 

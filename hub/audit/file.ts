@@ -158,10 +158,10 @@ function mend(file: Deno.FsFile, path: string): { size: number; head: string | u
     const end = tail.lastIndexOf(LF) + 1;
     const start = lastBlock(tail.subarray(0, end));
     if (start < 0 && from > 0) continue;
-    if (start < 0 && end > 0) throw new Error("it holds something else than an audit");
+    if (start < 0 && end > 0) throw new Error("it is not an audit");
     if (end < tail.length) {
       getLogger(["hub", "audit"]).warn(
-        "The last line of {path} was cut off, perhaps by a crash: {count} bytes are taken away",
+        "The last line of {path} was cut off, perhaps by a crash: {count} bytes are removed",
         { path, count: tail.length - end },
       );
       file.truncateSync(from + end);

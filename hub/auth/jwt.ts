@@ -173,7 +173,7 @@ function faultOf(error: unknown, { id, keysUrl }: Source): JwtFault {
   }
   // A key that is not made for the token's algorithm.
   if (keysUrl === undefined) return new JwtFault(NOT_BY_ITS_KEY);
-  return new JwtFault(`The keys of issuer "${id}" cannot be had at the moment`, "unavailable");
+  return new JwtFault(`The keys of issuer "${id}" cannot be fetched at the moment`, "unavailable");
 }
 
 /** A `nbf` that is there and lies in the future, not one that is no number. */

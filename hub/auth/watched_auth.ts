@@ -72,7 +72,7 @@ export class WatchedAuth implements Auth {
       onBroken: (message) =>
         log.error(
           "The auth file has changed but is NOT in force, the one before it still is: {message}; " +
-            "ghub auth check {path} tells all",
+            "ghub auth check {path} lists all faults",
           { message, path },
         ),
     });

@@ -204,7 +204,7 @@ export class EngineClaims {
   #note(error: unknown): void {
     this.#fault = error instanceof Error ? error.message : String(error);
     if (error instanceof EngineError || error instanceof TimeoutError) return;
-    getLogger(["hub", "cluster"]).error("A claim met a fault: {error}", { error });
+    getLogger(["hub", "cluster"]).error("A claim hit an unexpected error: {error}", { error });
   }
 
   /** What can be said without the engine. */

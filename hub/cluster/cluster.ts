@@ -300,7 +300,7 @@ export class Cluster implements ClusterView, Claims, AsyncDisposable {
         if (signal.aborted) return;
         this.#fault = error instanceof Error ? error.message : String(error);
         if (!(error instanceof EngineError)) {
-          this.#log.error("The cluster met a fault: {error}", { error });
+          this.#log.error("The cluster hit an unexpected error: {error}", { error });
         }
         await this.#pause(backoff(failures++, { baseMs: 200, capMs: RETRY_CAP_MS }));
       }

@@ -13,7 +13,7 @@ const LINES_MISSING = 3;
 
 const verify = defineCommand({
   name: "verify",
-  summary: "Shows that no line of an audit was changed or taken out",
+  summary: "Checks whether a line of an audit was changed or removed",
   description: "Reads the files of one audit as one chain, in whatever order they are given. It " +
     "cannot see by itself that the last lines were taken away: give it a head that it printed " +
     "earlier, and that you have noted elsewhere.",
@@ -22,7 +22,7 @@ const verify = defineCommand({
     "ghub audit verify audit.jsonl* --head sha256:1a48…",
   ],
   notes:
-    "Exit codes: 0 the chain holds, 1 it does not, 2 it cannot be told, 3 it holds but the hub " +
+    "Exit codes: 0 the chain holds, 1 it does not, 2 it could not be checked, 3 it holds but the hub " +
     "says that it could not write some lines. Refusals of strangers that have one line together " +
     "are counted; none of them is missing.",
   args: [{ name: "files", summary: "The files of the audit", many: true, complete: "file" }],

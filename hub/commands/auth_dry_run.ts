@@ -38,7 +38,7 @@ export const dryRunCommand = defineCommand({
     "ghub auth dry-run new.yaml audit.jsonl* --auth-file auth.yaml && mv new.yaml auth.yaml",
   ],
   notes: "Exit codes: 0 nothing would change, 1 a file cannot be used, 2 wrong command line,\n" +
-    "3 something would change, 4 nothing would for certain, but not all of it can be told.",
+    "3 something would change, 4 no change is certain, but the audit does not tell enough of all lines.",
   args: [
     { name: "new", summary: "The auth file to try", complete: "file" },
     { name: "audit", summary: "The files of the audit", many: true, complete: "file" },

@@ -33,9 +33,9 @@ const make = defineCommand({
   name: "make",
   summary: "Makes a certificate for the hub, and its key",
   description:
-    "Makes a key and a certificate for it: signed by an authority of your own (--ca, see " +
-    "ghub cert ca), or by itself. Machines that trust the authority take each certificate that it " +
-    "signs. A certificate that is signed by itself must be copied to all of them when it is renewed.",
+    "Makes a key and a certificate for it, signed by an authority of your own (--ca, see " +
+    "ghub cert ca), or self-signed. Machines that trust the authority accept each certificate that it " +
+    "signs. A self-signed certificate must be copied to all of them at each renewal.",
   examples: [
     "ghub cert make --ca ca.crt --hosts hub.example",
     "ghub cert make --ca ca.crt --out hub.crt --force",
@@ -43,7 +43,7 @@ const make = defineCommand({
   ],
   notes:
     "The key goes next to the certificate: hub.crt and hub.key, hub.pem and hub-key.pem. It is " +
-    "readable by you alone. A hub that runs takes a new certificate within seconds, and no " +
+    "readable by you alone. A running hub uses a new certificate within seconds, and no " +
     "connection ends because of it.",
   options: {
     out: {
@@ -65,7 +65,7 @@ const make = defineCommand({
     ca: {
       flag: "--ca",
       value: "FILE",
-      defaultText: "none, it signs itself",
+      defaultText: "none: the certificate is self-signed",
       perRun: true,
       help: "The certificate of the authority that signs it; its key lies next to it",
       complete: "file",

@@ -20,7 +20,7 @@ export const clusterOptions = {
     value: "CLUSTER",
     parse: parseClusterUri,
     show: ({ text }: { readonly text: string }) => text,
-    help: "Makes it one of several hubs that share an etcd: etcd://a:2379,b:2379,c:2379/NAME",
+    help: "Makes this hub one of several that share an etcd: etcd://a:2379,b:2379,c:2379/NAME",
     group: CLUSTER_GROUP,
   },
   clusterCaFile: {

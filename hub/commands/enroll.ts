@@ -232,7 +232,7 @@ function notEnrolled(name: string): UsageError {
 
 const unenroll = defineCommand({
   name: "unenroll",
-  summary: "Takes a server's own tokens away",
+  summary: "Revokes a server's own tokens",
   description:
     "Revokes the tokens of that server. If it has opened a tunnel with one of them, the " +
     "hub ends that tunnel within a second.",

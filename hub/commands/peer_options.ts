@@ -44,7 +44,8 @@ export const peerOptions = {
   peerCa: {
     flag: "--peer-ca",
     value: "FILE",
-    help: "Takes only hubs whose certificate these authorities have signed; they sign no others",
+    help:
+      "Accepts only hubs with a certificate of these authorities, which must sign for hubs alone",
     group: CLUSTER_GROUP,
     complete: "file",
   },

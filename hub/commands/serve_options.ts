@@ -183,7 +183,7 @@ export const options = {
   clientCa: {
     flag: "--client-ca",
     value: "FILE",
-    help: "Asks clients for a certificate, and takes those that these authorities have signed",
+    help: "Asks clients for a certificate, and accepts those that these authorities have signed",
     group: TLS,
     complete: "file",
   },
@@ -201,7 +201,7 @@ export const options = {
   },
   allowPlaintextCalls: {
     flag: "--allow-plaintext-calls",
-    help: "Takes calls from other machines without TLS: their tokens can be read on the way",
+    help: "Accepts calls from other machines without TLS: their tokens can be read on the way",
     group: AUTH,
   },
   trustLoopback: {
@@ -226,7 +226,7 @@ export const options = {
     value: "N",
     parse: parseWorkers,
     default: 1,
-    help: "Runs it in N threads, for a machine with many cores; auto: one for each core",
+    help: "Runs the hub in N threads, for a machine with many cores; auto: one for each core",
   },
   ...tunnelOptions,
   drainTimeoutMs: {

@@ -341,7 +341,7 @@ export class Limits {
         properties,
       );
     } else {log.info(
-        "Calls are taken again: {memoryBytes} of {maxMemoryBytes} bytes are in use",
+        "Calls are accepted again: {memoryBytes} of {maxMemoryBytes} bytes are in use",
         properties,
       );}
   }
@@ -397,7 +397,8 @@ export class Limits {
       (this.#joint && this.#account(operator, { isForwarded: false }));
     const { maxBufferedBytesPerOperator: most = Infinity } = this.#bytes;
     if (account !== undefined && account.bufferedBytes >= most) {
-      const message = `Operator "${operator}" lets ${account.bufferedBytes} bytes wait, over the ` +
+      const message =
+        `Operator "${operator}" has not read ${account.bufferedBytes} bytes, over the ` +
         `limit of ${most}: read what its calls answer`;
       return exhausted("TOO_MANY_BUFFERED_BYTES", message, { metadata: { operator } });
     }

@@ -134,7 +134,7 @@ Deno.test("ByteMeter bounds what is kept for an operator who reads nothing", () 
   const refused = world.limits.refusal("ada", at);
   assert.match(
     refused?.message ?? "",
-    /^Operator "ada" lets \d+ bytes wait, over the limit of 104/,
+    /^Operator "ada" has not read \d+ bytes, over the limit of 104/,
   );
   assert.ok(world.buffered(0) >= max && world.buffered(0) <= max + 64 * KIB);
   assert.equal(world.limits.refusal("bob", at), undefined);

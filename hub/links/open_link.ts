@@ -190,7 +190,7 @@ export class OpenLink implements ConnectionEvents, PumpProtocol {
   }
 
   onFault(error: unknown): void {
-    getLogger(["hub", "links"]).error('A call over hub "{hub}" met a fault: {error}', {
+    getLogger(["hub", "links"]).error('A call over hub "{hub}" hit an unexpected error: {error}', {
       hub: this.hub,
       error,
     });

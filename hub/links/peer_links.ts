@@ -215,7 +215,7 @@ export class PeerLinks {
         signal,
       });
       if (signal.aborted) {
-        await link.close("This hub needs it no more");
+        await link.close("This hub no longer needs the link");
         return undefined;
       }
       link.run(first);

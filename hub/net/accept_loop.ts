@@ -61,7 +61,7 @@ export async function acceptLoop(
       if (accepted % ACCEPTED_AT_ONCE === 0) await loopTurn();
       const conn = await listener.accept();
       const served = serve(conn)
-        .catch((error) => log.error("A connection met a fault: {error}", { error }))
+        .catch((error) => log.error("A connection hit an unexpected error: {error}", { error }))
         .finally(() => serving.delete(served));
       serving.add(served);
     } catch (error) {

@@ -69,7 +69,7 @@ const USAGE: readonly [key: keyof Usage, name: string, help: string][] = [
   [
     "mostBufferedBytesOfAnOperator",
     "ghub_operator_buffered_bytes_max",
-    "Bytes kept for the operator that lets most of them lie (counted where limited).",
+    "Bytes kept for the operator with most of them; counted only if bytes are limited.",
   ],
   [
     "waitingForBytes",

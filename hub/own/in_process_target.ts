@@ -105,8 +105,11 @@ export class InProcessTarget implements CallTarget, ConnectionEvents {
   }
 
   onFault(error: unknown): void {
-    getLogger(["hub", "own"]).error("A call to the hub's own services met a fault: {error}", {
-      error,
-    });
+    getLogger(["hub", "own"]).error(
+      "A call to the hub's own services hit an unexpected error: {error}",
+      {
+        error,
+      },
+    );
   }
 }

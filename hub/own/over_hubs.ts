@@ -270,7 +270,7 @@ export async function* watchOverHubs(
         kind: "GAP",
         ...(!hubs.areWorkers && { hub }),
         time: timestamp(Date.now()),
-        reason: `Hub "${hub}" was lost: what happens there is not told`,
+        reason: `Hub "${hub}" was lost: its events are missing from here on`,
       };
     }
   } finally {

@@ -203,7 +203,7 @@ export class Registry<T extends Tunnel = Tunnel> {
     }
     return {
       [Symbol.dispose]: () =>
-        this.#remove(tunnel, { reason: "Tunnel was taken out of the registry", by: "hub" }),
+        this.#remove(tunnel, { reason: "Tunnel was removed from the registry", by: "hub" }),
     };
   }
 

@@ -178,7 +178,7 @@ export function resetError(server: string, code: number): RpcError {
 /** Why the hub reset what a server sent: it could not be passed on. */
 const BROKEN: Readonly<Record<number, readonly [StatusCode, string]>> = {
   [ErrorCode.ENHANCE_YOUR_CALM]: [Status.RESOURCE_EXHAUSTED, "has more than 32 KiB of metadata"],
-  [ErrorCode.INTERNAL_ERROR]: [Status.INTERNAL, "met a fault of the hub"],
+  [ErrorCode.INTERNAL_ERROR]: [Status.INTERNAL, "hit an unexpected error in the hub"],
 };
 
 /** The hub's own RST_STREAM to a server as an error for the caller. */

@@ -290,10 +290,13 @@ export class CallerConnection implements ConnectionEvents, PumpProtocol {
   }
 
   onFault(error: unknown): void {
-    getLogger(["hub", "relay"]).error("A call of {remoteAddress} met a fault: {error}", {
-      remoteAddress: this.#peer.remoteAddress,
-      error,
-    });
+    getLogger(["hub", "relay"]).error(
+      "A call of {remoteAddress} hit an unexpected error: {error}",
+      {
+        remoteAddress: this.#peer.remoteAddress,
+        error,
+      },
+    );
   }
 
   /** Bytes that wait for this caller to read, or of it for a server, and those that are not complete. */

@@ -67,7 +67,10 @@ export class TunnelKeepalive {
       try {
         this.#lookAt(tunnel, now, lateMs);
       } catch (error) {
-        getLogger(["hub", "tunnel"]).error("A look at a tunnel met a fault: {error}", { error });
+        getLogger(["hub", "tunnel"]).error(
+          "The check of a tunnel hit an unexpected error: {error}",
+          { error },
+        );
       }
     }
   }

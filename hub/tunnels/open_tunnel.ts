@@ -272,7 +272,10 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, PumpProto
 
   onFault(error: unknown): void {
     const { name } = this;
-    getLogger(["hub", "tunnel"]).error('A call to "{name}" met a fault: {error}', { name, error });
+    getLogger(["hub", "tunnel"]).error('A call to "{name}" hit an unexpected error: {error}', {
+      name,
+      error,
+    });
   }
 
   onError(error: Http2Error): void {

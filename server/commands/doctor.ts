@@ -42,7 +42,7 @@ export const serverDoctorCommand = defineCommand({
     "gserver doctor edge-1 --config gserver.yaml --register --bundle report.json",
     "gserver doctor edge-1 --config gserver.yaml --register --idle 2m",
   ],
-  args: [{ name: "name", summary: "the server's name at the hub", optional: true }],
+  args: [{ name: "name", summary: "The server's name at the hub", optional: true }],
   options: {
     register: {
       flag: "--register",

@@ -275,7 +275,7 @@ export const options = {
     flag: "--max-message",
     ...SIZE,
     default: MAX_MESSAGE_BYTES,
-    help: "The largest message that this server's own services take",
+    help: "The largest message that this server's own services accept",
     group: LIMITS,
   },
   ...logOptions,

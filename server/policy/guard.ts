@@ -79,7 +79,7 @@ export class Guard implements Disposable {
       onBroken: (message) =>
         log.error(
           "The policy file has changed but is NOT in force, the one before it still is: {message}; " +
-            "gserver policy check {path} tells all",
+            "gserver policy check {path} lists all faults",
           { message, path },
         ),
     });

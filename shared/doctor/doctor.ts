@@ -31,7 +31,7 @@ export const idleOption = {
   flag: "--idle",
   ...DURATION,
   defaultText: "not at all",
-  help: "Also keeps a connection silent for this long, and looks whether it is still there",
+  help: "Also keeps a connection silent for this long, and checks whether it is still there",
   perRun: true,
 } as const;
 

@@ -151,7 +151,10 @@ export class ServedConnection implements ConnectionEvents {
   }
 
   onFault(error: unknown): void {
-    log.error("A call of {peer} met a fault: {error}", { peer: this.#options.peer, error });
+    log.error("A call of {peer} hit an unexpected error: {error}", {
+      peer: this.#options.peer,
+      error,
+    });
   }
 
   /** Answers without a handler. */

@@ -153,7 +153,11 @@ export class ThreadChannel implements Disposable {
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
       if (id === undefined) {
-        getLogger(["channel"]).error("{to}.{name} met a fault: {error}", { to, name, error });
+        getLogger(["channel"]).error("{to}.{name} hit an unexpected error: {error}", {
+          to,
+          name,
+          error,
+        });
       } else if (this.#closed === undefined) this.#port.postMessage({ id, error: text }, []);
     }
   }

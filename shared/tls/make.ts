@@ -90,7 +90,7 @@ export async function makeCertificate(options: MakeOptions): Promise<MadeFiles> 
   const replaced = force ? await existing(out) : undefined;
   if (replaced?.selfSigned === false && authority === undefined) {
     throw new MakeError(
-      `Cannot replace "${out}" by a certificate that signs itself: "${replaced.issuer}" signed it, ` +
+      `Cannot replace "${out}" by a self-signed certificate: "${replaced.issuer}" signed it, ` +
         "and machines that trust that authority would refuse the new one. Name the authority with " +
         "--ca, or remove the file first",
     );

@@ -33,7 +33,7 @@ export function fileChecks(hub: ExaminedHub): Check[] {
     {
       name: "auth file",
       run: () => Promise.resolve(accessFinding(hub)),
-      remedy: () => "Mend it: ghub auth check FILE tells all",
+      remedy: () => "Mend it: ghub auth check FILE lists all faults",
     },
     {
       name: "state",

@@ -75,7 +75,7 @@ export function warningsOf(input: WarningInput): Warning[] {
   add(
     "CHUNKS_IN_BACKUP",
     facts.backups,
-    (list) => `Events could not be delivered and were put away: ${list}`,
+    (list) => `Events could not be delivered, and were moved to the backup: ${list}`,
   );
   add(
     "RELOAD_REFUSED",
@@ -110,7 +110,7 @@ export function warningsOf(input: WarningInput): Warning[] {
       message: `${config.path} has no <match>: nothing gets out`,
     });
   }
-  add("UNUSED_PARAMETER", facts.unused, (list) => `Nobody reads this in the config: ${list}`);
+  add("UNUSED_PARAMETER", facts.unused, (list) => `No plugin reads this in the config: ${list}`);
   // They quote the log and the config, which may hold secrets.
   return warnings.map(({ code, message }) => ({ code, message: tailOf([message])[0] ?? "" }));
 }
