@@ -23,7 +23,12 @@ export interface Took {
   readonly wallMs: number;
   /** What it wrote to stderr. */
   readonly stderr: string;
+  /** How many lines it wrote to stdout. */
+  readonly lines: number;
 }
+
+/** Its time, on stderr after all that it says itself; on stdout the number of its lines. */
+const SCRIPT = 'TIMEFORMAT="took %R %U %S"; { time "$0" "$@"; } | wc -l';
 
 const ROOT = new URL("..", import.meta.url).pathname;
 
@@ -47,10 +52,9 @@ export async function isThere(command: string): Promise<boolean> {
  */
 export async function timeOf({ what, command, args, env = {}, code = 0 }: Started): Promise<Took> {
   const output = await new Deno.Command("bash", {
-    args: ["-c", 'TIMEFORMAT="took %R %U %S"; time "$0" "$@" >/dev/null', command, ...args],
+    args: ["-o", "pipefail", "-c", SCRIPT, command, ...args],
     env: { ...env, LC_ALL: "C" },
     stdin: "null",
-    stdout: "null",
   }).output();
   const said = new TextDecoder().decode(output.stderr);
   const [line = "", wall, user, system] = /^took ([\d.]+) ([\d.]+) ([\d.]+)\n$/m.exec(said) ?? [];
@@ -61,5 +65,6 @@ export async function timeOf({ what, command, args, env = {}, code = 0 }: Starte
     cpuMs: 1000 * (Number(user) + Number(system)),
     wallMs: 1000 * Number(wall),
     stderr: said.slice(0, said.length - line.length),
+    lines: Number(new TextDecoder().decode(output.stdout)),
   };
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { afterOwnTime } from "../../shared/async/after_own_time.ts";
 import { MAX_TIMER_MS } from "../../shared/async/delay.ts";
 import { formatHostPort, type HostPort } from "../../shared/cli/parse_host_port.ts";
 import { RpcError } from "../../shared/grpc/rpc_error.ts";
@@ -49,15 +50,15 @@ export async function dial(address: HostPort, options: DialOptions): Promise<Cha
   const { timeoutMs, deadline = Infinity, signal } = options;
   signal.throwIfAborted();
   const leftMs = deadline - Date.now();
-  const isDeadline = leftMs < timeoutMs;
   const limit = new AbortController();
   const stop = () => limit.abort(signal.reason);
   signal.addEventListener("abort", stop, { once: true });
   const to = formatHostPort(address);
   const timer = setTimeout(
-    () => limit.abort(isDeadline ? noTime(to) : noAnswer(to, timeoutMs)),
-    Math.min(Math.max(0, leftMs), timeoutMs, MAX_TIMER_MS),
+    () => limit.abort(noTime(to)),
+    Math.min(Math.max(0, leftMs), MAX_TIMER_MS),
   );
+  const stopTimer = afterOwnTime(timeoutMs, () => limit.abort(noAnswer(to, timeoutMs)));
   let stream: ByteStream | undefined;
   const close = () => stream?.close();
   limit.signal.addEventListener("abort", close, { once: true });
@@ -90,6 +91,7 @@ export async function dial(address: HostPort, options: DialOptions): Promise<Cha
     throw toRpcError(error, options.proxy);
   } finally {
     clearTimeout(timer);
+    stopTimer();
     signal.removeEventListener("abort", stop);
     limit.signal.removeEventListener("abort", close);
   }
