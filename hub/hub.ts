@@ -118,6 +118,8 @@ async function openPeers(
       tls: { cert, key, clientCa: ca },
       alpn: [PEER_ALPN],
       takePlace,
+      // The first words tell it why it is refused.
+      admitsUnproven: true,
     }),
     close,
   );

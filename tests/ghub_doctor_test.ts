@@ -5,6 +5,7 @@ import { EtcdEngine } from "../hub/engine/etcd_engine.ts";
 import { program } from "../hub/main.ts";
 import type { Checked } from "../shared/doctor/check.ts";
 import { type Io, type Output, runProgram } from "../shared/cli/program.ts";
+import { generateAuthority, signerOf } from "../shared/tls/authority.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
 import { asBuilt } from "./support/as_built.ts";
 import { Etcd, isWithoutEtcd } from "./support/etcd.ts";
@@ -208,6 +209,21 @@ Deno.test("ghub doctor tells how long a certificate is still good, and whether i
   assert.deepEqual([ended.code, levels(ended)["certificate"]], [3, "fail"]);
   const later = await ask({ days: 99, notBefore: new Date(Date.now() + 86_400_000) });
   assert.deepEqual([later.code, levels(later)["clock"]], [3, "fail"]);
+  assert.match(later.found["certificate"]!.text, /; it is not valid yet$/);
+});
+
+Deno.test("ghub doctor tells whether other hubs would take this hub's certificate", async () => {
+  await using machine = await Machine.make();
+  const authority = await generateAuthority("hubs");
+  const ca = await machine.write("peer-ca.crt", authority.cert);
+  const peers = ["--peer-listen", "127.0.0.1:0", "--peer-ca", ca, "--peer-cert-file", machine.crt];
+  const ask = async (options: Parameters<typeof generateCertificate>[1]) => {
+    await machine.certify(options);
+    const { found } = await doctor(...ANYWHERE, ...peers, "--state-dir", `${machine.dir}/state`);
+    return `${found["peer cert"]!.level}: ${found["peer cert"]!.text}`;
+  };
+  assert.match(await ask({ authority: await signerOf(authority) }), /^ok: /);
+  assert.match(await ask({}), /^fail: .*; it is of no authority that is trusted here$/);
 });
 
 Deno.test("ghub doctor tells of options that contradict each other", async () => {

@@ -105,7 +105,7 @@ export async function peerConfig(
       : await loadAuthorities(peerCa, { flag: "--peer-ca", faultOf: rulesFault }),
     identity: peerCertFile === undefined
       ? undefined
-      : await loadCertificate(peerCertFile, { keyFile: peerKeyFile }),
+      : await loadCertificate(peerCertFile, { keyFile: peerKeyFile, keyFlag: "--peer-key-file" }),
   });
   return {
     listen: toListen(peerListen),

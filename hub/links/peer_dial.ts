@@ -7,9 +7,11 @@
 import tls from "node:tls";
 import { deadline } from "../../shared/async/deadline.ts";
 import { parseHostPort } from "../../shared/cli/parse_host_port.ts";
+import { certificateFault } from "../net/certificate_fault.ts";
+import { ClientAuthorities } from "../net/client_authorities.ts";
 import { TlsConn } from "../net/tls_conn.ts";
 import { closeQuietly } from "../net/peer.ts";
-import { meetListener, PeerHandshakeError, type PeerHub } from "./peer_handshake.ts";
+import { meetListener, PeerHandshakeError, type PeerHub, refuse } from "./peer_handshake.ts";
 import { OpenLink } from "./open_link.ts";
 import { certificateHash } from "./peer_proof.ts";
 
@@ -93,14 +95,19 @@ async function meet(
     readonly credentials: PeerCredentials;
   },
 ) {
-  const { der, isVerified } = conn.shown!;
+  const { chain, isVerified } = conn.shown!;
   const { secret, ca } = credentials;
   if (ca !== undefined && !isVerified) {
-    throw new PeerHandshakeError(
-      "The certificate there is of no authority that hubs trust (--peer-ca)",
+    const authorities = new ClientAuthorities(ca);
+    const fault = await certificateFault(chain, { authorities, as: ["server"] }) ?? "is not good";
+    const error = new PeerHandshakeError(
+      `The certificate there ${fault} (--peer-ca)`,
+      `Your certificate ${fault} (--peer-ca)`,
     );
+    await refuse(conn, error);
+    throw error;
   }
-  return await meetListener(conn, { ...who, secret, certificate: certificateHash(der) });
+  return await meetListener(conn, { ...who, secret, certificate: certificateHash(chain[0]!) });
 }
 
 function contextOf({ cert, key, ca }: PeerCredentials): tls.SecureContext {

@@ -51,6 +51,18 @@ export interface MetPeer {
 /** Why a link cannot be: who is there does not prove itself, or speaks something else. */
 export class PeerHandshakeError extends Error {
   override readonly name = "PeerHandshakeError";
+  /** The same, as it is said to the other hub. */
+  readonly told: string;
+
+  constructor(message: string, told = message) {
+    super(message);
+    this.told = told;
+  }
+}
+
+/** Tells the other hub why there is no link: its log is where people look as well. It may have left. */
+export async function refuse(conn: Socket, error: PeerHandshakeError): Promise<void> {
+  await writeLine(conn, { error: error.told }).catch(() => {});
 }
 
 type Line = Readonly<Record<string, unknown>>;
@@ -75,10 +87,12 @@ export async function meetListener(
   }
   if (secret !== undefined) {
     if (!isProof(hello["proof"], { secret, role: "listener", context })) {
-      // Its log is where people look as well. It may have left.
-      await lines.write({ error: "You do not hold the secret of this hub (--peer-secret-file)" })
-        .catch(() => {});
-      throw new PeerHandshakeError(`Hub "${hub.name}" does not hold the secret of this cluster`);
+      const error = new PeerHandshakeError(
+        `Hub "${hub.name}" does not hold the secret of this cluster`,
+        "You do not hold the secret of this hub (--peer-secret-file)",
+      );
+      await refuse(conn, error);
+      throw error;
     }
     await lines.write({ proof: prove(secret, "dialler", context) });
   } else await lines.write({});
@@ -92,9 +106,9 @@ export async function meetListener(
 /** The end that was dialled. @throws {PeerHandshakeError} */
 export async function meetDialler(
   conn: Socket,
-  { self, secret, certificate, isProven }: PeerHandshakeOptions & {
-    /** Whether TLS has proven who dials, as far as it must. */
-    readonly isProven: boolean;
+  { self, secret, certificate, unproven }: PeerHandshakeOptions & {
+    /** Why TLS has not proven who dials, where it must: what that hub does, as the rest of a sentence. */
+    readonly unproven?: string | undefined;
   },
 ): Promise<MetPeer> {
   const lines = new Lines(conn);
@@ -111,13 +125,16 @@ export async function meetDialler(
       ...(secret !== undefined && { proof: prove(secret, "listener", context) }),
     });
     const answer = await lines.read();
-    const isGood = isProven && (secret === undefined ||
-      isProof(answer["proof"], { secret, role: "dialler", context }));
+    if (unproven !== undefined) {
+      throw new PeerHandshakeError(`Hub "${hub.name}" ${unproven}`, `Your hub ${unproven}`);
+    }
+    const isGood = secret === undefined ||
+      isProof(answer["proof"], { secret, role: "dialler", context });
     if (!isGood) throw new PeerHandshakeError("You have not proven to be a hub of this cluster");
     await lines.write({ ok: true });
     return { hub, link, rest: lines.rest };
   } catch (error) {
-    if (error instanceof PeerHandshakeError) await lines.write({ error: error.message });
+    if (error instanceof PeerHandshakeError) await refuse(conn, error);
     throw error;
   }
 }
@@ -138,7 +155,7 @@ class Lines {
   }
 
   async write(line: Line): Promise<void> {
-    await writeAll(this.#conn, new TextEncoder().encode(JSON.stringify(line) + "\n"));
+    await writeLine(this.#conn, line);
   }
 
   async read(): Promise<Line> {
@@ -169,6 +186,10 @@ class Lines {
     }
     return line as Line;
   }
+}
+
+async function writeLine(conn: Socket, line: Line): Promise<void> {
+  await writeAll(conn, new TextEncoder().encode(JSON.stringify(line) + "\n"));
 }
 
 function hubOf(hello: Line): PeerHub {

@@ -102,10 +102,18 @@ export class PeerListener {
     if (place === undefined) throw new Error("Too many connections have proven nothing");
     const timer = setTimeout(() => closeQuietly(conn), HANDSHAKE_TIMEOUT_MS);
     try {
-      const isProven = !needsCertificate || conn.certificate !== undefined;
-      return await meetDialler(conn, { self: self(), secret, certificate, isProven });
+      const unproven = needsCertificate ? unprovenBy(conn) : undefined;
+      return await meetDialler(conn, { self: self(), secret, certificate, unproven });
     } finally {
       clearTimeout(timer);
     }
   }
+}
+
+/** What a hub does that shows no certificate that is good; `undefined` if it shows one. */
+function unprovenBy({ certificate, certificateFault }: PeerConn): string | undefined {
+  if (certificate !== undefined) return undefined;
+  return certificateFault === undefined
+    ? "shows no certificate, and the other one wants one of its --peer-ca"
+    : `shows a certificate that ${certificateFault} (--peer-ca)`;
 }

@@ -31,7 +31,7 @@ Deno.test("PortWay: a worker that dials another one gets a link to it", async ()
   const { signal } = new AbortController();
   const dialled = both.one.dialler.dial("worker-2", { self: hub(1), session: "life-2", signal });
   const conn = await both.two.listener.accept();
-  const met = await meetDialler(conn, { ...both.two.proof, self: hub(2), isProven: true });
+  const met = await meetDialler(conn, { ...both.two.proof, self: hub(2) });
   assert.equal(met.hub.name, "worker-1");
   const { link } = await dialled;
   assert.deepEqual([link.hub, link.isOpen], ["worker-2", true]);

@@ -29,15 +29,17 @@ export interface ListenOptions extends ListenAddress {
   readonly alpn: readonly string[];
   /** Where its TLS handshakes take their places. @default places of this listener alone */
   readonly takePlace?: TakePlace;
+  /** With TLS only: see `TlsListenOptions`. @default false */
+  readonly admitsUnproven?: boolean;
 }
 
 /** @throws {Error} That says which address it is, why, and what to do. */
 export function listen(options: ListenOptions): HubListener {
-  const { hostname, port, reusePort = false, tls, alpn, takePlace, flag } = options;
+  const { hostname, port, reusePort = false, tls, alpn, takePlace, admitsUnproven, flag } = options;
   try {
     return tls === undefined
       ? Deno.listen({ hostname, port, reusePort })
-      : new TlsListener({ hostname, port, reusePort, alpn, takePlace, tls });
+      : new TlsListener({ hostname, port, reusePort, alpn, takePlace, admitsUnproven, tls });
   } catch (cause) {
     const address = formatHostPort({ host: hostname, port });
     const why = reasonOf(cause as Error, options);

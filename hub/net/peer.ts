@@ -17,6 +17,8 @@ export interface Peer {
 /** A peer's connection, plain (`Deno.TcpConn`) or with TLS (`TlsConn`): what the hub uses of it. */
 export interface PeerConn extends Socket, Partial<Omit<Peer, "remoteAddress">> {
   readonly remoteAddr: Deno.Addr;
+  /** What is wrong with the certificate that it has shown, where such a peer is let in. */
+  readonly certificateFault?: string | undefined;
   /** Small frames must not wait for the peer's delayed ACK. */
   setNoDelay(): void;
 }

@@ -13,6 +13,7 @@
 import type tls from "node:tls";
 import { ByteQueue } from "../../shared/bytes/byte_queue.ts";
 import { type ClientCertificate, closeQuietly, type PeerConn } from "./peer.ts";
+import { certificateFault } from "./certificate_fault.ts";
 import { type ClientAuthorities, MAX_CHAIN } from "./client_authorities.ts";
 import { MAX_RECEIVED, TlsEngine } from "./tls_engine.ts";
 
@@ -31,6 +32,8 @@ const MIN_FREED = 4 << 10;
 export interface Trust {
   readonly inHandshake: ClientAuthorities;
   now(): ClientAuthorities | undefined;
+  /** Lets in a client whose certificate is not good, as one that shows none. @default false */
+  readonly admitsUnproven?: boolean | undefined;
 }
 
 interface HandshakeOptions {
@@ -44,7 +47,8 @@ interface HandshakeOptions {
 
 /** The certificate of a listener that was dialled: whoever dials decides what it is worth. */
 export interface ShownCertificate {
-  readonly der: Uint8Array;
+  /** DER; its own first. */
+  readonly chain: readonly Uint8Array[];
   /** An authority of the context vouches for it, and it is of this time. Its names were not looked at. */
   readonly isVerified: boolean;
 }
@@ -56,6 +60,7 @@ export class TlsConn implements PeerConn {
   readonly #conn: Deno.TcpConn;
   readonly #engine: TlsEngine;
   #certificate: ClientCertificate | undefined;
+  #certificateFault: string | undefined;
   #shown: ShownCertificate | undefined;
   /** What a reader gets into its hands, how much of it has come, and how much may. */
   #into: Uint8Array | undefined;
@@ -97,6 +102,11 @@ export class TlsConn implements PeerConn {
   /** What the client has shown. */
   get certificate(): ClientCertificate | undefined {
     return this.#certificate;
+  }
+
+  /** What is wrong with the one that the client has shown, if that was let in nevertheless. */
+  get certificateFault(): string | undefined {
+    return this.#certificateFault;
   }
 
   /** What the listener has shown, to the end that dialled it. */
@@ -159,9 +169,22 @@ export class TlsConn implements PeerConn {
       await this.#send();
       if (this.#engine.error !== undefined) throw this.#engine.error;
     }
-    if (trust !== undefined) this.#certificate = await readCertificate(this.#engine, trust);
+    if (trust !== undefined) await this.#readCertificate(trust);
     if (!isServer) this.#shown = shownBy(this.#engine);
     this.#engine.forgetCertificate();
+  }
+
+  async #readCertificate(trust: Trust): Promise<void> {
+    const chain = chainOf(this.#engine.peerCertificate);
+    if (chain.length === 0) return;
+    if (this.#engine.isPeerVerified) {
+      this.#certificate = await certificateOf(chain, trust);
+      return;
+    }
+    const authorities = trust.inHandshake;
+    const fault = await certificateFault(chain, { authorities, as: ["client"] }) ?? "is not good";
+    if (!trust.admitsUnproven) throw new Error(`The client's certificate ${fault}`);
+    this.#certificateFault = fault;
   }
 
   /**
@@ -249,21 +272,15 @@ const KINDS: Readonly<Record<string, string>> = {
 };
 
 /**
- * What the client has shown. Names are read from its bytes: the text that Node makes of them can be
- * forged by a name with a comma.
- *
- * @throws {Error} If it is of no authority of ours, or not of this time.
+ * What the client has shown, and TLS has verified. Names are read from its bytes: the text that Node
+ * makes of them can be forged by a name with a comma.
  */
-async function readCertificate(
-  engine: TlsEngine,
+async function certificateOf(
+  chain: readonly Uint8Array[],
   trust: Trust,
-): Promise<ClientCertificate | undefined> {
-  const chain = chainOf(engine.peerCertificate);
-  const [raw] = chain;
-  if (raw === undefined) return undefined;
-  if (!engine.isPeerVerified) throw new Error("The client's certificate is not good");
+): Promise<ClientCertificate> {
   const x509 = await import("../../shared/tls/x509.ts");
-  const certificate = new x509.X509Certificate(new Uint8Array(raw));
+  const certificate = new x509.X509Certificate(new Uint8Array(chain[0]!));
   const names = certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.toJSON() ??
     [];
   let trusted = trust.inHandshake;
@@ -283,12 +300,12 @@ async function readCertificate(
 }
 
 function shownBy(engine: TlsEngine): ShownCertificate {
-  const raw = engine.peerCertificate?.raw;
-  if (raw === undefined) throw new Error("The listener shows no certificate");
-  return { der: new Uint8Array(raw), isVerified: engine.isPeerVerified };
+  const chain = chainOf(engine.peerCertificate);
+  if (chain.length === 0) throw new Error("The listener shows no certificate");
+  return { chain, isVerified: engine.isPeerVerified };
 }
 
-/** What the handshake has verified, the client's own certificate first. */
+/** What the other end has shown, its own certificate first. */
 function chainOf(shown: tls.DetailedPeerCertificate | undefined): Uint8Array[] {
   const chain: Uint8Array[] = [];
   let link = shown;

@@ -42,6 +42,13 @@ export interface TlsListenOptions extends ListenAddress {
   readonly takePlace?: TakePlace | undefined;
   /** Asked for each handshake. @default HANDSHAKE_TIMEOUT_MS */
   readonly handshakeTimeoutMs?: () => number;
+  /**
+   * Lets in a client whose certificate is not good, as one that shows none. Whoever serves it must ask
+   * for `certificate`, and can tell it what is wrong (`certificateFault`): a close would not.
+   *
+   * @default false
+   */
+  readonly admitsUnproven?: boolean | undefined;
 }
 
 /** Connections that a loop accepts, for the one that asks for them. */
@@ -97,6 +104,7 @@ export class TlsListener implements Disposable {
   readonly #listener: Deno.TcpListener;
   readonly #alpn: readonly string[];
   readonly #timeoutMs: () => number;
+  readonly #admitsUnproven: boolean;
   /** Of the next handshake. */
   #context: tls.SecureContext;
   #clientCa: string | undefined;
@@ -113,6 +121,7 @@ export class TlsListener implements Disposable {
     const places = new FairShare(MAX_TLS_HANDSHAKES);
     this.#takePlace = takePlace ?? ((network) => places.take(network));
     this.#timeoutMs = handshakeTimeoutMs;
+    this.#admitsUnproven = options.admitsUnproven ?? false;
     this.#context = tlsContext(identity);
     this.#take(identity.clientCa);
     this.#listener = Deno.listen({ hostname, port, reusePort });
@@ -185,11 +194,12 @@ export class TlsListener implements Disposable {
     using _ = place;
     const timer = setTimeout(() => closeQuietly(conn), this.#timeoutMs());
     const inHandshake = this.#authorities;
+    const admitsUnproven = this.#admitsUnproven;
     try {
       const secured = await TlsConn.handshake(conn, {
         context: this.#context,
         alpn: this.#alpn,
-        trust: inHandshake && { inHandshake, now: () => this.#authorities },
+        trust: inHandshake && { inHandshake, now: () => this.#authorities, admitsUnproven },
       });
       void this.#arrivals.put(secured);
     } catch (error) {

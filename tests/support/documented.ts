@@ -25,6 +25,7 @@ export type Coverage =
 const REMOTE_INSTALL: Coverage = { by: "tests/field_test.ts" };
 /** The same, with three hubs and three members of etcd. */
 const CLUSTER: Coverage = { by: "tests/cluster_units_test.ts" };
+const PEER_CERTIFICATES: Coverage = { by: "tests/peer_certificates_test.ts" };
 const GRPCURL = "needs grpcurl; reflection, metadata and plaintext calls have tests of their own";
 
 /** In the order in which they are run. */
@@ -90,6 +91,9 @@ export const COVERAGE: Readonly<Record<string, Coverage>> = {
   "tar -C /var/lib/ghub -xzf hub.tgz": CLUSTER,
   "install -m 600 hub-b.key /etc/ghub/hub.key && install -m 644 hub-b.crt /etc/ghub/hub.crt":
     CLUSTER,
+  "ghub cert ca --out peer-ca.crt --name 'authority of hubs'": PEER_CERTIFICATES,
+  "ghub cert make --ca peer-ca.crt --hosts hub-a.example --out hub-a-peer.crt": PEER_CERTIFICATES,
+  "ghub cert make --ca peer-ca.crt --hosts hub-b.example --out hub-b-peer.crt": PEER_CERTIFICATES,
   "ghub cert ca --out etcd-ca.crt --name 'etcd authority'": CLUSTER,
   "ghub cert make --ca etcd-ca.crt --hosts hub-a.example --out hub-a-etcd.crt": CLUSTER,
   "ghub cert make --ca etcd-ca.crt --hosts hub-b.example --out hub-b-etcd.crt": CLUSTER,

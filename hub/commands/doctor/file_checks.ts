@@ -15,6 +15,8 @@ import { loadAuthorities, loadCertificate, type LoadOptions } from "../../../sha
 import { certificateBlocks } from "../../../shared/tls/pem.ts";
 import { STDERR } from "../../audit/mod.ts";
 import { loadAuthFile } from "../../auth/watched_auth.ts";
+import { certificateFault } from "../../net/certificate_fault.ts";
+import { ClientAuthorities } from "../../net/client_authorities.ts";
 import { authWarnings } from "../auth.ts";
 import { asHubMeans, hubAround } from "../judged_as_hub.ts";
 import { auditTarget } from "../serve_config.ts";
@@ -45,9 +47,11 @@ export function fileChecks(hub: ExaminedHub): Check[] {
       run: () => Promise.resolve(auditFinding(hub)),
       remedy: () => "Give the hub's user a folder to write, or name another with --audit-log",
     },
-    ...peerCertFile === undefined ? [] : [
-      certificateCheck("peer cert", peerCertFile, { keyFile: peerKeyFile }),
-    ],
+    ...peerCertFile === undefined ? [] : [{
+      name: "peer cert",
+      run: () => peerFinding(peerCertFile, { keyFile: peerKeyFile, ca: peerCa }),
+      remedy: () => MAKE,
+    }],
     ...peerCa === undefined ? [] : [authoritiesCheck("peer CA", peerCa, "--peer-ca")],
     ...clusterCertFile === undefined ? [] : [
       certificateCheck("etcd cert", clusterCertFile, cluster),
@@ -81,10 +85,38 @@ async function certificateFinding(file: string, options: LoadOptions): Promise<F
   return datesFinding(chain, text, `Renew it: ghub cert make --force, or as you got ${file}`);
 }
 
+/** A hub dials other hubs and is dialled by them, and each of these looks at its certificate. */
+async function peerFinding(
+  file: string,
+  { keyFile, ca }: { readonly keyFile: string | undefined; readonly ca: string | undefined },
+): Promise<Finding> {
+  const finding = await certificateFinding(file, { keyFile, keyFlag: "--peer-key-file" });
+  if (ca === undefined || finding.level === "fail") return finding;
+  const { cert } = await loadCertificate(file, { keyFile });
+  const chain = certificateBlocks(cert).map((block) => new X509Certificate(block).raw);
+  const authorities = new ClientAuthorities(
+    await loadAuthorities(ca, { flag: "--peer-ca", faultOf: rulesFault }),
+  );
+  const fault = await certificateFault(chain, { authorities, as: ["server", "client"] });
+  if (fault === undefined) return finding;
+  return {
+    level: "fail",
+    text: `${finding.text}; it ${fault}`,
+    remedy: "Have it signed by an authority of --peer-ca, for TLS servers and for TLS clients",
+  };
+}
+
 function datesFinding(chain: readonly X509Certificate[], text: string, remedy: string): Finding {
   const now = Date.now();
   if (chain.some(({ validTo }) => Date.parse(validTo) <= now)) {
     return { level: "fail", text: `${text}; it has ended`, remedy };
+  }
+  if (chain.some(({ validFrom }) => Date.parse(validFrom) > now)) {
+    return {
+      level: "fail",
+      text: `${text}; it is not valid yet`,
+      remedy: "Look at the clock of this machine, and at that of the one that made it",
+    };
   }
   if (chain.some(({ validTo }) => Date.parse(validTo) - now < SOON_MS)) {
     return { level: "warn", text: `${text}; it ends soon`, remedy };
