@@ -206,7 +206,7 @@ Deno.test("an audit goes on behind a block that is longer than what is read of i
 Deno.test("openAudit() does not append to what is no audit", () =>
   inFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/notes.txt`, "buy milk\n");
-    assert.throws(() => openAudit(`${folder}/notes.txt`), /notes\.txt: it holds something else/);
+    assert.throws(() => openAudit(`${folder}/notes.txt`), /notes\.txt: it is not an audit/);
     assert.equal(await Deno.readTextFile(`${folder}/notes.txt`), "buy milk\n");
   }));
 

@@ -96,7 +96,7 @@ Deno.test("Limits of two workers count together what is kept for an operator", (
     limits.meter(limits.enter("ada", "edge-1"), "edge-1")
   );
   for (const meter of meters) meter.keeps(STREAM_BYTES * 9, 0);
-  assert.match(one.refusal("ada", PLACE)!.message, /"ada" lets 1179630 bytes wait/);
+  assert.match(one.refusal("ada", PLACE)!.message, /"ada" has not read 1179630 bytes/);
   assert.equal(all.usage().mostBufferedBytesOfAnOperator, 2 * 9 * STREAM_BYTES);
   meters[0]!.keeps(0, 0);
   assert.equal(other.refusal("ada", PLACE), undefined);

@@ -268,7 +268,7 @@ Deno.test("who lets answers lie is refused further calls, and others are not", a
     const outcome = await same.unary({});
     return outcome.code !== Status.OK && outcome;
   });
-  assertRefused(refused, "TOO_MANY_BUFFERED_BYTES", /^Operator "loopback" lets \d+ bytes wait/);
+  assertRefused(refused, "TOO_MANY_BUFFERED_BYTES", /^Operator "loopback" has not read \d+ bytes/);
   ok(await other.unary({}));
   deaf[Symbol.dispose]();
   await until("calls to be taken again", async () => (await same.unary({})).code === Status.OK);
