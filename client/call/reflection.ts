@@ -51,15 +51,15 @@ const NOT_THERE: ReadonlySet<StatusName> = new Set([
 /** Asks what is at the end of a route. Each question is a call of its own. */
 export class Reflection {
   readonly #route: CallRoute;
-  readonly #deadline: number;
+  readonly #deadline: () => number;
   /** All that was told, in the order in which it was asked for. */
   readonly #schemas: Schema[] = [];
   #version = 0;
 
-  /** @param deadline `Date.now()` at which all answers must be there. */
-  constructor(route: CallRoute, deadline: number) {
+  /** @param deadline `Date.now()` at which all answers must be there, or gives that of a question. */
+  constructor(route: CallRoute, deadline: number | (() => number)) {
     this.#route = route;
-    this.#deadline = deadline;
+    this.#deadline = typeof deadline === "number" ? () => deadline : deadline;
   }
 
   /**
@@ -156,7 +156,7 @@ export class Reflection {
         ...this.#route,
         method,
         requests: questions.map((question) => request.fromObject(question)),
-        deadline: this.#deadline,
+        deadline: this.#deadline(),
       }, (message) => {
         answers.push(decodeMessage(response, response.encode(message).finish()));
         return Promise.resolve();

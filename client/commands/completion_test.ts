@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { delay } from "../../shared/async/delay.ts";
 import { until } from "../../tests/support/until.ts";
 import { hubTest, runClient } from "../testing/fake_hub.ts";
 
@@ -38,6 +39,15 @@ hubTest("completion knows labels, methods, symbols and fields", async (hub, t) =
   }
   // The only server was asked, and the hub where there are several.
   assert.deepEqual(hub.reflected(), ["a"]);
+});
+
+hubTest("completion goes on while a hub is slow, and answers", async (hub) => {
+  hub.script.servers = { servers: [{ name: "a", state: "ONLINE" }] };
+  const slow = () => delay(450);
+  Object.assign(hub.script, { before: slow, beforeReflection: slow });
+  const words = ["__complete", "call", "-s", hub.address, "echo.v1.Echo/U"];
+  // Each of three answers must come within a second: on a busy machine one may not.
+  await until("a method", async () => (await runClient(words)).out === "echo.v1.Echo/Unary\n");
 });
 
 hubTest("completion gives nothing after a second, or from a hub that is not there", async (hub) => {

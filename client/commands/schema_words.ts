@@ -32,13 +32,13 @@ async function withCatalog<T>(
   use: (catalog: Catalog) => Promise<T>,
 ): Promise<T> {
   const route = await completionRoute(context);
-  const { deadline } = route;
+  const { deadline, nextDeadline } = route;
   await using channels = new AsyncDisposableStack();
   const shared = shareChannels(route, { channels, deadline });
   let asked: Promise<Reflection> | undefined;
   const ask = async () => {
     const named = server ?? await onlyServer({ ...shared, deadline });
-    return new Reflection({ ...shared, server: named }, deadline);
+    return new Reflection({ ...shared, server: named }, nextDeadline);
   };
   const files = await readSchemaFiles(context.options as SchemaValues);
   return await use(new Catalog({ files, reflection: () => asked ??= ask() }));

@@ -9,17 +9,25 @@ import { type CallRoute, findLogin, planHubs } from "../call/route.ts";
 import { askServers } from "../call/server_list.ts";
 import { readToken } from "../connect/token.ts";
 
-/** Somebody who pressed TAB does not wait longer. */
-const COMPLETION_TIMEOUT_MS = 1000;
+/** Somebody who pressed TAB does not wait longer for a hub, or a server, that says nothing. */
+const SILENCE_MS = 1000;
+
+/** A route, and the deadline of a question that is asked now. */
+export type CompletionRoute = CallRoute & {
+  readonly deadline: number;
+  readonly nextDeadline: () => number;
+};
 
 /** How a completion reaches the hub. */
 export async function completionRoute(
   { options, signal, env }: CompletionContext,
-): Promise<CallRoute & { readonly deadline: number }> {
+): Promise<CompletionRoute> {
   const values = options as ConnectionValues;
   const hubs = await planHubs(values, env);
   // A command could ask for a password in the middle of a line.
   const given = await readToken({ ...values, tokenCommand: [] }, env);
+  // Each of the hubs may be the one that is away.
+  const nextDeadline = () => Date.now() + SILENCE_MS * (1 + hubs.otherHubs.length);
   return {
     ...hubs,
     // A login is not renewed here: it could be over in the middle of that.
@@ -28,8 +36,9 @@ export async function completionRoute(
     raw: false,
     waitForServerMs: 0,
     headers: [],
-    deadline: Date.now() + COMPLETION_TIMEOUT_MS,
-    connectTimeoutMs: COMPLETION_TIMEOUT_MS,
+    deadline: nextDeadline(),
+    nextDeadline,
+    connectTimeoutMs: SILENCE_MS,
     signal,
     trace: undefined,
   };

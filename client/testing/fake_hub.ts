@@ -51,6 +51,8 @@ export interface Script {
   activity: (signal: AbortSignal) => AsyncIterable<Activity>;
   /** Waits before an answer. */
   before: (signal: AbortSignal, server: string) => Promise<void>;
+  /** Waits before a server is asked what it can do. */
+  beforeReflection: () => Promise<void>;
 }
 
 /** Trailers of an error that the hub itself made, before it sent the call on. */
@@ -80,6 +82,7 @@ export async function startFakeHub(certificate?: CertificatePair): Promise<FakeH
     servers: { servers: [] },
     activity: async function* () {},
     before: () => Promise.resolve(),
+    beforeReflection: () => Promise.resolve(),
   };
   const answer = (method: string, response: (request: object) => object) =>
     unary<object, object>(async (request, context) => {
@@ -126,9 +129,10 @@ export async function startFakeHub(certificate?: CertificatePair): Promise<FakeH
     addService: (name, { ServerReflectionInfo }) => {
       const { handle } = ServerReflectionInfo as Handler;
       host.addService(name, {
-        ServerReflectionInfo: bidi<never, object>((requests, context) => {
+        ServerReflectionInfo: bidi<never, object>(async function* (requests, context) {
           reflected.add(String(context.metadata.get("x-hub-server")[0] ?? ""));
-          return (handle as BidiHandler<never, object>)(requests, context);
+          await script.beforeReflection();
+          yield* (handle as BidiHandler<never, object>)(requests, context);
         }),
       });
     },

@@ -19,12 +19,12 @@ import { resolveValues, type ValueSources } from "./values.ts";
 /** The hidden command that scripts call. */
 export const COMPLETE = "__complete";
 
-/** A shell that waits longer than this annoys more than it helps. */
-const MAX_WAIT_MS = 1000;
+/** A shell that waits longer than this annoys more than it helps. Completers give up before, when nothing comes. */
+const MAX_WAIT_MS = 3000;
 
 export interface CompleteOptions {
   readonly env: Env;
-  /** @default fires after a second */
+  /** @default fires after three seconds */
   readonly signal?: AbortSignal;
 }
 
