@@ -90,3 +90,15 @@ Deno.test("a Provider is believed in no answer without an end, and followed nowh
     await assert.rejects(Provider.discover(wishOf(server)), /HTTP 302/);
   });
 });
+
+Deno.test("a Provider may say with another HTTP status that a person has not confirmed yet", async () => {
+  await using server = await OidcProvider.start();
+  const provider = await Provider.discover(wishOf(server));
+  const { deviceCode } = await provider.requestDeviceCode(signal());
+  // Dex says 401 where RFC 8628 means 400.
+  for (const status of [400, 401]) {
+    const body = { error: "authorization_pending" };
+    server.intercept = (path) => path.endsWith("/token") ? { status, body } : undefined;
+    assert.equal(await provider.pollDeviceCode(deviceCode, signal()), "pending");
+  }
+});
