@@ -25,8 +25,20 @@ export interface Way {
   readonly program?: Pick<Program, "usage">;
 }
 
+type Key =
+  | "serialPerS"
+  | "serialP50Us"
+  | "serialP99Us"
+  | "serialCpuUs"
+  | "parallelPerS"
+  | "parallelP50Us"
+  | "parallelP99Us"
+  | "parallelCpuUs"
+  | "streamMbPerS"
+  | "streamCpuNsPerKib";
+
 /** What is measured, with its unit. `of` names the program. */
-export const ROWS = (of: string) => ({
+export const ROWS = (of: string): Readonly<Record<Key, string>> => ({
   serialPerS: "calls/s, one at a time",
   serialP50Us: "  p50, µs",
   serialP99Us: "  p99, µs",
@@ -37,9 +49,8 @@ export const ROWS = (of: string) => ({
   parallelCpuUs: `  CPU of the ${of}, µs per call`,
   streamMbPerS: "server stream of 16 KiB messages, MB/s",
   streamCpuNsPerKib: `  CPU of the ${of}, ns per KiB`,
-} as const);
+});
 
-type Key = keyof ReturnType<typeof ROWS>;
 export type Figures = Partial<Record<Key, number>>;
 
 /** Figures of each way, by its name: of each round, and their medians. */

@@ -7,13 +7,13 @@
 import { BenchTls, type Setup, SETUP_NAMES, SETUPS } from "../hub_tls.ts";
 import { type RunningHub, startHub, startRelay } from "../hub_under_test.ts";
 import { Program } from "../program.ts";
-import type { Suite } from "../suite.ts";
+import type { SuiteOptions, SuiteResult } from "../suite.ts";
 import { figure, ratio, table } from "../table.ts";
 import { type Figures, measureWays, ROWS, type Way } from "../ways.ts";
 
 const SERVER = "bench";
 
-export const calls: Suite = async ({ seconds, rounds, log }) => {
+export async function calls({ seconds, rounds, log }: SuiteOptions): Promise<SuiteResult> {
   await using stack = new AsyncDisposableStack();
   const tls = stack.use(await BenchTls.make());
   const relay = stack.use(await startRelay());
@@ -43,7 +43,7 @@ export const calls: Suite = async ({ seconds, rounds, log }) => {
 
   const figures = await measureWays(ways, { seconds, rounds, log });
   return { figures, text: `${print(figures.medians)}\n\n${printTls(figures.medians)}` };
-};
+}
 
 type Medians = Readonly<Record<string, Figures>>;
 

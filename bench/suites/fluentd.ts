@@ -9,7 +9,7 @@ import { fluentdService } from "../../server/fluentd/mod.ts";
 import { CallMetadata } from "../../shared/grpc/call_metadata.ts";
 import type { Handlers, UnaryHandler } from "../../shared/grpc/handlers.ts";
 import { freePorts } from "../free_ports.ts";
-import type { Suite, SuiteResult } from "../suite.ts";
+import type { SuiteOptions, SuiteResult } from "../suite.ts";
 import { table } from "../table.ts";
 
 /** Processes that have nothing to do with it. */
@@ -45,7 +45,7 @@ interface Percentiles {
   readonly cpu: number;
 }
 
-export const fluentd: Suite = async ({ seconds, signal, log }): Promise<SuiteResult> => {
+export async function fluentd({ seconds, signal, log }: SuiteOptions): Promise<SuiteResult> {
   await using stack = new AsyncDisposableStack();
   const dir = await Deno.makeTempDir({ prefix: "ghub-bench-" });
   stack.defer(() => Deno.remove(dir, { recursive: true }));
@@ -74,7 +74,7 @@ export const fluentd: Suite = async ({ seconds, signal, log }): Promise<SuiteRes
     ]),
     missed: rows.filter(([, { p90 }]) => p90 > GOAL_MS).length,
   };
-};
+}
 
 type Call = (method: string, request: object) => Promise<unknown>;
 

@@ -7,7 +7,7 @@
 import { BenchTls, type Setup, SETUP_NAMES } from "../hub_tls.ts";
 import { startHub } from "../hub_under_test.ts";
 import { Program } from "../program.ts";
-import type { Suite } from "../suite.ts";
+import type { SuiteOptions, SuiteResult } from "../suite.ts";
 import { figure, table } from "../table.ts";
 
 const TUNNELS = 2_000;
@@ -18,7 +18,7 @@ const READY_WITHIN_MS = 300_000;
 /** What differs for a tunnel: the call port has no part in it. */
 const SETUPS = ["plain", "tunnel", "asking"] as const satisfies Setup[];
 
-export const handshakes: Suite = async ({ size, log }) => {
+export async function handshakes({ size, log }: SuiteOptions): Promise<SuiteResult> {
   await using tls = await BenchTls.make();
   const count = Math.ceil(TUNNELS * size);
   const figures: Record<string, Record<string, number>> = {};
@@ -53,4 +53,4 @@ export const handshakes: Suite = async ({ size, log }) => {
     figures,
     text: table([[`${count} tunnels`, "opened per s", "hub CPU, µs per tunnel"], ...rows]),
   };
-};
+}

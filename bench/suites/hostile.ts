@@ -10,7 +10,7 @@ import { Program } from "../program.ts";
 import { type RunningHub, startHub } from "../hub_under_test.ts";
 import { serveEcho } from "../lean/echo.ts";
 import { openTunnel } from "../lean/tunnel.ts";
-import type { Suite, SuiteOptions } from "../suite.ts";
+import type { SuiteOptions, SuiteResult } from "../suite.ts";
 import { figure, median, table } from "../table.ts";
 import { type Attack, ATTACKS } from "./hostile/attacks.ts";
 import type { AttackOptions } from "./hostile/attacker.ts";
@@ -75,7 +75,7 @@ interface World {
   readonly seconds: number;
 }
 
-export const hostile: Suite = async ({ size, log, signal }: SuiteOptions) => {
+export async function hostile({ size, log, signal }: SuiteOptions): Promise<SuiteResult> {
   const folder = await Deno.makeTempDir({ prefix: "ghub-hostile-" });
   const rows: Row[] = [];
   const authFile = `${folder}/auth.yaml`;
@@ -110,7 +110,7 @@ export const hostile: Suite = async ({ size, log, signal }: SuiteOptions) => {
     await Deno.remove(folder, { recursive: true });
   }
   return { figures: rows, text: text(rows), missed: rows.flatMap(({ missed }) => missed).length };
-};
+}
 
 async function suffer(attack: Attack, world: World): Promise<Row> {
   const { hub, authFile, auditLog, seconds } = world;

@@ -20,7 +20,7 @@ import { RpcError } from "../../shared/grpc/rpc_error.ts";
 import { Status } from "../../shared/grpc/status.ts";
 import { startHub } from "../hub_under_test.ts";
 import { Program } from "../program.ts";
-import type { Suite, SuiteOptions } from "../suite.ts";
+import type { SuiteOptions, SuiteResult } from "../suite.ts";
 import { figure, median, ratio, table } from "../table.ts";
 import { isThere, oursOf, type Started, timeOf } from "../whole_process.ts";
 
@@ -38,7 +38,7 @@ const MAX_FILES = 16_384;
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
-export const many: Suite = async (options) => {
+export async function many(options: SuiteOptions): Promise<SuiteResult> {
   const listed = await measureLists(options);
   const called = await measureCommand(options);
   return {
@@ -46,7 +46,7 @@ export const many: Suite = async (options) => {
     text: `${listed.text}\n\n${called.text}`,
     missed: listed.missed + called.missed,
   };
-};
+}
 
 async function measureLists({ rounds, size, log, signal }: SuiteOptions) {
   await using stack = new AsyncDisposableStack();

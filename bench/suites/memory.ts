@@ -7,7 +7,7 @@ import { BenchTls } from "../hub_tls.ts";
 import { type RunningHub, startHub, startRelay } from "../hub_under_test.ts";
 import { Program } from "../program.ts";
 import { figure, table } from "../table.ts";
-import type { Suite } from "../suite.ts";
+import type { SuiteOptions, SuiteResult } from "../suite.ts";
 
 const TUNNELS = 500;
 /** Memory counts as settled when it grew less than this between two looks. */
@@ -22,7 +22,7 @@ interface Figures {
   readonly bytesPerTunnel: number;
 }
 
-export const memory: Suite = async ({ log }) => {
+export async function memory({ log }: SuiteOptions): Promise<SuiteResult> {
   log(`opening ${TUNNELS} idle tunnels`);
   await using tls = await BenchTls.make();
   const ghub = await measure(startHub);
@@ -45,7 +45,7 @@ export const memory: Suite = async ({ log }) => {
       row("node:http2 relay", relay),
     ]),
   };
-};
+}
 
 async function measure(
   start: () => Promise<RunningHub>,

@@ -8,7 +8,7 @@ import { startHub } from "../hub_under_test.ts";
 import { Caller, loadCalls } from "../lean/load.ts";
 import { Program } from "../program.ts";
 import { figure, table } from "../table.ts";
-import type { Suite } from "../suite.ts";
+import type { SuiteOptions, SuiteResult } from "../suite.ts";
 
 const SERVER = "bench";
 const IN_FLIGHT = 100;
@@ -30,7 +30,7 @@ interface Row {
   readonly cpuUs: number;
 }
 
-export const scale: Suite = async ({ seconds, log }) => {
+export async function scale({ seconds, log }: SuiteOptions): Promise<SuiteResult> {
   await using tls = await BenchTls.make();
   const figures: Row[] = [];
   for (const [setup, tunnels] of SCALES) {
@@ -85,4 +85,4 @@ export const scale: Suite = async ({ seconds, log }) => {
     ...[callsPerS, p50Us, p99Us, cpuUs].map((value) => figure(value)),
   ]);
   return { figures, text: table([Object.values(heads), ...rows]) };
-};
+}

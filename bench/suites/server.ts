@@ -7,13 +7,13 @@
 import { BenchTls } from "../hub_tls.ts";
 import { startHub } from "../hub_under_test.ts";
 import { Program } from "../program.ts";
-import type { Suite } from "../suite.ts";
+import type { SuiteOptions, SuiteResult } from "../suite.ts";
 import { figure, ratio, table } from "../table.ts";
 import { type Figures, measureWays, ROWS, type Way } from "../ways.ts";
 
 const NAME = "bench";
 
-export const server: Suite = async ({ seconds, rounds, log }) => {
+export async function server({ seconds, rounds, log }: SuiteOptions): Promise<SuiteResult> {
   await using stack = new AsyncDisposableStack();
   const tls = stack.use(await BenchTls.make());
   const hub = stack.use(await startHub());
@@ -52,7 +52,7 @@ export const server: Suite = async ({ seconds, rounds, log }) => {
   ];
   const figures = await measureWays(ways, { seconds, rounds, log });
   return { figures, text: print(figures.medians) };
-};
+}
 
 function print(
   { port, tunnel, exposed, tls, tlsExposed }: Readonly<Record<string, Figures>>,

@@ -11,7 +11,7 @@
  */
 import { bundle } from "../../scripts/build/bundle.ts";
 import { type RunningHub, startHub } from "../hub_under_test.ts";
-import type { Suite, SuiteOptions } from "../suite.ts";
+import type { SuiteOptions, SuiteResult } from "../suite.ts";
 import { figure, median, ratio, table } from "../table.ts";
 import { isThere, oursOf, type Started, timeOf } from "../whole_process.ts";
 
@@ -35,7 +35,7 @@ const GOAL_NOTHING_MS = 14;
 const ROOT = new URL("../..", import.meta.url).pathname;
 const DENO_FLAGS = ["run", "--quiet", "--no-config", "--no-lock", "--cached-only", "-A"];
 
-export const start: Suite = async (options) => {
+export async function start(options: SuiteOptions): Promise<SuiteResult> {
   await using stack = new AsyncDisposableStack();
   const hub = stack.use(await startHub());
   const dir = await Deno.makeTempDir({ prefix: "ghub-bench-start-" });
@@ -59,7 +59,7 @@ export const start: Suite = async (options) => {
     text: `Processor time of whole processes, in ms: median of ${starts} starts\n\n` +
       table([["", "ms", `above "${NOTHING}"`, "times it", "goal"], ...lines]),
   };
-};
+}
 
 async function measure(
   rows: readonly Started[],

@@ -11,7 +11,7 @@ import { BenchTls, type Setup } from "../hub_tls.ts";
 import { type RunningHub, startHub } from "../hub_under_test.ts";
 import { Caller, makeCalls } from "../lean/load.ts";
 import { Program } from "../program.ts";
-import type { Suite } from "../suite.ts";
+import type { SuiteOptions, SuiteResult } from "../suite.ts";
 import { figure, ratio, table } from "../table.ts";
 import { type Figures, measureWays, ROWS, type Way } from "../ways.ts";
 
@@ -27,7 +27,7 @@ const CALLERS = 6;
 
 const KEYS = Object.entries(ROWS("hub")) as [keyof Figures, string][];
 
-export const workers: Suite = async ({ seconds, rounds, log }) => {
+export async function workers({ seconds, rounds, log }: SuiteOptions): Promise<SuiteResult> {
   await using stack = new AsyncDisposableStack();
   const tls = stack.use(await BenchTls.make());
   const hubs: { readonly kind: string; readonly count: number; readonly hub: RunningHub }[] = [];
@@ -81,7 +81,7 @@ export const workers: Suite = async ({ seconds, rounds, log }) => {
     ].join("\n\n"),
     missed: goals.filter(({ isMet }) => !isMet).length,
   };
-};
+}
 
 const NAMES = { plain: "plain", both: "TLS" } as const;
 

@@ -35,7 +35,9 @@ export const contexts: Contexts = {
 };
 
 /** The file of this command line. */
-export function fileOf({ options, env }: Pick<CompletionContext, "options" | "env">) {
+export function fileOf(
+  { options, env }: Pick<CompletionContext, "options" | "env">,
+): string | undefined {
   return options[CONFIG_KEY] ?? env["GCLIENT_CONFIG"] ?? contextsFile(env);
 }
 

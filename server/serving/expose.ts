@@ -23,7 +23,7 @@ import { goawayFrame, Http2Scan, pingFrame } from "../../shared/http2/scan/http2
 import type { OpenSocket } from "../dial/dial.ts";
 import type { HeartbeatNumbers } from "../tunnel/heartbeat.ts";
 import type { Guarded } from "../policy/guard.ts";
-import { type CallJudge, policyJudge, TRUSTING_JUDGE, withToken } from "../policy/call_judge.ts";
+import { type CallJudge, policyJudge, trustingJudge, withToken } from "../policy/call_judge.ts";
 import { PrefaceCheck } from "../policy/preface_check.ts";
 import { numberFrame, UpstreamGate } from "../policy/upstream_gate.ts";
 import { ServerTunnel } from "../tunnel/tunnel.ts";
@@ -48,10 +48,10 @@ export function attachUpstream(
   { upstream, connection: { socket, token }, numbers, guarded }: AttachUpstreamOptions,
 ): ServerTunnel {
   const judge = withToken(
-    guarded === undefined ? TRUSTING_JUDGE : policyJudge(guarded, upstream.name),
+    guarded === undefined ? trustingJudge : policyJudge(guarded, upstream.name),
     token,
   );
-  const gate = judge === TRUSTING_JUDGE ? undefined : gateOf(judge, () => tunnel);
+  const gate = judge === trustingJudge ? undefined : gateOf(judge, () => tunnel);
   let isGone = false;
   const tunnel: ServerTunnel = new ServerTunnel(open, {
     numbers,

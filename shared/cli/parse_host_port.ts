@@ -42,12 +42,19 @@ export function parseHostPort(text: string, { usualPort }: ParseHostPortOptions)
 }
 
 /** What options have whose value is an address. */
-export function address(options: ParseHostPortOptions) {
+interface AddressValue {
+  readonly value: "ADDRESS";
+  parse(text: string): HostPort;
+  show(address: HostPort): string;
+}
+
+/** An option's value that is an address. */
+export function address(options: ParseHostPortOptions): AddressValue {
   return {
     value: "ADDRESS",
     parse: (text: string): HostPort => parseHostPort(text, options),
     show: formatHostPort,
-  } as const;
+  };
 }
 
 /** Writes an address, an IPv6 one with its brackets. */

@@ -109,8 +109,12 @@ export function shortMessage(message: string): string {
 }
 
 /** A `google.rpc.ErrorInfo` detail. */
-export function errorInfo(reason: string, domain: string, metadata: ErrorInfo["metadata"] = {}) {
-  return { type: "google.rpc.ErrorInfo", value: { reason, domain, metadata } } satisfies Detail;
+export function errorInfo(
+  reason: string,
+  domain: string,
+  metadata: ErrorInfo["metadata"] = {},
+): Detail {
+  return { type: "google.rpc.ErrorInfo", value: { reason, domain, metadata } };
 }
 
 /** A `google.rpc.RetryInfo` detail. */

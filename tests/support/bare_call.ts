@@ -59,7 +59,11 @@ function frame(type: number, flags: number, streamId: number, payload: readonly 
 
 /** The fields of an ordinary call of Echo, to be changed by a test. */
 export function callFields(
-  { path = "/echo.v1.Echo/Unary", authority = "hub.test", more = [] as readonly BareField[] },
+  { path = "/echo.v1.Echo/Unary", authority = "hub.test", more = [] }: {
+    readonly path?: string;
+    readonly authority?: string;
+    readonly more?: readonly BareField[];
+  },
 ): BareField[] {
   return [
     [":method", "POST"],

@@ -55,4 +55,6 @@ export class TcpUpstream implements AsyncDisposable {
 }
 
 /** Sends back what comes, and the end with it. */
-export const echoBytes: Handler = (socket) => void socket.pipe(socket);
+export function echoBytes(socket: net.Socket): void {
+  socket.pipe(socket);
+}

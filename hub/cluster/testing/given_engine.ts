@@ -4,10 +4,12 @@
  * @module
  */
 import {
+  type Commit,
   type Engine,
   EngineError,
   type EngineReadOptions,
   type KeyChange,
+  type Page,
   type Txn,
 } from "../../engine/engine.ts";
 
@@ -56,7 +58,7 @@ export class GivenEngine implements Engine {
     await this.#engine.revoke(session);
   }
 
-  async commit(txn: Txn) {
+  async commit(txn: Txn): Promise<Commit> {
     this.#check();
     if (this.isFull) throw new EngineError("full", "No room, says the test");
     this.held++;
@@ -68,7 +70,7 @@ export class GivenEngine implements Engine {
     return answer;
   }
 
-  async read(prefix: string, options?: EngineReadOptions) {
+  async read(prefix: string, options?: EngineReadOptions): Promise<Page> {
     this.#check();
     return await this.#engine.read(prefix, options);
   }

@@ -30,7 +30,10 @@ export async function tempDir(): Promise<AsyncDisposable & { readonly path: stri
 }
 
 /** Waits until `look` gives something. */
-export async function until<T>(what: string, look: () => T | undefined | Promise<T | undefined>) {
+export async function until<T>(
+  what: string,
+  look: () => T | undefined | Promise<T | undefined>,
+): Promise<Awaited<T>> {
   const beganMs = performance.now();
   for (;;) {
     const fact = await look();

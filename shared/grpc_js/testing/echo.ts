@@ -13,7 +13,7 @@ import { RpcError } from "../../grpc/rpc_error.ts";
 import { adapted } from "../implementation.ts";
 import { serviceDefinition } from "../service_definition.ts";
 import { fromServiceError } from "../service_error.ts";
-import { callable, type TestServer, testServer } from "./server.ts";
+import { type Callable, callable, type TestServer, testServer } from "./server.ts";
 
 const none = () => assert.fail("not part of this test");
 
@@ -35,13 +35,25 @@ export function echo(handlers: Record<string, Handler | UntypedHandleCall>): Pro
   );
 }
 
-export const method = (name: string) => callable("echo.v1.Echo", name);
+/** A method of Echo, as {@linkcode callable} gives it. */
+export const method = (name: string): Callable => callable("echo.v1.Echo", name);
+
+/** How a unary call went. */
+interface Answered {
+  readonly response: Res;
+  readonly status: StatusObject | undefined;
+  readonly headers?: Metadata;
+}
 
 /** One unary call to its end. */
-export function callUnary(client: Client, request: Req, options: { deadline?: number } = {}) {
+export function callUnary(
+  client: Client,
+  request: Req,
+  options: { deadline?: number } = {},
+): Promise<Answered> {
   let trailers: StatusObject | undefined;
   let headers: Metadata | undefined;
-  return new Promise<{ response: Res; status: StatusObject | undefined; headers?: Metadata }>(
+  return new Promise(
     (resolve, reject) => {
       const call = client.makeUnaryRequest(
         ...method("Unary"),
@@ -71,7 +83,9 @@ export async function collect(responses: AsyncIterable<Res>): Promise<number[]> 
 }
 
 /** A promise with its resolver, and the context that a handler was given. */
-export function seen() {
+export function seen(): Pick<PromiseWithResolvers<CallContext>, "resolve"> & {
+  readonly context: Promise<CallContext>;
+} {
   const { promise, resolve } = Promise.withResolvers<CallContext>();
   return { context: promise, resolve };
 }

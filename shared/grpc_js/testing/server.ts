@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Buffer } from "node:buffer";
 import { Client, credentials, Server, ServerCredentials } from "@grpc/grpc-js";
 import type { ServiceName } from "../../gen/types.ts";
 import { serviceDefinition } from "../service_definition.ts";
@@ -33,8 +34,15 @@ export async function testServer(add: (server: Server) => void): Promise<TestSer
 }
 
 /** The first three arguments of `client.make…Request`. */
-export function callable(service: ServiceName, method: string) {
+export type Callable = readonly [
+  path: string,
+  serialize: (value: object) => Buffer,
+  deserialize: (bytes: Buffer) => object,
+];
+
+/** A method, for `client.make…Request`. */
+export function callable(service: ServiceName, method: string): Callable {
   const definition = serviceDefinition(service)[method];
   if (definition === undefined) throw new Error(`Unknown method ${service}/${method}`);
-  return [definition.path, definition.requestSerialize, definition.responseDeserialize] as const;
+  return [definition.path, definition.requestSerialize, definition.responseDeserialize];
 }

@@ -74,7 +74,9 @@ export function text(value: string): Uint8Array {
   return encoder.encode(value);
 }
 
-export function settings(...entries: readonly (readonly [id: number, value: number])[]) {
+export function settings(
+  ...entries: readonly (readonly [id: number, value: number])[]
+): Uint8Array {
   return frame(
     Type.SETTINGS,
     0,

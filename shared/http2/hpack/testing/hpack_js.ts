@@ -38,7 +38,10 @@ export class TheirEncoder {
   readonly #compressor: Compressor = hpack.compressor.create(TABLE);
 
   /** Encodes one block; `emptyTable` puts size updates in front of it. */
-  encode(fields: readonly TheirField[], options: { readonly emptyTable?: boolean } = {}) {
+  encode(
+    fields: readonly TheirField[],
+    options: { readonly emptyTable?: boolean } = {},
+  ): Uint8Array {
     if (options.emptyTable) this.#compressor.reset();
     this.#compressor.write(fields);
     return new Uint8Array(this.#compressor.read() ?? []);
