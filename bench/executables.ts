@@ -14,7 +14,7 @@ const NAMES: Readonly<Record<string, string>> = {
   "server/main.ts": "gserver",
   "client/main.ts": "gclient",
 };
-/** The launcher is a script of some KB; what comes behind it is not text. */
+/** The launcher is a script of some KB; what comes after it is not text. */
 const MAX_LAUNCHER_BYTES = 32_768;
 /** Its last command: the flags stand between the two paths. */
 const EXEC = /^exec "\$_sx_dir\/\$_sx_program\/\$_sx_name" run (.*) "\$_sx_dir/m;

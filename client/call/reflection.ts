@@ -164,7 +164,7 @@ export class Reflection {
       const { error } = attempt;
       if (error === undefined) return answers;
       const failure = this.#failure(method, attempt, error);
-      // Of the older one it says nothing new that it is not there either.
+      // That the older version is not there either is no news.
       if (first !== undefined && error.code === Status.UNIMPLEMENTED) {
         throw new ReflectionError(first, true);
       }

@@ -17,7 +17,7 @@ export class ServerRates {
    */
   take({ servers = [], hubsSilent = [] }: ListServersResponse, atMs: number): Totals {
     const last = this.#last;
-    // Of several hubs the counters are a sum, which falls and rises with the hubs that answer.
+    // With several hubs the counters are a sum, which falls and rises with the hubs that answer.
     const hubs = hubsSilent.join();
     const totals = new Map(servers.map(({ name = "", callsTotal = 0 }) => [name, callsTotal]));
     this.#last = { atMs, hubs, totals };

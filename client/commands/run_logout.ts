@@ -49,7 +49,7 @@ export async function runLogout({ env, io, signal, options }: Context): Promise<
 
 /** What was kept; also what cannot be read is gone from then on. */
 async function forget(store: LoginStore, signal: AbortSignal): Promise<Login | undefined> {
-  // Nobody must write a renewed one behind it.
+  // Nobody must write a renewed one after that.
   using _ = await store.lock({ signal });
   try {
     return store.read();

@@ -99,7 +99,7 @@ async function wait(context: Context): Promise<number> {
   }
 }
 
-/** Of each: `ONLINE`, …; `unknown to the hub`; or after a `?` why it is not known. */
+/** The state of each server: `ONLINE`, …; `unknown to the hub`; or after a `?` why it is not known. */
 async function statesOf(names: readonly string[], place: LookPlan): Promise<string[]> {
   const { answer, passing } = await look<ListServersResponse>(place, {
     method: "ghub.v1.Hub/ListServers",

@@ -38,7 +38,7 @@ const SHOWN_CHARACTERS = 60;
  * The stream must not have been read from. Its closing ends the wait; so whoever limits the time of
  * connecting must close it.
  *
- * @returns The stream as it goes on: what came behind the answer is HTTP/2 of the server.
+ * @returns The stream as it goes on: what came after the answer is HTTP/2 of the server.
  * @throws {RpcError} If the hub refuses, with its code; UNAVAILABLE if what answers is no hub.
  */
 export async function shakeHands(

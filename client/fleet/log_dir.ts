@@ -28,7 +28,7 @@ export interface Sorted {
 /** When disposed, it has no file open. */
 export class LogDir implements Disposable {
   readonly #dir: string;
-  /** Of the servers that are called now. */
+  /** The files of servers that are called now. */
   readonly #open = new Map<string, Readonly<Record<Stream, Deno.FsFile>>>();
 
   private constructor(dir: string) {

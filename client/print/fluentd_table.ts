@@ -67,7 +67,7 @@ export function stateTable(
   return `${facts}\n${table(PLUGIN_HEADS, rows, { columns, giveWay: GIVE_WAY })}`;
 }
 
-/** Of a stack in the log, as many lines are shown. */
+/** Lines that are shown of a stack in the log. */
 const MAX_STACK_LINES = 3;
 
 /** The log's end, for people: of each stack the lines that tell where. */

@@ -1,5 +1,5 @@
 /**
- * Stands between those who ask and what they ask for.
+ * Decides who is let in, what they may call, and ends what is no longer allowed.
  *
  *     call ─▶ authenticator ─▶ permissions ─▶ leaves the hub
  *                                  live: ends what has lost its credential or permission
@@ -22,7 +22,7 @@ export interface AccessOptions extends AuthenticatorOptions, PermissionsOptions 
   readonly auth: Auth;
 }
 
-/** The three parts by one auth. When it changes, what is open is looked at again. */
+/** The three parts, which share one auth. When it changes, everything open is checked again. */
 export function createAccess(options: AccessOptions): Access {
   const { auth } = options;
   const authenticator = new Authenticator(options);

@@ -1,5 +1,5 @@
 /**
- * What those are told who are not let in, may not make their call, or are ended.
+ * Errors for callers and servers that are not let in, may not make their call, or are disconnected.
  *
  * @module
  */
@@ -59,7 +59,7 @@ export function plaintextError({ fromLoopback }: { readonly fromLoopback: boolea
   );
 }
 
-/** What an operator or a server is told whose connection the hub ends. */
+/** The error for an operator or a server whose connection the hub ends. */
 export function ended({ name }: Identity, why: string): string {
   return `The hub no longer lets "${name}" in: ${why}`;
 }

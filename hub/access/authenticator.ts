@@ -40,7 +40,7 @@ export interface AuthenticatorOptions {
   readonly guesses?: JointGuesses | undefined;
 }
 
-/** Lets in, or says why not. Callers that were let in stand in the heads of their calls: no map of them. */
+/** Lets in, or says why not. The head of a call remembers who was let in, so there is no map of callers. */
 export class Authenticator {
   readonly #auth: Auth;
   readonly #allowPlaintext: boolean;
@@ -84,7 +84,7 @@ export class Authenticator {
     const given = head.fields.filter(([name]) => name === "authorization");
     const request: CallRequest = {
       remote: hostOf(peer.remoteAddress),
-      // Of two, nobody knows which one counts: together they are none.
+      // Nobody knows which one of two credentials was meant, so reject both.
       authorization: given.length === 0 ? undefined : given.map(([, value]) => value).join(", "),
       certificate: peer.certificate,
       forwarded: head.forwarded,
@@ -97,7 +97,7 @@ export class Authenticator {
   }
 
   /**
-   * The same for a call that another hub forwards: that one has looked at the credential. What the
+   * The same for a call that another hub forwards: that hub has checked the credential. What the
    * operator may do here, the auth file of this hub says.
    */
   authorizeForwarded(
@@ -138,7 +138,7 @@ export class Authenticator {
       : this.#judgeForwarded(operator);
   }
 
-  /** Nobody is made to wait any longer. */
+  /** Releases all answers that are held back. */
   close(): void {
     this.#throttle[Symbol.dispose]();
   }
@@ -175,7 +175,7 @@ export class Authenticator {
   }
 }
 
-/** Who was let in, whom the head remembers; a refusal stays what it is, and is looked at again. */
+/** Who was let in, which the head remembers. A refusal is not remembered, so it is checked again. */
 function remembered(
   head: CallHeaders,
   answer: Operator | RpcError,

@@ -101,7 +101,7 @@ export class CallHeaders implements CallHead {
       else if (isProxyField(name)) this.forwarded = true;
     }
     this.isGrpc = method === "POST" && contentType.startsWith("application/grpc");
-    // Of one that cannot be read the server will say what it thinks.
+    // A timeout that cannot be read is the server's to refuse.
     this.timeoutMs = readTimeout(timeout);
   }
 

@@ -1,5 +1,5 @@
 /**
- * Who makes a call, as the call itself keeps it.
+ * Who makes a call, as the call keeps it.
  *
  * @module
  */
@@ -19,7 +19,7 @@ export interface CallIdentity {
   readonly credentialUsed: boolean;
 }
 
-/** What a call keeps of who was let in; a refusal stays what it is. */
+/** What a call keeps of the operator who was let in. A refusal is passed through. */
 export function callIdentity(answer: Operator | RpcError): CallIdentity | RpcError {
   if (answer instanceof RpcError) return answer;
   return kept(answer);

@@ -111,7 +111,7 @@ export class CallRouter {
 }
 
 /**
- * How full a server is, and who has filled it.
+ * How many calls a server has, and whose calls they are.
  *
  * @param target A server that is away has none, and is not full. How full one is whose tunnel is at
  * another hub, that hub knows.

@@ -1,7 +1,7 @@
 /**
  * What is open, and whether it still may be: ends what has lost its credential or permission.
  *
- *     auth file changes, credential expires ─▶ look at everything that is open again ─▶ close, fail
+ *     auth file changes, credential expires ─▶ check everything that is open ─▶ close, fail
  *
  * @module
  */

@@ -80,7 +80,7 @@ export class Vouchers {
     return new Vouchers(open(KEY_FILE), open(NEXT_KEY_FILE));
   }
 
-  /** What a server that asked is told in the answer to its dial. */
+  /** The key statement for a server that asked for vouchers, in the answer to its dial. */
   statement(tunnel: VouchedTunnel): string {
     return signKeys(tunnel, { keys: this.#keys, signer: this.#signer, nowMs: Date.now() });
   }

@@ -8,7 +8,7 @@ import type { StatusName } from "../../shared/grpc/status.ts";
 /** What happened. */
 export interface AuditRecord {
   readonly kind: "call" | "raw" | "registration";
-  /** Who was let in (an Identity's name), or empty for who was not. */
+  /** Who was let in (an Identity's name); empty for a peer that was not. */
   readonly who: string;
   /** Who it is in the words of its credential: a JWT's `sub`, a name in a certificate. */
   readonly subject?: string | undefined;

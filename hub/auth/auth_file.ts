@@ -63,7 +63,7 @@ export interface OperatorEntry extends Credentials {
 }
 
 export interface AuthFile {
-  /** Whether who comes from the hub's own machine needs no credential. */
+  /** Whether the hub's own machine needs no credential. */
   readonly allowLoopback: boolean;
   readonly issuers: readonly Issuer[];
   readonly servers: readonly ServerEntry[];
@@ -87,7 +87,7 @@ export function parseAuthFile(path: string, text: string): AuthFile {
   return atOnce(authFileSteps(path, text));
 }
 
-/** The same in small steps, for who has others to serve meanwhile. */
+/** The same in small steps, for a caller that must serve others meanwhile. */
 export function authFileSteps(path: string, text: string): Steps<AuthFile> {
   return readYamlFile(path, text, function* (root) {
     const { version, allowLoopback, issuers, servers, operators } = root.fields(
@@ -122,7 +122,7 @@ export function authFileSteps(path: string, text: string): Steps<AuthFile> {
   });
 }
 
-/** A value that is there twice would make it a matter of luck who somebody is. */
+/** With a value that is there twice, chance would decide which entry somebody is. */
 function unique(values: readonly string[], element: YamlElement | undefined, what: string): void {
   const seen = new Set<string>();
   for (const value of values) {

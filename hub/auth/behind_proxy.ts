@@ -1,8 +1,8 @@
 /**
- * Whether a proxy stands between the hub and who asks. Then the address that a connection comes
+ * Whether a proxy stands between the hub and its peer. Then the address that a connection comes
  * from says nothing: a reverse proxy on the hub's own machine would make everybody local.
  *
- * A field too many in this list costs a caller on loopback that writes it by itself a token; a field
+ * With a field too many in this list, a caller on loopback that sends it by itself needs a token. A field
  * that is missing gives everybody behind a proxy the rights of this machine.
  *
  * @module

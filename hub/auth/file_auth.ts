@@ -116,7 +116,7 @@ export class FileAuth {
     return this.#missing ??= toRpcError(this.#explained(fault), this.#login);
   }
 
-  /** Whoever is told that a credential is missing may have read in the file that it need not be. */
+  /** The file may say that loopback needs no credential, so say why it does need one here. */
   #explained(fault: ProofFault): ProofFault {
     if (fault.reason !== "CREDENTIAL_MISSING" || !this.#loopbackIsNoProof) return fault;
     return new ProofFault(fault.reason, `${fault.message}; ${LOOPBACK_SAYS_NOTHING}`);

@@ -34,7 +34,7 @@ export interface LoopbackTrust {
   readonly warning?: string;
 }
 
-/** What is said to who comes from loopback and is refused therefore. */
+/** What a peer from loopback is told that is refused for this reason. */
 export const LOOPBACK_SAYS_NOTHING =
   "to come from loopback counts for nothing here: ghub --trust-loopback";
 

@@ -12,7 +12,7 @@ import { WatchedAuth } from "./watched_auth.ts";
 export interface AuthOptions {
   /** Who may get in, as a file; it is watched. */
   readonly authFile?: string | undefined;
-  /** Folder of who is enrolled, and of the hub's own tokens for as long as there is no file. */
+  /** Folder of enrolled servers, and of the hub's own tokens for as long as there is no file. */
   readonly stateDir?: string | undefined;
   /** Who comes from loopback is on this machine: loopback_trust.ts. @default true */
   readonly trustLoopback?: boolean;

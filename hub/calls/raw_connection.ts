@@ -1,5 +1,5 @@
 /**
- * Raw mode: a caller's connection, carried as it is to a server (docs/protocol.md §11).
+ * Raw mode: a caller's connection, carried unchanged to a server (docs/protocol.md §11).
  *
  *     caller's socket ──bytes──▶ Chunk{data} ──▶ ghub.v1.Tunnel/Connect ──▶ gserver
  *     caller's socket ◀─bytes─── Chunk{data} ◀──                        ◀── gserver
@@ -167,7 +167,7 @@ export class RawConnection implements StreamEvents, Disposable {
   /**
    * Moves bytes both ways until both ends are done, or one is gone. Closes the socket.
    *
-   * @param first What came behind the handshake.
+   * @param first What came after the handshake.
    */
   async join(socket: Socket, first: Uint8Array, meters?: RawMeters): Promise<RawResult> {
     this.#socket = socket;
@@ -290,7 +290,7 @@ export class RawConnection implements StreamEvents, Disposable {
     const status = statusOf(fields);
     const reason = percentDecode(firstValue(fields, "grpc-message") ?? "");
     const { name, hop } = this.#upstream;
-    // What another hub says of itself is passed on as it is.
+    // What another hub says of itself is passed on unchanged.
     const isHub = hop === "peer" && firstValue(fields, HOP_FIELD) === "hub";
     const error = isHub ? endOfTrailers(fields) : undefined;
     this.#opened.reject(error ?? refusedBy(name, status, reason));

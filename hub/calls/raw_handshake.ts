@@ -234,7 +234,7 @@ const EXTRA_HEADERS: Partial<Record<StatusCode, readonly string[]>> = {
 /**
  * What the hub answers to a handshake that it refuses, before it closes.
  *
- * @param servers Names that are here, for the JSON answer; only to be given to who may see them.
+ * @param servers Names that are here, for the JSON answer; only to be given to an operator who may see them.
  */
 export function rejection(
   mode: HandshakeMode,

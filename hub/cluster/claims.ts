@@ -73,7 +73,7 @@ export interface EngineClaimsOptions {
 interface Asked extends Claimed {
   readonly info: ServerInfo;
   readonly sinceMs: number;
-  /** Of a tunnel that the engine gave it to before: it keeps it. */
+  /** The generation that the engine gave to this tunnel before: the tunnel keeps it. */
   readonly generation?: number;
 }
 

@@ -67,7 +67,7 @@ export interface ClusterOptions {
   /** The cluster's name. */
   readonly cluster: string;
   readonly record: OwnRecord;
-  /** Of the files that all hubs must share; asked now and then. @default none */
+  /** Fingerprints of the files that all hubs must share; asked now and then. @default none */
   readonly fingerprints?: () => HubRecord["fingerprints"];
   readonly registry: TunnelView;
   /** @default nothing is remembered over restarts */

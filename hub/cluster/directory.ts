@@ -185,7 +185,7 @@ export class Directory {
     return this.#best(name)?.target;
   }
 
-  /** Of the places that can be reached the one whose hub comes first for this name. */
+  /** The place that can be reached and whose hub comes first for this name. */
   #best(name: ServerName): Chosen | undefined {
     const known = this.#chosen.get(name);
     if (known?.target.isOpen) return known;

@@ -7,7 +7,7 @@
  *                          └─ nobody who asks waits
  *
  * The full read each ten minutes is a check: etcd before 3.5.16 may lose a deletion that meets a
- * compaction (etcd#18089). While the engine is away the view stays as it was.
+ * compaction (etcd#18089). While the engine is away the view does not change.
  *
  * @module
  */
@@ -150,7 +150,7 @@ export class Membership {
     return this.#names.get(name);
   }
 
-  /** All names that the cluster knows, with who holds or held them. */
+  /** All names that the cluster knows, with the instance that holds or held each. */
   holders(): Iterable<[ServerName, Known<NameRecord>]> {
     return this.#names;
   }

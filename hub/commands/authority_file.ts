@@ -27,7 +27,7 @@ const MACHINE: readonly string[] = [
   "/etc/ssl/cert.pem",
 ];
 
-/** A file that peers need, `undefined` if they need none, or the name of who has to be found. */
+/** A file that peers need, `undefined` if they need none, or the name of an authority that must be found. */
 export type AuthorityFile = { readonly file: string } | { readonly unknown: string } | undefined;
 
 /**

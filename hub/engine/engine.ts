@@ -60,7 +60,7 @@ export type Commit =
   };
 
 export interface EngineReadOptions {
-  /** Only keys behind this one. @default all */
+  /** Only keys after this one. @default all */
   readonly after?: string | undefined;
   /** @default MAX_ENTRIES */
   readonly limit?: number;
@@ -72,7 +72,7 @@ export interface Page {
   readonly entries: readonly KeyEntry[];
   /** The state that was read. */
   readonly revision: number;
-  /** Whether there are more keys behind the last one. */
+  /** Whether there are more keys after the last one. */
   readonly more: boolean;
   /** Which engine that was. One that was set up from nothing may be another one. */
   readonly engine: string;
@@ -136,7 +136,7 @@ export interface Engine extends AsyncDisposable {
   watch(prefix: string, from: number, signal: AbortSignal): AsyncIterable<readonly KeyChange[]>;
 }
 
-/** The first key behind all that begin with `prefix`, for ASCII. */
+/** The first key after all that begin with `prefix`, for ASCII. */
 export function endOf(prefix: string): string {
   return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
 }

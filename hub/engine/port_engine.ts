@@ -136,7 +136,7 @@ export class PortEngine implements Engine {
     this.#closing.abort(new EngineError("away", "The engine was closed"));
   }
 
-  /** Of a thread that is gone nobody knows what it has done. */
+  /** Nobody knows what a thread that is gone has done. */
   async #given<T>(asked: Promise<Answered<T>>): Promise<T> {
     const answer = await asked.catch((error: Error) => {
       if (error instanceof EngineError) throw error;

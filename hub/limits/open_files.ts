@@ -22,7 +22,7 @@ import { FairShare, type Places } from "../../shared/async/fair_share.ts";
 const ENOUGH = 12_288;
 /** Standard streams, listeners, audit, known servers, files that are read again, and answers. */
 const OWN_FILES = 64;
-/** Of them, for those that are refused: whoever floods the hub with dials gets no answers. */
+/** How many of these files are for peers that are refused: a peer that floods the hub with dials gets no answers. */
 export const MAX_ANSWERS = 24;
 /** EMFILE. */
 const TOO_MANY = /\(os error 24\)/;

@@ -44,7 +44,7 @@ export interface MetPeer {
   readonly hub: PeerHub;
   /** The link's id, as both hubs write it into their audit. */
   readonly link: string;
-  /** What came behind it. */
+  /** What came after it. */
   readonly rest: Uint8Array;
 }
 
@@ -149,7 +149,7 @@ class Lines {
     this.#conn = conn;
   }
 
-  /** What came behind the last line. */
+  /** What came after the last line. */
   get rest(): Uint8Array {
     return this.#buffer.slice(0, this.#length);
   }

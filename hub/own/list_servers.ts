@@ -53,7 +53,7 @@ export function listServers(
     const { name } = tunnel.info;
     if (name <= pageToken) continue;
     const other = known.get(name);
-    // Of a name with several tunnels the newest counts.
+    // If a name has several tunnels, the newest counts.
     if (other === undefined || other.generation < tunnel.generation) known.set(name, tunnel);
   }
   if (includeOffline) {

@@ -158,7 +158,7 @@ function* awayFrom(view: OverHubs["view"], request: ListServersRequest): Generat
 
 const RANK: Readonly<Record<string, number>> = { ONLINE: 2, DRAINING: 1 };
 
-/** Of a server that several hubs know, what the one tells that has its newest tunnel. */
+/** If several hubs know a server, the one that has its newest tunnel tells about it. */
 function join(all: Map<string, ListedServer>, server: ListedServer): void {
   const known = all.get(server.name);
   if (known === undefined) return void all.set(server.name, server);
@@ -222,7 +222,7 @@ export async function* watchOverHubs(
     sources.set(who.at, source);
     pull(source);
   };
-  // Of a hub that comes back, what has happened before is known or lost.
+  // What happened before a hub came back is known already, or lost.
   let { history = 0 } = request;
   const look = () => {
     for (const link of watched) if (link.lost !== undefined) watched.delete(link);

@@ -63,7 +63,7 @@ const waking: SocketPump[] = [];
 const late = new Set<SocketPump>();
 let lateTimer: ReturnType<typeof setTimeout> | undefined;
 
-/** Runs behind everything that the current turn does. */
+/** Runs after everything that the current turn does. */
 function flushAll(): void {
   for (const link of waking.splice(0)) link.flush();
 }

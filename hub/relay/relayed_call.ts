@@ -115,7 +115,7 @@ export class RelayedCall implements StreamEvents, Expiring {
   bytesDown = 0;
   /** Name of the server, once it is known. */
   server = "";
-  /** Of a call that has failed; of another one, the audit makes one when it ends. */
+  /** The id of a call that has failed. The audit makes the id of any other call when that ends. */
   id: string | undefined;
   /** Whom this call counts for, once it is let in. */
   account: Account | undefined;
@@ -214,7 +214,7 @@ export class RelayedCall implements StreamEvents, Expiring {
     const callId = this.id = this.#context.nextId();
     answerError({ near: this.#near, stream: this.#nearStream }, error, { forwarded, callId });
     this.#endFar(ErrorCode.CANCEL);
-    // Of a call that was not let through, the audit says for whom it was.
+    // The audit says for which server a call was that was not let through.
     if (this.account === undefined && this.server === "") this.server = serverOf(error);
     this.#end(error.code, error.message);
   }

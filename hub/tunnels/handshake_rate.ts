@@ -23,7 +23,7 @@ import { isWithinShare } from "../../shared/async/fair_share.ts";
 export const MAX_RETRY_S = 120;
 
 const SECOND_MS = 1_000;
-/** Of the places of a second, these are promised; the others are for those who come unasked. */
+/** How many places of a second may be promised; the others are for servers that come unasked. */
 const PROMISED_SHARE = 0.8;
 /** One that has not asked for this long is not there, and leaves its share to the others. */
 const FORGET_MS = MAX_RETRY_S * SECOND_MS;

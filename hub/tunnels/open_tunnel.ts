@@ -122,7 +122,7 @@ export class OpenTunnel implements Tunnel, Welcomed, ConnectionEvents, PumpProto
   /**
    * Speaks with the server until the tunnel ends.
    *
-   * @param first What came behind the upgrade request.
+   * @param first What came after the upgrade request.
    */
   run(first: Uint8Array): void {
     // Not awaited: a function that waits is kept as long, and there are thousands of tunnels.

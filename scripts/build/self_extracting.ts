@@ -89,7 +89,7 @@ export async function selfExtracting(options: SelfExtractingOptions): Promise<Ui
   return file;
 }
 
-/** Fills in the header, which tells where in the file the parts behind it begin. */
+/** Fills in the header, which tells where in the file the parts after it begin. */
 function settle(
   template: string,
   words: Record<string, string | number>,

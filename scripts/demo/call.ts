@@ -6,7 +6,7 @@
 import { type CallResult, gclient } from "./programs.ts";
 import { bad, command, good, output } from "./show.ts";
 
-/** Of a long output, this many lines at its beginning and at its end are shown. */
+/** A long output is shown by this many lines of its beginning and of its end. */
 const KEPT_LINES = 6;
 const MAX_LINE = 160;
 

@@ -9,7 +9,7 @@ const READY_TIMEOUT_MS = 90_000;
 /** Longer than any start, stop or restart that the demo asks for may take. */
 const CALL_TIMEOUT_MS = 240_000;
 const STOP_TIMEOUT_MS = 10_000;
-/** Of a program's log, for when it fails. */
+/** Characters of a program's log that are kept, for when it fails. */
 const KEPT_CHARS = 4000;
 
 const ENTRIES = { ghub: "hub/main.ts", gserver: "server/main.ts", gclient: "client/main.ts" };

@@ -36,7 +36,7 @@ function untilTerminated(): Promise<void> {
 
 /** Starts a worker, passes SIGTERM on to it, and ends when it has ended. */
 async function supervise(args: readonly string[]): Promise<number> {
-  // Before there is a worker: who ends without passing it on leaves one behind.
+  // Before there is a worker: a supervisor that ends without passing it on leaves one behind.
   Deno.addSignalListener("SIGTERM", () => {
     log("info", "Received graceful stop");
     try {

@@ -9,7 +9,7 @@
 const TICKS_PER_S = 100;
 /** Between two looks. What a process uses after the last one is not counted. */
 const LOOK_MS = 500;
-/** In `/proc/PID/stat`, behind the name: utime, stime, cutime and cstime. */
+/** In `/proc/PID/stat`, after the name: utime, stime, cutime and cstime. */
 const TIMES = { from: 11, to: 15 } as const;
 
 /** Measures a process until it is disposed of, or the process has ended. */

@@ -1,7 +1,7 @@
 /**
  * The hub's address, as `--hub-uri` takes it.
  *
- *     wss://hub.example:8080/ws   → as it is
+ *     wss://hub.example:8080/ws   → unchanged
  *     https://hub.example         → wss://hub.example/ws
  *     http://localhost:8080       → ws://localhost:8080/ws
  *

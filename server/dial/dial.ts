@@ -52,7 +52,7 @@ export interface DialOptions {
   readonly heldHubs?: readonly string[];
   /** The credential, if there is one. */
   readonly token?: string | undefined;
-  /** Asks the hub to vouch for who calls. */
+  /** Asks the hub to vouch for the operator of each call. */
   readonly nonce?: string | undefined;
   readonly tls?: TlsMaterial;
   /** Keys of which the hub's certificate must have one; as `parsePin` reads them. @default any */

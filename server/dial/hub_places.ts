@@ -23,7 +23,7 @@ export interface HubPlace {
   /** What it is called in logs, and by what it is ranked: the same at every server. */
   readonly key: string;
   readonly uri: URL;
-  /** Of several that the URI's host has, this one. */
+  /** The address that is dialled, if the URI's host has several. */
   readonly address?: string;
 }
 
@@ -51,7 +51,7 @@ export const DEFAULT_MAX_HUBS = 2;
 const LOOK_AGAIN_MS = 60_000;
 /** Servers that learn of a new hub do not dial it in the same second. */
 const LOOK_JITTER = 0.5;
-/** A name whose addresses are not known by then is dialled as it is. */
+/** A name whose addresses are not known by then is dialled by its name. */
 export const LOOKUP_TIMEOUT_MS = 2_000;
 
 /** The places of URIs, in their order. A name that cannot be looked up is one place. Never rejects. */

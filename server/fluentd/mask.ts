@@ -13,7 +13,7 @@ const MAX_REMEMBERED = 1000;
 const MAY_BE_CUT = 200;
 /** The beginning of a secret that is taken for one. */
 const MIN_HEAD = 4;
-/** Of a secret of several lines, a shorter one is masked only with the others. */
+/** A shorter line of a secret of several lines is masked only together with the others. */
 const MIN_LINE = 6;
 /** A longer one is no password. */
 const MAX_HEAD = 500;

@@ -78,7 +78,7 @@ export const FLUENTD = {
 export interface FluentdHandle {
   /** For `ServiceHost.addService("fluentd.v1.Fluentd", …)`. */
   readonly implementation: Handlers;
-  /** Leaves Fluentd as it is. An operation that runs is interrupted, and remembered as that. */
+  /** Leaves Fluentd alone. An operation that runs is interrupted, and remembered as that. */
   close(): Promise<void>;
 }
 

@@ -16,7 +16,7 @@ export interface PluginSchema {
   /** Names of parameters: whether each is secret. */
   readonly params: ReadonlyMap<string, boolean>;
   readonly sections: ReadonlyMap<string, PluginSchema>;
-  /** The words behind the section's own name are secret. */
+  /** The words after the section's own name are secret. */
   readonly secretArg: boolean;
 }
 

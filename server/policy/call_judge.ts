@@ -88,7 +88,7 @@ export function withoutNames(fields: HeaderList): HeaderList {
   return fields.filter(([name]) => name !== VOUCHER_FIELD && name !== OPERATOR_FIELD);
 }
 
-/** The call with the name of who calls, and without the proof. */
+/** The call with the operator's name, and without the proof. */
 function named(fields: HeaderList, operator: string): HeaderList {
   return [...withoutNames(fields), [OPERATOR_FIELD, operator] satisfies Field];
 }

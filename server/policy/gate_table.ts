@@ -56,9 +56,9 @@ const ALL_DROP = row("drop", "drop", "drop", "drop", "drop", "drop");
 // deno-fmt-ignore -- a table
 const ON_STREAM: ReadonlyMap<number, ReadonlyMap<StreamState, Action>> = new Map([
   //                                  idle     open       local      remote     refused  closed
-  // §6.1, §5.1: DATA behind END_STREAM is an error; what crosses a reset is not
+  // §6.1, §5.1: DATA after END_STREAM is an error; what crosses a reset is not
   [FrameType.DATA,          row("close", "forward", "close",   "forward", "drop",  "drop")],
-  // §8.1: behind a request's first section come its trailers; §5.1.1: no id is used twice
+  // §8.1: after a request's first section come its trailers; §5.1.1: no id is used twice
   [FrameType.HEADERS,       row("judge", "forward", "close",   "forward", "drop",  "close")],
   // §5.3.2: deprecated, allowed in every state, and nobody needs it
   [FrameType.PRIORITY,      ALL_DROP],

@@ -1,5 +1,5 @@
 /**
- * Checks operators' rights by the server's own policy, so that who holds a token of the hub, or sits
+ * Checks operators' rights by the server's own policy, so that somebody who holds a token of the hub, or sits
  * between, cannot call what this server forbids (docs/decisions/0012).
  *
  *     dial ── nonce ──▶ hub         hub ── key statement ──▶ trust(): pinned at first contact

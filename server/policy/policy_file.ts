@@ -57,7 +57,7 @@ export interface PolicyRule extends Rule {
   readonly upstreams: readonly Glob[] | undefined;
 }
 
-/** What this server's own services are called in the rules, and upstreams behind a slash. */
+/** What this server's own services are called in the rules, and upstreams after a slash. */
 const OWN = "server";
 const NO_LABELS = Object.freeze({});
 
@@ -127,7 +127,7 @@ export function parsePolicy(path: string, text: string): Policy {
   return atOnce(policySteps(path, text));
 }
 
-/** The same in small steps, for who has others to serve meanwhile. */
+/** The same in small steps, for a caller that must serve others meanwhile. */
 export function policySteps(path: string, text: string): Steps<Policy> {
   return readYamlFile(path, text, function* (root) {
     const { version, rules } = root.fields("version", "rules");

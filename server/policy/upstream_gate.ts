@@ -51,7 +51,7 @@ export interface UpstreamGateOptions {
   readonly judge: CallJudge;
   /** Sends a frame to the hub, between others. */
   readonly toHub: (frame: Uint8Array) => void;
-  /** Sends a frame to the upstream, behind what `pass` has returned. */
+  /** Sends a frame to the upstream, after what `pass` has returned. */
   readonly toUpstream: (frame: Uint8Array) => void;
   /** The hub broke HTTP/2: nothing passes any more. */
   readonly onBroken: (why: string) => void;

@@ -31,7 +31,7 @@ export interface Origin {
   enter(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): RpcError | undefined;
 }
 
-/** A tunnel. @param guarded Without a policy, what the hub writes is taken as it is. */
+/** A tunnel. @param guarded Without a policy, what the hub writes is believed. */
 export function tunnelOrigin(guarded: Guarded | undefined): Origin {
   return {
     enter(stream, headers) {

@@ -1,5 +1,5 @@
 /**
- * An operator's raw connection to an upstream: in HTTP/2, with the name of who calls in each call.
+ * An operator's raw connection to an upstream: in HTTP/2, with the operator's name in each call.
  *
  *     operator ══ raw ══ hub ══ Connect ══ gate ── socket ── upstream
  *

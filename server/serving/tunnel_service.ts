@@ -134,7 +134,7 @@ function operatorOf({ metadata }: CallContext): string {
   return metadata.get(OPERATOR_FIELD)[0]?.toString() ?? "";
 }
 
-/** Takes over the hub's numbers; one that the hub did not send stays as it is. */
+/** Takes over the hub's numbers; one that the hub did not send does not change. */
 function welcome(tunnel: ServerTunnel, request: WelcomeRequest): void {
   const { pingIntervalMs, deadAfterMs } = tunnel.numbers;
   tunnel.numbers = {

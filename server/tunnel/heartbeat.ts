@@ -33,7 +33,7 @@ const MIN_LOOK_MS = 5;
  * that was stopped for a minute finds the peer's bytes waiting, and must read them first.
  *
  * The last byte came before the look that saw it, by up to one look: it counts as if it had come
- * right behind the look before, so that silence of `deadAfterMs` is never kept waiting.
+ * right after the look before, so that silence of `deadAfterMs` is never kept waiting.
  */
 export class Heartbeat implements Disposable {
   readonly #watched: Watched;

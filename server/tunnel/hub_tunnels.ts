@@ -94,7 +94,7 @@ export class HubTunnels {
     this.#options = options;
   }
 
-  /** Of the places that are dialled now. */
+  /** The agents of the places that are dialled now. */
   get agents(): readonly PlaceAgent[] {
     const agents = this.#entries.flatMap(({ run }) => run === undefined ? [] : [run.agent]);
     return agents.length > 0 ? agents : this.#stopped;

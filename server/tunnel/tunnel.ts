@@ -41,7 +41,7 @@ export interface TunnelOptions {
   readonly onInbound?: ((head: FrameHead) => void) | undefined;
   /** Called for each frame that goes to the hub. */
   readonly onOutbound?: ((head: FrameHead) => void) | undefined;
-  /** What is believed here of who calls; with a policy only. */
+  /** Reads who calls, by vouchers of the hub; with a policy only. */
   readonly vouchers?: VoucherReader | undefined;
 }
 
@@ -55,7 +55,7 @@ export class ServerTunnel {
   readonly openedAtMs: number = performance.now();
   /** Resolves once, never rejects. */
   readonly closed: Promise<Lost>;
-  /** Resolves when a new tunnel is due, with who wants it: no more calls come here. */
+  /** Resolves when a new tunnel is due, with the end that wants it: no more calls come here. */
   readonly leaving: Promise<"hub" | "upstream">;
   /** The hub's calls that are in flight. */
   readonly calls = new OpenStreams();
@@ -167,7 +167,7 @@ export class ServerTunnel {
     signal.addEventListener("abort", cut, { once: true });
     try {
       this.stream.inject(goawayFrame());
-      // A call that crossed the GOAWAY is here when the hub has answered what came behind it.
+      // A call that crossed the GOAWAY is here when the hub has answered what came after it.
       await Promise.race([this.#roundTrip(), this.closed]);
       await Promise.race([this.calls.idle(), this.closed]);
       this.close(why);

@@ -82,7 +82,7 @@ export class WebSocketStream extends Duplex {
   }
 
   /**
-   * Sends an HTTP/2 frame that did not come through the writable side, behind a frame that did:
+   * Sends an HTTP/2 frame that did not come through the writable side, after a frame that did:
    * not before the first one, which must be SETTINGS (RFC 9113 §3.4).
    */
   inject(frame: Uint8Array): void {

@@ -26,7 +26,7 @@ export interface Places {
   take(who: string): Disposable | undefined;
 }
 
-/** Places that are counted by who has them, in one thread. */
+/** Places that are counted for each owner, in one thread. */
 export class FairShare implements Places {
   readonly #total: number;
   readonly #own = new Map<string, number>();

@@ -63,7 +63,7 @@ export class Turns {
     this.#now = now;
   }
 
-  /** Whether this turn has had its share, so that who has more to do should wait for `next()`. */
+  /** Whether this turn has had its share, so that code with more to do should wait for `next()`. */
   isOver(): boolean {
     const now = this.#now();
     if (this.#begunMs !== undefined) return now - this.#begunMs >= MAX_TURN_MS;

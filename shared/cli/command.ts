@@ -55,7 +55,7 @@ export interface Command<O extends Options = Options> {
   readonly hidden?: boolean;
   readonly args?: readonly Argument[];
   readonly options?: O;
-  /** Of the permissions that few commands need, those that it needs with these options. @default none */
+  /** The permissions that few commands need, and this one needs with these options. @default none */
   // deno-lint-ignore no-explicit-any -- the table is checked where the command is defined
   needs?(options: Readonly<Record<string, any>>, env: Env): readonly Deno.PermissionName[];
   /** Returns the exit code. */

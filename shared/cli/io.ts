@@ -15,14 +15,14 @@ export interface Output {
   readonly isTerminal: boolean;
   /** May colours be used? Only on a terminal, without NO_COLOR and with a TERM that knows them. */
   readonly color: boolean;
-  /** Of a terminal, as wide as it is now. */
+  /** The width of a terminal at this moment. */
   readonly columns?: number | undefined;
-  /** Of a terminal, as high as it is now. */
+  /** The height of a terminal at this moment. */
   readonly rows?: number | undefined;
 }
 
 export interface Io {
-  /** Data only: what a pipe behind the program is to get. */
+  /** Data only: what a program that reads by a pipe is to get. */
   readonly stdout: Output;
   /** All else: progress, warnings, errors. */
   readonly stderr: Output;

@@ -1,5 +1,5 @@
 /**
- * SIGINT and SIGTERM as an AbortSignal, and what they mean for the exit code; SIGHUP for who asks.
+ * SIGINT and SIGTERM as an AbortSignal, and what they mean for the exit code; SIGHUP for programs that ask for it.
  *
  * @module
  */

@@ -172,7 +172,7 @@ class JsonScanner implements Scanner {
   }
 }
 
-/** A line that begins a document, with what may stand behind its dashes. */
+/** A line that begins a document, with what may stand after its dashes. */
 const BEGIN = /^\ufeff?---(?:[ \t](?<content>.*))?$/;
 const END = /^\.\.\.(?:\s.*)?$/;
 const NO_CONTENT = /^\ufeff?(?:%.*|\s*(?:#.*)?)$/;
@@ -201,7 +201,7 @@ class YamlScanner implements Scanner {
 
   isDocument(rest: string): boolean {
     if (this.#count === 0) return !BLANK.test(rest);
-    // Nothing at all behind the last dashes is no document.
+    // Nothing at all after the last dashes is no document.
     return this.#hasContent || !/^\s*(?:---\s*)?$/.test(rest);
   }
 

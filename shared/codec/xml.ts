@@ -5,7 +5,7 @@
  *     repeated      the element again and again, no wrapper
  *     map           one element with <key> and <value> for each entry
  *     scalar, enum  the text of its ProtoJSON
- *     string        the text as it is; encoding="base64" for what XML cannot hold
+ *     string        the text unchanged; encoding="base64" for what XML cannot hold
  *     Any           the payload, with its type in type="…"; an Any in it is in <value>;
  *                   encoding="protobuf" and its bytes as base64 for types that are not known
  *     Struct, …     compact JSON
@@ -144,7 +144,7 @@ function plainText(element: XmlElement, path: Path): string {
   return leafText(element, path).trim();
 }
 
-/** Text as it is. */
+/** Text, unchanged. */
 function stringText(element: XmlElement, path: Path): string {
   allowAttributes(element, path, ["encoding"]);
   const text = leafText(element, path);

@@ -15,7 +15,7 @@ import { type NetworkTarget, openTcp, openTls } from "./open.ts";
 
 /** An answer takes no longer. */
 const ANSWER_MS = 10_000;
-/** What is behind that of an answer is not read. */
+/** What comes after that in an answer is not read. */
 const MAX_ANSWER_BYTES = 16 << 10;
 const HEALTH_CHECK = "grpc.health.v1.Health/Check";
 const HEALTH = methodOf(root, HEALTH_CHECK)!;

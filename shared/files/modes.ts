@@ -1,6 +1,6 @@
 /**
  * Whether a file may be relied on, by its mode and its owner. Each check gives the reason why not,
- * to be put behind the file's name.
+ * to be put after the file's name.
  *
  * | what      | may be read by                                  | may be changed by |
  * | --------- | ----------------------------------------------- | ----------------- |

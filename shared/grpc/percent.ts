@@ -13,7 +13,7 @@ export function percentEncode(text: string): string {
   return text.toWellFormed().replace(/[^\x20-\x24\x26-\x7e]+/gu, encodeURIComponent);
 }
 
-/** Decodes a `grpc-message`. What is not valid stays as it is: a status must never be lost to its text. */
+/** Decodes a `grpc-message`. What is not valid stays unchanged: a status must never be lost to its text. */
 export function percentDecode(text: string): string {
   return text.replace(/(?:%[0-9a-fA-F]{2})+/g, (run) => {
     try {

@@ -66,7 +66,7 @@ export class ClientCall implements StreamEvents {
   #refused = false;
   readonly #onAbort = () => this.cancel();
 
-  /** Made by {@linkcode Channel.call}, or by who has a connection of its own and calls `start()`. */
+  /** Made by {@linkcode Channel.call}, or by code that has a connection of its own and calls `start()`. */
   constructor(options: ClientCallOptions, context: ClientCallContext) {
     this.#options = options;
     this.#context = context;

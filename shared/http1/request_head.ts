@@ -69,7 +69,7 @@ export class RequestHead {
 /** What {@linkcode readRequestHead} has read. */
 export interface ReadHead {
   readonly head: RequestHead;
-  /** The bytes behind the head. */
+  /** The bytes after the head. */
   readonly rest: Uint8Array;
 }
 

@@ -290,7 +290,7 @@ export class Connection {
     }
   }
 
-  /** Returns what comes behind the preface. */
+  /** Returns what comes after the preface. */
   #readPreface(bytes: Uint8Array): Uint8Array {
     let at = 0;
     while (this.#prefaceLeft > 0 && at < bytes.length) {

@@ -1,5 +1,5 @@
 /**
- * A header block as it is received: one HEADERS frame, and CONTINUATION frames behind it
+ * A header block as it is received: one HEADERS frame, and CONTINUATION frames after it
  * (RFC 9113 §4.3, §6.2, §6.10).
  *
  * @module

@@ -1,5 +1,5 @@
 /**
- * Padding of DATA and HEADERS: one byte that counts it in front, the padding itself behind
+ * Padding of DATA and HEADERS: one byte that counts it in front, the padding itself after
  * (RFC 9113 §6.1, §6.2).
  *
  * @module

@@ -96,7 +96,7 @@ export class Receiver implements FrameSink {
     }
   }
 
-  /** Order of frames: SETTINGS first (§3.4), CONTINUATION alone behind its block (§6.10). */
+  /** Order of frames: SETTINGS first (§3.4), CONTINUATION alone after its block (§6.10). */
   #expect(type: number, flags: number, id: number): void {
     if (!this.#settingsReceived) {
       if (type !== FrameType.SETTINGS || (flags & Flag.ACK) !== 0) {
@@ -168,7 +168,7 @@ export class Receiver implements FrameSink {
     if ((flags & Flag.ACK) !== 0) return events.onPong();
     flood.count("ping");
     flood.countAnswer();
-    // A gRPC client pings behind each message to measure the path: its answer is no write of its
+    // A gRPC client pings after each message to measure the path: its answer is no write of its
     // own if the call's answer comes soon. (§6.7 asks for haste; a peer's time-outs are seconds.)
     sender.lateFrame(FrameType.PING, Flag.ACK, 0, payload);
   }

@@ -18,7 +18,7 @@ import { StreamTable } from "./stream_table.ts";
 /** How a stream closed. */
 type HowClosed = "ended" | "reset";
 
-/** Who may open which, and who is open. Writes RST_STREAM, and no other frame. */
+/** Which end may open which stream, and which are open. Writes RST_STREAM, and no other frame. */
 export class Streams {
   readonly isServer: boolean;
   readonly #sender: Sender;

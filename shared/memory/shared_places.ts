@@ -6,7 +6,7 @@
 import { isWithinShare, type Places } from "../async/fair_share.ts";
 import type { MayTake, SharedTally } from "./shared_tally.ts";
 
-/** Places that are counted by who has them, over all threads. */
+/** Places that are counted for each owner, over all threads. */
 export class SharedPlaces implements Places {
   readonly #tally: SharedTally;
   readonly #mayTake: MayTake;

@@ -210,7 +210,7 @@ export class SharedTally {
     this.#header[NAMES] = this.#header[NAMES]! + 1;
   }
 
-  /** Names behind it move up, so that each is still found from the slot of its hash on. */
+  /** Names after it move up, so that each is still found from the slot of its hash on. */
   #remove(slot: number): void {
     const mask = this.#slots - 1;
     let hole = slot;

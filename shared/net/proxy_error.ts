@@ -12,7 +12,7 @@
  * @module
  */
 
-/** What is wrong at a proxy, by who can change it. */
+/** What is wrong at a proxy, by the place where it can be changed. */
 export type ProxyFault = "credentials" | "forbidden" | "target" | "away" | "broken";
 
 /** Options of {@linkcode ProxyError}. */

@@ -4,7 +4,7 @@
  *
  *     GET /ws  X-Hub-Meta-Held: 3f2a…           the hubs at which this server has a tunnel
  *     101      X-Hub-Id: 9c41…                  another hub: one more tunnel
- *     409      X-Hub-Id: 3f2a…  ALREADY_HERE    the same one: the tunnel there stays as it is
+ *     409      X-Hub-Id: 3f2a…  ALREADY_HERE    the same one: the tunnel there stays open
  *
  * @module
  */

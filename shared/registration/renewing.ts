@@ -5,7 +5,7 @@
  * @module
  */
 
-/** Compared as it is. */
+/** Compared byte by byte. */
 export const RENEWING = "renewing";
 
 /** How long the hub lets calls wait for the new tunnel. */

@@ -122,7 +122,7 @@ class Parser {
     throw this.#error(word === "" ? `${what} is missing` : `${quote(word)} is not ${what}`);
   }
 
-  /** Goes on behind this character, if it is the next one. */
+  /** Goes on after this character, if it is the next one. */
   #skip(character: string): boolean {
     this.#match(BLANKS);
     if (this.#text[this.#at] !== character) return false;

@@ -79,7 +79,7 @@ function walk(steps: readonly Step[], text: string): boolean {
   return reached.has(steps.length);
 }
 
-/** A run may be empty: who stands before it also stands behind it. */
+/** A run may be empty: a place before it is also a place after it. */
 function entered(steps: readonly Step[], positions: Iterable<number>): Set<number> {
   const all = new Set<number>();
   for (let at of positions) {

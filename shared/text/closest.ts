@@ -6,7 +6,7 @@
 
 /** No more candidates are looked at, so that a bad name costs little. */
 export const MAX_CANDIDATES = 2000;
-/** Of these, the ones that have most in common with the word are compared letter by letter. */
+/** How many of these, those that have most in common with the word, are compared letter by letter. */
 const MAX_COMPARED = 32;
 /** More edits than these are no slip, however long the word is. */
 const MAX_EDITS = 8;

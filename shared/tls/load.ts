@@ -115,7 +115,7 @@ export async function loadAuthorities(
     if (turns.isOver()) await turns.next();
     faults.push(keyKindFault(publicKeyOf(one)));
   }
-  // Of many, those that cannot vouch for anybody do no harm.
+  // Among many, a certificate that cannot vouch for anybody does no harm.
   if (faults.every((fault) => fault !== undefined)) {
     throw new Error(`Cannot use ${flag} "${path}": ${faults[0]}`);
   }

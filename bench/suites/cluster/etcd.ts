@@ -158,7 +158,7 @@ export class BenchEtcd implements AsyncDisposable {
     return leader!;
   }
 
-  /** Of all members, what they have used until now. */
+  /** What all members together have used until now. */
   async usage(): Promise<{ readonly cpuUs: number; readonly rssBytes: number }> {
     const all = await Promise.all(this.members.map(({ program }) => program.usage()));
     return {

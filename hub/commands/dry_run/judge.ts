@@ -29,7 +29,7 @@ export type AuditEntry =
 /** Labels of a server when the line was written; `undefined` if they are not known. */
 export type LabelsOf = (server: string) => Readonly<Record<string, string>> | undefined;
 
-/** The name that the hub gives to who needs no credential. */
+/** The name that the hub gives to a peer that needs no credential. */
 const LOOPBACK = "loopback";
 /** The audit cuts methods off there: `observe/event_log.ts`. */
 const CUT_METHOD_LENGTH = 256;
@@ -107,7 +107,7 @@ export class Judge {
     if (entry === undefined) return refused(`there is no server entry "${who}"`);
     const proven = this.#proves(entry, this.#old?.servers, line);
     if (proven.answer !== "allowed") return proven;
-    // Of a JWT's claims only one is known.
+    // The audit holds only one of a JWT's claims.
     const fills = entry.names.flatMap((name) =>
       [...name.matchAll(/\{(\w+)\}/g)].map(([, key]) => key)
     );

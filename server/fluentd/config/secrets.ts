@@ -140,7 +140,7 @@ class SecretSet {
     const hash = parsed(value);
     if (hash !== undefined) this.#addLeaves(hash, { secret: true });
     this.#variablesIn(value).forEach((text) => this.#add(text));
-    // Of what only Ruby can tell, the words around it may still be read by it alone.
+    // Only Ruby can tell the value, and perhaps also what the words around it mean.
     if (value.includes("#{")) {
       this.addByForm(value);
       return;

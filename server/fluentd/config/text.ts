@@ -15,7 +15,7 @@
 /** A section of a config, or an `@include` that is not resolved yet. */
 export interface ConfigElement {
   readonly name: string;
-  /** What stands behind the name: the pattern of `<match app.**>`, the number of `<worker 0>`. */
+  /** What stands after the name: the pattern of `<match app.**>`, the number of `<worker 0>`. */
   readonly arg: string;
   readonly params: ReadonlyMap<string, string>;
   readonly children: readonly ConfigElement[];

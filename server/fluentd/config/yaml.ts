@@ -29,7 +29,7 @@ const NAMES: Readonly<Record<string, string>> = {
   "$id": "@id",
   "$log_level": "@log_level",
 };
-/** Sections that hold a list of others in `config`; each with the member that stands behind its name. */
+/** Sections that hold a list of others in `config`; each with the member that stands after its name. */
 const GROUPS: Readonly<Record<string, string>> = { label: "$name", worker: "$arg" };
 
 /**

@@ -1,6 +1,6 @@
 /**
  * Reads Fluentd's log on from look to look, so that what was said once is not forgotten when much is
- * written behind it.
+ * written after it.
  *
  * @module
  */

@@ -8,7 +8,7 @@
 import { type OutputEvent, parseEvent } from "./events.ts";
 import type { Processes } from "../system/proc.ts";
 
-/** Of each kind of thing that the log says, this many are remembered. */
+/** This many lines of each kind are remembered. */
 const MAX_REMEMBERED = 100;
 /** What is told of an output that refused events counts for this long: it never says that it can again. */
 const REFUSED_MS = 30_000;

@@ -59,7 +59,7 @@ export class FileLog implements FluentdLog {
 
 interface FilePart {
   readonly lines: readonly string[];
-  /** `inode:offset` behind the last complete line; absent if we may not read it. */
+  /** `inode:offset` after the last complete line; absent if we may not read it. */
   readonly mark?: string;
 }
 

@@ -126,7 +126,7 @@ interface Part {
 }
 
 /**
- * Where the options of Fluentd begin: behind its program, which may stand behind a wrapper
+ * Where the options of Fluentd begin: after its program, which may stand after a wrapper
  * (`tini -- fluentd`, `env A=1 fluentd`, `ruby -W0 fluentd`).
  */
 function beginOf(argv: readonly string[]): number {
@@ -262,7 +262,7 @@ export interface PluginQuestion {
   readonly pluginDir: string;
 }
 
-/** The program itself, as the arguments name it; `undefined` where it is behind something else. */
+/** The program itself, as the arguments name it; `undefined` where it stands after something else. */
 export function programOf({ argv }: Launch): string | undefined {
   const program = argv[beginOf(argv) - 1];
   return program !== undefined && /^(?:fluentd|td-agent)\b/.test(basename(program))

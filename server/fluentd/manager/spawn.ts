@@ -234,7 +234,7 @@ export class SpawnManager implements FluentdManager {
       else if (marked === false) strangers.add(key);
     }
     this.#strangers = strangers;
-    // A parent may stand behind its child in the list, so until nothing is added.
+    // A parent may stand after its child in the list, so until nothing is added.
     for (let before = -1; before !== mine.size;) {
       before = mine.size;
       for (const { pid, ppid } of stats) if (mine.has(ppid)) mine.add(pid);

@@ -15,7 +15,7 @@ export const STATFS_MS = 1000;
 /** Those that have been asked and have not answered: each keeps a thread, until it does. */
 const asked = new Map<string, { readonly answer: Promise<StatsFs>; readonly untilMs: number }>();
 
-/** Of these files, those on a full disk. One that is not there has the disk of its folder. */
+/** The files among these that are on a full disk. One that is not there has the disk of its folder. */
 export async function onFullDisk(paths: Iterable<string>): Promise<string[]> {
   const unique = [...new Set(paths)];
   const full = await Promise.all(unique.map(isOnFullDisk));

@@ -35,7 +35,7 @@ export function readBytes(bytes: Uint8Array, from: number, to: number): string {
 const utf8 = new TextEncoder();
 
 /**
- * Writes a byte string at the cursor, which must have room for it, and moves the cursor behind it.
+ * Writes a byte string at the cursor, which must have room for it, and moves the cursor to its end.
  *
  * @throws {RangeError} If a character is over U+00FF. Cut to a byte it could become anything, also
  * a line break.

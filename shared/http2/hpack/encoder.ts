@@ -65,7 +65,7 @@ export function encodeHeaderList(fields: HeaderList): Uint8Array {
 /**
  * Encodes a list as one block into `into`, from `offset` on.
  *
- * @returns The offset behind the block; or −1 if the block might not fit (up to 11 bytes a field
+ * @returns The offset after the block; or −1 if the block might not fit (up to 11 bytes a field
  * are asked for in addition to its name and value), in which case what `into` holds from `offset` on is
  * of no use.
  * @throws {RangeError} If a name or value has a character over U+00FF.

@@ -139,7 +139,7 @@ export function decodeHuffman({ bytes, from, to }: Span, into: Uint8Array): numb
   return length;
 }
 
-/** Encodes a byte string. Ours are sent as they are (see encoder.ts): this is the decoder's twin. */
+/** Encodes a byte string. Ours are sent uncompressed (see encoder.ts): this is the decoder's twin. */
 export function encodeHuffman(text: string): Uint8Array {
   const encoded: number[] = [];
   let window = 0;

@@ -31,7 +31,7 @@ export const MAX_INTEGER_BYTES = 5;
 const LAST_SHIFT = 7 * (MAX_INTEGER_BYTES - 2);
 
 /**
- * Reads the integer at the cursor and moves the cursor behind it.
+ * Reads the integer at the cursor and moves the cursor to its end.
  *
  * @throws {HpackError} If the block ends inside it, or it is over {@linkcode MAX_INTEGER}, or is
  * padded with more zeros than the largest one needs.
@@ -64,7 +64,7 @@ export interface PrefixedInteger {
 
 /**
  * Writes an integer at the cursor, which must have {@linkcode MAX_INTEGER_BYTES} of room, and moves
- * the cursor behind it.
+ * the cursor to its end.
  */
 export function writeInteger(cursor: Cursor, { pattern, mask, value }: PrefixedInteger): void {
   const { bytes } = cursor;

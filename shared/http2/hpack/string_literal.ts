@@ -33,13 +33,13 @@ export function readString(cursor: Cursor): string {
   return readBytes(into, 0, decodeHuffman(span, into));
 }
 
-/** Moves the cursor behind a string that nobody wants, but which must be right all the same. */
+/** Moves the cursor to the end of a string that nobody wants, but which must be right all the same. */
 export function skipString(cursor: Cursor): void {
   const span = readSpan(cursor);
   if (span.huffman) decodeHuffman(span, scratchFor(span.to - span.from));
 }
 
-/** Writes a string as it is; the cursor must have room. */
+/** Writes a string uncompressed; the cursor must have room. */
 export function writeString(cursor: Cursor, text: string): void {
   writeInteger(cursor, { pattern: 0, mask: LENGTH_MASK, value: text.length });
   writeBytes(cursor, text);
