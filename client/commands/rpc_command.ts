@@ -8,6 +8,7 @@ import { sampleMessage } from "../../shared/codec/sample.ts";
 import type { Value } from "../../shared/codec/value.ts";
 import { type Argument, type Io, type Options, UsageError } from "../../shared/cli/program.ts";
 import type { Command, Context } from "../../shared/cli/command.ts";
+import { OutputError } from "../../shared/cli/io.ts";
 import { decodeMessage } from "../../shared/grpc/service.ts";
 import { printable } from "../../shared/text/printable.ts";
 import type { RpcError } from "../../shared/grpc/rpc_error.ts";
@@ -20,7 +21,7 @@ import { givenFlags } from "../connect/given_flags.ts";
 import { EXIT_CODES_HELP, exitCodeOf } from "../print/exit_code.ts";
 import { CallFailedError, type CallFailure } from "../call/failure.ts";
 import { failureDocument } from "../print/failure_document.ts";
-import { stopsCollection } from "../call/method_kind.ts";
+import { mayChange, stopsCollection } from "../call/method_kind.ts";
 import { ownMethod } from "../call/own_method.ts";
 import { type CallRoute, planRoute, type RouteValues, shareChannels } from "../call/route.ts";
 import { defaultServerOptions, serverOptions } from "../call/server_options.ts";
@@ -211,12 +212,19 @@ async function run<Response extends object>(
     // Before the answer, which may hold 40 lines of another program's log.
     if (outcome?.error !== undefined) await io.stderr.write(`error: ${what}: ${outcome.error}\n`);
     const { headers, trailers } = call;
-    await printer.message(message, {
-      server,
-      headers,
-      trailers,
-      durationMs: performance.now() - start,
-    });
+    const durationMs = performance.now() - start;
+    await printed(printer.message(message, { server, headers, trailers, durationMs }));
+  };
+  const printed = async (writing: Promise<void>) => {
+    try {
+      await writing;
+    } catch (error) {
+      // Or else it looks as if nothing had been done.
+      if (error instanceof OutputError && last !== undefined && mayChange(method)) {
+        await stderr.write(`warning: ${what} was answered, and the answer is lost\n`);
+      }
+      throw error;
+    }
   };
 
   const { attempt: attemptOnce = attemptCall } = rpc;
@@ -252,7 +260,7 @@ async function run<Response extends object>(
   });
   if (failure !== undefined) await stderr.write(failureDocument(failure, values.responseFormat));
   const durationMs = performance.now() - start;
-  await printer.end({ server, headers, trailers, durationMs, failure });
+  await printed(printer.end({ server, headers, trailers, durationMs, failure }));
   if (error !== undefined) return exitCodeOf(error.code);
   return outcome?.exitCode ?? 0;
 }

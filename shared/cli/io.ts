@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { whyUnusable } from "../files/why_unusable.ts";
 
 /** A stream of text to the outside. */
 export interface Output {
@@ -10,6 +11,8 @@ export interface Output {
    * Writes all of it. Writes reach the stream in the order of the calls.
    *
    * @throws {Deno.errors.BrokenPipe} When nobody reads any more.
+   * @throws {OutputError} When it cannot be written for another reason, such as a full disk. Not of stderr:
+   *     nobody could be told, and how the program ends must not depend on it.
    */
   write(text: string): Promise<void>;
   readonly isTerminal: boolean;
@@ -42,11 +45,20 @@ type Env = Readonly<Record<string, string | undefined>>;
 /** How long a full non-blocking pipe is left alone before the next try. */
 const RETRY_MS = 5;
 
+/** What the program has found out could not be written. */
+export class OutputError extends Error {
+  override readonly name = "OutputError";
+
+  constructor(cause: unknown) {
+    super(`Cannot write to standard output: ${whyUnusable(cause)}`, { cause });
+  }
+}
+
 /** The process's own streams. */
 export function processIo(env: Env): Io {
-  const stderr = output(Deno.stderr, env);
+  const stderr = output(Deno.stderr, env, () => undefined);
   return {
-    stdout: output(Deno.stdout, env),
+    stdout: output(Deno.stdout, env, (error) => new OutputError(error)),
     stderr,
     ...(stderr.isTerminal && Deno.stdin.isTerminal() && { ask: asker(stderr) }),
   };
@@ -79,7 +91,12 @@ interface Stream {
   isTerminal(): boolean;
 }
 
-function output(stream: Stream, env: Env): Output {
+/** @param toError What a failed write throws; `undefined` for nothing. */
+function output(
+  stream: Stream,
+  env: Env,
+  toError: (error: unknown) => Error | undefined,
+): Output {
   const encoder = new TextEncoder();
   const isTerminal = stream.isTerminal();
   let last: Promise<void> = Promise.resolve();
@@ -95,7 +112,14 @@ function output(stream: Stream, env: Env): Output {
     write(text) {
       const bytes = encoder.encode(text);
       // After a failed write all later ones fail alike: half a line must not be followed by another.
-      last = last.then(() => writeAll(stream, bytes));
+      last = last.then(async () => {
+        try {
+          await writeAll(stream, bytes);
+        } catch (error) {
+          const thrown = error instanceof Deno.errors.BrokenPipe ? error : toError(error);
+          if (thrown !== undefined) throw thrown;
+        }
+      });
       last.catch(() => {}); // the caller may look at it or not
       return last;
     },

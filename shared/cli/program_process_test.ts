@@ -86,6 +86,24 @@ Deno.test("runProgram() ends quietly when nobody reads its stdout", async () => 
   assert.equal(decoder.decode(stdout), "y\ncode 141\n");
 });
 
+Deno.test("runProgram() says that its stdout is full, and ends the same where its stderr is", async (t) => {
+  const program = `${Deno.execPath()} run -A --no-check "$0"`;
+  const table: [line: string, code: number, said: string][] = [
+    ["echo x >/dev/full", 1, "error: Cannot write to standard output: No space left on device\n"],
+    ["nonsense 2>/dev/full", 2, ""],
+  ];
+  for (const [line, code, said] of table) {
+    await t.step(line, async () => {
+      const output = await new Deno.Command("bash", {
+        args: ["-c", `${program} ${line}`, FIXTURE],
+        stdin: "null",
+      }).output();
+      assert.equal(output.code, code);
+      assert.equal(new TextDecoder().decode(output.stderr), said);
+    });
+  }
+});
+
 Deno.test("completion bash works in bash", async (t) => {
   // The program under its own name, so that the script finds it as a user's shell would.
   const directory = await Deno.makeTempDir();
