@@ -57,6 +57,17 @@ terminalTest("nothing on a terminal is wider than it", async (t) => {
   }
 });
 
+terminalTest("a terminal that knows no escape sequences gets none", async () => {
+  await using hub = await startFakeHub();
+  const args = ["fluentd", "status", "a", "b", "-n", "-s", hub.address];
+  await using terminal = new Terminal(args, { columns: 80, env: { TERM: "dumb", NO_COLOR: "" } });
+  assert.equal(await terminal.ended(), 0);
+  for (const name of ["a", "b"]) {
+    assert.ok(terminal.shown.includes(`[${name}] ok (`), terminal.shown);
+  }
+  assert.ok(!terminal.shown.includes("\x1b"), JSON.stringify(terminal.shown));
+});
+
 terminalTest("the requests of a stream are typed, one a line", async () => {
   await using hub = await startFakeHub();
   const args = ["call", "echo.v1.Echo/Bidi", "-s", hub.address, "-o", "json"];
@@ -94,6 +105,8 @@ terminalTest("what stops log collection is asked first, and done only after a ye
         await terminal.type(keys);
         assert.equal(await terminal.ended(), code, terminal.shown);
         assert.equal(hub.calls.length, calls);
+        // There was no Enter that would have ended the line.
+        if (keys < " " && keys !== "\n") assert.match(terminal.shown, /go on\? \[y\/N\] \r\n/);
         if (code === 6) assert.match(terminal.shown, /error: Not confirmed: nothing was done/);
       });
     }

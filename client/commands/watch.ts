@@ -33,7 +33,8 @@ export const watchCommand: Command = {
   async wraps(words, { run, io, signal }) {
     const { intervalMs, line } = split(words);
     const { stdout } = io;
-    if (stdout.isTerminal) await stdout.write("\x1b[2J");
+    const isTerminal = stdout.isTerminal && !stdout.isDumb;
+    if (isTerminal) await stdout.write("\x1b[2J");
     for (;;) {
       let text = "";
       const collected: Output = {
@@ -43,7 +44,6 @@ export const watchCommand: Command = {
           return text.length > MAX_SHOWN_CHARACTERS ? Promise.reject(TOO_LONG) : Promise.resolve();
         },
       };
-      const { isTerminal } = stdout;
       const { stderr } = io;
       const code = await run(
         line,

@@ -2,7 +2,7 @@
  * What people and scripts see of a run over many servers.
  *
  *     stdout   data alone, as the servers give it
- *     stderr   on a terminal one line: "12/40 ok 11 fail 1 running 3"
+ *     stderr   on a terminal that is not dumb one line: "12/40 ok 11 fail 1 running 3"
  *              else a line for each server: "[edge-1] ok (12 ms)"
  *              "[edge-2] error: …", and a summary at the end
  *
@@ -83,7 +83,7 @@ export class FleetReport implements Disposable {
       stderr: toStderr,
       end: async ({ ok, durationMs }) => {
         // On a terminal the one line tells.
-        if (ok && !stderr.isTerminal && !quiet) {
+        if (ok && !isRedrawn(stderr) && !quiet) {
           await toStderr.write(`ok (${Math.round(durationMs)} ms)\n`);
         }
         logDir?.end(name);
@@ -167,7 +167,7 @@ export class FleetReport implements Disposable {
 
   #redraw(): void {
     const { stderr } = this.#options;
-    if (!stderr.isTerminal || this.#timer !== undefined) return;
+    if (!isRedrawn(stderr) || this.#timer !== undefined) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       const line = this.#statusLine().slice(0, Math.max(1, (stderr.columns ?? 80) - 1));
@@ -188,6 +188,10 @@ export class FleetReport implements Disposable {
     this.#shown = false;
     this.#options.stderr.write(CLEAR_LINE).catch(() => {}); // The next write says it.
   }
+}
+
+function isRedrawn({ isTerminal, isDumb = false }: Output): boolean {
+  return isTerminal && !isDumb;
 }
 
 function labelled(name: string, text: string): string {

@@ -40,7 +40,7 @@ export function showProgress({ what, limitMs, stderr }: ProgressOptions): Dispos
   /** Takes it away for good. */
   stop(): void;
 } {
-  if (!stderr.isTerminal) return { clear() {}, stop() {}, [Symbol.dispose]() {} };
+  if (!stderr.isTerminal || stderr.isDumb) return { clear() {}, stop() {}, [Symbol.dispose]() {} };
   const start = Date.now();
   let shown = false;
   let timer: ReturnType<typeof setTimeout>;

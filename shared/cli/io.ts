@@ -16,6 +16,8 @@ export interface Output {
    */
   write(text: string): Promise<void>;
   readonly isTerminal: boolean;
+  /** A terminal that knows no escape sequences (`TERM=dumb`): nothing is written over. @default false */
+  readonly isDumb?: boolean;
   /** May colours be used? Only on a terminal, without NO_COLOR and with a TERM that knows them. */
   readonly color: boolean;
   /** The width of a terminal at this moment. */
@@ -72,13 +74,20 @@ function asker(stderr: Output): Ask {
     await stderr.write(question);
     const bytes = new Uint8Array(MAX_ANSWER_BYTES);
     const { promise: ended, reject } = Promise.withResolvers<never>();
-    const stop = () => reject(signal.reason);
+    // What follows begins a line of its own.
+    const stop = () => {
+      void stderr.write("\n");
+      reject(signal.reason);
+    };
     signal.throwIfAborted();
     signal.addEventListener("abort", stop, { once: true });
     try {
       // A terminal gives a line at once, when it is complete.
       const count = await Promise.race([Deno.stdin.read(bytes), ended]);
-      if (count === null) return undefined;
+      if (count === null) {
+        await stderr.write("\n");
+        return undefined;
+      }
       return new TextDecoder().decode(bytes.subarray(0, count)).replace(/\r?\n$/, "");
     } finally {
       signal.removeEventListener("abort", stop);
@@ -99,10 +108,12 @@ function output(
 ): Output {
   const encoder = new TextEncoder();
   const isTerminal = stream.isTerminal();
+  const isDumb = isTerminal && env["TERM"] === "dumb";
   let last: Promise<void> = Promise.resolve();
   return {
     isTerminal,
-    color: isTerminal && !env["NO_COLOR"] && env["TERM"] !== "dumb",
+    isDumb,
+    color: isTerminal && !env["NO_COLOR"] && !isDumb,
     get columns() {
       return isTerminal ? terminalSize().columns : undefined;
     },
