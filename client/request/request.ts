@@ -25,6 +25,7 @@ import { messageTypes } from "../call/call.ts";
 import { mayChange } from "../call/method_kind.ts";
 import type { RequestValues } from "./request_options.ts";
 import { RequestStream } from "./request_stream.ts";
+import { decodeText } from "./request_text.ts";
 import { setFields } from "./set_field.ts";
 import type { Stdin } from "./stdin.ts";
 import { whyUnusable } from "../../shared/files/why_unusable.ts";
@@ -149,33 +150,31 @@ async function readText(
   const file = named !== undefined && STDIN_PATHS.includes(named) ? "-" : named;
   if (file === "") throw new UsageError("The name of a file is missing after -d @");
   if (file !== undefined && file !== "-") {
-    return { text: decode(await readFile(file), file), source: file, format: formatOfPath(file) };
+    return {
+      text: decodeText(await readFile(file), file),
+      source: file,
+      format: formatOfPath(file),
+    };
   }
   if (file === "-" && noInput) throw new UsageError("-n leaves standard input alone, - reads it");
   if (noInput || (file === undefined && options.stdin.kind() !== "data")) return undefined;
   const { signal, stdinTimeoutMs: timeoutMs } = options;
   const bytes = await options.stdin.read({ signal, timeoutMs });
-  return { text: decode(bytes, "stdin"), source: "stdin", format: undefined };
+  return { text: decodeText(bytes, "stdin"), source: "stdin", format: undefined };
 }
 
 async function readFile(path: string): Promise<Uint8Array> {
   try {
     const { size, isDirectory } = await Deno.stat(path);
     if (isDirectory) throw new Error("it is a directory");
-    if (size > MAX_DOCUMENT_BYTES) throw new Error(`it has more than ${MAX_DOCUMENT_BYTES} bytes`);
+    if (size > MAX_DOCUMENT_BYTES) {
+      throw new Error(`it has more than ${MAX_DOCUMENT_BYTES >> 20} MiB`);
+    }
     return await Deno.readFile(path);
   } catch (error) {
     throw new UsageError(`Cannot read request file "${path}": ${whyUnusable(error)}`, {
       cause: error,
     });
-  }
-}
-
-function decode(bytes: Uint8Array, source: string): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (error) {
-    throw new UsageError(`${source} is not UTF-8 text`, { cause: error });
   }
 }
 

@@ -12,6 +12,7 @@ import { MAX_DOCUMENT_BYTES } from "../../shared/codec/bounds.ts";
 import { DocumentError, DocumentSplitter, type Format } from "../../shared/codec/document.ts";
 import { type Output, UsageError } from "../../shared/cli/program.ts";
 import { printable } from "../../shared/text/printable.ts";
+import { notUtf8, utf16Hint } from "./request_text.ts";
 
 /** Reads the messages of a text, as they are sent. It throws UsageError or DocumentError. */
 export type ReadText = (text: string, place: {
@@ -61,10 +62,10 @@ export class RequestStream implements AsyncIterable<protobuf.Message> {
   async *#documents(): AsyncGenerator<protobuf.Message, void, undefined> {
     const { chunks, format } = this.#options;
     const splitter = new DocumentSplitter(format);
-    for await (const text of decoded(chunks)) {
+    for await (const text of decoded(chunks, (error) => this.#broken(error.message, error))) {
       for (const document of splitter.push(text)) yield* this.#document(document, splitter.format!);
       if (splitter.waiting > MAX_DOCUMENT_BYTES) {
-        throw this.#broken(`it is longer than ${MAX_DOCUMENT_BYTES} bytes`);
+        throw this.#broken(`it is longer than ${MAX_DOCUMENT_BYTES >> 20} MiB`);
       }
     }
     for (const document of splitter.end()) yield* this.#document(document, splitter.format!);
@@ -89,10 +90,12 @@ export class RequestStream implements AsyncIterable<protobuf.Message> {
   }
 
   #broken(why: string, cause?: Error): UsageError {
+    const usual = "A sample: -p. If standard input is not the request, use -n";
+    const hint = cause instanceof UsageError ? cause.hint ?? usual : usual;
     const sent = this.#sent === 1 ? "1 request" : `${this.#sent} requests`;
     return new UsageError(
       `Request ${this.#sent + 1} cannot be sent, so the call was cancelled after ${sent}: ${why}`,
-      { hint: "A sample: -p. If standard input is not the request, use -n", cause },
+      { hint, cause },
     );
   }
 
@@ -129,13 +132,17 @@ async function* linesOf(texts: AsyncIterable<string>): AsyncGenerator<string> {
   yield rest;
 }
 
-async function* decoded(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+/** @param toError What is thrown for bytes that are no UTF-8. */
+async function* decoded(
+  chunks: AsyncIterable<Uint8Array>,
+  toError: (error: UsageError) => UsageError = (error) => error,
+): AsyncGenerator<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   const decode = (chunk?: Uint8Array) => {
     try {
       return chunk === undefined ? decoder.decode() : decoder.decode(chunk, { stream: true });
-    } catch (error) {
-      throw new UsageError("Standard input is not UTF-8 text", { cause: error });
+    } catch {
+      throw toError(notUtf8("stdin", chunk && utf16Hint(chunk)));
     }
   };
   for await (const chunk of chunks) yield decode(chunk);

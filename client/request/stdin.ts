@@ -70,7 +70,9 @@ export async function readAll(
     chunks.push(value);
     size += value.length;
     if (size > MAX_DOCUMENT_BYTES) {
-      throw new UsageError(`Standard input is longer than ${MAX_DOCUMENT_BYTES} bytes`);
+      throw new UsageError(`Standard input is longer than ${MAX_DOCUMENT_BYTES >> 20} MiB`, {
+        hint: "Send less in one request. If standard input is not the request, use -n",
+      });
     }
   }
   const bytes = new Uint8Array(size);
