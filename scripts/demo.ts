@@ -92,7 +92,7 @@ async function play(stage: DemoStage, standIn: boolean): Promise<void> {
 
   title("The hub, with a certificate made just now");
   const certificate = await generateCertificate(["localhost", "127.0.0.1"], { days: 1 });
-  await saveCertificate(certificate, { certFile: `${dir}/hub.crt`, keyFile: `${dir}/hub.key` });
+  saveCertificate(certificate, { certFile: `${dir}/hub.crt`, keyFile: `${dir}/hub.key` });
   const listen = ["--tunnel-listen", "127.0.0.1:0", "--call-listen", "127.0.0.1:0"];
   command(`ghub --tls-cert hub.crt ${listen.join(" ")}`);
   const state = ["--state-dir", `${dir}/ghub`];

@@ -10,6 +10,7 @@
  * @module
  */
 import { getLogger } from "@logtape/logtape";
+import { lstatOf } from "../../shared/files/file_info.ts";
 import { openToken, readTokenFile } from "./token_file.ts";
 
 const FILE = "join.token";
@@ -29,7 +30,7 @@ export function joinTokens(stateDir: string, known: readonly string[]): string[]
   const path = `${stateDir}/${FILE}`;
   const older = olderTokens(stateDir);
   const [last] = known;
-  if (last !== undefined && !exists(path) && !older.includes(last)) {
+  if (last !== undefined && lstatOf(path) === undefined && !older.includes(last)) {
     const kept = keep(stateDir, last);
     older.push(last);
     getLogger(["hub", "auth"]).warn(
@@ -57,15 +58,5 @@ function keep(stateDir: string, token: string): string {
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists) || n === MAX_JOIN_TOKENS) throw error;
     }
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
   }
 }

@@ -9,6 +9,7 @@
  */
 import { resolve } from "node:path";
 import { TimeoutError } from "../../shared/async/deadline.ts";
+import { lstatOf } from "../../shared/files/file_info.ts";
 import { accountOf, groupIdOf } from "./system/account.ts";
 import { runAsService, SKIP } from "./as_service.ts";
 import { causeSentence, stackLast } from "./log/cause_sentence.ts";
@@ -112,20 +113,10 @@ async function prepareRootDir(
   const { rootDir } =
     await readConfig(configPath, { cwd: launch.cwd, yaml: readLaunch(launch).yaml }) ?? {};
   const account = await accountOf(user, options);
-  if (rootDir === undefined || account === undefined || await exists(rootDir)) return;
+  if (rootDir === undefined || account === undefined || lstatOf(rootDir) !== undefined) return;
   await Deno.mkdir(rootDir, { recursive: true, mode: 0o755 });
   const gid = group === undefined ? account.gid : await groupIdOf(group, options);
   await Deno.chown(rootDir, account.uid, gid ?? account.gid);
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 async function mustBeFile(configPath: string): Promise<void> {

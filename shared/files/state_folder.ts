@@ -14,6 +14,7 @@
  * @module
  */
 import { dirname, isAbsolute, join, resolve } from "node:path";
+import { lstatOf } from "./file_info.ts";
 import { folderFault } from "./modes.ts";
 import { whyUnusable } from "./why_unusable.ts";
 
@@ -46,7 +47,7 @@ export function openStateFolder(path: string): void {
  * @throws {Error} If somebody else could change it.
  */
 export function findStateFolder(path: string): boolean {
-  if (lstat(path) === undefined) return false;
+  if (lstatOf(path) === undefined) return false;
   const fault = faultOf(path, { make: false });
   if (fault !== undefined) throw new Error(`Cannot use state folder ${path}: ${fault}`);
   return true;
@@ -81,7 +82,7 @@ function wayFault(path: string, own: number | null): string | undefined {
   let links = 0;
   while (parts.length > 0) {
     const here = join(at, parts.shift()!);
-    const info = lstat(here);
+    const info = lstatOf(here);
     if (info === undefined) return undefined; // and nothing below it
     if (info.uid !== ROOT && info.uid !== own) {
       return `${here} belongs to user ${info.uid}, who could put another folder there`;
@@ -109,15 +110,6 @@ function isOpen({ mode, uid, gid }: Deno.FileInfo, own: number | null): boolean 
   // A group of one: many machines make one for each user, and let it write.
   const isOwnGroup = own !== null && uid === own && gid === own;
   return (mode & GROUP_WRITES) !== 0 && gid !== ROOT && !isOwnGroup;
-}
-
-function lstat(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.lstatSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }
 
 let known: number | null | undefined;

@@ -131,7 +131,7 @@ async function save(
   });
   const [keyFile = ""] = keyFilesFor(out);
   try {
-    await saveCertificate(pair, { certFile: out, keyFile, force });
+    saveCertificate(pair, { certFile: out, keyFile, force });
   } catch (cause) {
     if (!(cause instanceof Deno.errors.AlreadyExists)) throw cause;
     throw new MakeError(`${cause.message}. Add --force to replace it`, { cause });

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { lstatOf } from "../files/file_info.ts";
+import { replaceFile } from "../files/replace_file.ts";
 import type { CertificatePair } from "./generate.ts";
 
 /** Where {@linkcode saveCertificate} writes. */
@@ -24,38 +26,16 @@ export interface SaveOptions {
  * @throws {Deno.errors.AlreadyExists} If one of them exists and `force` is not set; nothing is
  * written then.
  */
-export async function saveCertificate(pair: CertificatePair, options: SaveOptions): Promise<void> {
+export function saveCertificate(pair: CertificatePair, options: SaveOptions): void {
   const { certFile, keyFile, force = false } = options;
   if (!force) {
     for (const path of [certFile, keyFile]) {
-      if (await isThere(path)) {
+      if (lstatOf(path) !== undefined) {
         throw new Deno.errors.AlreadyExists(`Cannot write "${path}": it exists already`);
       }
     }
   }
   // The key first: a certificate without its key is worth nothing, a key alone does no harm.
-  await replaceFile(keyFile, pair.key, 0o600);
-  await replaceFile(certFile, pair.cert, 0o644);
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
-/** Writes beside the file and renames: the mode is right from the start, whatever was there. */
-async function replaceFile(path: string, text: string, mode: number): Promise<void> {
-  const draft = `${path}.${crypto.randomUUID()}.new`;
-  try {
-    await Deno.writeTextFile(draft, text, { createNew: true, mode });
-    await Deno.rename(draft, path);
-  } catch (error) {
-    await Deno.remove(draft).catch(() => {});
-    throw error;
-  }
+  replaceFile(keyFile, pair.key);
+  replaceFile(certFile, pair.cert, { mode: 0o644 });
 }

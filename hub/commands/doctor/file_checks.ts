@@ -9,8 +9,8 @@ import { dirname } from "node:path";
 import { atOnce } from "../../../shared/async/steps.ts";
 import { chainText, SOON_MS } from "../../../shared/doctor/chain.ts";
 import type { Check, Finding } from "../../../shared/doctor/check.ts";
+import { statOf } from "../../../shared/files/file_info.ts";
 import { rulesFault, secretFault } from "../../../shared/files/modes.ts";
-import { whyUnusable } from "../../../shared/files/why_unusable.ts";
 import { loadAuthorities, loadCertificate, type LoadOptions } from "../../../shared/tls/load.ts";
 import { certificateBlocks } from "../../../shared/tls/pem.ts";
 import { STDERR } from "../../audit/mod.ts";
@@ -184,13 +184,4 @@ function nearest(folder: string): string {
   let at = folder;
   while (statOf(at) === undefined && dirname(at) !== at) at = dirname(at);
   return at;
-}
-
-function statOf(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.statSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new Error(`Cannot look at ${path}: ${whyUnusable(error)}`, { cause: error });
-  }
 }

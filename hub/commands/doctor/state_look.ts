@@ -5,6 +5,7 @@
  */
 import { canAskReload } from "../../../shared/cli/reload_socket.ts";
 import type { Finding } from "../../../shared/doctor/check.ts";
+import { statOf } from "../../../shared/files/file_info.ts";
 import { folderFault, secretFault } from "../../../shared/files/modes.ts";
 import { isLocked } from "../../../shared/files/state_lock.ts";
 import { findStateFolder } from "../../../shared/files/state_folder.ts";
@@ -25,7 +26,7 @@ export class StateLook {
 
   /** Whether it is there. */
   get exists(): boolean {
-    return this.path !== undefined && infoOf(this.path) !== undefined;
+    return this.path !== undefined && statOf(this.path) !== undefined;
   }
 
   /** Whether a hub has it now. @throws {Error} If this user may not know. */
@@ -39,7 +40,7 @@ export class StateLook {
       const remedy = "Name a folder with --state-dir";
       return { level: "warn", text: "there is none: tokens live in memory only", remedy };
     }
-    const info = infoOf(path);
+    const info = statOf(path);
     if (info === undefined) return { text: `${path} is not there: the hub makes it at its start` };
     const fault = whoseFault(path, info) ?? secretsFault(path);
     if (fault !== undefined) throw new Error(fault);
@@ -67,18 +68,9 @@ function whoseFault(path: string, info: Deno.FileInfo): string | undefined {
 function secretsFault(path: string): string | undefined {
   for (const { name } of Deno.readDirSync(path)) {
     const file = `${path}/${name}`;
-    const info = SECRET.test(name) ? infoOf(file) : undefined;
+    const info = SECRET.test(name) ? statOf(file) : undefined;
     const fault = info && secretFault(info, file);
     if (fault !== undefined) return `${file}: ${fault}`;
   }
   return undefined;
-}
-
-function infoOf(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.statSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }

@@ -12,6 +12,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { join } from "node:path";
+import { statOf } from "../../../shared/files/file_info.ts";
 import { DEFAULT_CONFIG_PATH, readLaunch } from "./launch.ts";
 
 /** Where packages of Fluentd, and Fluentd itself, put their config. */
@@ -51,7 +52,7 @@ export async function configOrStarter(options: StarterOptions): Promise<string |
   const named = configPath ?? readLaunch({ argv: command }).configPath ?? fluentConf;
   if (named !== undefined) return configPath;
   for (const path of usualPaths) {
-    if (await exists(path)) return path;
+    if (statOf(path) !== undefined) return path;
   }
   const starter = join(stateDir, "fluent.conf");
   const log = getLogger(["fluentd"]);
@@ -69,14 +70,4 @@ export async function configOrStarter(options: StarterOptions): Promise<string |
     });
   }
   return starter;
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
