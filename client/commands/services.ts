@@ -228,7 +228,7 @@ export const callCommand: Command = rpcCommand({
   name: "call",
   summary: "Calls any method of a server, or of the hub",
   description:
-    "Calls any method of a server, or of the hub. gclient asks the server for its messages by reflection, unless --proto or --protoset has them; it knows those of health, Fluentd and the hub. Without --timeout a call may take 30s, and a stream has no limit.",
+    "Calls any method of a server, or of the hub. gclient asks the server for its messages by reflection, unless --proto or --protoset has them; it knows those of health, Fluentd and the hub. Without --timeout a call may take 30s, and a stream has no limit. The requests of a stream are sent as they are read; to several servers they are sent when all of them are read, 64 MiB at most. Answers are printed as they come, of several servers too, unless --ordered is given.",
   examples: [
     "gclient call fluentd.v1.Fluentd/GetStatus edge-1 -o yaml",
     "gclient call fluentd.v1.Fluentd/Stop edge-1 --set wait=60s",

@@ -18,6 +18,8 @@ const CLEAR_LINE = "\r\x1b[K";
 const REDRAW_MS = 100;
 /** With `--ordered`, no server is called while more than this waits for its turn. */
 export const MAX_HELD_CHARACTERS = 32 << 20;
+/** And a stream of which this waits is not read on before its turn. */
+export const MAX_HELD_OF_ONE = 4 << 20;
 /** A summary names no more servers of a kind. */
 const MAX_NAMED = 10;
 
@@ -42,9 +44,10 @@ export interface TargetOutput {
   end(result: { readonly ok: boolean; readonly durationMs: number }): Promise<void>;
 }
 
+/** What a server's turn will write. */
 interface Held {
-  readonly to: Output;
-  readonly text: string;
+  readonly writes: { readonly to: Output; readonly text: string }[];
+  characters: number;
 }
 
 /** Writes it all. When disposed, no line is left on the terminal. */
@@ -56,9 +59,11 @@ export class FleetReport implements Disposable {
   #shown = false;
   /** With `ordered`: the first target whose turn has not ended, and what others wait with. */
   #turn = 0;
-  readonly #held = new Map<string, Held[]>();
+  readonly #held = new Map<string, Held>();
   #heldCharacters = 0;
   #roomWaiters: (() => void)[] = [];
+  /** Streams whose turn has not come, and for which there is no room. */
+  #turnWaiters: (() => void)[] = [];
 
   constructor(options: ReportOptions) {
     this.#options = options;
@@ -126,11 +131,18 @@ export class FleetReport implements Disposable {
   }
 
   async #write(name: string, to: Output, text: string): Promise<void> {
-    const { ordered, targets } = this.#options;
-    if (ordered && targets[this.#turn] !== name) {
-      const held = this.#held.get(name) ?? [];
+    const { ordered, targets, stdout } = this.#options;
+    const mayWrite = () => !ordered || targets[this.#turn] === name;
+    const isFull = () => (this.#held.get(name)?.characters ?? 0) > MAX_HELD_OF_ONE;
+    // The server whose turn it is never waits here, so that its end lets the others go on.
+    while (to === stdout && !mayWrite() && isFull()) {
+      await new Promise<void>((resolve) => this.#turnWaiters.push(resolve));
+    }
+    if (!mayWrite()) {
+      const held = this.#held.get(name) ?? { writes: [], characters: 0 };
       this.#held.set(name, held);
-      held.push({ to, text });
+      held.writes.push({ to, text });
+      held.characters += text.length;
       this.#heldCharacters += text.length;
       return;
     }
@@ -153,16 +165,17 @@ export class FleetReport implements Disposable {
       }
       if (!this.#results.has(name)) break;
     }
+    for (const resolve of this.#turnWaiters.splice(0)) resolve();
     await Promise.all(writes);
     if (this.#heldCharacters > MAX_HELD_CHARACTERS) return;
     for (const resolve of this.#roomWaiters.splice(0)) resolve();
   }
 
-  #take(name: string): readonly Held[] {
-    const held = this.#held.get(name) ?? [];
+  #take(name: string): Held["writes"] {
+    const { writes, characters } = this.#held.get(name) ?? { writes: [], characters: 0 };
     this.#held.delete(name);
-    for (const { text } of held) this.#heldCharacters -= text.length;
-    return held;
+    this.#heldCharacters -= characters;
+    return writes;
   }
 
   #redraw(): void {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Output } from "../../shared/cli/program.ts";
-import { FleetReport, MAX_HELD_CHARACTERS, type ReportOptions } from "./report.ts";
+import { FleetReport, MAX_HELD_CHARACTERS, MAX_HELD_OF_ONE, type ReportOptions } from "./report.ts";
 
 function report(options: Partial<ReportOptions> = {}, terminal = false) {
   const written = { out: "", err: "" };
@@ -78,4 +78,20 @@ Deno.test("FleetReport: in order, servers wait for their turn, and new ones for 
   await room;
   assert.equal(written.out.slice(0, 6), "a\nb\ncc");
   assert.equal(written.err, "[a] ok (1 ms)\n[b] ok (1 ms)\n[c] ok (1 ms)\n");
+});
+
+Deno.test("FleetReport: in order, a stream without room for what it brings waits for its turn", async () => {
+  const { made, written } = report({ targets: ["a", "b"], ordered: true, quiet: true });
+  using _ = made;
+  const a = await made.begin("a");
+  const b = await made.begin("b");
+  const [large, small] = ["x".repeat(MAX_HELD_OF_ONE + 1), "y"];
+  await b.stdout.write(large);
+  let isRead = false;
+  const further = b.stdout.write(small).then(() => void (isRead = true));
+  await a.stdout.write("1");
+  assert.deepEqual([isRead, written.out], [false, "1"]);
+  await a.end({ ok: true, durationMs: 1 });
+  await further;
+  assert.ok(written.out === `1${large}${small}`);
 });
