@@ -35,6 +35,12 @@ const EVERYWHERE = [
  */
 export const HUB_V8_FLAGS = "--v8-flags=--max-semi-space-size=4,--heap-growing-percent=60";
 
+/**
+ * A process of a third of a second is over before V8's other threads have done anything for it, but pays
+ * for them: docs/decisions/0034-gclient-on-one-thread.md.
+ */
+const CLIENT_V8_FLAGS = "--v8-flags=--single-threaded";
+
 export const PROGRAMS: readonly ProgramSource[] = [
   {
     name: "ghub",
@@ -65,6 +71,6 @@ export const PROGRAMS: readonly ProgramSource[] = [
     // Writing and starting programs are given back before anything is called, unless the command
     // needs them: --log-dir, contexts and logins are written, a token's command is started. And it asks
     // who its user is, to whom the folder of logins must belong.
-    flags: [...EVERYWHERE, "--allow-write", "--allow-run", "--allow-sys=uid"],
+    flags: [...EVERYWHERE, "--allow-write", "--allow-run", "--allow-sys=uid", CLIENT_V8_FLAGS],
   },
 ];
