@@ -3,6 +3,7 @@
  * stopped half-way.
  */
 import assert from "node:assert/strict";
+import { BUNDLES_VARIABLE } from "../scripts/run_tests/bundle_of.ts";
 import { Process, REPOSITORY } from "./support/process.ts";
 
 const DEMO = ["run", "-A", "--quiet", `${REPOSITORY}scripts/demo.ts`];
@@ -18,8 +19,8 @@ async function processesWith(text: string): Promise<string[]> {
 
 /** Where the runner has made bundles, the demo starts its programs from them. */
 function fromBundles(): Record<string, string> {
-  const folder = Deno.env.get("GHUB_BUNDLES");
-  return folder === undefined ? {} : { GHUB_BUNDLES: folder };
+  const folder = Deno.env.get(BUNDLES_VARIABLE);
+  return folder === undefined ? {} : { [BUNDLES_VARIABLE]: folder };
 }
 
 /** @param more Set in addition to its environment. By itself it starts its programs from their sources. */

@@ -4,37 +4,26 @@ import { startHub } from "../hub/hub.ts";
 import { EtcdEngine } from "../hub/engine/etcd_engine.ts";
 import { program } from "../hub/main.ts";
 import type { Checked } from "../shared/doctor/check.ts";
-import { type Io, type Output, runProgram } from "../shared/cli/program.ts";
 import { generateAuthority, signerOf } from "../shared/tls/authority.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
 import { asBuilt } from "./support/as_built.ts";
 import { Etcd, isWithoutEtcd } from "./support/etcd.ts";
 import { IS_ROOT } from "./support/executable.ts";
 import { Process } from "./support/process.ts";
+import { type RanHere, runHere } from "./support/run_here.ts";
 import { until } from "./support/until.ts";
 import { ownLoopback, World } from "./support/world.ts";
 
 const ANYWHERE = ["--tunnel-listen", "127.0.0.1:0", "--call-listen", "127.0.0.1:0"];
 
-interface Examined {
-  readonly code: number;
-  readonly out: string;
+interface Examined extends RanHere {
   /** Name → what was found. */
   readonly found: Readonly<Record<string, Checked>>;
 }
 
 /** `ghub doctor -o json`. */
 async function doctor(...args: string[]): Promise<Examined> {
-  let out = "";
-  const output: Output = {
-    isTerminal: false,
-    color: false,
-    write: (text) => Promise.resolve(void (out += text)),
-  };
-  const io: Io = { stdout: output, stderr: output };
-  const { signal } = new AbortController();
-  const line = ["doctor", "-o", "json", ...args];
-  const code = await runProgram(program, line, { env: { HOME: "/nowhere" }, io, signal });
+  const { code, out } = await runHere(program, ["doctor", "-o", "json", ...args]);
   return { code, out, found: foundIn(out) };
 }
 

@@ -1,35 +1,17 @@
 import assert from "node:assert/strict";
-import { type Io, type Output, runProgram } from "../shared/cli/program.ts";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { startHub } from "../hub/hub.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
 import { createProgram } from "../server/main.ts";
 import { startForgetful } from "./support/forgetful_relay.ts";
+import { runHere } from "./support/run_here.ts";
 
 const ANYWHERE = { hostname: "127.0.0.1", port: 0 };
 
 const gserver = (...args: string[]) => gserverWith({}, ...args);
-
-async function gserverWith(
-  env: Record<string, string>,
-  ...args: string[]
-): Promise<{ code: number; out: string }> {
-  let out = "";
-  const output: Output = {
-    isTerminal: false,
-    color: false,
-    write: (text) => Promise.resolve(void (out += text)),
-  };
-  const io: Io = { stdout: output, stderr: output };
-  const signal = new AbortController().signal;
-  const code = await runProgram(createProgram(), args, {
-    env: { HOME: "/nowhere", ...env },
-    io,
-    signal,
-  });
-  return { code, out };
-}
+const gserverWith = (env: Record<string, string>, ...args: string[]) =>
+  runHere(createProgram(), args, env);
 
 const levels = (out: string) =>
   Object.fromEntries([...out.matchAll(/^(ok|warn|fail|-) +(\S+) /gm)].map(([, l, n]) => [n, l]));

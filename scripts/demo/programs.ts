@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { bundleOf } from "../run_tests/bundle_of.ts";
+
 const ROOT = new URL("../../", import.meta.url).pathname;
 /** Hub and server are up within a second or two; a slow and busy machine gets more. */
 const READY_TIMEOUT_MS = 90_000;
@@ -24,12 +26,9 @@ export interface CallResult {
   readonly stderr: string;
 }
 
-/** Tests name a folder of the programs' bundles here: the same programs, which start sooner. */
-const BUNDLES = Deno.env.get("GHUB_BUNDLES");
-
 function source(name: ProgramName, args: readonly string[]): string[] {
-  if (BUNDLES !== undefined) {
-    const bundle = `${BUNDLES}/${name}.js`;
+  const bundle = bundleOf(name); // In a test of the demo: it starts sooner.
+  if (bundle !== undefined) {
     return ["run", "-A", "--quiet", "--unstable-net", "--no-lock", bundle, ...args];
   }
   return ["run", "-A", "--quiet", `${ROOT}${ENTRIES[name]}`, ...args];

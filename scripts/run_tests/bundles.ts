@@ -8,6 +8,7 @@
 import { bundle, BUNDLE_TIMEOUT_MS, inAscii } from "../build/bundle.ts";
 import { PROGRAMS } from "../build/programs.ts";
 import { deno } from "../build/tool.ts";
+import { BUNDLES_VARIABLE } from "./bundle_of.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
@@ -18,9 +19,6 @@ const HELPERS: readonly string[] = [
   "tests/support/fluentd_host.ts",
   "tests/support/witness_gserver.ts",
 ];
-
-/** By this variable tests find the folder. */
-const VARIABLE = "GHUB_BUNDLES";
 
 /**
  * Bundles the programs and the helpers into a folder, and gives the environment by which tests find
@@ -52,5 +50,5 @@ export async function bundleHelpers(dir: string): Promise<Record<string, string>
   } finally {
     await Deno.remove(drafts, { recursive: true });
   }
-  return { [VARIABLE]: dir };
+  return { [BUNDLES_VARIABLE]: dir };
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { BUNDLES_VARIABLE } from "../../scripts/run_tests/bundle_of.ts";
 import { REPOSITORY, toolEnv } from "./process.ts";
 
 /** A folder that has them already: `deno task test:system --programs`. */
@@ -11,7 +12,7 @@ const PROGRAMS = "GHUB_PROGRAMS";
  * A folder of all files of a run of `deno task test`: what the first one builds, the others take.
  * Without it, each file builds them once for itself.
  */
-const SHARED = "GHUB_BUNDLES";
+const SHARED = BUNDLES_VARIABLE;
 
 let built: Promise<string> | undefined;
 

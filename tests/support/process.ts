@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
+import { bundleOf } from "../../scripts/run_tests/bundle_of.ts";
 import { PATIENCE_MS, until, within } from "./until.ts";
 
 /** The folder of `deno.json`. */
@@ -111,11 +111,6 @@ const PROGRAMS = Deno.env.get("GHUB_PROGRAMS");
 export const WORKERS: string | undefined = Deno.env.get("GHUB_TEST_WORKERS");
 /** Flags of a hub with `--cluster`: that cannot go together with workers, which are a cluster already. */
 export const ONE_WORKER: readonly string[] = ["--workers", "1"];
-/**
- * A folder of bundles, which the runner of the tests makes: of the programs and of helpers in this
- * folder. They start sooner.
- */
-const BUNDLES = Deno.env.get("GHUB_BUNDLES");
 const EXECUTABLES: Readonly<Record<string, string>> = {
   "hub/main.ts": "ghub",
   "server/main.ts": "gserver",
@@ -140,11 +135,6 @@ export function source(
   if (bundle !== undefined) return ["run", "--quiet", ...flags, "--no-lock", bundle];
   // Named, for a program that runs in another folder.
   return ["run", "--quiet", ...flags, `--config=${REPOSITORY}deno.json`, `${REPOSITORY}${file}`];
-}
-
-function bundleOf(name: string): string | undefined {
-  const path = `${BUNDLES}/${name}.js`;
-  return BUNDLES !== undefined && existsSync(path) ? path : undefined;
 }
 
 /**
