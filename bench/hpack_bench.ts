@@ -1,5 +1,5 @@
 /**
- * HPACK as a gRPC relay meets it, beside hpack.js.
+ * HPACK as a gRPC relay needs it, compared with hpack.js.
  *
  *     deno bench -A bench/hpack_bench.ts
  *

@@ -1,5 +1,5 @@
 /**
- * The hub that a failed call was asked of, as its failure tells it.
+ * The hub at which a failed call was made, as its failure tells it.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Asks the hub for its servers, page after page, until there is no other one; of several hubs all,
- * and makes one list of theirs.
+ * Asks the hub for its servers, page after page. If there are several hubs, it asks all of them, and
+ * makes one list.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * A line that tells a person who waits what for.
+ * A line that tells a waiting person what gclient waits for.
  *
  * @module
  */

@@ -12,7 +12,7 @@ import { ERROR_DOMAIN } from "../errors.ts";
 import type { Refusal } from "../registry/refusal.ts";
 import type { ServerName } from "../registry/tunnel.ts";
 
-/** The same for a server that is here and for one that was never heard of. */
+/** The same for a server that is here and for one that is unknown. */
 export function hiddenError(operator: string, server: ServerName): RpcError {
   return denied(
     `"${operator}" may not call server ${quote(server)}, whether it exists or not`,

@@ -1,5 +1,5 @@
 /**
- * Who asks: looks at the credential of a tunnel, a call or a raw connection.
+ * Finds out who asks: checks the credential of a tunnel, a call or a raw connection.
  *
  *     metadata, certificate, address ─▶ auth/ ─▶ Operator │ RpcError
  *                                         │

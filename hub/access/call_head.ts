@@ -105,7 +105,7 @@ export class CallHeaders implements CallHead {
     this.timeoutMs = readTimeout(timeout);
   }
 
-  /** Where it asks to go. */
+  /** Where the call asks to go. */
   get wish(): Wish | RpcError {
     return this.#wish ??= wishOf(this);
   }

@@ -136,7 +136,7 @@ function toServer(
   return notHere(name, view);
 }
 
-/** What a call is told whose server is not here, or did not come while the call waited for it. */
+/** The error of a call whose server is not here, or did not come while the call waited. */
 export function notHere(name: ServerName, view: RouteView): RpcError {
   return view.unreachable?.(name) ??
     (view.has(name) ? offline(name, view) : notFound(name, view));

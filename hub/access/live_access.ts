@@ -25,7 +25,7 @@ import type { Authenticator } from "./authenticator.ts";
 import type { CallHeaders } from "./call_head.ts";
 import type { Permissions } from "./permissions.ts";
 
-/** An issuer that withdraws a key says so to nobody: JWTs of what is open are looked at so often. */
+/** How often JWTs of what is open are checked: an issuer that withdraws a key tells nobody. */
 export const LOOK_AT_JWTS_S = 600;
 /** WebSocket close code: policy violation (RFC 6455 §7.4.1). */
 const POLICY_VIOLATION = 1008;
@@ -107,7 +107,7 @@ export class LiveAccess {
     void this.#lookAgain();
   }
 
-  /** Once a second: ends what hangs on a credential whose time is over, or whose key is gone. */
+  /** Once a second: ends what depends on a credential that has expired, or whose key is gone. */
   tick(): void {
     const now = Date.now();
     const lookAtJwts = ++this.#seconds % LOOK_AT_JWTS_S === 0;

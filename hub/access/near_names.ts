@@ -1,5 +1,5 @@
 /**
- * Which known names are like one that nobody knows, for an error that helps. A caller can ask for it
+ * Finds known names that look like an unknown one, for an error that helps. A caller can ask for it
  * with each call, so the work is bounded: answers are remembered until a name comes or goes, and new
  * ones are worked out `MAX_SEARCHES_PER_S` times a second. Beyond that an error has no such hint.
  *

@@ -76,7 +76,7 @@ export class Permissions {
     return server !== "" && grant.maySee(this.#target(server));
   }
 
-  /** What a call is told whose server did not come. It may call this name, but perhaps no others. */
+  /** The error of a call whose server did not come. The operator may call this name, but perhaps no others. */
   notHere(server: ServerName): RpcError {
     return notHere(server, { ...this.#wholeView, nearest: () => [] });
   }

@@ -1,7 +1,7 @@
 /**
  * The audit: one line of JSON for each registration and each call that ended, also for those that
- * were refused; of strangers who are refused often, one for many. Lines are chained by hashes, so that
- * none can be changed or taken out unseen: `ghub audit verify`. Bodies and credentials are never in it.
+ * were refused. Many refusals of one stranger share a line. Lines are chained by hashes, so that
+ * none can be changed or removed unseen: `ghub audit verify`. Bodies and credentials are never in it.
  *
  *     {"time":"…","kind":"call","who":"alice","peer":"192.0.2.7:4711","server":"edge-1",
  *      "method":"/fluentd.v1.Fluentd/Start","status":"OK","bytesUp":12,"bytesDown":40,

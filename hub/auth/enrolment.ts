@@ -20,7 +20,7 @@ export const MAX_ENROLLED = 20_000;
 const MAX_ENTRY_BYTES = 16 * 1024;
 const EXTENSION = ".yaml";
 
-/** What a server is told whose token the hub does not know, or does not know any more. */
+/** The message to a server whose token the hub does not know, or no longer knows. */
 export const NOT_ENROLLED = "Wrong token: no server is enrolled with this token (was it taken " +
   "back by ghub unenroll?): ghub enroll NAME makes a new one";
 

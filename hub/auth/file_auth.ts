@@ -65,7 +65,7 @@ export class FileAuth {
   #missing: RpcError | undefined;
 
   /**
-   * @param path The file's; key files are looked for beside it.
+   * @param path The file's; key files are looked for next to it.
    * @throws {Error} If a key file cannot be used.
    */
   constructor(

@@ -83,7 +83,7 @@ export class JwtVerifier {
   /**
    * Reads the issuers' keys.
    *
-   * @param path The auth file: key files are looked for beside it.
+   * @param path The auth file: key files are looked for next to it.
    * @throws {Error} If a key cannot be read or used.
    */
   static load(

@@ -1,5 +1,5 @@
 /**
- * Chooses who decides: the auth file if there is one, else the hub's own tokens; and in both cases
+ * Chooses what decides: the auth file if there is one, else the hub's own tokens; and in both cases
  * enrolled servers, which have tokens of their own.
  *
  * @module

@@ -1,5 +1,5 @@
 /**
- * Slows down who guesses credentials: each address has a bucket of wrong ones.
+ * Slows down guesses of credentials: each address has a bucket of wrong ones.
  *
  *     a wrong credential takes one, a second gives one back
  *     empty: the answer "wrong" is held back, the longer the more of them came

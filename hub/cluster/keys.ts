@@ -1,5 +1,5 @@
 /**
- * Where a cluster keeps what in its engine:
+ * What a cluster keeps in its engine, and where:
  *
  * | key                      | value                                             | ends          |
  * | ------------------------ | ------------------------------------------------- | ------------- |

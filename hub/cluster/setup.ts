@@ -1,5 +1,5 @@
 /**
- * How a hub becomes a member of a cluster, and who arbitrates when it is alone.
+ * How a hub becomes a member of a cluster, and what arbitrates when it is alone.
  *
  * @module
  */

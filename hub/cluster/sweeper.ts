@@ -1,5 +1,5 @@
 /**
- * Cleans up in the engine: what dead hubs have left, and names that are away for long. The hub with the
+ * Cleans up in the engine: what dead hubs have left, and names that are away for a long time. The hub with the
  * smallest session does it, in slices. To delete 100 000 places at once stopped etcd for half a second,
  * and its watches for nine.
  *

@@ -1,6 +1,6 @@
 /**
- * What a hub makes of an auth file, beyond what stands there: enrolled servers have their own tokens
- * as well, and who comes from loopback may count for nothing. `ghub auth check` and `dry-run` judge by
+ * What a hub makes of an auth file, in addition to what it says: enrolled servers have their own tokens
+ * as well, and loopback may prove nothing. `ghub auth check` and `dry-run` judge by
  * it, so that they say what the hub would do.
  *
  * @module

@@ -1,12 +1,12 @@
 /**
- * How many calls of strangers are answered. A refusal costs the hub more than its caller, who needs
- * thirteen bytes to ask once more; so who is refused again and again is sent away.
+ * How many refused calls the hub answers before it ends the connection. A refusal costs the hub more
+ * than its caller, who needs thirteen bytes to ask once more.
  *
  *     a connection   500 refused calls in a second   GOAWAY ENHANCE_YOUR_CALM
  *     an address   1 000 refused calls in a second   the same, at the next refused call
  *
- * Only calls that are refused count, and nothing but they are the price: behind one address may be a
- * whole site, and whoever there has a good credential never meets this.
+ * Only refused calls count, and only they are refused: behind one address may be a whole site, and a
+ * caller there with a good credential does not notice.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Who gets lines of its own in audit, log and activity for what was refused. Each address has some in
+ * Which refusals get a line of their own in audit, log and activity. Each address has some in
  * a minute, and all together have some; what is beyond is counted, and told in one line per minute:
  *
  *     {"kind":"call","who":"","peer":"192.0.2.7","status":"UNAUTHENTICATED","times":4711,

@@ -1,5 +1,5 @@
 /**
- * The names that the hub remembers though they are away: a bounded number, so shared that nobody who
+ * The names that the hub remembers while they are away: a bounded number, shared so that nobody who
  * registers many names has those of others forgotten. Where there are too many, one is forgotten of
  * whoever has most, and there the one that went first.
  *

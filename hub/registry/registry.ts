@@ -1,5 +1,5 @@
 /**
- * Who is here: name → tunnels. The hub's only shared state, and the one place where tunnels
+ * Which servers are here: name → tunnels. The hub's only shared state, and the one place where tunnels
  * (which add themselves) and calls (which pick one) meet. docs/protocol.md §7.
  *
  *     unknown ──add──▶ online ──last tunnel removed──▶ away ──add──▶ online
@@ -24,7 +24,7 @@ export const MAX_SERVERS = 50_000;
 export const MAX_AWAY = 10_000;
 /** Calls that wait for a server (`x-hub-wait`), over all names. */
 export const MAX_WAITERS = 1_000;
-/** Draining tunnels of a name beside its open one; the oldest beyond is closed. */
+/** Draining tunnels of a name in addition to its open one; with one more, the oldest is closed. */
 export const MAX_DRAINING = 3;
 
 const RETRY_FULL_S = 30;

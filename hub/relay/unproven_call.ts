@@ -1,5 +1,5 @@
 /**
- * A call whose credential is looked at elsewhere: nobody knows yet who calls.
+ * A call whose credential another part still checks: nobody knows yet who calls.
  *
  *     authenticating ── who it is ──▶ RelayedCall, which gets what the caller has sent meanwhile
  *                    └─ refused, cancelled, too late ──▶ ended, and told as a refused call

@@ -1,5 +1,5 @@
 /**
- * How many tunnels may be opened per second, and when those come back who were too many.
+ * How many tunnels may be opened per second, and when the others may come back.
  *
  * After a restart of the hub all its servers dial at once. Each handshake costs TLS, a credential
  * check and a registration; together they would keep the hub from serving those who are in

@@ -1,5 +1,5 @@
 /**
- * Looks after all tunnels: pings, silence, and a tick each second.
+ * Looks after all tunnels: pings, silence, and what is done once a second.
  *
  * Every tunnel has times of its own, which go by when it came: what is due for ten thousand of
  * them is spread over the whole interval. Pinged all at once they would stall every call for most

@@ -1,5 +1,5 @@
 /**
- * Runs Fluentd shortly with the rights, the environment and the folder that the service has, so that
+ * Runs Fluentd for a short time with the rights, the environment and the folder that the service has, so that
  * it can neither read nor write more than the service.
  *
  * @module

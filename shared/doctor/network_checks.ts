@@ -1,5 +1,5 @@
 /**
- * The checks of the way to a hub, which servers and operators go alike: name, proxy, TCP, TLS, clock.
+ * The checks of the way to a hub, which is the same for servers and operators: name, proxy, TCP, TLS, clock.
  *
  * @module
  */

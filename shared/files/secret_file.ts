@@ -1,5 +1,5 @@
 /**
- * Reads what is nobody else's business: the file that is looked at is the one that is read.
+ * Reads a file that only its owner may read: the file that is looked at is the one that is read.
  *
  * @module
  */

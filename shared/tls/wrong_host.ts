@@ -1,5 +1,5 @@
 /**
- * For which hosts a certificate is that was refused because it is not for the one that was dialled.
+ * Names the hosts of a certificate that was refused, because it is not for the host that was dialled.
  * For an address the runtime's own words list its addresses alone, which are mostly none.
  *
  * @module

@@ -1,5 +1,5 @@
 /**
- * What a hub reads and writes: certificates, authorities, who may come in, state, audit.
+ * What a hub reads and writes: certificates, authorities, auth file, state, audit.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The hub's ports: free for it, or who answers there.
+ * The hub's ports: whether they are free for it, or what answers there.
  *
  *     a hub runs   answers   what is said
  *     no           no        free

@@ -1,6 +1,6 @@
 /**
  * A Fluentd of this machine that is not the managed one, though most likely it is meant: kept by another
- * unit, or started by hand. A second one beside it would read the same files with the same positions, and
+ * unit, or started by hand. A second one next to it would read the same files with the same positions, and
  * take its ports.
  *
  * One counts if it has our config, whoever keeps it. Where nobody told gserver which Fluentd to manage, one

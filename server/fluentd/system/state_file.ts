@@ -1,6 +1,6 @@
 /**
  * A small JSON file that is either the old one or the new one, whenever the power fails:
- * written beside, synced, renamed, and the directory synced. For the owner's eyes only.
+ * written next to it, synced, renamed, and the directory synced. Only the owner can read it.
  *
  * @module
  */
