@@ -15,7 +15,7 @@ import {
   head,
   OPENING,
   SETTINGS,
-} from "./gate_fixture.ts";
+} from "./testing/gate.ts";
 
 /** A stream's id in each of the tests below; 1 and 3 are used before, as they are in life. */
 const ID = 5;

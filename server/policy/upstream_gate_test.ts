@@ -14,7 +14,7 @@ import {
   head,
   OPENING,
   SETTINGS,
-} from "./gate_fixture.ts";
+} from "./testing/gate.ts";
 
 /** Path, authority and voucher are put into the dynamic table, and stand there at 64, 63 and 62. */
 const ADDED = Buffer.from([

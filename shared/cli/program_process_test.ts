@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 
-const FIXTURE = fileURLToPath(new URL("program_fixture.ts", import.meta.url));
+const FIXTURE = fileURLToPath(new URL("testing/fixture_program.ts", import.meta.url));
 
 interface Running extends AsyncDisposable {
   readonly child: Deno.ChildProcess;

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { runProgram } from "./program.ts";
-import { defineCommand, type Program } from "./command.ts";
+import { runProgram } from "../program.ts";
+import { defineCommand, type Program } from "../command.ts";
 
 const PROGRAM: Program = {
   name: "gfixture",

@@ -4,16 +4,16 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { RpcError } from "../../shared/grpc/rpc_error.ts";
-import { Flag, FrameType, PREFACE, readUint31 } from "../../shared/http2/frames.ts";
-import type { HeaderList } from "../../shared/http2/header_list.ts";
-import { HpackDecoder } from "../../shared/http2/hpack/decoder.ts";
-import { encodeHeaderList } from "../../shared/http2/hpack/encoder.ts";
-import { policyJudge } from "./call_judge.ts";
-import { forbidden } from "./errors.ts";
-import type { Guard, Kept } from "./guard.ts";
-import { UpstreamGate } from "./upstream_gate.ts";
-import type { VoucherReader } from "./voucher_reader.ts";
+import { RpcError } from "../../../shared/grpc/rpc_error.ts";
+import { Flag, FrameType, PREFACE, readUint31 } from "../../../shared/http2/frames.ts";
+import type { HeaderList } from "../../../shared/http2/header_list.ts";
+import { HpackDecoder } from "../../../shared/http2/hpack/decoder.ts";
+import { encodeHeaderList } from "../../../shared/http2/hpack/encoder.ts";
+import { policyJudge } from "../call_judge.ts";
+import { forbidden } from "../errors.ts";
+import type { Guard, Kept } from "../guard.ts";
+import { UpstreamGate } from "../upstream_gate.ts";
+import type { VoucherReader } from "../voucher_reader.ts";
 
 export interface Frame {
   readonly type: number;
