@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import http2 from "node:http2";
 import assert from "node:assert/strict";
-import { duplexPair } from "../../shared/bytes/duplex_pair.ts";
+import { duplexPair } from "../../shared/bytes/testing/duplex_pair.ts";
 import { peerHost } from "../../shared/grpc_js/implementation.ts";
 import { addHealth } from "../../shared/grpc/health.ts";
 import { Status } from "../../shared/grpc/status.ts";

@@ -7,7 +7,7 @@ import { peerHost } from "../grpc_js/implementation.ts";
 import { addHealth, type Health, MAX_WATCHERS } from "./health.ts";
 import { responsesOf } from "../grpc_js/testing/responses.ts";
 import type { RpcError } from "./rpc_error.ts";
-import { fromServiceError } from "../grpc_js/service_error.ts";
+import { fromServiceError } from "../grpc_js/testing/from_service_error.ts";
 import { Status } from "./status.ts";
 import { callable, type TestServer, testServer } from "../grpc_js/testing/server.ts";
 

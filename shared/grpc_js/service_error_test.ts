@@ -2,7 +2,8 @@ import { Metadata, type ServiceError } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { errorInfo, MAX_MESSAGE_LENGTH, RpcError } from "../grpc/rpc_error.ts";
-import { fromServiceError, toServiceError } from "./service_error.ts";
+import { toServiceError } from "./service_error.ts";
+import { fromServiceError } from "./testing/from_service_error.ts";
 import { Status } from "../grpc/status.ts";
 
 const DETAILS = "grpc-status-details-bin";

@@ -23,7 +23,7 @@ import type {
   fluentd_v1_StopResponse as StopResponse,
 } from "../../../shared/gen/types.ts";
 import { serviceDefinition } from "../../../shared/grpc_js/service_definition.ts";
-import { fromServiceError } from "../../../shared/grpc_js/service_error.ts";
+import { fromServiceError } from "../../../shared/grpc_js/testing/from_service_error.ts";
 
 /** Short, so that tests are fast; long enough for a worker that dies at once to be seen. */
 export const MIN_HEALTHY = { seconds: 0, nanos: 300_000_000 };

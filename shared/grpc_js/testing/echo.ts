@@ -12,7 +12,7 @@ import type { CallContext, Handler } from "../../grpc/handlers.ts";
 import { RpcError } from "../../grpc/rpc_error.ts";
 import { adapted } from "../implementation.ts";
 import { serviceDefinition } from "../service_definition.ts";
-import { fromServiceError } from "../service_error.ts";
+import { fromServiceError } from "./from_service_error.ts";
 import { type Callable, callable, type TestServer, testServer } from "./server.ts";
 
 const none = () => assert.fail("not part of this test");

@@ -9,7 +9,7 @@ import type {
   ServiceError,
   StatusObject,
 } from "@grpc/grpc-js";
-import { fromServiceError } from "../service_error.ts";
+import { fromServiceError } from "./from_service_error.ts";
 
 /**
  * Yields the responses and then ends, or throws the call's status as an `RpcError`. The stream's
