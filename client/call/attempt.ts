@@ -159,7 +159,7 @@ async function attemptAt(
     const token = await tokenOf(plan);
     const handshake = raw ? { server: plan.server, token } : undefined;
     const timeoutMs = plan.connectTimeoutMs;
-    channel = await (plan.shared?.get() ??
+    channel = await (plan.shared?.get(times?.step) ??
       dial(address, { tls, proxy, handshake, timeoutMs, deadline, signal, onStep: times?.step }));
     stage.connected = true;
     const ms = Math.round(performance.now() - start);

@@ -111,9 +111,9 @@ export function shareChannels(route: CallRoute, { channels, deadline }: ShareOpt
   const share = ({ address, tls, proxy }: HubAddress): HubAddress => ({
     ...{ address, tls, proxy },
     shared: channels.use(
-      new SharedChannel(async () => {
+      new SharedChannel(async (onStep) => {
         const handshake = raw ? { server, token: await tokenOf(route) } : undefined;
-        return await dial(address, { tls, proxy, handshake, timeoutMs, deadline, signal });
+        return await dial(address, { tls, proxy, handshake, timeoutMs, deadline, signal, onStep });
       }),
     ),
   });

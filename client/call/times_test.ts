@@ -24,3 +24,11 @@ Deno.test("-v has the time of TLS too", async () => {
   const { err } = await runClient(args);
   assert.deepEqual(rows(err), ["resolve", "dial", "TLS", "hub", "server", "first byte", "all"]);
 });
+
+hubTest("-v has the times of the connection where the first call on it ends", async (hub) => {
+  const args = ["call", "echo.v1.Echo/Unary", "-n", "-v", "-s", hub.address];
+  const { err } = await runClient(args);
+  const tables = rows(err).join(" ").split(" all").map((table) => table.trim());
+  assert.equal(tables[0], "resolve dial hub server first byte");
+  assert.equal(tables.at(-2), "server first byte", err);
+});
