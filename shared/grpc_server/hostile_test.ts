@@ -114,7 +114,7 @@ Deno.test("small requests by the ten thousand leave others their turn", async ()
       yield {};
     }),
   });
-  using caller = new Caller(server);
+  await using caller = new Caller(server);
   const one = message();
   const many = new Uint8Array(one.length * 13_000);
   for (let at = 0; at < many.length; at += one.length) many.set(one, at);

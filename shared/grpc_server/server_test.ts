@@ -83,7 +83,7 @@ Deno.test("GrpcServer answers what is no gRPC by HTTP, and what it does not have
   ];
   for (const [what, fields, answer] of table) {
     await t.step(what, async () => {
-      using peer = caller(ECHO);
+      await using peer = caller(ECHO);
       const stream = peer.call("Unary", fields);
       assert.match(await peer.ended(stream), answer);
       await peer.heard(/^reset 1 NO_ERROR peer$/);
@@ -93,7 +93,7 @@ Deno.test("GrpcServer answers what is no gRPC by HTTP, and what it does not have
 });
 
 Deno.test("GrpcServer tells who compresses by what it does not know what it may use", async () => {
-  using peer = caller(ECHO);
+  await using peer = caller(ECHO);
   peer.call("Unary", [["grpc-encoding", "snappy"]]);
   assert.match(
     await peer.heard(/^headers 1 .*accept/),
@@ -112,14 +112,14 @@ Deno.test("GrpcServer takes exactly one request where a method has one", async (
   ];
   for (const [what, bytes, answer] of table) {
     await t.step(what, async () => {
-      using peer = caller(ECHO);
+      await using peer = caller(ECHO);
       assert.match(await peer.ask("Unary", bytes), answer);
     });
   }
 });
 
 Deno.test("GrpcServer refuses a request over the limit before it has come", async () => {
-  using peer = caller(ECHO, { maxMessageBytes: 1000 });
+  await using peer = caller(ECHO, { maxMessageBytes: 1000 });
   const stream = peer.call("Unary");
   peer.send(stream, Uint8Array.of(0, 0, 0, 3, 233));
   assert.match(await peer.ended(stream), /grpc-status=8 .*1001 bytes/);
@@ -130,7 +130,7 @@ Deno.test("GrpcServer refuses a request over the limit before it has come", asyn
 });
 
 Deno.test("GrpcServer unpacks gzip, and a bomb no further than the limit", async () => {
-  using peer = caller(ECHO, { maxMessageBytes: 100_000 });
+  await using peer = caller(ECHO, { maxMessageBytes: 100_000 });
   const fields: HeaderList = [["grpc-encoding", "gzip"]];
   const small = new Uint8Array(message({ data: new Uint8Array(90_000) }).slice(5));
   assert.match(
@@ -147,7 +147,7 @@ Deno.test("GrpcServer unpacks gzip, and a bomb no further than the limit", async
 
 Deno.test("GrpcServer sends headers, trailers and details", async () => {
   const detail = errorInfo("R", "d");
-  using peer = caller({
+  await using peer = caller({
     Unary: unary<Req, Res>((_, context) => {
       const headers = new CallMetadata();
       headers.add("x-first", "1");
@@ -171,7 +171,7 @@ Deno.test("GrpcServer sends headers, trailers and details", async () => {
 Deno.test("GrpcServer leaves out what a caller's header list cannot hold, but never the status", async () => {
   const long = new CallMetadata();
   long.add("x-long", "v".repeat(40 << 10));
-  using peer = caller({
+  await using peer = caller({
     Unary: unary<Req, Res>((_, { trailers }) => {
       trailers.add("x-long", String(long.get("x-long")[0]));
       throw new RpcError(Status.NOT_FOUND, "no");
@@ -187,7 +187,7 @@ Deno.test("GrpcServer leaves out what a caller's header list cannot hold, but ne
 
 Deno.test("GrpcServer ends a call at its deadline, and tells its handler", async () => {
   const { handlers, seen } = waiting();
-  using peer = caller(handlers);
+  await using peer = caller(handlers);
   const end = peer.ask("Unary", message(), [["grpc-timeout", "50m"]]);
   assert.match(await end, /grpc-status=4/);
   const context = await seen;
@@ -197,7 +197,7 @@ Deno.test("GrpcServer ends a call at its deadline, and tells its handler", async
 
 Deno.test("GrpcServer drops at the deadline what its caller has not read", async () => {
   const big = new Uint8Array(300_000);
-  using peer = caller({
+  await using peer = caller({
     ServerStream: serverStream<Req, Res>(async function* () {
       for (;;) yield await Promise.resolve({ data: big });
     }),
@@ -222,7 +222,7 @@ Deno.test("GrpcServer tells a handler that its caller has cancelled, or is lost"
     for (const method of ["Unary", "ClientStream"]) {
       await t.step(`${method}, ${how}`, async () => {
         const { handlers, seen } = waiting();
-        using peer = caller(handlers);
+        await using peer = caller(handlers);
         peer.send(peer.call(method), message(), method === "Unary");
         const context = await seen;
         leave(peer);
@@ -234,7 +234,7 @@ Deno.test("GrpcServer tells a handler that its caller has cancelled, or is lost"
 });
 
 Deno.test("GrpcServer stops a caller who sends on when its call has ended", async () => {
-  using peer = caller({
+  await using peer = caller({
     ClientStream: clientStream<Req, Res>(async (requests) => {
       for await (const { count = 0 } of requests) return { received: count };
       return {};
@@ -250,7 +250,7 @@ Deno.test("GrpcServer stops a caller who sends on when its call has ended", asyn
 Deno.test("GrpcServer asks a handler for no more than its caller takes", async () => {
   let made = 0;
   const data = new Uint8Array(16 << 10);
-  using peer = caller({
+  await using peer = caller({
     ServerStream: serverStream<Req, Res>(async function* () {
       for (; made < 100; made++) yield await Promise.resolve({ data });
     }),
@@ -276,7 +276,7 @@ Deno.test("GrpcServer asks a handler for no more than its caller takes", async (
 
 Deno.test("GrpcServer reads no more requests than a handler asks for", async () => {
   const { handlers } = waiting();
-  using peer = caller({
+  await using peer = caller({
     Bidi: bidi<Req, Res>(async function* (requests, { signal }) {
       await requests[Symbol.asyncIterator]().next();
       yield {};
@@ -295,7 +295,7 @@ Deno.test("GrpcServer reads no more requests than a handler asks for", async () 
 });
 
 Deno.test("GrpcServer answers PING, whatever its handlers do", async () => {
-  using peer = caller(waiting().handlers);
+  await using peer = caller(waiting().handlers);
   peer.send(peer.call("Unary"), message(), true);
   peer.recorder.connection.ping();
   peer.move();

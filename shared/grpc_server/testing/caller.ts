@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { turns } from "../../async/turns.ts";
 import { release } from "../../bytes/out_buffer.ts";
 import { prefixMessage } from "../../grpc/message_prefix.ts";
 import { root } from "../../grpc/root.ts";
@@ -21,8 +22,8 @@ export function message(request: object = {}): Uint8Array {
   return prefixMessage(encodeMessage(REQUEST, request));
 }
 
-/** Disposing ends the connection. */
-export class Caller implements Disposable {
+/** Disposing ends the connection, and waits until nobody waits for a turn of the event loop. */
+export class Caller implements AsyncDisposable {
   readonly recorder: Recorder = new Recorder({ role: "client" });
   readonly served: ServedConnection;
   /** Whether it takes what the server sends. */
@@ -102,8 +103,10 @@ export class Caller implements Disposable {
     }
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.served.close();
+    // On a busy machine a call may still wait for one, by a timer: the next test is not to meet it.
+    await turns.next();
   }
 
   #wake(): void {
