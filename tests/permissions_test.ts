@@ -34,8 +34,9 @@ async function afterStart(
   name: string,
   args: readonly string[],
   ready: RegExp,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<{ process: Process; first: Kind[]; then: Kind[] }> {
-  const process = Process.deno(name, probed(name, args));
+  const process = Process.deno(name, probed(name, args), { env });
   await process.line(ready);
   // Long written, but on another pipe.
   await process.says(/^probe \{.*\}$/m);
@@ -97,9 +98,11 @@ Deno.test("the client starts no program, loads no code, and writes only what it 
       ["env", "read", "write", "net"],
     ],
   ];
+  // Where somebody has logged in, gclient keeps the right to write.
+  const env = { XDG_STATE_HOME: `${world.dir}/state` };
   for (const [name, args, ready, expected] of table) {
     await t.step(name, async () => {
-      const { process, first, then } = await afterStart("gclient", args, ready);
+      const { process, first, then } = await afterStart("gclient", args, ready, env);
       await using _ = process;
       assert.deepEqual(first, ["run", "env", "read", "write", "net"]);
       assert.deepEqual(then, expected);
