@@ -15,11 +15,11 @@ const TOMORROW = new Date(Date.now() + DAY_MS);
 
 for (
   const [what, options, fault] of [
-    ["has expired", { notBefore: DAYS_AGO, days: 1 }, "expired at \\d{4}-.*this machine's clock"],
+    ["has expired", { notBefore: DAYS_AGO, days: 1 }, "expired at \\d{4}-.*clock of the hub"],
     [
       "is not valid yet",
       { notBefore: TOMORROW },
-      "is not valid before \\d{4}-.*this machine's clock",
+      "is not valid before \\d{4}-.*clock of the hub",
     ],
     ["is a stranger's", { authority: undefined }, "is of no authority that is trusted here"],
   ] as const satisfies readonly (readonly [string, GenerateOptions, string])[]

@@ -49,7 +49,11 @@ export async function certificateFault(
   return `is not for a TLS ${missing}: its extended key usage lacks ${PURPOSES[missing].name}`;
 }
 
-/** A clock that is wrong is as likely as a certificate that is. */
-const clock = (nowMs: number): string => `, and this machine's clock says ${text(new Date(nowMs))}`;
+/**
+ * A clock that is wrong is as likely as a certificate that is. Without seconds: the fault is logged again
+ * whenever its text has changed.
+ */
+const clock = (nowMs: number): string =>
+  ` (clock of the hub that checks it: ${new Date(nowMs).toISOString().slice(0, 16)}Z)`;
 
 const text = (date: Date): string => `${date.toISOString().slice(0, 19)}Z`;

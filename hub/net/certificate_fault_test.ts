@@ -17,7 +17,7 @@ Deno.test("certificateFault() tells a stranger's certificate from one of another
     other: await signerOf(await generateAuthority("others", { notBefore })),
   };
   const keys = await crypto.subtle.generateKey(KEY_ALGORITHM, true, ["sign", "verify"]);
-  const here = `and this machine's clock says ${NOW}`;
+  const here = "(clock of the hub that checks it: 2030-06-01T12:00Z)";
   for (
     const { by = "trusted", time = OF_ITS_TIME, usages = [SERVER, CLIENT], end = "client", fault }
       of [
@@ -25,11 +25,11 @@ Deno.test("certificateFault() tells a stranger's certificate from one of another
         { by: "other", fault: "is of no authority that is trusted here" },
         {
           time: { ...OF_ITS_TIME, to: "2030-06-01T11:00:00Z" },
-          fault: `expired at 2030-06-01T11:00:00Z, ${here}`,
+          fault: `expired at 2030-06-01T11:00:00Z ${here}`,
         },
         {
           time: { ...OF_ITS_TIME, from: "2030-06-01T13:00:00Z" },
-          fault: `is not valid before 2030-06-01T13:00:00Z, ${here}`,
+          fault: `is not valid before 2030-06-01T13:00:00Z ${here}`,
         },
         { usages: [SERVER], end: "server", fault: undefined },
         {
