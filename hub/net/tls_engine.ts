@@ -81,6 +81,8 @@ export class TlsEngine {
   #handedOn = 0;
   /** Something that was sent is not encrypted. */
   #sending = false;
+  /** Something may wait for `take()`. To ask costs an op and a buffer, for each small record. */
+  #mayHave = true;
 
   /** @throws {Error} If this Deno has another TLS, or the certificate cannot be used. */
   constructor({ context, alpn, requestCert, isServer = true, onClear }: EngineOptions) {
@@ -117,28 +119,37 @@ export class TlsEngine {
    */
   receive(encrypted: Uint8Array): void {
     // Behind the end it would be kept, without bound.
-    if (!this.isOver) this.#inner.readBuffer(encrypted);
+    if (this.isOver) return;
+    const before = this.#handedOn;
+    this.#inner.readBuffer(encrypted);
+    // What brought data brings no handshake and no alert; an answer to a change of keys among it goes with
+    // what is sent next, as it may (RFC 8446 §4.6.3).
+    this.#mayHave ||= !this.established || this.isOver || this.#handedOn === before;
   }
 
   /** Encrypts. Not before `take()` gave the last of what was sent before. */
   send(clear: Uint8Array): void {
-    this.#sending = true;
+    this.#sending = this.#mayHave = true;
     this.#inner.writeBuffer({ oncomplete: () => this.#sending = false }, clear);
   }
 
   /** Tells the peer that nothing more will come; waits for `take()` too. */
   sendEnd(): void {
+    this.#mayHave = true;
     this.#inner.shutdown({});
   }
 
   /** The next bytes for the peer; `undefined`: there are none. */
   take(): Uint8Array<ArrayBuffer> | undefined {
+    if (!this.#mayHave) return undefined;
     let encrypted = this.#inner.drainEncOut();
-    if (encrypted.length === 0 && this.#sending) {
-      // It encrypts a part at a time, and the next one when it is asked for anything.
+    if (this.#sending) {
+      // It encrypts a part at a time, and the next one when it is asked for anything; or it says that this
+      // was the last one.
       this.#inner.readBuffer(NOTHING);
-      encrypted = this.#inner.drainEncOut();
+      if (encrypted.length === 0) encrypted = this.#inner.drainEncOut();
     }
+    this.#mayHave = this.#sending;
     return encrypted.length === 0 ? undefined : encrypted;
   }
 
