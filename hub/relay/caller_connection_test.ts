@@ -26,6 +26,7 @@ import {
 } from "./caller_connection.ts";
 import { ResetPacer } from "../peer/reset_pacer.ts";
 import { MAX_BACKLOG, ReceiveBudget } from "../peer/receive_budget.ts";
+import { settler } from "../testing/settler.ts";
 import { FakeSocket, turns } from "../testing/socket.ts";
 import { CALL } from "../testing/relayed.ts";
 import type { CallTarget } from "../peer/call_target.ts";
@@ -89,17 +90,7 @@ async function begin(
   const peer = new Recorder({ role: "client" });
   peer.connection.start();
   const running = caller.run(peer.take());
-  let read = 0;
-  /** Lets bytes move, both ways. */
-  const settle = async () => {
-    for (let moved = true; moved;) {
-      const bytes = peer.take();
-      if (bytes.length > 0) socket.feed(bytes);
-      await turns();
-      moved = socket.written.length > read || bytes.length > 0;
-      for (; read < socket.written.length; read++) peer.connection.receive(socket.written[read]!);
-    }
-  };
+  const settle = settler(peer, socket);
   const call = async (fields: HeaderList = CALL, endStream = false) => {
     const stream = peer.request(encodeHeaderList(fields), endStream);
     await settle();

@@ -17,6 +17,7 @@ import type { CallTarget } from "../peer/call_target.ts";
 import { ReceiveBudget } from "../peer/receive_budget.ts";
 import { ResetPacer } from "../peer/reset_pacer.ts";
 import { CALL } from "../testing/relayed.ts";
+import { settler } from "../testing/settler.ts";
 import { FakeSocket, turns } from "../testing/socket.ts";
 import { CallerConnection } from "./caller_connection.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -80,19 +81,11 @@ async function begin({ target = true } = {}) {
   hubEnd.start();
   server.connection.start();
   const running = caller.run(peer.take());
-  let read = 0;
-  const settle = async () => {
-    for (let moved = true; moved;) {
-      const bytes = peer.take();
-      if (bytes.length > 0) socket.feed(bytes);
-      await turns();
-      moved = socket.written.length > read || bytes.length > 0;
-      for (; read < socket.written.length; read++) peer.connection.receive(socket.written[read]!);
-      for (const view of hubEnd.take()) server.connection.receive(view.slice());
-      const back = server.take();
-      if (back.length > 0) hubEnd.receive(back);
-    }
-  };
+  const settle = settler(peer, socket, () => {
+    for (const view of hubEnd.take()) server.connection.receive(view.slice());
+    const back = server.take();
+    if (back.length > 0) hubEnd.receive(back);
+  });
   await settle();
   return {
     answer,
