@@ -90,7 +90,11 @@ export const configCommand: Command = {
       run: async (context) => {
         const file = await readFile(context);
         const [wanted = ""] = context.args;
-        if (wanted === "") throw new UsageError("The context's name is empty");
+        if (wanted === "") {
+          throw new UsageError("The context's name is empty", {
+            hint: "Write a name such as prod",
+          });
+        }
         if (!file.document.hasIn([CONTEXT_KEYS.all, wanted])) {
           file.document.setIn([CONTEXT_KEYS.all, wanted], file.document.createNode({}));
         }

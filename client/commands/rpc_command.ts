@@ -161,7 +161,7 @@ async function run<Response extends object>(
     : await rpc.method(context, route);
   const { request: requestType, response: type } = messageTypes(method);
   if (values.schema && !values.printSampleRequest) {
-    throw new UsageError("--schema needs -p: it prints, and calls nobody");
+    throw new UsageError("--schema needs -p: it prints, and calls nobody", { hint: "Add -p" });
   }
   if (values.schema) {
     await io.stdout.write(`${JSON.stringify(jsonSchema(requestType), null, 2)}\n`);
@@ -178,7 +178,9 @@ async function run<Response extends object>(
       ? rpc.names?.(decode(message)).map((name) => `${printable(name)}\n`).join("")
       : rpc.table?.(decode(message), columns, context);
   if (values.responseFormat === "name" && rpc.names === undefined) {
-    throw new UsageError(`-o name: what ${title} answers has no names`);
+    throw new UsageError(`-o name: what ${title} answers has no names`, {
+      hint: "Use -o json, yaml, xml or table",
+    });
   }
   const { stdout, stderr } = io;
   if (stopsCollection(method)) {

@@ -110,7 +110,9 @@ export const topCommand: Command = {
 /** @throws {UsageError} If options contradict each other, or there is no terminal. */
 function check({ intervalMs, once, format, verbose }: TopValues, { io, env }: Context): void {
   if (intervalMs < MIN_INTERVAL_MS) {
-    throw new UsageError(`--interval is at least ${MIN_INTERVAL_MS}ms`);
+    throw new UsageError(`--interval is at least ${MIN_INTERVAL_MS}ms`, {
+      hint: `Write --interval ${MIN_INTERVAL_MS}ms or more`,
+    });
   }
   if (once) return;
   if (format !== undefined) throw new UsageError("-o needs --once: a live table has one form");

@@ -74,7 +74,9 @@ function split(words: readonly string[]): { intervalMs: number; line: readonly s
   const line = joined !== undefined ? words.slice(1) : given !== undefined ? rest : words;
   const intervalMs = given === undefined ? WATCH_INTERVAL_MS : parseDuration(given);
   if (intervalMs < MIN_INTERVAL_MS) {
-    throw new UsageError(`--interval is at least ${MIN_INTERVAL_MS}ms`);
+    throw new UsageError(`--interval is at least ${MIN_INTERVAL_MS}ms`, {
+      hint: `Write --interval ${MIN_INTERVAL_MS}ms or more`,
+    });
   }
   if (line.length === 0) {
     throw new UsageError('Nothing to watch: write "gclient watch hub servers"');

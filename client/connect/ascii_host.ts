@@ -19,5 +19,7 @@ export function asciiHost(host: string): string {
   if (url !== null && url.port === "" && url.pathname === "/" && url.username === "") {
     return url.hostname;
   }
-  throw new UsageError(`"${host}" is not a host name`);
+  throw new UsageError(`"${host}" is not a host name`, {
+    hint: "Write a name such as hub.example, or an IP address",
+  });
 }

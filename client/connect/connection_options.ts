@@ -161,7 +161,11 @@ export type ConnectionValues = OptionValues<typeof connectionOptions>;
 function parseServerAddrs(text: string): readonly HostPort[] {
   return text.split(",").map((one) => {
     const { host, port } = parseHostPort(one.trim(), { usualPort: USUAL_ADDRESS.callPort });
-    if (port === 0) throw new UsageError(`"${one}" has no port that could be dialled`);
+    if (port === 0) {
+      throw new UsageError(`"${one}" has no port that could be dialled`, {
+        hint: "Write a port from 1 to 65535",
+      });
+    }
     return { host: host === "" ? "localhost" : host, port };
   });
 }

@@ -54,7 +54,9 @@ export function parseHeader(text: string): HeaderSource {
       hint: "Use --token-file or GCLIENT_TOKEN: each user of this machine can read command lines",
     });
   }
-  if (key.startsWith("grpc-")) throw new UsageError(`"${key}" is gRPC's own header`);
+  if (key.startsWith("grpc-")) {
+    throw new UsageError(`"${key}" is gRPC's own header`, { hint: "Leave it out" });
+  }
   if (value.search(VARIABLE) < 0) checkValue(key, value);
   return { key, value };
 }
@@ -62,7 +64,9 @@ export function parseHeader(text: string): HeaderSource {
 function checkValue(key: string, value: string): void {
   if (key.endsWith("-bin")) {
     if (!/^[A-Za-z0-9+/]*={0,2}$/.test(value) || value.length % 4 === 1) {
-      throw new UsageError(`The value of "${key}" is not base64`);
+      throw new UsageError(`The value of "${key}" is not base64`, {
+        hint: "Convert it, as with base64 -w0",
+      });
     }
   } else if (!/^[\x20-\x7e]*$/.test(value)) {
     throw new UsageError(`The value of "${key}" has characters that metadata cannot carry`, {
@@ -95,7 +99,9 @@ function expand({ key, value }: Header, env: Env): Header {
   const expanded = value.replace(VARIABLE, (_, name: string) => {
     const found = env[name];
     if (found === undefined) {
-      throw new UsageError(`-H ${key} needs the environment variable ${name}, which is not set`);
+      throw new UsageError(`-H ${key} needs the environment variable ${name}, which is not set`, {
+        hint: `Set ${name}, or leave the header out`,
+      });
     }
     return found;
   });

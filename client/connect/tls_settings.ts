@@ -33,7 +33,9 @@ export async function readTlsSettings(
     [tlsServerName, tlsCaCertFile, tlsCertFile, tlsKeyFile].some((value) => value !== undefined);
   if (!wanted) return undefined;
   if (tlsKeyFile !== undefined && tlsCertFile === undefined) {
-    throw new UsageError("--tls-key-file needs --tls-cert-file");
+    throw new UsageError("--tls-key-file needs --tls-cert-file", {
+      hint: "Add --tls-cert-file FILE",
+    });
   }
   // Only now: most of it is for whoever makes and reads certificates.
   const { loadAuthorities, loadCertificate } = await import("../../shared/tls/load.ts");

@@ -16,6 +16,8 @@ const MAX_BYTES = 64 * 1024;
 /** What may stand in a Bearer token (RFC 6750 §2.1), and nothing that could break a header. */
 const TOKEN = /^[\x21-\x7e]+$/;
 
+const TOKEN_HINT = "Give the token alone, in one line";
+
 /** Where a token may be. */
 export type TokenValues = Pick<ConnectionValues, "tokenFile" | "tokenCommand">;
 
@@ -41,14 +43,18 @@ async function readTokenFile(file: string): Promise<string> {
   let text: string;
   try {
     const info = await Deno.stat(file);
-    if (info.isDirectory) throw new UsageError(`Token file "${file}" is a directory`);
+    if (info.isDirectory) {
+      throw new UsageError(`Token file "${file}" is a directory`, {
+        hint: "Name the file in it that holds the token",
+      });
+    }
     if (secretFault(info, file) !== undefined) {
       throw new UsageError(`Token file "${file}" can be read or written by others`, {
         hint: `chmod 600 ${file}`,
       });
     }
     if (info.size > MAX_BYTES) {
-      throw new UsageError(`Token file "${file}" is too large for a token`);
+      throw new UsageError(`Token file "${file}" is too large for a token`, { hint: TOKEN_HINT });
     }
     text = await Deno.readTextFile(file);
   } catch (error) {
@@ -78,7 +84,11 @@ async function askCommand([program = "", ...args]: readonly string[]): Promise<s
       stderr: "inherit",
       signal: AbortSignal.timeout(COMMAND_MS),
     }).output();
-    if (!success) throw new UsageError(`${where} ended with exit code ${code}`);
+    if (!success) {
+      throw new UsageError(`${where} ended with exit code ${code}`, {
+        hint: "Run it by itself to see why",
+      });
+    }
     if (stdout.length > MAX_BYTES) throw new UsageError(`${where} prints too much for a token`);
     return check(new TextDecoder().decode(stdout).trim(), where);
   } catch (error) {
@@ -90,7 +100,9 @@ async function askCommand([program = "", ...args]: readonly string[]): Promise<s
 }
 
 function check(token: string, where: string): string {
-  if (token === "") throw new UsageError(`${where} is empty`);
-  if (!TOKEN.test(token)) throw new UsageError(`${where} holds more than one line, or no token`);
+  if (token === "") throw new UsageError(`${where} is empty`, { hint: TOKEN_HINT });
+  if (!TOKEN.test(token)) {
+    throw new UsageError(`${where} holds more than one line, or no token`, { hint: TOKEN_HINT });
+  }
   return token;
 }

@@ -66,6 +66,7 @@ export async function readRequests(
   if (!method.requestStream && given.length > 1) {
     throw new UsageError(
       `${text?.source} holds ${given.length} requests, ${method.name} takes one`,
+      { hint: "Leave one of them, or run the command once for each" },
     );
   }
   if (text !== undefined && refuseEmpty && given.length === 0) {
@@ -141,14 +142,20 @@ async function readText(
 ): Promise<Text | undefined> {
   const { data, requestFile, noInput } = values;
   if (data !== undefined && requestFile !== undefined) {
-    throw new UsageError("Both -d and -f give a request: use one of them");
+    throw new UsageError("Both -d and -f give a request: use one of them", {
+      hint: "Leave out -d or -f",
+    });
   }
   if (data !== undefined && !data.startsWith("@")) {
     return { text: data, source: "-d", format: undefined };
   }
   const named = data?.slice(1) ?? requestFile;
   const file = named !== undefined && STDIN_PATHS.includes(named) ? "-" : named;
-  if (file === "") throw new UsageError("The name of a file is missing after -d @");
+  if (file === "") {
+    throw new UsageError("The name of a file is missing after -d @", {
+      hint: "Write -d @FILE, or -d @- for standard input",
+    });
+  }
   if (file !== undefined && file !== "-") {
     return {
       text: decodeText(await readFile(file), file),
@@ -156,7 +163,11 @@ async function readText(
       format: formatOfPath(file),
     };
   }
-  if (file === "-" && noInput) throw new UsageError("-n leaves standard input alone, - reads it");
+  if (file === "-" && noInput) {
+    throw new UsageError("-n leaves standard input alone, - reads it", {
+      hint: "Leave out -n or -",
+    });
+  }
   if (noInput || (file === undefined && options.stdin.kind() !== "data")) return undefined;
   const { signal, stdinTimeoutMs: timeoutMs } = options;
   const bytes = await options.stdin.read({ signal, timeoutMs });
