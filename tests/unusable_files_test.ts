@@ -20,7 +20,11 @@ const ROWS: [args: string[], code: number, message: string][] = [
   [[...CALL, "--config", "none"], 2, 'Cannot read config file "none": there is no such file'],
   [[...CALL, "--config", "."], 2, 'Cannot read config file ".": it is a directory'],
   [[...HUB, "hub", "--auth-file", "none"], 1, "Cannot read auth file none: there is no such file"],
-  [[...HUB, "/proc/x"], 1, `Cannot make state folder /proc/x: ${NOT_OURS}`],
+  [
+    [...HUB, "/proc/x"],
+    1,
+    `Cannot make state folder /proc/x: Cannot look at /proc: ${NOT_OURS}`,
+  ],
   [[...HUB, "hub2", "--audit-log", "/dev/full"], 1, `Cannot open audit log /dev/full: ${NOT_OURS}`],
   [
     ["ghub", "audit", "verify", "none"],
