@@ -82,10 +82,12 @@ export class EtcdLink implements AsyncDisposable {
   async call<T>(name: string, request: object, { repeatable }: EtcdCallOptions): Promise<T> {
     const untilMs = performance.now() + this.#options.limitMs;
     let failure: EngineError | undefined;
+    const said = new Set<string>();
     for (let tries = 0; tries <= this.#options.members.length; tries++) {
       if (performance.now() > untilMs) break;
       const link = await this.#connect().catch((error) => {
         failure = error;
+        said.add(error.message);
         return undefined;
       });
       if (link === undefined) continue;
@@ -101,8 +103,13 @@ export class EtcdLink implements AsyncDisposable {
         unknown,
       });
       if (fault !== "away" && fault !== "full" || unknown && !repeatable) throw failure;
+      said.add(failure.message);
     }
-    throw failure ?? new EngineError("away", "etcd did not answer in time");
+    if (failure === undefined) throw new EngineError("away", "etcd did not answer in time");
+    if (said.size === 1) throw failure;
+    // Where two of three are lost, the third says that there is no leader: one of these is half the truth.
+    const { fault, unknown } = failure;
+    throw new EngineError(fault, [...said].toSorted().join("; "), { cause: failure, unknown });
   }
 
   /** Opens a stream of answers, which ends when the member is left. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { deadPort } from "../../tests/support/dead_port.ts";
 import { EngineError } from "./engine.ts";
 import { EtcdLink } from "./etcd_link.ts";
 
@@ -19,4 +20,29 @@ Deno.test("EtcdLink: an answer that cannot be read is an error of the engine", a
     link.call("etcdserverpb.KV/Range", {}, { repeatable: true }),
     (error) => error instanceof EngineError && error.fault === "away",
   );
+});
+
+Deno.test("EtcdLink: if no member helps, the error says of each of them why", async () => {
+  await using noLeader = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () =>
+      new Response(null, {
+        headers: {
+          "content-type": "application/grpc",
+          "grpc-status": "14",
+          "grpc-message": "etcdserver: no leader",
+        },
+      }),
+  );
+  const { hostname: host, port } = noLeader.addr;
+  using dead = await deadPort();
+  await using link = new EtcdLink({
+    members: [{ host, port }, { host: "127.0.0.1", port: dead.port }],
+  });
+  const error = await link.call("etcdserverpb.KV/Range", {}, { repeatable: true })
+    .catch((error) => error);
+  assert.ok(error instanceof EngineError && error.fault === "away", String(error));
+  for (const said of [`127.0.0.1:${port}: etcdserver: no leader`, `${dead.address}: `]) {
+    assert.ok(error.message.includes(said), error.message);
+  }
 });

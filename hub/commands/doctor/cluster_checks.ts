@@ -52,11 +52,17 @@ export async function clusterChecks(hub: ExaminedHub): Promise<Check[]> {
     ...uri.members.map((member): Check => ({
       name: `etcd ${formatHostPort(member)}`,
       run: () => ask(member),
-      remedy: () => "Does that member run, and do --cluster and the --cluster-… files fit it?",
+      remedy: remedyFor,
     })),
     { name: "cluster", run: () => recordsFinding(hub, records) },
     { name: "peers", run: () => peersFinding(hub, records) },
   ];
+}
+
+function remedyFor(error: unknown): string {
+  return /no leader/.test(messageOf(error))
+    ? "Start the other members: etcd needs more than half of them"
+    : "Does that member run, and do --cluster and the --cluster-… files fit it?";
 }
 
 function nameOf({ values }: ExaminedHub): string {
