@@ -2,7 +2,7 @@
  * Files of tests that take longest, the longest first: so they begin, and nobody waits for one of them at
  * the end. They are what `test:slow` runs, and what neither `test:unit` nor `test:system` does.
  *
- * A test of a part stands here if it runs a real Fluentd or takes more than 5 s, a test of whole programs
+ * A test of a part stands here if it runs a real Fluentd or takes more than 3 s, a test of whole programs
  * if it takes more than 20 s, both on a machine with two processors and nothing else to do.
  *
  * @module
@@ -40,13 +40,17 @@ export const SLOW: readonly string[] = [
   "tests/cluster_process_test.ts",
   "tests/cluster_compose_test.ts",
   "tests/build_test.ts",
+  "hub/cluster/cluster_test.ts",
   "tests/fluentd_walk_test.ts",
   "shared/codec/document_test.ts",
+  "hub/links/forwarded_test.ts",
+  "client/connect/goaway_test.ts",
   "scripts/run_tests/runner_test.ts",
   "shared/rules/yaml_document_test.ts",
   "server/fluentd/config/yaml_test.ts",
   "tests/reliability/handshake_test.ts",
   "server/fluentd/plugin_schemas_test.ts",
+  "client/commands/doctor_test.ts",
   "tests/first_change_test.ts",
   "tests/fluentd_lies_test.ts",
   "hub/own/bounds_test.ts",
@@ -54,5 +58,7 @@ export const SLOW: readonly string[] = [
   "server/fluentd/observe/buffer_files_test.ts",
   "server/fluentd/config/secrets_test.ts",
   "server/fluentd/dry_run_test.ts",
+  "shared/http2/fuzz_test.ts",
+  "shared/http2/conversation_test.ts",
   "server/fluentd/manager/backup_dir_test.ts",
 ];
