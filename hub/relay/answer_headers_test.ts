@@ -140,7 +140,7 @@ Deno.test("errors of the hop say what happened, and to whom", async (t) => {
     [
       brokenError("edge-1", ErrorCode.INTERNAL_ERROR),
       INTERNAL,
-      /fault of the hub/,
+      /unexpected error in the hub/,
       "ANSWER_NOT_USABLE",
     ],
     [
