@@ -120,11 +120,12 @@ export class TlsEngine {
   receive(encrypted: Uint8Array): void {
     // Behind the end it would be kept, without bound.
     if (this.isOver) return;
+    const { established } = this;
     const before = this.#handedOn;
     this.#inner.readBuffer(encrypted);
     // What brought data brings no handshake and no alert; an answer to a change of keys among it goes with
     // what is sent next, as it may (RFC 8446 §4.6.3).
-    this.#mayHave ||= !this.established || this.isOver || this.#handedOn === before;
+    this.#mayHave ||= !established || this.isOver || this.#handedOn === before;
   }
 
   /** Encrypts. Not before `take()` gave the last of what was sent before. */
