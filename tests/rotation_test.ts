@@ -11,6 +11,7 @@ import { Status } from "../shared/grpc/status.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
 import { hashOf, tokenOf } from "./support/auth_world.ts";
 import { EchoClient, type Outcome } from "./support/echo_client.ts";
+import { fromEachWorker } from "./support/process.ts";
 import { replaceFile } from "./support/replace_file.ts";
 import { until, within } from "./support/until.ts";
 import { World } from "./support/world.ts";
@@ -163,7 +164,7 @@ Deno.test("rotations under 200 calls a second lose nothing that is permitted", a
   const change = async (text: string) => {
     const { length } = world.hub.stderr;
     await replaceFile(auth, text, 0o644);
-    await world.hub.says(/has changed and is in force/, length);
+    await world.hub.says(fromEachWorker(/has changed and is in force/), length);
   };
 
   const client = stack.use(dial());

@@ -109,6 +109,10 @@ const PROGRAMS = Deno.env.get("GHUB_PROGRAMS");
  * A test for which that makes no sense says so, and gives `--workers 1`.
  */
 export const WORKERS: string | undefined = Deno.env.get("GHUB_TEST_WORKERS");
+/** For a line that each worker of a hub writes, as soon as it has done the same for itself. */
+export function fromEachWorker({ source }: RegExp): RegExp {
+  return new RegExp(`(?:[^]*?${source}){${WORKERS ?? 1}}`);
+}
 /** Flags of a hub with `--cluster`: that cannot go together with workers, which are a cluster already. */
 export const ONE_WORKER: readonly string[] = ["--workers", "1"];
 const EXECUTABLES: Readonly<Record<string, string>> = {
