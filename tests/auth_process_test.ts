@@ -12,6 +12,7 @@ import { generateCertificate } from "../shared/tls/generate.ts";
 import { verifyAudit } from "../hub/audit/verify.ts";
 import { authYaml, jwt, tokenOf } from "./support/auth_world.ts";
 import { closing } from "./support/path.ts";
+import { fromEachWorker } from "./support/process.ts";
 import { connectTo, shakeHands } from "./support/raw_path.ts";
 import { replaceFile } from "./support/replace_file.ts";
 import { until, within } from "./support/until.ts";
@@ -140,7 +141,7 @@ Deno.test("with --client-ca, a certificate is a credential, and the hub's own is
     ),
     0o644,
   );
-  await until("the new file", () => /has changed and is in force/.test(world.hub.stderr));
+  await world.hub.says(fromEachWorker(/has changed and is in force/));
   /** Whether a tunnel stands: had the hub closed it, its end would come before another answer. */
   const isHere = ({ closed }: Witness) =>
     Promise.race([closed.then(() => false), world.metrics().then(() => true)]);

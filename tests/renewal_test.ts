@@ -11,6 +11,7 @@ import { Status, statusName } from "../shared/grpc/status.ts";
 import { generateCertificate } from "../shared/tls/generate.ts";
 import { hashOf, tokenOf } from "./support/auth_world.ts";
 import { EchoClient } from "./support/echo_client.ts";
+import { fromEachWorker } from "./support/process.ts";
 import { replaceFile } from "./support/replace_file.ts";
 import { until, within } from "./support/until.ts";
 import { World } from "./support/world.ts";
@@ -95,7 +96,7 @@ Deno.test("a server's token and trust are replaced under 200 calls per second", 
     await t.step("another token, beside the old one: a new tunnel", async () => {
       const old = await openStream(client);
       await replaceFile(authFile, authYaml("edge-a", "edge-b"), 0o644);
-      await world.hub.says(/has changed and is in force/);
+      await world.hub.says(fromEachWorker(/has changed and is in force/));
       await replaceFile(tokenFile, tokenOf("edge-b"));
       await server.line(ready);
       await load.more();
@@ -109,7 +110,7 @@ Deno.test("a server's token and trust are replaced under 200 calls per second", 
       const stream = await openStream(client);
       const { length } = world.hub.stderr;
       await replaceFile(authFile, authYaml("edge-b"), 0o644);
-      await world.hub.says(/has changed and is in force/, length);
+      await world.hub.says(fromEachWorker(/has changed and is in force/), length);
       await load.more();
       stream.call.end();
       assert.equal((await within("the stream's end", stream.outcome)).code, Status.OK);
