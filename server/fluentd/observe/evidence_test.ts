@@ -107,15 +107,16 @@ row(
     Deno.kill(before.workers![0]!.pid!, "SIGUSR2");
     const state = await becomes(fluentd, "DEGRADED");
     assert.equal(state.workers?.[0]?.pid, before.workers![0]!.pid, "naive: the same process");
+    // Before it is said the reload is still under way: the monitor is up, and the input has not failed.
+    const reason = await until("the reason", async () => {
+      const text = said(await service.status());
+      return /failed to reload config.*Address already in use/.test(text) ? text : undefined;
+    });
     const naive = await until("the monitor", async () => {
       const state = await service.status();
       return state.workers?.[0]?.runsBy?.includes("monitor") ? state : undefined;
     });
     assert.equal(naive.health, "DEGRADED");
-    const reason = await until("the reason", async () => {
-      const text = said(await service.status());
-      return /failed to reload config.*Address already in use/.test(text) ? text : undefined;
-    });
     assert.match(reason, /inputs and outputs do not/);
     const again = await service.start();
     assert.deepEqual([again.status, again.failure?.reason], ["FAILED", "DEGRADED"]);
