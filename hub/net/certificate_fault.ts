@@ -33,17 +33,16 @@ export async function certificateFault(
   if (!authorities.vouchFor(chain)) return "is of no authority that is trusted here";
   // Loaded by those only who have to do with one.
   const { ExtendedKeyUsageExtension, X509Certificate } = await import("../../shared/tls/x509.ts");
-  for (const [i, der] of chain.entries()) {
-    const { notBefore, notAfter } = new X509Certificate(new Uint8Array(der));
+  const certificates = chain.map((der) => new X509Certificate(new Uint8Array(der)));
+  for (const [i, { notBefore, notAfter }] of certificates.entries()) {
     const which = i === 0 ? "" : "is signed by one that ";
     if (notAfter.getTime() < nowMs) return `${which}expired at ${text(notAfter)}${clock(nowMs)}`;
     if (notBefore.getTime() > nowMs) {
       return `${which}is not valid before ${text(notBefore)}${clock(nowMs)}`;
     }
   }
-  const leaf = new X509Certificate(new Uint8Array(chain[0]!));
-  const usages: readonly string[] | undefined = leaf.getExtension(ExtendedKeyUsageExtension)
-    ?.usages.map(String);
+  const usages: readonly string[] | undefined = certificates[0]!
+    .getExtension(ExtendedKeyUsageExtension)?.usages.map(String);
   const missing = as.find((end) => usages?.includes(PURPOSES[end].id) === false);
   if (missing === undefined) return undefined;
   return `is not for a TLS ${missing}: its extended key usage lacks ${PURPOSES[missing].name}`;

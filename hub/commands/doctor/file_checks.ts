@@ -71,8 +71,18 @@ function certificateCheck(name: string, file: string | undefined, options: LoadO
 }
 
 async function certificateFinding(file: string, options: LoadOptions): Promise<Finding> {
+  return chainFinding(file, await loadChain(file, options));
+}
+
+async function loadChain(file: string, options: LoadOptions) {
   const { cert, keyFile } = await loadCertificate(file, options);
-  const chain = certificateBlocks(cert).map((block) => new X509Certificate(block));
+  return { keyFile, chain: certificateBlocks(cert).map((block) => new X509Certificate(block)) };
+}
+
+function chainFinding(
+  file: string,
+  { keyFile, chain }: Awaited<ReturnType<typeof loadChain>>,
+): Finding {
   const text = `${file} fits ${keyFile}: ${chainText(chain)}`;
   const stranger = chain.find((one, i) => i > 0 && !chain[i - 1]!.checkIssued(one));
   if (stranger !== undefined) {
@@ -90,13 +100,13 @@ async function peerFinding(
   file: string,
   { keyFile, ca }: { readonly keyFile: string | undefined; readonly ca: string | undefined },
 ): Promise<Finding> {
-  const finding = await certificateFinding(file, { keyFile, keyFlag: "--peer-key-file" });
+  const loaded = await loadChain(file, { keyFile, keyFlag: "--peer-key-file" });
+  const finding = chainFinding(file, loaded);
   if (ca === undefined || finding.level === "fail") return finding;
-  const { cert } = await loadCertificate(file, { keyFile });
-  const chain = certificateBlocks(cert).map((block) => new X509Certificate(block).raw);
   const authorities = new ClientAuthorities(
     await loadAuthorities(ca, { flag: "--peer-ca", faultOf: rulesFault }),
   );
+  const chain = loaded.chain.map(({ raw }) => raw);
   const fault = await certificateFault(chain, { authorities, as: ["server", "client"] });
   if (fault === undefined) return finding;
   return {
